@@ -1,0 +1,35 @@
+/*
+ * What every file of windlass may take for granted: the C library's basic
+ * headers, a few macros, and the list of banned functions.
+ *
+ * Include this first (after system headers of your own).
+ */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
+#define PRINTFLIKE(f, a)	__attribute__((format(printf, f, a)))
+#define NORETURN	__attribute__((noreturn))
+#define UNUSED		__attribute__((unused))
+#define MUST_USE	__attribute__((warn_unused_result))
+
+/* Out of memory is not an error that anyone could handle: these abort. */
+void	*xmalloc(size_t n);
+void	*xcalloc(size_t n, size_t size);
+void	*xrealloc(void *p, size_t n);
+char	*xstrdup(const char *s);
+
+#include "core/banned.h"
+
+#endif

@@ -1,0 +1,34 @@
+/* Crash points for tests: see crash.h. */
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/str.h"
+
+void
+crash_point(const char *name)
+{
+	static int passed;
+	const char *at = getenv("WINDLASS_CRASH_AT"), *once;
+	struct str point;
+	uint64_t nth = 1;
+	int fd;
+
+	if (at == NULL || at[0] == '\0')
+		return;
+	point = str_from(at);
+	if (str_rchr(point, ':') > 0 &&
+	    str_to_u64(str_sub(point, (size_t)str_rchr(point, ':') + 1, point.n), &nth) == 0)
+		point.n = (size_t)str_rchr(point, ':');
+	if (!str_eqc(point, name) || (uint64_t)++passed != nth)
+		return;
+	once = getenv("WINDLASS_CRASH_ONCE");
+	if (once != NULL) {
+		fd = open(once, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return;
+		close(fd);
+	}
+	kill(getpid(), SIGKILL);
+}

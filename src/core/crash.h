@@ -1,0 +1,16 @@
+/*
+ * Crash points: places between two recorded steps where a test may stop the
+ * process as if by kill -9. `WINDLASS_CRASH_AT=point` (or point:N for the
+ * N-th passage, from 1) makes crash_point("point") end the process at once
+ * with SIGKILL. When WINDLASS_CRASH_ONCE names a file, the point fires only
+ * if that file does not exist yet, and creates it: restarted processes of
+ * the same test then go on.
+ *
+ * The names are listed in docs/processes.md; `windlass debug crash-points` prints them.
+ */
+#ifndef CORE_CRASH_H
+#define CORE_CRASH_H
+
+void	crash_point(const char *name);
+
+#endif

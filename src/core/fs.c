@@ -1,0 +1,318 @@
+/* Files that must survive: see fs.h. */
+#include <sys/stat.h>
+#include <dirent.h>
+#include <unistd.h>
+
+#include "core/fs.h"
+#include "core/rand.h"
+
+#define NAME_MAX_TMP	255
+
+int
+fs_read(int dirfd, const char *path, size_t max, struct buf *b, struct err *e)
+{
+	size_t start = b->n;
+	int fd, rc = -1;
+
+	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	for (;;) {
+		size_t want = 16384;
+		char *to;
+		ssize_t n;
+
+		if (b->n - start > max) {
+			err_set(e, ERR_FULL, 0, "%s is larger than %zu bytes", path, max);
+			goto out;
+		}
+		to = buf_room(b, want);
+		if (to == NULL) {
+			/* Near the buffer's own limit the last piece may still fit. */
+			b->failed = false;
+			want = 1;
+			to = buf_room(b, want);
+		}
+		if (to == NULL) {
+			char probe;
+
+			b->failed = false;
+			n = read(fd, &probe, 1);
+			if (n == 0)
+				break;
+			err_set(e, ERR_FULL, 0, "%s is larger than %zu bytes", path, b->n - start);
+			goto out;
+		}
+		n = read(fd, to, want);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			err_sys(e, "read %s", path);
+			goto out;
+		}
+		if (n == 0)
+			break;
+		buf_grown(b, (size_t)n);
+	}
+	rc = 0;
+out:
+	close(fd);
+	return rc;
+}
+
+int
+fs_write_all(int fd, const void *p, size_t n, struct err *e)
+{
+	const char *from = p;
+
+	while (n > 0) {
+		ssize_t w = write(fd, from, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			return err_sys(e, "write");
+		from += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+/* Splits "a/b/c" into its directory (opened) and the last name. */
+static int
+open_parent(int dirfd, const char *path, const char **name, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir;
+	int fd;
+
+	*name = slash != NULL ? slash + 1 : path;
+	if (slash == NULL)
+		return fs_opendir(dirfd, ".", e);
+	dir = str_dup(str_of(path, slash == path ? 1 : (size_t)(slash - path)));
+	fd = fs_opendir(dirfd, dir, e);
+	free(dir);
+	return fd;
+}
+
+static int
+write_whole(int dirfd, const char *path, struct str data, mode_t mode, bool durable, struct err *e)
+{
+	char tmp[NAME_MAX_TMP + 1], tag[9];
+	const char *name;
+	int dir, fd, rc = -1;
+
+	dir = open_parent(dirfd, path, &name, e);
+	if (dir < 0)
+		return -1;
+	rand_hex(tag, 8);
+	/* Begins with a dot: listings of the queue skip it, and a sweep finds it. */
+	if (snprintf(tmp, sizeof(tmp), ".%s.%s.tmp", name, tag) >= (int)sizeof(tmp)) {
+		close(dir);
+		return err_set(e, ERR_SYS, ENAMETOOLONG, "%s: name too long", path);
+	}
+	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0) {
+		err_sys(e, "create %s", tmp);
+		close(dir);
+		return err_ctx(e, "%s", path);
+	}
+	if (fchmod(fd, mode) < 0) {
+		err_sys(e, "chmod %s", tmp);
+		goto out;
+	}
+	if (fs_write_all(fd, data.p, data.n, e) < 0)
+		goto out;
+	if (durable && fsync(fd) < 0) {
+		err_sys(e, "fsync %s", tmp);
+		goto out;
+	}
+	if (renameat(dir, tmp, dir, name) < 0) {
+		err_sys(e, "rename %s", tmp);
+		goto out;
+	}
+	if (durable && fs_sync_dir(dir, e) < 0)
+		goto out_keep;
+	rc = 0;
+out_keep:
+	close(fd);
+	close(dir);
+	return rc == 0 ? 0 : err_ctx(e, "%s", path);
+out:
+	close(fd);
+	unlinkat(dir, tmp, 0);
+	close(dir);
+	return err_ctx(e, "%s", path);
+}
+
+int
+fs_write(int dirfd, const char *path, struct str data, mode_t mode, struct err *e)
+{
+	return write_whole(dirfd, path, data, mode, true, e);
+}
+
+int
+fs_write_fast(int dirfd, const char *path, struct str data, mode_t mode, struct err *e)
+{
+	return write_whole(dirfd, path, data, mode, false, e);
+}
+
+int
+fs_mkdirs(const char *path, mode_t mode, struct err *e)
+{
+	char *copy = xstrdup(path);
+	int rc = -1;
+
+	for (char *p = copy + 1; ; p++) {
+		char c = *p;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		if (mkdir(copy, mode) < 0 && errno != EEXIST) {
+			err_sys(e, "mkdir %s", copy);
+			goto out;
+		}
+		*p = c;
+		if (c == '\0')
+			break;
+	}
+	rc = 0;
+out:
+	free(copy);
+	return rc;
+}
+
+int
+fs_opendir(int dirfd, const char *path, struct err *e)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 ? fd : err_sys(e, "open directory %s", path);
+}
+
+int
+fs_sync_dir(int dirfd, struct err *e)
+{
+	if (fsync(dirfd) < 0 && errno != EINVAL && errno != EROFS)
+		return err_sys(e, "fsync of the directory");
+	return 0;
+}
+
+int
+fs_rename(int fromdir, const char *from, int todir, const char *to, struct err *e)
+{
+	const char *name;
+	int parent, rc;
+
+	if (renameat(fromdir, from, todir, to) < 0)
+		return err_sys(e, "rename %s to %s", from, to);
+	parent = open_parent(todir, to, &name, e);
+	if (parent < 0)
+		return -1;
+	rc = fs_sync_dir(parent, e);
+	close(parent);
+	return rc;
+}
+
+static int
+remove_in(int parent, const char *name, int depth, struct err *e)
+{
+	struct dirent *d;
+	DIR *dir;
+	int fd, rc = 0;
+
+	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return err_sys(e, "remove %s", name);
+	if (depth > 16)
+		return err_set(e, ERR_SYS, ELOOP, "remove %s: nested too deeply", name);
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_sys(e, "open directory %s", name);
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return err_sys(e, "list %s", name);
+	}
+	while (rc == 0 && (d = readdir(dir)) != NULL)
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			rc = remove_in(dirfd(dir), d->d_name, depth + 1, e);
+	closedir(dir);
+	if (rc == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		rc = err_sys(e, "remove directory %s", name);
+	return rc;
+}
+
+int
+fs_remove_tree(int dirfd, const char *path, struct err *e)
+{
+	return remove_in(dirfd, path, 0, e);
+}
+
+bool
+fs_exists(int dirfd, const char *path)
+{
+	struct stat st;
+
+	return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int
+name_cmp(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+ssize_t
+fs_list(int dirfd, const char *path, char ***names, struct err *e)
+{
+	size_t n = 0, cap = 0;
+	struct dirent *d;
+	DIR *dir;
+	int fd;
+
+	*names = NULL;
+	fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "open directory %s", path);
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return err_sys(e, "list %s", path);
+	}
+	while ((d = readdir(dir)) != NULL) {
+		if (d->d_name[0] == '.')
+			continue;
+		if (n == cap) {
+			cap = cap != 0 ? cap * 2 : 16;
+			*names = xrealloc(*names, cap * sizeof(**names));
+		}
+		(*names)[n++] = xstrdup(d->d_name);
+	}
+	closedir(dir);
+	if (n > 1)
+		qsort(*names, n, sizeof(**names), name_cmp);
+	return (ssize_t)n;
+}
+
+void
+fs_free_names(char **names, ssize_t n)
+{
+	for (ssize_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+char *
+fs_join(const char *a, const char *b)
+{
+	struct buf p = { 0 };
+
+	buf_puts(&p, a);
+	if (p.n > 0 && p.p[p.n - 1] != '/')
+		buf_putc(&p, '/');
+	buf_puts(&p, b);
+	return buf_take(&p);
+}

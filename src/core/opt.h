@@ -1,0 +1,43 @@
+/*
+ * Command-line options from tables, in the forms both old programs take:
+ * --name value, --name=value, -n value, single dash long names, booleans bare or with =.
+ * Options may stand before or after positional words; "--" ends them.
+ */
+#ifndef CORE_OPT_H
+#define CORE_OPT_H
+
+#include "core/err.h"
+#include "core/str.h"
+
+enum opt_type { OPT_STRING, OPT_BOOL, OPT_INT, OPT_LIST };
+
+struct opt {
+	const char	*name;		/* long name without dashes */
+	char		 letter;	/* or 0 */
+	enum opt_type	 type;
+	const char	*env;		/* variable that gives a default, or NULL; empty counts as unset */
+	const char	*help;		/* one line; NULL hides it */
+	/* results, malloc'd by the parser (opt_free) */
+	const char	*value;		/* OPT_STRING; NULL if not given */
+	int64_t		 number;	/* OPT_INT and OPT_BOOL */
+	const char	**list;		/* OPT_LIST */
+	size_t		 nlist;
+	bool		 given;		/* on the command line or by its variable */
+};
+
+enum opt_flags {
+	OPT_STOP_AT_WORD = 1,	/* positional words end the options (ssh NAME CMD...) */
+};
+
+/*
+ * Parses argv[1..]; positional words are collected in order into words[]
+ * (room for argc), *nwords. 0, or -1 with a sentence naming the option.
+ */
+int	opt_parse(struct opt *opts, size_t n, int argc, char **argv, unsigned flags,
+	    const char **words, size_t *nwords, struct err *e);
+struct opt *opt_find(struct opt *opts, size_t n, const char *name);
+void	opt_free(struct opt *opts, size_t n);
+/* The options part of a --help text, aligned, from the table. */
+void	opt_help(const struct opt *opts, size_t n, FILE *f);
+
+#endif

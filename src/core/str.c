@@ -1,0 +1,316 @@
+/* Views of bytes: see str.h. */
+#include <sys/types.h>
+
+#include "core/str.h"
+
+static int
+lower(int c)
+{
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+static bool
+is_space(int c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+struct str
+str_from(const char *cstr)
+{
+	return cstr != NULL ? (struct str){ cstr, strlen(cstr) } : STR_NULL;
+}
+
+struct str
+str_of(const void *p, size_t n)
+{
+	return (struct str){ p, n };
+}
+
+bool
+str_eq(struct str a, struct str b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+bool
+str_eqc(struct str a, const char *b)
+{
+	return str_eq(a, str_from(b));
+}
+
+static bool
+case_prefix(struct str s, const char *b, size_t n)
+{
+	if (s.n < n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (lower((unsigned char)s.p[i]) != lower((unsigned char)b[i]))
+			return false;
+	return true;
+}
+
+bool
+str_caseeq(struct str a, const char *b)
+{
+	return a.n == strlen(b) && case_prefix(a, b, a.n);
+}
+
+int
+str_cmp(struct str a, struct str b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int c = n > 0 ? memcmp(a.p, b.p, n) : 0;
+
+	if (c != 0)
+		return c;
+	return a.n < b.n ? -1 : a.n > b.n;
+}
+
+bool
+str_starts(struct str s, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return s.n >= n && (n == 0 || memcmp(s.p, prefix, n) == 0);
+}
+
+bool
+str_casestarts(struct str s, const char *prefix)
+{
+	return case_prefix(s, prefix, strlen(prefix));
+}
+
+bool
+str_ends(struct str s, const char *suffix)
+{
+	size_t n = strlen(suffix);
+
+	return s.n >= n && (n == 0 || memcmp(s.p + s.n - n, suffix, n) == 0);
+}
+
+struct str
+str_trim(struct str s)
+{
+	while (s.n > 0 && is_space((unsigned char)s.p[0]))
+		s.p++, s.n--;
+	while (s.n > 0 && is_space((unsigned char)s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+struct str
+str_sub(struct str s, size_t from, size_t n)
+{
+	if (from > s.n)
+		from = s.n;
+	if (n > s.n - from)
+		n = s.n - from;
+	return (struct str){ s.p != NULL ? s.p + from : NULL, n };
+}
+
+ssize_t
+str_chr(struct str s, int c)
+{
+	const char *p = s.n > 0 ? memchr(s.p, c, s.n) : NULL;
+
+	return p != NULL ? p - s.p : -1;
+}
+
+ssize_t
+str_rchr(struct str s, int c)
+{
+	const char *p = s.n > 0 ? memrchr(s.p, c, s.n) : NULL;
+
+	return p != NULL ? p - s.p : -1;
+}
+
+ssize_t
+str_find(struct str s, const char *needle)
+{
+	const char *p = s.n > 0 ? memmem(s.p, s.n, needle, strlen(needle)) : NULL;
+
+	if (s.n == 0 && needle[0] == '\0')
+		return 0;
+	return p != NULL ? p - s.p : -1;
+}
+
+ssize_t
+str_casefind(struct str s, const char *needle)
+{
+	size_t n = strlen(needle);
+
+	for (size_t i = 0; i + n <= s.n; i++)
+		if (case_prefix(str_sub(s, i, n), needle, n))
+			return (ssize_t)i;
+	return -1;
+}
+
+struct str
+str_cut(struct str *s, int c)
+{
+	ssize_t at = str_chr(*s, c);
+	struct str field = *s;
+
+	if (at < 0) {
+		*s = STR_NULL;
+		return field;
+	}
+	field.n = (size_t)at;
+	*s = (struct str){ s->p + at + 1, s->n - (size_t)at - 1 };
+	return field;
+}
+
+int
+str_to_u64(struct str s, uint64_t *v)
+{
+	uint64_t r = 0;
+
+	if (s.n > 0 && s.p[0] == '+')
+		s = str_sub(s, 1, s.n);
+	if (s.n == 0)
+		return -1;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned d = (unsigned)(unsigned char)s.p[i] - '0';
+
+		if (d > 9 || __builtin_mul_overflow(r, 10u, &r) ||
+		    __builtin_add_overflow(r, d, &r))
+			return -1;
+	}
+	*v = r;
+	return 0;
+}
+
+int
+str_to_i64(struct str s, int64_t *v)
+{
+	bool neg = s.n > 0 && s.p[0] == '-';
+	uint64_t u;
+
+	if (neg) {
+		s = str_sub(s, 1, s.n);
+		if (s.n > 0 && s.p[0] == '+')
+			return -1;
+	}
+	if (str_to_u64(s, &u) < 0 || u > (uint64_t)INT64_MAX + (neg ? 1 : 0))
+		return -1;
+	*v = neg ? (int64_t)(0 - u) : (int64_t)u;
+	return 0;
+}
+
+int
+str_to_int(struct str s, int *v)
+{
+	int64_t w;
+
+	if (str_to_i64(s, &w) < 0 || w < INT32_MIN || w > INT32_MAX)
+		return -1;
+	*v = (int)w;
+	return 0;
+}
+
+int
+str_to_bool(struct str s, bool *v)
+{
+	static const char *const yes[] = { "1", "t", "T", "TRUE", "true", "True" };
+	static const char *const no[] = { "0", "f", "F", "FALSE", "false", "False" };
+
+	for (size_t i = 0; i < NELEM(yes); i++) {
+		if (str_eqc(s, yes[i])) {
+			*v = true;
+			return 0;
+		}
+		if (str_eqc(s, no[i])) {
+			*v = false;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+/* One "12.5h" of a Go duration: cut off *s and added to *ns as a positive amount. */
+static int
+duration_part(struct str *s, int64_t *ns)
+{
+	static const struct unit { const char *unit; int64_t ns; } units[] = {
+		{ "ns", 1 }, { "us", 1000 }, { "\xc2\xb5s", 1000 }, { "\xce\xbcs", 1000 },
+		{ "ms", 1000000 }, { "s", INT64_C(1000000000) },
+		{ "m", INT64_C(60000000000) }, { "h", INT64_C(3600000000000) },
+	};
+	int64_t whole = 0, frac = 0, scale = 1, add;
+	size_t i = 0, digits = 0;
+	const struct unit *u = NULL;
+
+	for (; i < s->n && s->p[i] >= '0' && s->p[i] <= '9'; i++, digits++)
+		if (__builtin_mul_overflow(whole, 10, &whole) ||
+		    __builtin_add_overflow(whole, s->p[i] - '0', &whole))
+			return -1;
+	if (i < s->n && s->p[i] == '.')
+		for (i++; i < s->n && s->p[i] >= '0' && s->p[i] <= '9'; i++, digits++)
+			if (scale < INT64_C(100000000000000)) {
+				frac = frac * 10 + (s->p[i] - '0');
+				scale *= 10;
+			}
+	if (digits == 0)
+		return -1;
+	*s = str_sub(*s, i, s->n);
+	for (size_t k = 0; k < NELEM(units); k++)
+		/* "m" must not swallow the m of "ms": the longer name stands first and wins. */
+		if (str_starts(*s, units[k].unit) &&
+		    (u == NULL || strlen(units[k].unit) > strlen(u->unit)))
+			u = &units[k];
+	if (u == NULL || __builtin_mul_overflow(whole, u->ns, &add))
+		return -1;
+	if (__builtin_add_overflow(add,
+	    (int64_t)((double)frac / (double)scale * (double)u->ns), &add) ||
+	    __builtin_add_overflow(*ns, add, ns))
+		return -1;
+	*s = str_sub(*s, strlen(u->unit), s->n);
+	return 0;
+}
+
+int
+str_to_duration(struct str s, int64_t *ns)
+{
+	bool neg = false;
+	int64_t sum = 0;
+
+	if (s.n > 0 && (s.p[0] == '-' || s.p[0] == '+')) {
+		neg = s.p[0] == '-';
+		s = str_sub(s, 1, s.n);
+	}
+	if (str_eqc(s, "0")) {
+		*ns = 0;
+		return 0;
+	}
+	if (s.n == 0)
+		return -1;
+	while (s.n > 0)
+		if (duration_part(&s, &sum) < 0)
+			return -1;
+	*ns = neg ? -sum : sum;
+	return 0;
+}
+
+char *
+str_dup(struct str s)
+{
+	char *p = xmalloc(s.n + 1);
+
+	if (s.n > 0)
+		memcpy(p, s.p, s.n);
+	p[s.n] = '\0';
+	return p;
+}
+
+int
+str_copy(struct str s, char *out, size_t size)
+{
+	size_t n = s.n < size ? s.n : size - 1;
+
+	assert(size > 0);
+	if (n > 0)
+		memcpy(out, s.p, n);
+	out[n] = '\0';
+	return n == s.n && str_chr(s, '\0') < 0 ? 0 : -1;
+}

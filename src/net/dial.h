@@ -1,0 +1,47 @@
+/*
+ * Connections: names resolved, every address tried, HTTP proxies honoured.
+ * Blocking code, but never deaf: each wait watches the socket and the
+ * process's control descriptor until an absolute point in time.
+ */
+#ifndef NET_DIAL_H
+#define NET_DIAL_H
+
+#include "core/err.h"
+#include "core/mono.h"
+#include "core/str.h"
+
+/*
+ * The descriptor that ends every wait of this process when it becomes
+ * readable (or hangs up): a poller's or operator's pipe to the manager, an
+ * executor's signalfd. -1: none (the default). A wait ended by it is ERR_CANCELLED. The descriptor is not read.
+ */
+void	net_control(int fd);
+
+/* Waits for events (POLLIN, POLLOUT) on fd. 0 ready, -1 ERR_TIMEOUT, ERR_CANCELLED or ERR_SYS. */
+int	net_wait(int fd, short events, mono_t deadline, struct err *e);
+/* Waits with no socket: 0 when the time has come, -1 ERR_CANCELLED. */
+int	net_pause(int64_t ns, struct err *e);
+
+struct dial_opts {
+	const char	*bind_name;	/* for messages; NULL: host:port */
+	int		 keepalive_s;	/* SO_KEEPALIVE idle and interval; 0: off */
+};
+
+/*
+ * Connects by TCP: resolves host (an address is taken as it is), tries its addresses in order, each with a fair
+ * part of the time left. Returns a non-blocking, close-on-exec socket with TCP_NODELAY, or -1
+ * (ERR_NET with "connect HOST:PORT: reason"; ERR_TIMEOUT).
+ */
+int	dial_tcp(struct str host, uint16_t port, const struct dial_opts *o, mono_t deadline, struct err *e);
+
+/*
+ * The proxy to use for a URL by the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY and lower case,
+ * spec gitlab-runner 1.1): NULL for none, else the variable's value.
+ */
+const char *dial_proxy_for(bool https, struct str host, uint16_t port);
+
+/* Connects through an HTTP proxy by CONNECT (credentials of the proxy's URL as Basic). As dial_tcp() otherwise. */
+int	dial_connect(const char *proxy_url, struct str host, uint16_t port, const struct dial_opts *o,
+	    mono_t deadline, struct err *e);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * JSON (RFC 8259): reading on jsmn's tokens, and writing.
+ *
+ * Reading: json_parse() checks the whole text strictly (jsmn alone is
+ * lenient) and indexes it; values are small handles passed by value. A handle
+ * to something that is not there is "absent": every accessor takes it and
+ * answers with the default, so code reads as the protocol does:
+ *
+ *	struct json_val steps = json_get(root, "steps");
+ *	JSON_EACH(step, steps) name = json_str(a, json_get(step, "name"));
+ *
+ * null and absent are alike to all accessors but json_type(). When a key
+ * stands twice in an object the last one counts. Numbers keep 64 bits.
+ */
+#ifndef WIRE_JSON_H
+#define WIRE_JSON_H
+
+#include "core/arena.h"
+#include "core/buf.h"
+#include "core/err.h"
+
+enum json_type { JSON_ABSENT, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+
+struct json_doc;		/* lives in the arena given to json_parse() */
+
+struct json_val {
+	const struct json_doc	*doc;	/* NULL: absent */
+	int			 tok;
+};
+
+#define JSON_NONE	((struct json_val){ NULL, 0 })
+#define JSON_DEPTH_MAX	64
+
+/*
+ * Parses text (which must outlive the values: strings without escapes are
+ * views into it). Returns 0 and the root, or -1 with the line, column and
+ * reason. White space around the value is allowed, anything else is not.
+ */
+int	json_parse(struct arena *a, struct str text, struct json_val *root, struct err *e);
+
+enum json_type	json_type(struct json_val v);
+bool		json_present(struct json_val v);	/* neither absent nor null */
+struct json_val	json_get(struct json_val object, const char *key);
+struct json_val	json_path(struct json_val v, const char *dotted);	/* "git_info.sha" */
+size_t		json_len(struct json_val v);		/* members or elements; 0 for others */
+struct json_val	json_at(struct json_val array, size_t i);
+
+/* First child / next sibling. For objects the iteration gives the members' values; json_key() names each. */
+struct json_val	json_first(struct json_val container);
+struct json_val	json_next(struct json_val v);
+struct str	json_key(struct arena *a, struct json_val member);
+#define JSON_EACH(v, container) \
+	for (struct json_val v = json_first(container); v.doc != NULL; v = json_next(v))
+
+/* Strings unescaped (into the arena only when needed); invalid UTF-8 is refused by json_parse(). Not a string: dflt. */
+struct str	json_str_or(struct arena *a, struct json_val v, struct str dflt);
+struct str	json_str(struct arena *a, struct json_val v);		/* dflt "" */
+char		*json_cstr(struct arena *a, struct json_val v);	/* NUL-terminated copy, "" if none; cut at an embedded NUL */
+int64_t		json_i64(struct json_val v, int64_t dflt);	/* numbers with a fraction are truncated; a string of digits counts */
+double		json_f64(struct json_val v, double dflt);
+bool		json_bool(struct json_val v, bool dflt);
+struct str	json_raw(struct json_val v);			/* the value's own text; "" if absent */
+
+/*
+ * Writing. The writer puts commas and colons, and escapes. Member functions
+ * take a key, or NULL inside an array. Strings are bytes: invalid UTF-8
+ * becomes U+FFFD. html = true escapes <, > and & as \u003c etc. (docker-machine's
+ * config.json does, spec machines 4.3). indent > 0: that many blanks a level, one member a line.
+ */
+struct json_w {
+	struct buf	*b;
+	int		 indent;
+	bool		 html;
+	/* private */
+	int		 depth;
+	uint64_t	 has_item;	/* a bit a level */
+};
+
+void	jw_object(struct json_w *w, const char *key);
+void	jw_array(struct json_w *w, const char *key);
+void	jw_end_object(struct json_w *w);
+void	jw_end_array(struct json_w *w);
+void	jw_str(struct json_w *w, const char *key, struct str v);
+void	jw_cstr(struct json_w *w, const char *key, const char *v);	/* NULL writes null */
+void	jw_i64(struct json_w *w, const char *key, int64_t v);
+void	jw_f64(struct json_w *w, const char *key, double v);
+void	jw_bool(struct json_w *w, const char *key, bool v);
+void	jw_null(struct json_w *w, const char *key);
+void	jw_raw(struct json_w *w, const char *key, struct str json);	/* a value's text, as json_raw() gave it (re-indented if indent > 0) */
+void	jw_keystr(struct json_w *w, struct str key, struct str v);	/* a member whose key is data */
+void	jw_rawkey(struct json_w *w, struct str key, struct str json);
+
+#endif

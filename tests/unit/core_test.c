@@ -1,0 +1,328 @@
+/* core: strings, buffers, time, digests, options, files, locks. */
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/arena.h"
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/list.h"
+#include "core/lock.h"
+#include "core/mono.h"
+#include "core/opt.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "tap.h"
+
+static void
+test_str(void)
+{
+	static const struct { const char *text; int64_t want; int rc; } ints[] = {
+		{ "0", 0, 0 }, { "-1", -1, 0 }, { "+7", 7, 0 }, { "9223372036854775807", INT64_MAX, 0 },
+		{ "-9223372036854775808", INT64_MIN, 0 }, { "9223372036854775808", 0, -1 },
+		{ "", 0, -1 }, { "-", 0, -1 }, { "1 ", 0, -1 }, { "0x1", 0, -1 }, { "-+1", 0, -1 },
+	};
+	static const struct { const char *text; int64_t want; int rc; } durs[] = {
+		{ "1h30m", 5400 * NSEC_SEC, 0 }, { "90s", 90 * NSEC_SEC, 0 }, { "500ms", 500 * NSEC_MSEC, 0 },
+		{ "1.5h", 5400 * NSEC_SEC, 0 }, { "-2s", -2 * NSEC_SEC, 0 }, { "0", 0, 0 }, { "15m0s", 900 * NSEC_SEC, 0 },
+		{ "5", 0, -1 }, { "", 0, -1 }, { "s", 0, -1 }, { "1x", 0, -1 }, { ".s", 0, -1 }, { "9999999999h", 0, -1 },
+	};
+	struct str s = STR("a,b,,c"), f;
+	const char *fields[] = { "a", "b", "", "c" };
+	int64_t v;
+	size_t n = 0;
+
+	for (size_t i = 0; i < NELEM(ints); i++) {
+		v = 0;
+		is_int(str_to_i64(str_from(ints[i].text), &v), ints[i].rc, "str_to_i64(\"%s\")", ints[i].text);
+		is_int(v, ints[i].want, "  value");
+	}
+	for (size_t i = 0; i < NELEM(durs); i++) {
+		v = 0;
+		is_int(str_to_duration(str_from(durs[i].text), &v), durs[i].rc, "duration \"%s\"", durs[i].text);
+		is_int(v, durs[i].want, "  value");
+	}
+	while (s.p != NULL) {
+		f = str_cut(&s, ',');
+		ok(n < 4 && str_eqc(f, fields[n]), "field %zu", n);
+		n++;
+	}
+	is_int((long long)n, 4, "four fields");
+	ok(str_eqc(str_trim(STR(" \t x y\r\n")), "x y"), "trim");
+	ok(str_caseeq(STR("Content-Length"), "content-length"), "caseeq");
+	is_int(str_casefind(STR("abcDEF"), "cde"), 2, "casefind");
+}
+
+static void
+test_buf(void)
+{
+	struct buf b = { .max = 10 };
+
+	buf_puts(&b, "12345");
+	buf_fmt(&b, "%d", 67890);
+	ok(!b.failed && b.n == 10, "ten bytes fit");
+	buf_putc(&b, 'x');
+	ok(b.failed && b.n == 10, "the eleventh fails");
+	buf_drop(&b, 4);
+	buf_putc(&b, 'x');
+	ok(b.failed, "failure is sticky");
+	buf_clear(&b);
+	buf_put_shell(&b, STR("a'b"));
+	is_str(b.p, "'a'\\''b'", "shell quoting");
+	buf_free(&b);
+	b.max = 100;
+	buf_put_quoted(&b, STR("a\"\n\xff"), 3);
+	is_str(b.p, "\"a\\\"\\x0a\"...", "quoted and cut");
+	buf_free(&b);
+}
+
+static void
+test_time(void)
+{
+	static const struct { const char *text; int64_t sec; int64_t ns; int rc; } t[] = {
+		{ "1970-01-01T00:00:00Z", 0, 0, 0 },
+		{ "2026-03-01T08:15:30.123456Z", 1772352930, 123456000, 0 },
+		{ "2026-03-01T08:15:30.123456789+01:30", 1772347530, 123456789, 0 },
+		{ "2000-02-29T23:59:59Z", 951868799, 0, 0 },
+		{ "0001-01-01T00:00:00Z", 0, 0, 0 },
+		{ "2001-02-29T00:00:00Z", 0, 0, -1 }, { "2026-13-01T00:00:00Z", 0, 0, -1 },
+		{ "2026-03-01T08:15:30", 0, 0, -1 }, { "2026-03-01T08:15:30.Z", 0, 0, -1 },
+	};
+	static const struct { int64_t ns; const char *want; } d[] = {
+		{ 3600 * NSEC_SEC, "1h0m0s" }, { 1500 * NSEC_MSEC, "1.5s" }, { 300 * NSEC_MSEC, "300ms" },
+		{ 0, "0s" }, { 61 * NSEC_SEC, "1m1s" }, { 1500, "1.5\xc2\xb5s" }, { -2 * NSEC_SEC, "-2s" },
+		{ NSEC_SEC + 10 * NSEC_MSEC, "1.01s" },
+	};
+	char out[TIME_RFC3339_MAX], dur[40];
+	wall_t w;
+
+	for (size_t i = 0; i < NELEM(t); i++) {
+		w = 0;
+		is_int(time_parse_rfc3339(str_from(t[i].text), &w), t[i].rc, "parse %s", t[i].text);
+		is_int(w, t[i].sec * NSEC_SEC + t[i].ns, "  value");
+	}
+	time_rfc3339(INT64_C(1772352930123456789), 6, out);
+	is_str(out, "2026-03-01T08:15:30.123456Z", "print");
+	time_rfc3339(-1, 9, out);
+	is_str(out, "1969-12-31T23:59:59.999999999Z", "before the epoch");
+	is_int(time_parse_http(STR("Sun, 06 Nov 1994 08:49:37 GMT"), &w), 0, "http date");
+	is_int(w / NSEC_SEC, 784111777, "  value");
+	for (size_t i = 0; i < NELEM(d); i++) {
+		time_go_duration(d[i].ns, dur);
+		is_str(dur, d[i].want, "Go duration");
+	}
+}
+
+static void
+test_hash(void)
+{
+	uint8_t out[32];
+	char hex[65];
+	struct buf b = { 0 };
+
+	is_int(hash_crc32(0, "123456789", 9), 0xcbf43926, "crc32 check value");
+	is_int(hash_crc32(hash_crc32(0, "12345", 5), "6789", 4), 0xcbf43926, "crc32 in two parts");
+	hash_md5("abc", 3, out);
+	hash_hex(out, 16, hex);
+	is_str(hex, "900150983cd24fb0d6963f7d28e17f72", "md5(abc)");
+	hash_md5("12345678901234567890123456789012345678901234567890123456789012345678901234567890", 80, out);
+	hash_hex(out, 16, hex);
+	is_str(hex, "57edf4a22be3c955ac49da2e2107b67a", "md5 of 80 digits");
+	hash_sha256("abc", 3, out);
+	hash_hex(out, 32, hex);
+	is_str(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "sha256(abc)");
+	hash_sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, out);
+	hash_hex(out, 32, hex);
+	is_str(hex, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1", "sha256 of 56 bytes");
+	hash_hmac_sha256(STR("Jefe"), STR("what do ya want for nothing?"), out);
+	hash_hex(out, 32, hex);
+	is_str(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", "hmac, RFC 4231 case 2");
+	for (int n = 0; n <= 4; n++) {
+		static const char *const want[] = { "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==" };
+		struct buf back = { 0 };
+
+		buf_clear(&b);
+		hash_base64(&b, str_of("foob", (size_t)n));
+		is_str(buf_str(&b).p, want[n], "base64 of %d bytes", n);
+		is_int(hash_base64_decode(&back, buf_str(&b)), 0, "  decodes");
+		ok(str_eq(buf_str(&back), str_of("foob", (size_t)n)), "  back");
+		buf_free(&back);
+	}
+	is_int(hash_base64_decode(&b, STR("Zg=x")), -1, "junk behind padding is refused");
+	is_int(hash_base64_decode(&b, STR("Z")), -1, "one digit is refused");
+	buf_free(&b);
+}
+
+static void
+test_opt(void)
+{
+	struct opt o[] = {
+		{ .name = "driver", .letter = 'd', .type = OPT_STRING, .env = "CORE_TEST_DRIVER" },
+		{ .name = "force", .letter = 'f', .type = OPT_BOOL },
+		{ .name = "count", .type = OPT_INT },
+		{ .name = "label", .type = OPT_LIST },
+	};
+	char *argv[] = { "x", "a", "--driver=do", "-f", "--count", "12", "--label", "k=v", "-label=w", "b", "--", "-z", NULL };
+	char *bad[] = { "x", "--count", "many", NULL };
+	const char *words[16];
+	struct err e = { 0 };
+	size_t n;
+
+	is_int(opt_parse(o, NELEM(o), 12, argv, 0, words, &n, &e), 0, "parse");
+	ok(n == 3 && strcmp(words[0], "a") == 0 && strcmp(words[2], "-z") == 0, "words");
+	is_str(o[0].value, "do", "string");
+	is_int(o[1].number, 1, "bool");
+	is_int(o[2].number, 12, "int");
+	ok(o[3].nlist == 2 && strcmp(o[3].list[0], "k=v") == 0 && strcmp(o[3].list[1], "w") == 0, "list");
+	opt_free(o, NELEM(o));
+	is_int(opt_parse(o, NELEM(o), 3, bad, 0, words, &n, &e), -1, "not a number");
+	is_str(e.msg, "option --count needs a whole number, not \"many\"", "  says which");
+	opt_free(o, NELEM(o));
+	setenv("CORE_TEST_DRIVER", "env", 1);
+	is_int(opt_parse(o, NELEM(o), 1, argv, 0, words, &n, &e), 0, "environment");
+	is_str(o[0].value, "env", "  value");
+	opt_free(o, NELEM(o));
+}
+
+static void
+test_fs(const char *dir)
+{
+	struct err e = { 0 };
+	struct buf b = { 0 };
+	struct stat st;
+	char **names, *path = fs_join(dir, "a/b/c"), *file = fs_join(dir, "a/b/f");
+	int fd = fs_opendir(AT_FDCWD, dir, &e);
+
+	is_int(fs_mkdirs(path, 0700, &e), 0, "mkdirs");
+	is_int(fs_write(AT_FDCWD, file, STR("one"), 0600, &e), 0, "write");
+	is_int(fs_write(fd, "a/b/f", STR("two"), 0640, &e), 0, "write again, by descriptor");
+	is_int(fs_read(fd, "a/b/f", 100, &b, &e), 0, "read");
+	is_str(b.p, "two", "  content");
+	ok(stat(file, &st) == 0 && (st.st_mode & 0777) == 0640, "  mode is as given");
+	is_int(fs_read(fd, "a/b/f", 2, &b, &e), -1, "a file above the limit");
+	is_int(e.kind, ERR_FULL, "  is an error of its kind");
+	is_int(fs_read(fd, "a/b/none", 2, &b, &e), -1, "a missing file");
+	is_int(e.kind, ERR_NOTFOUND, "  is an error of its kind");
+	is_int(fs_list(fd, "a/b", &names, &e), 2, "list: no temporary file is left");
+	fs_free_names(names, 2);
+	is_int(fs_remove_tree(fd, "a", &e), 0, "remove tree");
+	ok(!fs_exists(fd, "a"), "  gone");
+	is_int(fs_remove_tree(fd, "a", &e), 0, "  again is success");
+	buf_free(&b);
+	free(path);
+	free(file);
+	close(fd);
+}
+
+static void
+test_lock(const char *dir)
+{
+	struct err e = { 0 };
+	int d = fs_opendir(AT_FDCWD, dir, &e), to[2], from[2], fd, status;
+	pid_t child, pid;
+	char c;
+
+	if (pipe(to) < 0 || pipe(from) < 0)
+		return;
+	is_int(lock_held(d, "l", &pid, &e), 0, "no file: nobody");
+	child = fork();
+	if (child == 0) {
+		fd = lock_take(d, "l", LOCK_TRY, &e);
+		(void)!write(from[1], fd >= 0 ? "y" : "n", 1);
+		(void)!read(to[0], &c, 1);
+		pause();
+		_exit(0);
+	}
+	(void)!read(from[0], &c, 1);
+	is_int(c, 'y', "child has it");
+	is_int(lock_held(d, "l", &pid, &e), 1, "held");
+	is_int(pid, child, "  by the child");
+	is_int(lock_take(d, "l", LOCK_TRY, &e), -1, "not ours");
+	is_int(e.kind, ERR_CONFLICT, "  conflict");
+	is_int(lock_signal(d, "l", SIGTERM, &e), 1, "signal sent");
+	waitpid(child, &status, 0);
+	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM, "  and received");
+	is_int(lock_held(d, "l", &pid, &e), 0, "free after death");
+	is_int(lock_signal(d, "l", SIGTERM, &e), 0, "nobody to signal");
+	fd = lock_take(d, "l", LOCK_TRY, &e);
+	ok(fd >= 0, "ours now");
+	close(fd);
+	close(d);
+	close(to[0]); close(to[1]); close(from[0]); close(from[1]);
+}
+
+static void
+test_proc(void)
+{
+	const char *const cat[] = { "cat", NULL }, *const slow[] = { "sleep", "10", NULL },
+	    *const fail[] = { "false", NULL };
+	struct buf b = { 0 };
+	struct err e = { 0 };
+
+	is_int(proc_run(cat, STR("hello"), &b, mono_after(5 * NSEC_SEC), &e), 0, "run cat");
+	is_str(buf_str(&b).p, "hello", "  output");
+	is_int(proc_run(fail, STR_NULL, NULL, mono_after(5 * NSEC_SEC), &e), 1, "status of false");
+	is_int(proc_run(slow, STR_NULL, NULL, mono_after(100 * NSEC_MSEC), &e), -1, "past the deadline");
+	is_int(e.kind, ERR_TIMEOUT, "  timeout");
+	buf_free(&b);
+}
+
+static void
+test_misc(void)
+{
+	struct item { struct list link; int v; } items[3] = { { .v = 1 }, { .v = 2 }, { .v = 3 } };
+	struct list head;
+	struct arena a = { 0 };
+	struct err e = { 0 };
+	int sum = 0;
+	char *p;
+
+	list_init(&head);
+	for (int i = 0; i < 3; i++)
+		list_add(&head, &items[i].link);
+	LIST_EACH(struct item, it, link, &head) {
+		sum = sum * 10 + it->v;
+		if (it->v == 2)
+			list_remove(&it->link);
+	}
+	is_int(sum, 123, "list in order, removal while walking");
+	p = arena_fmt(&a, "%s-%d", "x", 7);
+	is_str(p, "x-7", "arena_fmt");
+	for (int i = 0; i < 1000; i++)
+		memset(arena_alloc(&a, (size_t)i), 1, (size_t)i);
+	is_str(p, "x-7", "  still there");
+	arena_reset(&a);
+	err_set(&e, ERR_NET, 0, "refused");
+	err_ctx(&e, "connect %s", "h:1");
+	is_str(e.msg, "connect h:1: refused", "err_ctx");
+	for (int i = 0; i < 200; i++) {
+		int64_t d = rand_backoff(NSEC_SEC, 8 * NSEC_SEC, (unsigned)i % 10);
+
+		if (d < 0 || d > 8 * NSEC_SEC) {
+			ok(false, "backoff out of range");
+			break;
+		}
+	}
+}
+
+int
+main(void)
+{
+	char dir[] = "/tmp/core_test.XXXXXX";
+	struct err e = { 0 };
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	test_str();
+	test_buf();
+	test_time();
+	test_hash();
+	test_opt();
+	test_fs(dir);
+	test_lock(dir);
+	test_proc();
+	test_misc();
+	fs_remove_tree(AT_FDCWD, dir, &e);
+	return done_testing();
+}
