@@ -1,0 +1,578 @@
+/* Reads config.toml by the table of keys: see config.h. */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/rand.h"
+#include "manager/config.h"
+#include "manager/keys.h"
+#include "wire/url.h"
+
+#define CONFIG_MAX	(8u << 20)
+
+struct reader {
+	struct config	*c;
+	config_note	*note;
+	void		*ctx;
+	struct err	*e;
+};
+
+static void PRINTFLIKE(4, 5)
+note(struct reader *r, enum log_level level, int line, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (r->note == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	r->note(r->ctx, level, line, text);
+}
+
+static int PRINTFLIKE(3, 4)
+refuse(struct reader *r, const struct toml *at, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return err_set(r->e, ERR_CONFIG, at->line, "%s: line %d, column %d: %s",
+	    r->c->path, at->line, at->column, text);
+}
+
+static bool
+type_fits(const struct key *k, const struct toml *v)
+{
+	switch (k->type) {
+	case KEY_STRING:
+		return v->type == TOML_STRING;
+	case KEY_INT:
+		return v->type == TOML_INTEGER;
+	case KEY_FLOAT:
+		return v->type == TOML_FLOAT || v->type == TOML_INTEGER;
+	case KEY_BOOL:
+		return v->type == TOML_BOOL;
+	case KEY_DURATION:
+		return v->type == TOML_STRING || v->type == TOML_INTEGER;
+	case KEY_DATE:
+		return v->type == TOML_DATETIME || v->type == TOML_LOCAL_DATETIME;
+	case KEY_STRINGS:
+		/* Upstream takes a single string where a list of pull policies may stand. */
+		if (v->type == TOML_STRING && strcmp(k->name, "pull_policy") == 0)
+			return true;
+		if (v->type != TOML_ARRAY)
+			return false;
+		TOML_EACH(s, v)
+			if (s->type != TOML_STRING)
+				return false;
+		return true;
+	case KEY_TABLE:
+	case KEY_SECTION:
+		return v->type == TOML_TABLE;
+	case KEY_BOOLS:
+		if (v->type != TOML_TABLE)
+			return false;
+		TOML_EACH(b, v)
+			if (b->type != TOML_BOOL)
+				return false;
+		return true;
+	case KEY_TABLES:
+		if (v->type != TOML_ARRAY)
+			return false;
+		TOML_EACH(t, v)
+			if (t->type != TOML_TABLE)
+				return false;
+		return true;
+	}
+	return false;
+}
+
+static void
+set_text(struct reader *r, const struct key *k, void *base, struct str text)
+{
+	char *field = (char *)base + k->offset;
+	int64_t ns = 0;
+
+	switch (k->type) {
+	case KEY_STRING:
+		*(const char **)(void *)field = arena_dup(&r->c->arena, text);
+		break;
+	case KEY_INT:
+		str_to_i64(text, (int64_t *)(void *)field);
+		break;
+	case KEY_FLOAT:
+		*(double *)(void *)field = strtod(arena_dup(&r->c->arena, text), NULL);
+		break;
+	case KEY_BOOL:
+		str_to_bool(text, (bool *)(void *)field);
+		break;
+	case KEY_DURATION:
+		str_to_duration(text, &ns);
+		*(int64_t *)(void *)field = ns;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+set_defaults(struct reader *r, enum key_section section, void *base)
+{
+	for (size_t i = 0; i < nkeys; i++) {
+		const struct key *k = &keys[i];
+
+		if (k->section != section || k->offset == KEY_NOFIELD)
+			continue;
+		if (k->dflt != NULL)
+			set_text(r, k, base, str_from(k->dflt));
+		else if (k->type == KEY_STRING)
+			*(const char **)(void *)((char *)base + k->offset) = "";
+	}
+}
+
+static int
+set_value(struct reader *r, const struct key *k, const struct toml *v, void *base)
+{
+	char *field = (char *)base + k->offset;
+	struct strings *list;
+
+	switch (k->type) {
+	case KEY_STRING:
+		if (str_chr(v->s, '\0') >= 0)
+			return refuse(r, v, "%s must not hold a NUL character", k->name);
+		*(const char **)(void *)field = arena_dup(&r->c->arena, v->s);
+		return 0;
+	case KEY_INT:
+		*(int64_t *)(void *)field = v->i;
+		return 0;
+	case KEY_FLOAT:
+		*(double *)(void *)field = v->type == TOML_FLOAT ? v->f : (double)v->i;
+		return 0;
+	case KEY_BOOL:
+		*(bool *)(void *)field = v->b;
+		return 0;
+	case KEY_DURATION:
+		if (v->type == TOML_INTEGER)
+			*(int64_t *)(void *)field = v->i;
+		else if (str_to_duration(v->s, (int64_t *)(void *)field) < 0)
+			return refuse(r, v, "%s needs a duration such as \"90s\" or \"1h30m\", not \"%.*s\"",
+			    k->name, STR_ARG(v->s));
+		return 0;
+	case KEY_STRINGS:
+		list = (struct strings *)(void *)field;
+		list->v = arena_calloc(&r->c->arena, v->n + 1, sizeof(*list->v));
+		list->n = 0;
+		TOML_EACH(s, v)
+			list->v[list->n++] = arena_dup(&r->c->arena, s->s);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int read_section(struct reader *r, enum key_section section, const struct toml *t, void *base);
+
+/* One key that the table knows: its type, what we do with it, its value or the section below. */
+static int
+read_key(struct reader *r, const struct key *k, const struct toml *v, void *base)
+{
+	if (!type_fits(k, v))
+		return refuse(r, v, "%s in %s needs %s, not %s", k->name,
+		    key_section_title(k->section), key_type_name(k->type), toml_type_name(v->type));
+	switch (k->use) {
+	case KEY_YES:
+		break;
+	case KEY_LATER:
+		note(r, LOG_WARN, v->line, "%s in %s is not honoured by this version of windlass (%s)",
+		    k->name, key_section_title(k->section), k->help);
+		break;
+	case KEY_NEVER:
+		note(r, LOG_WARN, v->line, "%s in %s has no effect: %s",
+		    k->name, key_section_title(k->section), k->help);
+		break;
+	case KEY_GONE:
+		note(r, LOG_WARN, v->line, "%s in %s was removed from gitlab-runner and has no effect: %s",
+		    k->name, key_section_title(k->section), k->help);
+		break;
+	}
+	if (k->offset != KEY_NOFIELD)
+		return set_value(r, k, v, base);
+	if (k->type == KEY_SECTION)
+		return read_section(r, (enum key_section)k->sub, v, base);
+	if (k->type == KEY_TABLES && k->sub != KS_RUNNER)
+		TOML_EACH(t, v)
+			if (read_section(r, (enum key_section)k->sub, t, NULL) < 0)
+				return -1;
+	return 0;
+}
+
+static int
+read_section(struct reader *r, enum key_section section, const struct toml *t, void *base)
+{
+	TOML_EACH(v, t) {
+		const struct key *k = key_find(section, v->key);
+		const char *near;
+
+		if (k != NULL) {
+			if (read_key(r, k, v, base) < 0)
+				return -1;
+			continue;
+		}
+		near = key_nearest(section, v->key);
+		if (near != NULL)
+			note(r, LOG_WARN, v->line, "unknown key %.*s in %s is ignored: did you mean %s?",
+			    STR_ARG(v->key), key_section_title(section), near);
+		else
+			note(r, LOG_WARN, v->line, "unknown key %.*s in %s is ignored",
+			    STR_ARG(v->key), key_section_title(section));
+	}
+	return 0;
+}
+
+/* $VAR and ${VAR} of the environment, as upstream expands them in url and token. */
+static const char *
+expand_env(struct arena *a, const char *text)
+{
+	struct str s = str_from(text);
+	struct buf b = { 0 };
+	const char *out;
+
+	if (str_chr(s, '$') < 0)
+		return text;
+	while (s.n > 0) {
+		size_t n = 1, skip = 0;
+		char name[256];
+
+		if (s.p[0] != '$') {
+			buf_putc(&b, s.p[0]);
+			s = str_sub(s, 1, s.n);
+			continue;
+		}
+		if (s.n > 1 && s.p[1] == '{') {
+			while (n + 1 < s.n && s.p[n + 1] != '}')
+				n++;
+			str_copy(str_sub(s, 2, n - 1), name, sizeof(name));
+			skip = n + 2;
+		} else {
+			while (n < s.n && (s.p[n] == '_' || (s.p[n] >= '0' && s.p[n] <= '9') ||
+			    ((s.p[n] | 0x20) >= 'a' && (s.p[n] | 0x20) <= 'z')))
+				n++;
+			str_copy(str_sub(s, 1, n - 1), name, sizeof(name));
+			skip = n;
+		}
+		if (name[0] == '\0' && skip == 1)
+			buf_putc(&b, '$');
+		else if (getenv(name) != NULL)
+			buf_puts(&b, getenv(name));
+		s = str_sub(s, skip, s.n);
+	}
+	out = arena_dup(a, buf_str(&b));
+	buf_free(&b);
+	return out;
+}
+
+/* Blanks, trailing slashes and one /ci are cut (spec gitlab-runner 1.1). */
+static const char *
+trim_url(struct reader *r, struct runner *run)
+{
+	struct str u = str_trim(str_from(run->url));
+
+	while (str_ends(u, "/"))
+		u.n--;
+	if (str_ends(u, "/ci")) {
+		u.n -= 3;
+		note(r, LOG_WARN, run->line, "url %s: the /ci at its end is from GitLab 8 and is ignored", run->url);
+	}
+	while (str_ends(u, "/"))
+		u.n--;
+	return arena_dup(&r->c->arena, u);
+}
+
+static void
+hash_key(char out[9], struct str a, struct str b)
+{
+	uint64_t h = hash_fnv(a) * UINT64_C(0x100000001b3) ^ hash_fnv(b);
+
+	snprintf(out, 9, "%08" PRIx32, (uint32_t)(h ^ h >> 32));
+}
+
+/* Driver and options in one number: idle machines made with others are stale. */
+static void
+hash_options(struct runner *run)
+{
+	uint64_t h = hash_fnv(str_from(run->machine_driver));
+
+	for (size_t i = 0; i < run->machine_options.n; i++)
+		h = h * UINT64_C(0x100000001b3) + hash_fnv(str_from(run->machine_options.v[i]));
+	for (size_t i = 0; i < run->machine_options_with_name.n; i++)
+		h = h * UINT64_C(0x100000001b3) + hash_fnv(str_from(run->machine_options_with_name.v[i]));
+	snprintf(run->options_hash, sizeof(run->options_hash), "%016" PRIx64, h);
+}
+
+/* Negative numbers break the original in ways that only show later (spec machines 1.19). */
+static const char *
+negative(const struct runner *run)
+{
+	return run->limit < 0 ? "limit" : run->max_growth < 0 ? "MaxGrowthRate" :
+	    run->idle_count < 0 ? "IdleCount" : run->idle_count_min < 0 ? "IdleCountMin" :
+	    run->idle_time < 0 ? "IdleTime" : run->max_builds < 0 ? "MaxBuilds" :
+	    run->idle_scale_factor < 0 ? "IdleScaleFactor" : NULL;
+}
+
+static const char *
+bad_option(struct reader *r, const struct runner *run)
+{
+	for (size_t i = 0; i < run->machine_options.n; i++)
+		if (run->machine_options.v[i][0] == '-')
+			return arena_fmt(&r->c->arena, "MachineOptions entry \"%s\": write it without leading dashes",
+			    run->machine_options.v[i]);
+	for (size_t i = 0; i < run->machine_options_with_name.n; i++) {
+		const char *o = run->machine_options_with_name.v[i];
+
+		if (o[0] == '-')
+			return arena_fmt(&r->c->arena, "MachineOptionsWithName entry \"%s\": write it without leading dashes", o);
+		if (strstr(o, "%s") == NULL)
+			return arena_fmt(&r->c->arena, "MachineOptionsWithName entry \"%s\" has no %%s", o);
+	}
+	return NULL;
+}
+
+/* Why this entry cannot run, or NULL. */
+static const char *
+find_fault(struct reader *r, struct runner *run)
+{
+	struct err e = { 0 };
+	struct url u;
+
+	if (str_trim(str_from(run->token)).n == 0)
+		return "it has no token: register the runner, or write token = \"glrt-...\"";
+	if (run->base_url[0] == '\0')
+		return "it has no url";
+	if (url_parse(str_from(run->base_url), &u, &e) < 0)
+		return arena_fmt(&r->c->arena, "url \"%s\" is no URL: %s", run->base_url, e.msg);
+	if (!str_caseeq(u.scheme, "https") && !str_caseeq(u.scheme, "http"))
+		return arena_fmt(&r->c->arena, "url \"%s\": only http and https are possible", run->base_url);
+	if (strcmp(run->executor, "docker+machine") != 0)
+		return arena_fmt(&r->c->arena, "executor \"%s\": windlass runs docker+machine only", run->executor);
+	if (!run->has_machine)
+		return "it has no [runners.machine] section";
+	if (run->machine_driver[0] == '\0')
+		return "MachineDriver in [runners.machine] is missing";
+	if (names_pool_init(&run->names, str_from(run->token), str_from(run->machine_name), &e) < 0)
+		return arena_dup(&r->c->arena, str_from(e.msg));
+	if (negative(run) != NULL)
+		return arena_fmt(&r->c->arena, "%s must not be negative", negative(run));
+	return bad_option(r, run);
+}
+
+static int
+read_runner(struct reader *r, const struct toml *t, struct runner *run)
+{
+	struct toml *machine = toml_get(t, "machine");
+
+	run->line = t->line;
+	set_defaults(r, KS_RUNNER, run);
+	set_defaults(r, KS_MACHINE, run);
+	set_defaults(r, KS_BUILD_DIR, run);
+	if (read_section(r, KS_RUNNER, t, run) < 0)
+		return -1;
+	run->docker = toml_get(t, "docker");
+	run->has_docker = run->docker != NULL;
+	run->has_machine = machine != NULL;
+	run->feature_flags = toml_get(t, "feature_flags");
+	run->url = expand_env(&r->c->arena, run->url);
+	run->token = expand_env(&r->c->arena, run->token);
+	run->base_url = trim_url(r, run);
+	names_short_token(str_from(run->token), run->short_token);
+	hash_key(run->key, str_from(run->base_url), str_from(run->short_token));
+	hash_key(run->instance, str_from(run->base_url), STR(""));
+	hash_options(run);
+	if (run->request_concurrency < 1)
+		run->request_concurrency = 1;
+	if (run->unhealthy_requests_limit < 1)
+		run->unhealthy_requests_limit = 3;
+	if (run->final_update_tries < 1)
+		run->final_update_tries = 10;
+	run->disabled = find_fault(r, run);
+	return 0;
+}
+
+/* The same url and token twice would be one pool with two policies. */
+static void
+disable_twins(struct config *c)
+{
+	for (size_t i = 0; i < c->nrunners; i++)
+		for (size_t k = 0; k < i; k++)
+			if (c->runners[i].disabled == NULL && c->runners[k].disabled == NULL &&
+			    strcmp(c->runners[i].key, c->runners[k].key) == 0 &&
+			    strcmp(c->runners[i].machine_name, c->runners[k].machine_name) == 0)
+				c->runners[i].disabled = arena_fmt(&c->arena,
+				    "the entry in line %d has the same url, token and MachineName", c->runners[k].line);
+	/* Two entries of one token with different MachineName are two pools: the name joins the key. */
+	for (size_t i = 0; i < c->nrunners; i++)
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(c->runners[i].key, c->runners[k].key) == 0)
+				hash_key(c->runners[i].key, str_from(c->runners[i].key),
+				    str_from(c->runners[i].machine_name));
+}
+
+static int
+read_root(struct reader *r, const struct toml *root)
+{
+	struct config *c = r->c;
+	struct toml *list = toml_get(root, "runners");
+	size_t i = 0;
+
+	set_defaults(r, KS_GLOBAL, c);
+	if (read_section(r, KS_GLOBAL, root, c) < 0)
+		return -1;
+	if (c->concurrent < 1)
+		return refuse(r, toml_get(root, "concurrent"), "concurrent must be at least 1, not %" PRId64, c->concurrent);
+	if (c->check_interval <= 0)
+		c->check_interval = 3;
+	if (c->shutdown_timeout <= 0)
+		c->shutdown_timeout = 30;
+	if (list == NULL)
+		return 0;
+	c->runners = arena_calloc(&c->arena, list->n + 1, sizeof(*c->runners));
+	TOML_EACH(t, list) {
+		if (read_runner(r, t, &c->runners[i]) < 0)
+			return -1;
+		i++;
+	}
+	c->nrunners = i;
+	disable_twins(c);
+	for (i = 0; i < c->nrunners; i++)
+		if (c->runners[i].disabled != NULL)
+			note(r, LOG_ERROR, c->runners[i].line, "runner \"%s\" is skipped: %s",
+			    c->runners[i].name, c->runners[i].disabled);
+	return 0;
+}
+
+struct config *
+config_parse(const char *path, struct str text, config_note *fn, void *ctx, struct err *e)
+{
+	struct config *c = xcalloc(1, sizeof(*c));
+	struct reader r = { c, fn, ctx, e };
+	struct toml *root;
+
+	c->path = arena_dup(&c->arena, str_from(path));
+	c->hash = hash_fnv(text);
+	/* The tree's strings are views: the text has to live as long. */
+	if (toml_parse(&c->arena, arena_str(&c->arena, text), &root, e) < 0) {
+		err_ctx(e, "%s", path);
+		config_free(c);
+		return NULL;
+	}
+	if (read_root(&r, root) < 0) {
+		config_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+struct config *
+config_load(const char *path, config_note *fn, void *ctx, struct err *e)
+{
+	struct buf b = { .max = CONFIG_MAX };
+	struct config *c = NULL;
+
+	if (fs_read(AT_FDCWD, path, CONFIG_MAX, &b, e) == 0 || e->kind == ERR_NOTFOUND)
+		c = config_parse(path, buf_str(&b), fn, ctx, e);
+	buf_wipe(&b);
+	return c;
+}
+
+void
+config_free(struct config *c)
+{
+	if (c == NULL)
+		return;
+	arena_reset(&c->arena);
+	free(c);
+}
+
+char *
+config_default_path(void)
+{
+	const char *env = getenv("CONFIG_FILE"), *home = getenv("HOME");
+
+	if (env != NULL && env[0] != '\0')
+		return xstrdup(env);
+	if (geteuid() == 0)
+		return xstrdup("/etc/gitlab-runner/config.toml");
+	if (home != NULL && home[0] != '\0')
+		return fs_join(home, ".gitlab-runner/config.toml");
+	return xstrdup("config.toml");
+}
+
+/* ^[sr]_[0-9a-zA-Z]{12}$ */
+static bool
+system_id_ok(struct str s)
+{
+	if (s.n != 14 || (s.p[0] != 's' && s.p[0] != 'r') || s.p[1] != '_')
+		return false;
+	for (size_t i = 2; i < s.n; i++)
+		if (!((s.p[i] >= '0' && s.p[i] <= '9') || ((s.p[i] | 0x20) >= 'a' && (s.p[i] | 0x20) <= 'z')))
+			return false;
+	return true;
+}
+
+static void
+make_system_id(char out[15])
+{
+	static const char *const files[] = { "/var/lib/dbus/machine-id", "/etc/machine-id" };
+	struct buf b = { .max = 256 };
+	uint8_t mac[32];
+	char hex[65];
+
+	for (size_t i = 0; i < NELEM(files); i++) {
+		buf_clear(&b);
+		if (fs_read(AT_FDCWD, files[i], 200, &b, NULL) == 0 && str_trim(buf_str(&b)).n > 0) {
+			hash_hmac_sha256(str_trim(buf_str(&b)), STR("gitlab-runner"), mac);
+			hash_hex(mac, sizeof(mac), hex);
+			snprintf(out, 15, "s_%.12s", hex);
+			buf_free(&b);
+			return;
+		}
+	}
+	rand_hex(hex, 12);
+	snprintf(out, 15, "r_%.12s", hex);
+	buf_free(&b);
+}
+
+int
+config_system_id(const char *config_path, char out[15], struct err *e)
+{
+	const char *slash = strrchr(config_path, '/');
+	char *dir = slash != NULL ? str_dup(str_of(config_path, (size_t)(slash - config_path))) : xstrdup(".");
+	char *path = fs_join(dir[0] != '\0' ? dir : "/", ".runner_system_id");
+	struct buf b = { .max = 256 };
+	struct str id;
+	int rc = 0;
+
+	if (fs_read(AT_FDCWD, path, 200, &b, NULL) == 0)
+		id = str_trim(buf_str(&b));
+	else
+		id = STR_NULL;
+	if (system_id_ok(id)) {
+		str_copy(id, out, 15);
+	} else {
+		make_system_id(out);
+		/*
+		 * An id from the machine's own id comes out the same next time; a random one that cannot be
+		 * kept would make a new runner manager on the server at every start.
+		 */
+		if (fs_write(AT_FDCWD, path, str_from(out), 0600, e) < 0 && out[0] == 'r')
+			rc = err_ctx(e, "system id (this host has no /etc/machine-id, so the id must be kept)");
+	}
+	buf_free(&b);
+	free(path);
+	free(dir);
+	return rc;
+}
