@@ -66,7 +66,7 @@ enum scale_rules {
 	SCALE_BLIND_IS_OK	= 1 << 6,	/* B6: a check that could not see is not a bad machine */
 	SCALE_OWN_CLOCK		= 1 << 7,	/* B7: wake_at is given */
 	SCALE_PACE		= 1 << 8,	/* B8: token buckets for creations */
-	SCALE_QUEUE		= 1 << 9,	/* ask ahead, one machine per waiting job, late binding */
+	SCALE_QUEUE		= 1 << 9,	/* ask ahead, one machine per waiting job, late binding; implies B1 */
 	SCALE_BETTER		= (1 << 10) - (1 << 1),
 };
 
@@ -104,7 +104,7 @@ enum scale_state {
 };
 
 enum scale_flags {
-	SCALE_F_STALE = 1,	/* made with driver options that are not the configuration's any more */
+	SCALE_F_STALE = 1,	/* made with driver options that are not the configuration's any more; keep it set while removing */
 	SCALE_F_DOOMED = 2,	/* the cloud takes it back (spot), its disk is full, ...: no new job, goes when idle */
 	SCALE_F_BLIND = 4,	/* the last check could not tell (cloud API throttled or away) */
 };
@@ -158,7 +158,7 @@ void	scale_created(struct scale_gate *g);
 void	scale_create_failed(struct scale_gate *g, int64_t started, int64_t retry_after,
 	    int64_t now, uint64_t rnd);
 /* A creation that ended without an answer about the cloud (cancelled by us). */
-void	scale_create_cancelled(struct scale_gate *g);
+void	scale_create_cancelled(struct scale_gate *g, int64_t started);
 /* Creations allowed now: SCALE_UNLIMITED, 1 or 0. */
 int	scale_gate_room(const struct scale_gate *g, int64_t now);
 
@@ -171,7 +171,8 @@ struct scale_input {
 	size_t				 nwaiting;
 	int				 running;	/* jobs of this runner that have a machine or still count against limit */
 	int				 slots_free;	/* concurrent minus all jobs of all runners */
-	int				 machines_free;	/* max_machines minus all machines of all runners; may be negative; SCALE_UNLIMITED */
+	int				 machines_free;	/* max_machines minus all machines of all runners, those being removed included; SCALE_UNLIMITED */
+	int				 machines_over;	/* machines of all runners, those being removed left out, above max_machines; else 0 */
 	int				 pending;	/* B3: on-demand answers out, job not yet come */
 	const struct scale_gate		*gate;		/* NULL = open */
 	const struct budget		*growth;	/* this runner's bucket; NULL = none */
@@ -188,7 +189,7 @@ enum scale_why {
 	SCALE_WHY_UNAVAILABLE,		/* a = failed checks */
 	SCALE_WHY_BUILDS,		/* a = uses, b = MaxBuilds */
 	SCALE_WHY_LIMIT,		/* a = machines, b = limit */
-	SCALE_WHY_CAP,			/* a = machines above max_machines */
+	SCALE_WHY_CAP,			/* a = machines of all runners above max_machines */
 	SCALE_WHY_IDLE,			/* a = idle ns, b = IdleTime ns, c = idle wanted */
 	SCALE_WHY_AGE,			/* a = age ns, b = its limit ns */
 	SCALE_WHY_STALE,
@@ -199,7 +200,7 @@ enum scale_why {
 	SCALE_WHY_BELOW_IDLE,		/* a = available, b = wanted */
 	/* ASSIGN and TRY */
 	SCALE_WHY_OLDEST,		/* a = how long the job waited, ns */
-	SCALE_WHY_NEWEST,		/* compat */
+	SCALE_WHY_NEWEST,		/* TRY: next in the order of trust */
 	/* what holds back: plan.held, plan.ask_why */
 	SCALE_WHY_AT_LIMIT,		/* limit reached */
 	SCALE_WHY_AT_CAP,		/* max_machines reached */
@@ -209,6 +210,7 @@ enum scale_why {
 	SCALE_WHY_PACE,			/* GrowthRatePerSecond */
 	SCALE_WHY_ACCOUNT,		/* the cloud account's budget */
 	SCALE_WHY_PREEMPTIVE,		/* Preemptive: no idle machine */
+	SCALE_WHY_NO_FREE,		/* without SCALE_QUEUE: no idle machine */
 	SCALE_WHY_CLOSING,		/* SCALE_QUIET or SCALE_DRAIN */
 	SCALE_WHY_MAX
 };
