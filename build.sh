@@ -1,0 +1,326 @@
+#!/bin/sh
+# The one entry: builds windlass on a fresh Debian 12 or 13, and tests it.
+#
+# Prints one line for each step; what the steps say is in build/log. A second
+# run does only what changed. Run ./build.sh help for the verbs.
+
+set -eu
+
+cd "$(dirname "$0")"
+root=$(pwd)
+export WINDLASS_SHARED="${WINDLASS_SHARED:-$root/../shared}"
+log=$root/build/log
+
+# What must be installed, one place for all of it. To build the binary:
+packages_build="gcc make libc6-dev linux-libc-dev binutils patch curl ca-certificates bzip2 xz-utils git"
+# and to test it, run the rig, the demo, the benchmarks and the fuzzers:
+packages_test="python3 debootstrap systemd-container docker.io docker-registry docker-cli busybox-static
+    iproute2 iptables openssl openssh-client procps psmisc jq util-linux e2fsprogs
+    cppcheck clang clang-tidy libclang-rt-14-dev libclang-rt-19-dev"
+# Units that some of those start at once where systemd runs; they would take
+# the ports and the networks that the rig makes for itself.
+units_unwanted="docker.service docker.socket containerd.service docker-registry.service"
+
+usage()
+{
+	cat <<'EOF'
+usage: ./build.sh [verb]
+
+  (none)          build dist/windlass, with dist/windlass.debug beside it
+  test [part...]  build and run every test; parts: walls lint unit musl fuzz release e2e
+  demo            a small pipeline on the rig, watched live
+  bench           measure speed and size, print a table
+  fuzz [seconds]  let each fuzzer run for that long (60)
+  clean           remove what was built, keep what was downloaded
+
+  WINDLASS_DL=DIR        keep the downloaded sources there
+  WINDLASS_SHARED=DIR    where the shared specifications lie (../shared)
+  JOBS=N                 compile so many files at once (the number of processors)
+EOF
+}
+
+die()
+{
+	printf 'build.sh: %s\n' "$*" >&2
+	exit 1
+}
+
+# run NAME COMMAND...: a step; its output is shown only when it fails
+run()
+{
+	name=$1
+	shift
+	start=$(date +%s)
+	printf '%-28s' "$name"
+	if "$@" >"$log/$name.log" 2>&1; then
+		printf 'ok (%d s)\n' $(($(date +%s) - start))
+		return
+	fi
+	printf 'FAILED\n'
+	tail -n 40 "$log/$name.log"
+	die "$name failed; all of its output is in build/log/$name.log"
+}
+
+missing_packages()
+{
+	for p; do
+		case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) in
+		*" installed") continue ;;
+		esac
+		# Names differ between releases (libclang-rt-14-dev is
+		# Debian 12's); what apt does not know is not wanted here.
+		known_package "$p" && echo "$p"
+	done
+}
+
+known_package()
+{
+	[ -n "$(apt-cache madison "$1" 2>/dev/null)" ]
+}
+
+install_packages()
+{
+	export DEBIAN_FRONTEND=noninteractive
+	# sysvinit's way to say "do not start what you install"
+	RUNLEVEL=1 apt-get install -y --no-install-recommends "$@" || return
+	if [ -d /run/systemd/system ]; then
+		for unit in $units_unwanted; do
+			case " $* " in
+			*" ${unit%%.*}"*) systemctl disable --now "$unit" || : ;;
+			esac
+		done
+	fi
+}
+
+# need PACKAGE...: installs what is not there yet
+need()
+{
+	command -v dpkg-query >/dev/null || die "this needs Debian 12 or 13 (no dpkg-query here)"
+	known_package gcc || [ "$(id -u)" != 0 ] || run apt-update apt-get update
+	wanted=$(missing_packages "$@" | tr '\n' ' ')
+	[ -n "$wanted" ] || return 0
+	[ "$(id -u)" = 0 ] || die "not installed: $wanted(run as root, or: apt-get install $wanted)"
+	# The lists may be older than the mirror's archive.
+	[ -f "$root/build/.apt-updated" ] || run apt-update apt-get update
+	: >"$root/build/.apt-updated"
+	run apt-install install_packages $wanted
+}
+
+# pytest belongs to the python3 that runs it, which may not be Debian's
+need_pytest()
+{
+	python3 -m pytest --version >/dev/null 2>&1 && return
+	case $(command -v python3) in
+	/usr/bin/python3) need python3-pytest ;;
+	*) run pip-pytest python3 -m pip install --quiet pytest ;;
+	esac
+}
+
+jobs=${JOBS:-$(nproc)}
+
+in_make()
+{
+	make -f src/Makefile -j"$jobs" "$@"
+}
+
+vendor()
+{
+	vendor/fetch
+	JOBS=$jobs vendor/build
+	vendor/gen
+	# Our objects know their headers and not the libraries' or the
+	# compiler, so those that were built with others go.
+	forget "build/sysroot/$(uname -m)" release musl
+	forget build/hostdeps asan fuzz
+}
+
+# forget LIBRARIES FLAVOR...
+forget()
+{
+	with=$(cat "$1"/.built-* | sha256sum)
+	shift
+	for flavor; do
+		[ "$with" = "$(cat "build/$flavor/.built-with" 2>/dev/null)" ] && continue
+		rm -rf "build/$flavor"
+		mkdir -p "build/$flavor"
+		printf '%s\n' "$with" >"build/$flavor/.built-with"
+	done
+}
+
+build()
+{
+	need $packages_build
+	run vendor vendor
+	run windlass in_make release
+}
+
+# count LOG STATUS: "passed failed" of a part, from its last line when that is
+# "N passed, N failed", else from its TAP. A part that ended badly has failed
+# at least once, and so has one that tested nothing.
+count()
+{
+	awk -v status="$2" '
+	    /^[0-9]+ passed, [0-9]+ failed$/ { said = 1; sp = $1; sf = $3; next }
+	    NF { said = 0 }
+	    /^ok/ && !/# *(skip|SKIP)/ { p++ }
+	    /^not ok/ { f++ }
+	    END {
+		if (said) { p = sp; f = sf }
+		if (f == 0 && (status != 0 || p == 0)) f = 1
+		printf "%d %d\n", p, f
+	    }' "$1"
+}
+
+# Where this differs from run: what fails is counted, and the rest goes on.
+# part NAME COMMAND...
+part()
+{
+	name=$1
+	shift
+	start=$(date +%s)
+	printf '%-28s' "test $name"
+	status=0
+	"$@" >"$log/test-$name.log" 2>&1 || status=$?
+	set -- $(count "$log/test-$name.log" $status)
+	passed=$((passed + $1))
+	failed=$((failed + $2))
+	printf '%d passed, %d failed (%d s)\n' "$1" "$2" $(($(date +%s) - start))
+	[ "$2" != 0 ] || return 0
+	grep -E '^not ok|^FAILED|^ERROR|^#' "$log/test-$name.log" | head -n 60 || :
+	printf -- '-- the end of build/log/test-%s.log:\n' "$name"
+	tail -n 15 "$log/test-$name.log"
+}
+
+# The programs that a flavor's unit tests became.
+unit_programs()
+{
+	for f in tests/unit/*_test.c; do
+		printf 'build/%s/unit/%s\n' "$1" "$(basename "$f" .c)"
+	done
+}
+
+unit()
+{
+	in_make asan && tests/tap $(unit_programs asan)
+}
+
+musl()
+{
+	in_make musl && tests/tap $(unit_programs musl)
+}
+
+fuzz_replay()
+{
+	in_make asan && tests/fuzz/replay build/asan/fuzz
+}
+
+# Each fuzzer for some time, its finds beside the seeds it started from.
+fuzz()
+{
+	in_make fuzz || die "the fuzzers do not build"
+	for source in tests/fuzz/*_fuzz.c; do
+		name=$(basename "$source" _fuzz.c)
+		corpus=build/fuzz/corpus/$name
+		mkdir -p "$corpus"
+		printf '%-28s' "fuzz $name"
+		if build/fuzz/fuzz/"${name}_fuzz" -max_total_time="$1" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+		    -artifact_prefix="$corpus/" "$corpus" tests/fuzz/seeds/"$name" >"$log/fuzz-$name.log" 2>&1; then
+			awk '/number_of_executed_units/ { print "ok (" $2 " inputs)" }' "$log/fuzz-$name.log"
+		else
+			printf 'FAILED\n'
+			tail -n 40 "$log/fuzz-$name.log"
+			bad="${bad:-} $name"
+		fi
+	done
+	[ -z "${bad:-}" ] || die "inputs that break:$bad; make each a seed in tests/fuzz/seeds"
+}
+
+e2e()
+{
+	rm -f "$log/e2e.xml"
+	code=0
+	python3 -m pytest -q -ra -p no:cacheprovider --junitxml="$log/e2e.xml" tests/e2e || code=$?
+	# 5: pytest found no test, which its report counts as nothing failed
+	python3 - "$log/e2e.xml" $code <<'EOF'
+import sys, xml.etree.ElementTree as et
+suites = et.parse(sys.argv[1]).getroot().iter("testsuite")
+n = bad = skipped = 0
+for s in suites:
+    n += int(s.get("tests"))
+    bad += int(s.get("failures")) + int(s.get("errors"))
+    skipped += int(s.get("skipped"))
+if bad == 0 and sys.argv[2] != "0":
+    bad, n = 1, n + 1
+print(f"{n - bad - skipped} passed, {bad} failed")
+sys.exit(bad != 0)
+EOF
+}
+
+tests()
+{
+	build
+	need $packages_test
+	need_pytest
+	passed=0 failed=0
+	[ $# -gt 0 ] || set -- walls lint unit musl fuzz release e2e
+	for t; do
+		case $t in
+		walls)	part walls tests/walls ;;
+		unit)	part unit unit ;;
+		musl)	part musl musl ;;
+		fuzz)	part fuzz fuzz_replay ;;
+		lint)	part lint tests/lint/check ;;
+		release) part release tests/release/check ;;
+		e2e)	part e2e e2e ;;
+		*)	die "no such part: $t" ;;
+		esac
+	done
+	printf '%d passed, %d failed\n' "$passed" "$failed"
+	[ "$failed" = 0 ] && [ "$passed" != 0 ]
+}
+
+# The download of the sources is kept: it is the slow and fragile part.
+clean()
+{
+	for f in build/* build/.apt-updated; do
+		[ "$f" = build/dl ] || rm -rf "$f"
+	done
+	rm -rf dist
+}
+
+mkdir -p "$log"
+case ${1:-build} in
+build)
+	build
+	ls -l dist/windlass | awk '{ printf "dist/windlass: %d bytes\n", $5 }'
+	;;
+test)
+	shift
+	tests "$@"
+	;;
+demo)
+	build
+	need $packages_test
+	exec tests/rig/demo
+	;;
+bench)
+	build
+	need $packages_test
+	exec tests/bench/run
+	;;
+fuzz)
+	build
+	need $packages_test
+	fuzz "${2:-60}"
+	;;
+clean)
+	clean
+	;;
+help | -h | --help)
+	usage
+	;;
+*)
+	usage >&2
+	die "no such verb: $1"
+	;;
+esac
