@@ -11,11 +11,9 @@
 
 #include <elf.h>
 #include <link.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
+#include "core/core.h"
 #include "core/relro.h"
 
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
