@@ -1,0 +1,335 @@
+/* When to try again. See retry.h. */
+#include <math.h>
+
+#include "policy/retry.h"
+
+#define DAY		(86400 * NSEC_SEC)
+
+#define HEALTH_LIMIT	3
+#define HEALTH_INTERVAL	(3600 * NSEC_SEC)
+
+#define INSTANCE_BASE	(3 * NSEC_SEC)
+#define INSTANCE_CAP	(60 * NSEC_SEC)
+
+#define PACE_INTERVAL	(3 * NSEC_SEC)
+#define PACE_EARLY	(1 * NSEC_SEC)	/* early repeats: one a second in the long run */
+#define PACE_BURST	3		/* and three in a row */
+#define PACE_LATER_MIN	(5 * NSEC_SEC)
+
+const struct retry_policy retry_gitlab = { 100 * NSEC_MSEC, 60 * NSEC_SEC, 5, RETRY_ABOVE_BASE };
+const struct retry_policy retry_cloud = { NSEC_SEC, 60 * NSEC_SEC, 0, RETRY_FULL };
+const struct retry_policy retry_final_update = { NSEC_SEC, 3600 * NSEC_SEC, 10, RETRY_ABOVE_BASE };
+
+static int64_t
+add(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return b < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
+/* Uniform in [0, n]. The bias of the remainder is far below anything a wait can show. */
+static int64_t
+part(uint64_t rnd, int64_t n)
+{
+	return n <= 0 ? 0 : (int64_t)(rnd % ((uint64_t)n + 1));
+}
+
+static int64_t
+doubled(int64_t base, int64_t cap, unsigned times)
+{
+	int64_t d = base;
+
+	while (times-- > 0 && d < cap)
+		d = d > INT64_MAX / 2 ? INT64_MAX : d * 2;
+	return d < cap ? d : cap;
+}
+
+/* One operation. */
+
+/* Seconds, whole, not negative. */
+static bool
+seconds(struct str v, int64_t *s)
+{
+	return str_to_i64(v, s) == 0 && *s >= 0;
+}
+
+/* A point in time that a header gives as seconds from now or, when that makes no sense, since 1970. */
+static bool
+moment(struct str v, wall_t now, wall_t *t)
+{
+	int64_t s;
+
+	if (seconds(v, &s)) {
+		if (s > INT64_MAX / NSEC_SEC)
+			return false;
+		*t = s < 1000000000 ? add(now, s * NSEC_SEC) : s * NSEC_SEC;
+		return true;
+	}
+	return time_parse_http(v, t) == 0;
+}
+
+static void
+not_before(struct retry_hint *h, wall_t t, wall_t now)
+{
+	if (t > add(now, DAY))
+		t = add(now, DAY);
+	if (t > now && t > h->not_before)
+		h->not_before = t;
+}
+
+void
+retry_hint_header(struct retry_hint *h, int status, struct str name, struct str value, wall_t now)
+{
+	wall_t t;
+	int64_t n;
+
+	value = str_trim(value);
+	if (str_casestarts(name, "x-"))
+		name = str_sub(name, 2, name.n);
+	if (str_caseeq(name, "retry-after")) {
+		/* seconds or a date; never Unix time, so 1e9 seconds is a long wait and is cut */
+		if (seconds(value, &n))
+			not_before(h, add(now, (n < 86400 ? n : 86400) * NSEC_SEC), now);
+		else if (time_parse_http(value, &t) == 0)
+			not_before(h, t, now);
+	} else if (str_caseeq(name, "ratelimit-resettime")) {
+		if (time_parse_http(value, &t) != 0)
+			return;
+		h->reset = t;
+		if (status >= 400)
+			not_before(h, t, now);
+	} else if (str_caseeq(name, "ratelimit-reset")) {
+		if (h->reset == 0 && moment(value, now, &t))
+			h->reset = t;
+	} else if (str_caseeq(name, "ratelimit-remaining")) {
+		if (seconds(value, &n))
+			h->remaining = n;
+	} else if (str_caseeq(name, "ratelimit-limit")) {
+		if (seconds(value, &n))
+			h->limit = n;
+	} else {
+		return;
+	}
+	/*
+	 * The reset time is a demand only when the server turned us away for the rate; a 200
+	 * with calls left carries it too. Headers come in any order.
+	 */
+	if (h->reset != 0 && (status == 429 || h->remaining == 0))
+		not_before(h, h->reset, now);
+}
+
+bool
+retry_gitlab_status(int status)
+{
+	switch (status) {
+	case 408:
+	case 429:
+	case 500:
+	case 502:
+	case 503:
+	case 504:
+		return true;
+	default:
+		return status >= 512;
+	}
+}
+
+bool
+retry_cloud_status(int status)
+{
+	return status == 429 || status == 500 || (status >= 502 && status <= 504);
+}
+
+int64_t
+retry_delay(const struct retry_policy *p, unsigned attempt, uint64_t rnd)
+{
+	int64_t d = doubled(p->base, p->cap, attempt);
+
+	switch (p->jitter) {
+	case RETRY_FULL:
+		return part(rnd, d);
+	case RETRY_ABOVE_BASE:
+		return d <= p->base ? d : p->base + part(rnd, d - p->base);
+	case RETRY_FIFTH:
+		return d - d / 5 + part(rnd, d / 5 * 2);
+	}
+	return d;
+}
+
+int64_t
+retry_next(const struct retry_policy *p, unsigned attempt, const struct retry_hint *hint,
+    wall_t now, uint64_t rnd)
+{
+	int64_t wait = retry_delay(p, attempt, rnd), told;
+
+	if (p->max_attempts > 0 && attempt + 1 >= p->max_attempts)
+		return -1;
+	if (hint == NULL || hint->not_before <= now)
+		return wait;
+	/* everyone was told the same instant: spread over a fifth of the wait, at most 5 s */
+	told = hint->not_before - now;
+	told = add(told, part(rnd >> 16, told / 5 < 5 * NSEC_SEC ? told / 5 : 5 * NSEC_SEC));
+	return told > wait ? told : wait;
+}
+
+/* A runner entry's health. */
+
+static unsigned
+health_limit(const struct health_policy *p)
+{
+	return p->limit > 0 ? p->limit : HEALTH_LIMIT;
+}
+
+/* The pause after `failures` in a row, 0 while there is none. */
+static int64_t
+health_pause(const struct health *h, const struct health_policy *p)
+{
+	int64_t interval = p->interval > 0 ? p->interval : HEALTH_INTERVAL;
+	unsigned limit = health_limit(p);
+
+	if (h->failures < limit)
+		return 0;
+	return doubled(interval, p->cap > interval ? p->cap : interval, h->failures - limit);
+}
+
+bool
+health_allows(const struct health *h, const struct health_policy *p, int64_t now, int64_t *again)
+{
+	int64_t at = add(h->last, health_pause(h, p));
+
+	/* a result from the future: the clock was set back; do not wait for it to catch up */
+	if (health_pause(h, p) == 0 || now >= at || h->last > now)
+		return true;
+	if (again != NULL)
+		*again = at;
+	return false;
+}
+
+enum health_event
+health_result(struct health *h, const struct health_policy *p, bool healthy, int64_t now)
+{
+	bool was_lost = health_pause(h, p) > 0;
+
+	h->last = now;
+	if (healthy) {
+		h->failures = 0;
+		return was_lost ? HEALTH_BACK : HEALTH_OK;
+	}
+	if (h->failures < UINT32_MAX)
+		h->failures++;
+	return !was_lost && health_pause(h, p) > 0 ? HEALTH_LOST : HEALTH_WORSE;
+}
+
+/* Adaptive request concurrency. */
+
+static double
+adaptive_clamp(double x, int request_concurrency)
+{
+	double hard = request_concurrency > 1 ? request_concurrency : 1;
+
+	return x < 1 ? 1 : x > hard ? hard : x;
+}
+
+int
+adaptive_limit(const struct adaptive *a, int request_concurrency)
+{
+	return (int)ceil(adaptive_clamp(a->x, request_concurrency));
+}
+
+void
+adaptive_result(struct adaptive *a, enum adaptive_outcome o, int request_concurrency)
+{
+	static const double factor[] = {
+		[ADAPTIVE_NO_JOB] = 0.95, [ADAPTIVE_JOB] = 1.1, [ADAPTIVE_RETRIED] = 0.5,
+	};
+
+	a->x = adaptive_clamp(a->x * factor[o], request_concurrency);
+}
+
+/* A GitLab instance. */
+
+void
+instance_ok(struct instance *i)
+{
+	*i = (struct instance){ 0 };
+}
+
+void
+instance_failed(struct instance *i, int64_t now, uint64_t rnd)
+{
+	static const struct retry_policy p = { INSTANCE_BASE, INSTANCE_CAP, 0, RETRY_FIFTH };
+	int64_t wait = retry_delay(&p, i->failures, rnd);
+
+	if (i->failures < UINT32_MAX)
+		i->failures++;
+	instance_hold(i, add(now, wait));
+}
+
+void
+instance_hold(struct instance *i, int64_t until)
+{
+	if (until > i->not_before)
+		i->not_before = until;
+}
+
+/* Poll pacing. */
+
+void
+pace_started(struct pace *p, int64_t now)
+{
+	p->started = now;
+}
+
+/* At once while the early repeats are few; one a second when they are many (GCRA, as in budget.h). */
+static int64_t
+pace_early(struct pace *p, int64_t now)
+{
+	int64_t tat = p->early_tat > now ? p->early_tat : now;
+	int64_t at = tat - (PACE_BURST - 1) * PACE_EARLY;
+
+	p->early_tat = tat + PACE_EARLY;
+	return at > now ? at : now;
+}
+
+static int64_t
+later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+int64_t
+pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
+    const struct retry_hint *hint, wall_t wall, int64_t now, uint64_t rnd)
+{
+	int64_t interval = pol->check_interval > 0 ? pol->check_interval : PACE_INTERVAL;
+	int64_t regular = later(now, add(p->started, interval));
+	int64_t at = regular;
+
+	switch (a) {
+	case PACE_JOB:
+		at = pol->strict ? regular : now;
+		break;
+	case PACE_CHANGED:
+		if (regular > now) {
+			at = pace_early(p, now);
+			at = at < regular ? at : regular;
+		}
+		break;
+	case PACE_CONFLICT:
+		at = add(now, 200 * NSEC_MSEC + part(rnd, 800 * NSEC_MSEC));
+		break;
+	case PACE_LATER:
+		at = later(regular, add(now, PACE_LATER_MIN + part(rnd, NSEC_SEC)));
+		break;
+	case PACE_NOTHING:
+	case PACE_REFUSED:
+	case PACE_LOST:
+		break;
+	}
+	if (hint != NULL && hint->not_before > wall)
+		at = later(at, add(now, hint->not_before - wall));
+	return at;
+}
