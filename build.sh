@@ -27,6 +27,7 @@ usage()
 usage: ./build.sh [verb]
 
   (none)          build dist/windlass, with dist/windlass.debug beside it
+  vendor          only the third-party libraries (build does this too)
   test [part...]  build and run every test; parts: walls lint unit musl fuzz release e2e
   demo            a small pipeline on the rig, watched live
   bench           measure speed and size, print a table
@@ -123,15 +124,16 @@ in_make()
 	make -f src/Makefile -j"$jobs" "$@"
 }
 
-vendor()
+# (A function that is judged by "if" runs without set -e: hence the &&.)
+make_vendor()
 {
-	vendor/fetch
-	JOBS=$jobs vendor/build
-	vendor/gen
-	# Our objects know their headers and not the libraries' or the
-	# compiler, so those that were built with others go.
-	forget "build/sysroot/$(uname -m)" release musl
-	forget build/hostdeps asan fuzz
+	vendor/fetch &&
+	    JOBS=$jobs vendor/build &&
+	    vendor/gen &&
+	    # Our objects know their headers and not the libraries' or the
+	    # compiler, so those that were built with others go.
+	    forget "build/sysroot/$(uname -m)" release musl &&
+	    forget build/hostdeps asan fuzz
 }
 
 # forget LIBRARIES FLAVOR...
@@ -150,7 +152,7 @@ forget()
 build()
 {
 	need $packages_build
-	run vendor vendor
+	run vendor make_vendor
 	run windlass in_make release
 }
 
@@ -293,6 +295,10 @@ case ${1:-build} in
 build)
 	build
 	ls -l dist/windlass | awk '{ printf "dist/windlass: %d bytes\n", $5 }'
+	;;
+vendor)
+	need $packages_build
+	run vendor make_vendor
 	;;
 test)
 	shift
