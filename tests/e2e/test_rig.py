@@ -1,0 +1,416 @@
+"""The rig itself: what it makes is real, what it refuses is wrong, and nothing stays behind."""
+
+import json
+import os
+import re
+import shlex
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RIG = os.path.join(HERE, "..", "rig", "rig")
+
+
+def traces():
+    """What a world could leave in the kernel, as text to compare."""
+    links = subprocess.run(["ip", "-o", "link"], stdout=subprocess.PIPE, text=True).stdout
+    names = sorted(re.findall(r"^\d+: ([^:@]+)", links, re.M))
+    with open("/proc/self/mountinfo") as f:
+        mounts = sorted(line.split()[4] for line in f)
+    netns = sorted(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else []
+    groups = sorted(p for p, _, _ in os.walk("/sys/fs/cgroup") if "/wlrig" in p)
+    rules = subprocess.run("iptables-save 2>/dev/null | grep -v '^[#:]'", shell=True,
+                           stdout=subprocess.PIPE, text=True).stdout
+    return {"links": names, "mounts": mounts, "netns": netns, "groups": groups, "rules": rules}
+
+
+def processes(run):
+    """Processes that have to do with the world in `run`: by arguments or folder."""
+    found = []
+    for pid in os.listdir("/proc"):
+        if not pid.isdigit() or int(pid) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                words = f.read().decode(errors="replace")
+            root = os.readlink(f"/proc/{pid}/root")
+        except OSError:
+            continue
+        if run in words or root.startswith(run):
+            found.append((pid, words))
+    return found
+
+
+class Rig:
+    def __init__(self, run):
+        self.run = run
+        self.environ = dict(os.environ, RIG_RUN=run)
+        self.env = {}
+
+    def __call__(self, *argv, check=True, timeout=300):
+        p = subprocess.run([RIG, *argv], env=self.environ, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, timeout=timeout)
+        if check:
+            assert p.returncode == 0, f"rig {' '.join(argv)}: {p.stdout}{p.stderr}"
+            return p.stdout
+        return p
+
+    def up(self):
+        for line in self("up").splitlines():
+            name, _, value = line.partition("=")
+            self.env[name] = shlex.split(value)[0]
+
+    def api(self, method, path, body=None, token=None):
+        """A raw call of the cloud's API: status, headers, decoded body."""
+        request = urllib.request.Request(
+            self.env["RIG_DO_URL"] + path, method=method,
+            data=json.dumps(body).encode() if body is not None else None,
+            headers={"Authorization": "Bearer " + (token or self.env["RIG_DO_TOKEN"]),
+                     "Content-Type": "application/json"})
+        context = ssl.create_default_context(cafile=self.env["RIG_CA_FILE"])
+        try:
+            answer = urllib.request.urlopen(request, context=context, timeout=30)
+        except urllib.error.HTTPError as e:
+            answer = e
+        data = answer.read()
+        return answer.status, answer.headers, json.loads(data) if data else None
+
+    def violations(self):
+        path = os.path.join(self.run, "violations.log")
+        return open(path).read().splitlines() if os.path.exists(path) else []
+
+    def droplet(self, name, key, **more):
+        status, _, body = self.api("POST", "/v2/droplets", dict(
+            {"name": name, "region": "fra1", "size": "s-1vcpu-1gb",
+             "image": "debian-12-docker", "ssh_keys": [key]}, **more))
+        assert status == 202, body
+        assert body["droplet"]["status"] == "new" and body["droplet"]["locked"]
+        assert body["droplet"]["networks"]["v4"] == []
+        return body["droplet"]["id"]
+
+    def address(self, number, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            status, _, body = self.api("GET", f"/v2/droplets/{number}")
+            assert status == 200, body
+            public = [n["ip_address"] for n in body["droplet"]["networks"]["v4"]
+                      if n["type"] == "public"]
+            if body["droplet"]["status"] == "active" and public:
+                return public[0]
+            time.sleep(0.1)
+        raise AssertionError(f"droplet {number} is not active after {seconds} s")
+
+    def gone(self, number):
+        assert self.api("DELETE", f"/v2/droplets/{number}")[0] == 204
+        assert self.api("GET", f"/v2/droplets/{number}")[0] == 404
+
+
+class Box:
+    """A machine by SSH, with the key that was given to the cloud."""
+
+    def __init__(self, address, key):
+        self.argv = ["ssh", "-i", key, "-o", "LogLevel=ERROR", "-o", "BatchMode=yes",
+                     "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
+                     "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=2",
+                     "root@" + address]
+
+    def run(self, command, check=True, timeout=120):
+        p = subprocess.run(self.argv + [command], stdin=subprocess.DEVNULL, timeout=timeout,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if check:
+            assert p.returncode == 0, f"{command}: {p.stdout}"
+        return p.stdout if check else p
+
+    def until(self, command, seconds):
+        deadline = time.monotonic() + seconds
+        while True:
+            p = self.run(command, check=False)
+            if p.returncode == 0:
+                return p.stdout
+            assert time.monotonic() < deadline, f"{command} after {seconds} s: {p.stdout}"
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def before():
+    return traces()
+
+
+@pytest.fixture(scope="module")
+def rig(before, tmp_path_factory):
+    rig = Rig(str(tmp_path_factory.mktemp("rig") / "run"))
+    try:
+        rig.up()
+        yield rig
+    finally:
+        rig("down", check=False)
+
+
+@pytest.fixture(scope="module")
+def key(rig, tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("key") / "id_rsa")
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", path],
+                   check=True)
+    status, _, body = rig.api("POST", "/v2/account/keys",
+                              {"name": "test", "public_key": open(path + ".pub").read()})
+    assert status == 201, body
+    return body["ssh_key"]["id"], path
+
+
+def test_up_says_where_everything_is(rig):
+    for name in ("RIG_GITLAB_URL RIG_RUNNER_TOKEN RIG_REGISTRATION_TOKEN RIG_CA_FILE RIG_DO_URL "
+                 "RIG_DO_TOKEN RIG_REGISTRY RIG_GIT_URL RIG_HELPER_IMAGE").split():
+        assert rig.env.get(name), name
+    assert open(os.path.join(rig.run, "env")).read() == rig("env")
+
+
+def test_up_twice_is_quick_and_changes_nothing(rig):
+    started = time.monotonic()
+    again = rig("up")
+    assert time.monotonic() - started < 5
+    assert again == rig("env")
+
+
+def test_a_machine_runs_containers(rig, key):
+    number, path = key
+    asked = time.monotonic()
+    droplet = rig.droplet("box-1", number, tags=["wl-owner-test"])
+    box = Box(rig.address(droplet), path)
+    box.until("true", 20)
+    ready = time.monotonic() - asked
+    assert ready < 10, f"SSH answered after {ready:.1f} s"
+    assert "ID=debian" in box.run("cat /etc/os-release")
+    assert 'VERSION_ID="12"' in box.run("cat /etc/os-release")
+    assert box.run("hostname").strip() == "box-1"
+    box.until("docker version", 20)
+    box.run("echo '{\"insecure-registries\": [\"%s\"]}' >/etc/docker/daemon.json && "
+            "systemctl restart docker" % rig.env["RIG_REGISTRY"])
+    busybox, debian = rig.env["RIG_BUSYBOX_IMAGE"], rig.env["RIG_DEBIAN_IMAGE"]
+    helper = rig.env["RIG_HELPER_IMAGE"]
+    assert box.run(f"docker run --rm {busybox} sh -c 'echo $((6 * 7)); command -v bash || "
+                   "echo none'").endswith("42\nnone\n")
+    assert "GNU bash" in box.run(f"docker run --rm {debian} bash --version")
+    assert "dash" in box.run(f"docker run --rm {debian} readlink -f /bin/sh")
+    # What the helper image promises.
+    out = box.run(f"echo 'umask; git --version; git-lfs version; gitlab-runner-helper --version; "
+                  f"awk --help 2>&1 | head -1; ls /usr/lib/git-core/git-remote-https' | "
+                  f"docker run --rm -i {helper} gitlab-runner-build")
+    assert "0000" in out and "git version 2" in out and "git-lfs/" in out and "Version:" in out
+    # A container reaches the world's services, and a name that is not there fails fast.
+    url = rig.env["RIG_GIT_URL"]
+    assert "HTTP/1.1" in box.run(f"docker run --rm {busybox} wget -S -O - {url}/ 2>&1; true")
+    started = time.monotonic()
+    box.run(f"docker run --rm {busybox} nslookup nowhere.example; true")
+    assert time.monotonic() - started < 5
+    # Images with other users and entrypoints.
+    where = rig.env["RIG_REGISTRY"]
+    assert box.run(f"docker run --rm {where}/wl/uid1000:1 id -u").endswith("1000\n")
+    assert box.run(f"docker run --rm {where}/wl/wrap:1 sh -c 'echo $WRAPPED'").endswith("yes\n")
+    p = box.run(f"docker run --rm {where}/wl/tool:1 sh -c true", check=False)
+    assert p.returncode == 64
+    rig.gone(droplet)
+    assert "box-1" not in rig("cloud")
+
+
+def test_a_bare_machine_can_install_docker(rig, key):
+    number, path = key
+    droplet = rig.droplet("box-bare", number, image="debian-12-bare")
+    box = Box(rig.address(droplet), path)
+    box.until("true", 20)
+    assert box.run("command -v dockerd curl", check=False).returncode != 0
+    box.run("apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y curl")
+    box.run(f"curl -fsSL {rig.env['RIG_ENGINE_INSTALL_URL']} | sh -", timeout=180)
+    assert "20.10" in box.until("docker version --format '{{.Server.Version}}'", 20)
+    rig.gone(droplet)
+
+
+def test_ubuntu_is_told_apart_and_user_data_runs(rig, key):
+    number, path = key
+    droplet = rig.droplet("box-u", number, image="ubuntu-24-04-x64",
+                          user_data="#!/bin/sh\necho was here >/root/mark\n")
+    box = Box(rig.address(droplet), path)
+    box.until("true", 20)
+    assert "ID=ubuntu\n" in box.run("cat /etc/os-release")
+    assert box.until("cat /root/mark", 10) == "was here\n"
+    rig.gone(droplet)
+
+
+def test_power(rig, key):
+    number, path = key
+    droplet = rig.droplet("box-p", number)
+    box = Box(rig.address(droplet), path)
+    box.until("true", 20)
+    box.run("echo kept >/root/kept")
+
+    def act(kind):
+        status, _, body = rig.api("POST", f"/v2/droplets/{droplet}/actions", {"type": kind})
+        assert status == 201, body
+        action, deadline = body["action"], time.monotonic() + 30
+        while action["status"] == "in-progress":
+            assert time.monotonic() < deadline, kind
+            time.sleep(0.1)
+            action = rig.api("GET", f"/v2/actions/{action['id']}")[2]["action"]
+        assert action["status"] == "completed", kind
+        return rig.api("GET", f"/v2/droplets/{droplet}")[2]["droplet"]["status"]
+    assert act("shutdown") == "off"
+    assert rig.api("POST", f"/v2/droplets/{droplet}/actions", {"type": "reboot"})[0] == 422
+    assert act("power_on") == "active"
+    assert box.until("cat /root/kept", 20) == "kept\n"
+    assert act("power_off") == "off"
+    assert act("power_on") == "active"
+    boot = box.until("cat /proc/sys/kernel/random/boot_id", 20)
+    assert act("reboot") == "active"
+    deadline = time.monotonic() + 30
+    while True:
+        p = box.run("cat /proc/sys/kernel/random/boot_id", check=False)
+        if p.returncode == 0 and p.stdout != boot:
+            break
+        assert time.monotonic() < deadline, "no reboot"
+        time.sleep(0.1)
+    # Death without notice: nothing answers any more, and the cloud finds out.
+    rig("fault", "machine", "box-p", "die")
+    assert box.run("true", check=False).returncode == 255
+    assert rig.api("GET", f"/v2/droplets/{droplet}")[2]["droplet"]["status"] == "off"
+    rig.gone(droplet)
+
+
+def test_the_description_is_the_law(rig, key):
+    number, _ = key
+    good = {"name": "x", "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-12-docker"}
+    seen = len(rig.violations())
+    for method, path, body in (
+            ("GET", "/v2/dropletz", None), ("PATCH", "/v2/droplets", {}),
+            ("GET", "/v2/droplets?tag=x", None), ("GET", "/v2/droplets?per_page=0", None),
+            ("GET", "/v2/droplets/abc", None), ("DELETE", "/v2/droplets", None),
+            ("POST", "/v2/droplets", dict(good, ssh_key=[number])),
+            ("POST", "/v2/droplets", dict(good, size=1)),
+            ("POST", "/v2/droplets", dict(good, backups="false")),
+            ("POST", "/v2/droplets", dict(good, name="under_score")),
+            ("POST", "/v2/droplets", {k: v for k, v in good.items() if k != "image"}),
+            ("POST", "/v2/account/keys", {"name": "x"}),
+            ("POST", "/v2/droplets/5/actions", {"type": "explode"})):
+        status, _, answer = rig.api(method, path, body)
+        assert 400 <= status < 500 and answer["id"], (method, path, body, status)
+        assert len(rig.violations()) > seen, (method, path, body)
+        seen = len(rig.violations())
+    # Wrong, but not against the description: refused all the same, no violation.
+    for body, word in ((dict(good, region="mars1"), "region"), (dict(good, size="huge"), "size"),
+                       (dict(good, image="ubuntu-16-04-x64"), "image"),
+                       (dict(good, ssh_keys=[1]), "key"), (dict(good, tags=["a b"]), "Tags")):
+        status, _, answer = rig.api("POST", "/v2/droplets", body)
+        assert status == 422 and word in answer["message"], answer
+    assert rig.api("GET", "/v2/account", token="dop_v1_wrong")[0] == 401
+    assert len(rig.violations()) == seen
+    os.unlink(os.path.join(rig.run, "violations.log"))
+
+
+def test_faults(rig, key):
+    number, _ = key
+    rig("fault", "cloud", "429", "style=retry-after", "wait=7", "count=2")
+    for _ in range(2):
+        status, headers, body = rig.api("GET", "/v2/regions")
+        assert (status, headers["retry-after"], body["id"]) == (429, "7", "too_many_requests")
+    status, headers, _ = rig.api("GET", "/v2/regions")
+    assert status == 200 and int(headers["ratelimit-remaining"]) > 4000
+    rig("fault", "cloud", "lose-answer")
+    with pytest.raises(OSError):
+        rig.api("POST", "/v2/droplets",
+                {"name": "lost", "region": "fra1", "size": "s-1vcpu-1gb",
+                 "image": "debian-12-docker", "tags": ["wl-nonce-1"]})
+    found = rig.api("GET", "/v2/droplets?tag_name=WL-nonce-1")[2]["droplets"]
+    assert [d["name"] for d in found] == ["lost"]
+    rig.gone(found[0]["id"])
+    rig("fault", "cloud", "close-before", "on=create")
+    with pytest.raises(OSError):
+        rig.api("POST", "/v2/droplets", {"name": "never", "size": "s-1vcpu-1gb",
+                                         "image": "debian-12-docker"})
+    assert rig.api("GET", "/v2/droplets?name=never")[2]["droplets"] == []
+    rig("fault", "cloud", "quota")
+    status, _, body = rig.api("POST", "/v2/droplets", {
+        "name": "q", "size": "s-1vcpu-1gb", "image": "debian-12-docker"})
+    assert status == 422 and "droplet limit" in body["message"]
+    rig("fault", "cloud", "clear")
+    rig("fault", "cloud", "boot-never")
+    rig("fault", "cloud", "list-lag", "seconds=3")
+    stuck = rig.droplet("stuck", number)
+    assert rig.api("GET", "/v2/droplets?name=stuck")[2]["droplets"] == []
+    time.sleep(3.2)
+    assert rig.api("GET", "/v2/droplets?name=stuck")[2]["droplets"][0]["status"] == "new"
+    rig("fault", "cloud", "delete-locked")
+    assert rig.api("DELETE", f"/v2/droplets/{stuck}")[0] == 422
+    rig("fault", "cloud", "boot-error")
+    status, _, body = rig.api("POST", "/v2/droplets", {
+        "name": "broken", "size": "s-1vcpu-1gb", "image": "debian-12-docker"})
+    action = body["links"]["actions"][0]["id"]
+    deadline = time.monotonic() + 10
+    while rig.api("GET", f"/v2/actions/{action}")[2]["action"]["status"] != "errored":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    rig.gone(body["droplet"]["id"])
+    # The double itself may die: what the cloud holds, it holds.
+    rig("fault", "cloud", "stop")
+    assert "stuck" in rig("cloud")
+    rig("fault", "cloud", "start")
+    assert rig.api("GET", f"/v2/droplets/{stuck}")[2]["droplet"]["name"] == "stuck"
+    rig.gone(stuck)
+    assert rig("fault", "cloud", "nonsense", check=False).returncode == 1
+
+
+def test_config(rig):
+    tomllib = pytest.importorskip("tomllib")
+    text = rig("config", "--set", "limit=3", "--set", "runners.machine.IdleCount=2",
+               "--set", "image=some:1", "--set", "privileged=true",
+               "--option", "digitalocean-size=s-2vcpu-2gb")
+    runner = tomllib.loads(text)["runners"][0]
+    assert runner["limit"] == 3 and runner["machine"]["IdleCount"] == 2
+    assert runner["docker"]["image"] == "some:1" and runner["docker"]["privileged"] is True
+    assert runner["url"] == rig.env["RIG_GITLAB_URL"]
+    options = dict(o.split("=", 1) for o in runner["machine"]["MachineOptions"])
+    assert options["digitalocean-size"] == "s-2vcpu-2gb"
+    assert options["digitalocean-api-endpoint"] == rig.env["RIG_DO_URL"]
+
+
+def test_jobs_are_queued_and_cancelled(rig):
+    number = rig("job", "--script", "make test", "--image", "x:1", "--var", "A=b").strip()
+    assert f"{number} pending" in rig("jobs")
+    p = rig("wait", number, "--timeout", "0.2", check=False)
+    assert p.returncode == 1 and "state=pending" in p.stdout
+    rig("cancel", number)
+    p = rig("wait", number, "--timeout", "5", check=False)
+    assert p.returncode == 1 and "state=canceled" in p.stdout
+
+
+def test_many_machines_at_once(rig, key):
+    number, path = key
+    began = time.monotonic()
+    droplets = [rig.droplet(f"many-{i}", number) for i in range(6)]
+    for droplet in droplets:
+        Box(rig.address(droplet), path).until("docker version", 60)
+    took = time.monotonic() - began
+    assert took < 60, f"six machines took {took:.0f} s"
+    assert rig.api("DELETE", f"/v2/account/keys/{number}")[0] == 204
+    for droplet in droplets[:3]:
+        rig.gone(droplet)
+    # The other three are left for `rig down`, which has to cope.
+
+
+def test_down_leaves_nothing(rig, before):
+    assert rig.violations() == []
+    # Three machines run, and one process of the world has died badly.
+    with open(os.path.join(rig.run, "pids", "digitalocean")) as f:
+        os.kill(json.load(f)["pid"], 9)
+    rig("down")
+    deadline = time.monotonic() + 5
+    while processes(rig.run) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes(rig.run) == []
+    after = traces()
+    for what in before:
+        assert after[what] == before[what], what
+    assert set(os.listdir(rig.run)) <= {"lock", "log", "violations.log"}
+    rig("down")
