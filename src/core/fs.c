@@ -265,8 +265,8 @@ name_cmp(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-ssize_t
-fs_list(int dirfd, const char *path, char ***names, struct err *e)
+static ssize_t
+list_names(int dirfd, const char *path, bool dotted, char ***names, struct err *e)
 {
 	size_t n = 0, cap = 0;
 	struct dirent *d;
@@ -283,7 +283,8 @@ fs_list(int dirfd, const char *path, char ***names, struct err *e)
 		return err_sys(e, "list %s", path);
 	}
 	while ((d = readdir(dir)) != NULL) {
-		if (d->d_name[0] == '.')
+		if ((d->d_name[0] == '.') != dotted ||
+		    strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
 		if (n == cap) {
 			cap = cap != 0 ? cap * 2 : 16;
@@ -295,6 +296,18 @@ fs_list(int dirfd, const char *path, char ***names, struct err *e)
 	if (n > 1)
 		qsort(*names, n, sizeof(**names), name_cmp);
 	return (ssize_t)n;
+}
+
+ssize_t
+fs_list(int dirfd, const char *path, char ***names, struct err *e)
+{
+	return list_names(dirfd, path, false, names, e);
+}
+
+ssize_t
+fs_list_dotted(int dirfd, char ***names, struct err *e)
+{
+	return list_names(dirfd, ".", true, names, e);
 }
 
 void

@@ -40,6 +40,8 @@ bool	fs_exists(int dirfd, const char *path);
  * empty list. Returns the count or -1.
  */
 ssize_t	fs_list(int dirfd, const char *path, char ***names, struct err *e);
+/* The opposite: only the names that begin with a dot (without "." and ".."): what earlier deaths left behind. */
+ssize_t	fs_list_dotted(int dirfd, char ***names, struct err *e);
 void	fs_free_names(char **names, ssize_t n);
 /* A malloc'd path "a/b". */
 char	*fs_join(const char *a, const char *b);

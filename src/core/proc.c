@@ -49,7 +49,7 @@ arrange_fds(const struct proc_fd *fds, size_t n)
 }
 
 int
-proc_self(char *const argv[], const struct proc_fd *fds, size_t nfds,
+proc_self(const char *const argv[], const struct proc_fd *fds, size_t nfds,
     enum proc_life life, pid_t *pid, struct err *e)
 {
 	pid_t parent = getpid(), child;
@@ -75,7 +75,7 @@ proc_self(char *const argv[], const struct proc_fd *fds, size_t nfds,
 		if (arrange_fds(fds, nfds) < 0)
 			_exit(127);
 		/* The link leads to our own image even when the file was replaced or removed. */
-		execv("/proc/self/exe", argv);
+		execv("/proc/self/exe", (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
 	pidfd = (int)syscall(SYS_pidfd_open, child, 0);

@@ -24,7 +24,7 @@ enum proc_life { PROC_DIES_WITH_PARENT, PROC_OUTLIVES_PARENT };
  * child into a session of its own. Returns a pidfd (close it after waiting)
  * and sets *pid, or -1.
  */
-int	proc_self(char *const argv[], const struct proc_fd *fds, size_t nfds,
+int	proc_self(const char *const argv[], const struct proc_fd *fds, size_t nfds,
 	    enum proc_life life, pid_t *pid, struct err *e);
 
 /*

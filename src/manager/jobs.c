@@ -1,0 +1,466 @@
+/*
+ * The life of a job as the manager sees it: it arrives, waits, gets a
+ * machine and an executor, has a result, is reported, and its directory
+ * goes. Every step is in the directory before it is in the tables.
+ */
+#include <sys/inotify.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/exit.h"
+#include "core/fs.h"
+#include "core/lock.h"
+#include "core/log.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "manager/parts.h"
+#include "wire/json.h"
+
+/* How many machines a job may try before it is the job's own end (spec gitlab-runner 7.3). */
+#define MACHINES_MAX	3
+/* Deaths of an executor in a row without a new stage after which the job is given up. */
+#define EXECUTOR_DEATHS_MAX	6
+
+static int
+job_dir(struct manager *m, struct job *j, struct err *e)
+{
+	return fs_opendir(m->jobs_fd, j->id, e);
+}
+
+static void
+job_ended(struct manager *m, struct job *j)
+{
+	struct machine *mc = j->machine;
+
+	if (j->state == JOB_ENDED)
+		return;
+	j->state = JOB_ENDED;
+	j->ended = wall_now();
+	log_info("Removed job from processing list", F_STR("job", j->id),
+	    F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", m->config->concurrent));
+	m->dirty = true;
+	j->machine = NULL;
+	if (mc == NULL)
+		return;
+	mc->job = NULL;
+	if (mc->state == SCALE_USED)
+		mc->state = SCALE_IDLE;
+	if (j->dirty)
+		mc->flags |= SCALE_F_DOOMED;
+	machine_used(m, mc, true);
+}
+
+/* The result of a job that has no executor to write it. */
+static void
+job_fail(struct manager *m, struct job *j, const char *reason, const char *text, bool dirty)
+{
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	char now[TIME_RFC3339_MAX];
+	struct err e = { 0 };
+	int dir;
+
+	time_rfc3339(wall_now(), 3, now);
+	jw_object(&w, NULL);
+	jw_cstr(&w, "state", "failed");
+	jw_cstr(&w, "failure_reason", reason);
+	jw_i64(&w, "exit_code", 0);
+	jw_cstr(&w, "text", text);
+	jw_bool(&w, "dirty", dirty);
+	jw_cstr(&w, "finished", now);
+	jw_end_object(&w);
+	dir = job_dir(m, j, &e);
+	if (dir < 0 || fs_write(dir, "result.json", buf_str(&b), 0600, &e) < 0) {
+		/* A full disk: the next round of jobs_tend() comes here again. */
+		log_error("Result of the job could not be written", F_STR("job", j->id), F_ERR(&e));
+	} else {
+		log_warn("Job failed before it could run", F_STR("job", j->id), F_STR("failure_reason", reason), F_STR("text", text));
+		j->dirty = dirty;
+		job_ended(m, j);
+	}
+	if (dir >= 0)
+		close(dir);
+	buf_free(&b);
+}
+
+/* The machine did not take the job: back into the queue, first come first served by its arrival. */
+static void
+job_unassign(struct manager *m, struct job *j)
+{
+	struct machine *mc = j->machine;
+	struct err e = { 0 };
+	int dir = job_dir(m, j, &e);
+
+	if (dir >= 0) {
+		unlinkat(dir, "machine", 0);
+		fs_sync_dir(dir, &e);
+		close(dir);
+	}
+	j->state = JOB_WAITING;
+	j->machine = NULL;
+	j->machine_name[0] = '\0';
+	if (mc != NULL)
+		mc->job = NULL;
+	m->dirty = true;
+}
+
+static void executor_ended(struct manager *m, struct watch *w);
+static void reporter_ended(struct manager *m, struct watch *w);
+
+/* Executor and reporter alike: a process of its own session that needs nothing but the job's directory. */
+static void
+start_worker(struct manager *m, struct job *j, struct child *c, const char *role, watch_fn *ended)
+{
+	char name[32];
+	const char *argv[] = { name, "--state-dir", m->state_dir, "--job", j->id, NULL };
+	struct err e = { 0 };
+	pid_t pid;
+	int fd;
+
+	snprintf(name, sizeof(name), "windlass-%s", role);
+	fd = proc_self(argv, NULL, 0, PROC_OUTLIVES_PARENT, &pid, &e);
+	if (fd < 0) {
+		log_error("Process of the job could not be started", F_STR("job", j->id), F_STR("role", role), F_ERR(&e));
+		child_again_later(c);
+		return;
+	}
+	child_watch(m, c, pid, fd, false, ended, j);
+	log_debug("Started", F_STR("role", role), F_STR("job", j->id), F_INT("pid", pid));
+}
+
+static void
+start_reporter(struct manager *m, struct job *j)
+{
+	/* It may send this job's trace and result to GitLab, and nothing else. */
+	start_worker(m, j, &j->reporter, "reporter", reporter_ended);
+	crash_point("manager:reporter-started");
+}
+
+static void
+start_executor(struct manager *m, struct job *j)
+{
+	/* It may use this job's machine and write into this job's directory. */
+	start_worker(m, j, &j->executor, "executor", executor_ended);
+	crash_point("manager:executor-started");
+}
+
+/* What the directory says now. */
+void
+job_refresh(struct manager *m, struct job *j)
+{
+	struct buf b = { .max = 1u << 16 };
+	struct arena a = { 0 };
+	struct err e = { 0 };
+	struct json_val v;
+	bool begun;
+	int dir = job_dir(m, j, &e);
+
+	if (dir < 0)
+		return;
+	j->reported = fs_exists(dir, "reported");
+	begun = fs_exists(dir, "stage.json");
+	if (begun && !j->begun)
+		j->executor.deaths = 0;
+	j->begun = begun;
+	if (j->state == JOB_ENDED || !fs_exists(dir, "result.json")) {
+		/* An order to end reaches a job that has no executor through us. */
+		if (j->state == JOB_WAITING && fs_exists(dir, "cancel")) {
+			close(dir);
+			job_fail(m, j, "job_canceled", "canceled", false);
+			return;
+		}
+		close(dir);
+		return;
+	}
+	if (fs_read(dir, "result.json", b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0)
+		j->dirty = json_bool(json_get(v, "dirty"), false);
+	job_ended(m, j);
+	buf_free(&b);
+	arena_reset(&a);
+	close(dir);
+}
+
+static void
+executor_ended(struct manager *m, struct watch *w)
+{
+	struct job *j = w->owner;
+	bool adopted = j->executor.adopted;
+	int status = child_bury(m, &j->executor);
+	struct machine *mc = j->machine;
+
+	m->dirty = true;
+	job_refresh(m, j);
+	if (j->state != JOB_RUNNING)
+		return;
+	if (status == EXIT_MACHINE && !j->begun) {
+		log_warn("Machine could not be used by a job", F_STR("name", j->machine_name), F_STR("job", j->id));
+		job_unassign(m, j);
+		if (mc != NULL) {
+			mc->failures = UINT16_MAX;
+			machine_remove(m, mc, "machine is unavailable");
+		}
+		if (++j->machines_tried >= MACHINES_MAX)
+			job_fail(m, j, "runner_system_failure", "three machines in a row could not be used; see the log of windlass on the bastion", false);
+		return;
+	}
+	if (!adopted && status != EXIT_RETRY)
+		log_warn("Executor ended without a result: starting it again", F_STR("job", j->id), F_INT("status", status));
+	if (j->executor.deaths >= EXECUTOR_DEATHS_MAX) {
+		job_fail(m, j, "runner_system_failure", "its executor died again and again; see the log of windlass on the bastion", true);
+		return;
+	}
+	/* The first restart is at once: a kill -9 should cost the job nothing. */
+	if (j->executor.deaths == 0)
+		j->executor.deaths++;
+	else
+		child_again_later(&j->executor);
+}
+
+static void
+reporter_ended(struct manager *m, struct watch *w)
+{
+	struct job *j = w->owner;
+	bool adopted = j->reporter.adopted;
+	bool quick = mono_now() - j->reporter.started < 10 * NSEC_SEC;
+	int status = child_bury(m, &j->reporter);
+
+	m->dirty = true;
+	job_refresh(m, j);
+	if (j->reported)
+		return;
+	if (!adopted && status != EXIT_RETRY)
+		log_warn("Reporter ended before the result was delivered: starting it again",
+		    F_STR("job", j->id), F_INT("status", status));
+	if (quick)
+		child_again_later(&j->reporter);
+	else
+		j->reporter.deaths = 0;
+}
+
+/* Its directory is moved away first: a half-deleted job must not look like one. */
+static void
+job_bury(struct manager *m, struct job *j)
+{
+	char gone[160], tag[9];
+	struct err e = { 0 };
+
+	rand_hex(tag, 8);
+	snprintf(gone, sizeof(gone), ".gone.%.100s.%s", j->id, tag);
+	if (j->wd >= 0)
+		inotify_rm_watch(m->inotify, j->wd);
+	j->wd = -1;
+	if (fs_rename(m->jobs_fd, j->id, m->jobs_fd, gone, &e) < 0 && e.kind != ERR_NOTFOUND) {
+		log_error("Job directory could not be removed", F_STR("job", j->id), F_ERR(&e));
+		child_again_later(&j->reporter);
+		return;
+	}
+	crash_point("manager:job-renamed");
+	if (fs_remove_tree(m->jobs_fd, gone, &e) < 0)
+		log_warn("Job directory could not be deleted; the next start sweeps it", F_STR("directory", gone), F_ERR(&e));
+	log_debug("Job is done", F_STR("job", j->id));
+	job_free(m, j);
+}
+
+static void
+watch_dir(struct manager *m, struct job *j)
+{
+	char *path = fs_join(m->state_dir, "jobs"), *dir = fs_join(path, j->id);
+
+	j->wd = inotify_add_watch(m->inotify, dir, IN_MOVED_TO | IN_CREATE);
+	if (j->wd < 0)
+		log_warn("inotify_add_watch: the job's files are looked at every few seconds instead",
+		    F_STR("job", j->id), F_STR("error", strerror(errno)));
+	free(path);
+	free(dir);
+}
+
+void
+jobs_notify(struct manager *m, struct watch *w)
+{
+	_Alignas(struct inotify_event) char events[4096];
+	ssize_t n;
+
+	while ((n = read(w->fd, events, sizeof(events))) > 0) {
+		for (char *p = events; p < events + n; ) {
+			struct inotify_event *ev = (struct inotify_event *)(void *)p;
+
+			LIST_EACH(struct job, j, link, &m->jobs)
+				if (j->wd == ev->wd && ev->len > 0 && ev->name[0] != '.')
+					job_refresh(m, j);
+			p += sizeof(*ev) + ev->len;
+		}
+	}
+	m->dirty = true;
+}
+
+static void
+adopt_or_start(struct manager *m, struct job *j)
+{
+	struct err e = { 0 };
+	int dir = job_dir(m, j, &e);
+
+	if (dir < 0)
+		return;
+	watch_dir(m, j);
+	if (child_adopt(m, &j->executor, dir, "executor.lock", executor_ended, j))
+		log_info("Found the executor of a running job", F_STR("job", j->id), F_INT("pid", j->executor.pid));
+	if (child_adopt(m, &j->reporter, dir, "reporter.lock", reporter_ended, j))
+		log_info("Found the reporter of a job", F_STR("job", j->id), F_INT("pid", j->reporter.pid));
+	close(dir);
+	job_refresh(m, j);
+}
+
+void
+jobs_start(struct manager *m)
+{
+	LIST_EACH(struct job, j, link, &m->jobs)
+		adopt_or_start(m, j);
+}
+
+void
+job_arrived(struct manager *m, struct pool *p, struct str id)
+{
+	char name[128];
+	struct job *j;
+
+	if (str_copy(id, name, sizeof(name)) < 0 || strchr(name, '/') != NULL || name[0] == '.') {
+		log_error("A poller named an impossible job", F_VIEW("job", id));
+		return;
+	}
+	if (job_find(m, name) != NULL)
+		return;
+	j = model_load_job(m, name);
+	if (j == NULL)
+		return;
+	crash_point("manager:job-known");
+	log_info("Added job to processing list", F_STR("job", j->id), F_STR("runner", p->conf != NULL ? p->conf->short_token : ""),
+	    F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", m->config->concurrent));
+	watch_dir(m, j);
+	job_refresh(m, j);
+	m->dirty = true;
+}
+
+void
+job_assign(struct manager *m, struct job *j, struct machine *mc)
+{
+	struct buf line = { 0 };
+	struct err e = { 0 };
+	int dir;
+
+	/* Counted before it is given: a use too many sends a machine away early, one too few would break MaxBuilds. */
+	mc->uses++;
+	machine_used(m, mc, false);
+	crash_point("manager:use-counted");
+	dir = job_dir(m, j, &e);
+	buf_fmt(&line, "%s\n", mc->name);
+	if (dir < 0 || fs_write(dir, "machine", buf_str(&line), 0600, &e) < 0) {
+		log_error("Job could not be given its machine", F_STR("job", j->id), F_STR("name", mc->name), F_ERR(&e));
+		goto out;
+	}
+	crash_point("manager:job-assigned");
+	j->state = JOB_RUNNING;
+	j->assigned = wall_now();
+	j->machine = mc;
+	snprintf(j->machine_name, sizeof(j->machine_name), "%s", mc->name);
+	mc->job = j;
+	mc->state = SCALE_USED;
+	log_info("Using existing docker-machine", F_STR("job", j->id), F_STR("name", mc->name), F_INT("usedCount", mc->uses));
+	start_executor(m, j);
+out:
+	buf_free(&line);
+	if (dir >= 0)
+		close(dir);
+}
+
+void
+job_tell(struct manager *m, struct job *j, const char *text)
+{
+	struct buf line = { 0 };
+	struct err e = { 0 };
+	int dir;
+
+	if (strcmp(j->waiting, text) == 0)
+		return;
+	snprintf(j->waiting, sizeof(j->waiting), "%s", text);
+	dir = job_dir(m, j, &e);
+	if (dir < 0)
+		return;
+	buf_fmt(&line, "%s\n", text);
+	/* Only a courtesy to whoever reads the job's log: not worth two fsyncs. */
+	fs_write_fast(dir, "waiting", buf_str(&line), 0600, &e);
+	buf_free(&line);
+	close(dir);
+}
+
+void
+jobs_tend(struct manager *m)
+{
+	LIST_EACH(struct job, j, link, &m->jobs) {
+		bool executor = child_alive(&j->executor), reporter = child_alive(&j->reporter);
+
+		if (j->wd < 0)
+			job_refresh(m, j);
+		if (j->state == JOB_ENDED && j->reported) {
+			if (!executor && !reporter && (j->reporter.again == 0 || mono_passed(j->reporter.again)))
+				job_bury(m, j);
+			continue;
+		}
+		if (!reporter && (j->reporter.again == 0 || mono_passed(j->reporter.again)))
+			start_reporter(m, j);
+		if (j->state != JOB_RUNNING || executor)
+			continue;
+		/* Its machine's record is gone (removed by hand): the executor finds that out and says so in the job's log. */
+		if (j->executor.again == 0 || mono_passed(j->executor.again))
+			start_executor(m, j);
+	}
+}
+
+mono_t
+jobs_wake(const struct manager *m)
+{
+	mono_t at = MONO_NEVER;
+
+	LIST_EACH(struct job, j, link, &m->jobs) {
+		if (!child_alive(&j->reporter) && j->reporter.again != 0)
+			at = mono_min(at, j->reporter.again);
+		if (j->state == JOB_RUNNING && !child_alive(&j->executor) && j->executor.again != 0)
+			at = mono_min(at, j->executor.again);
+	}
+	return at;
+}
+
+static void
+order_abort(struct manager *m, struct job *j, const char *text)
+{
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	struct err e = { 0 };
+	int dir = job_dir(m, j, &e);
+
+	jw_object(&w, NULL);
+	jw_cstr(&w, "how", "abort");
+	jw_cstr(&w, "reason", "runner_interrupted");
+	jw_cstr(&w, "text", text);
+	jw_end_object(&w);
+	if (dir < 0 || fs_write(dir, "cancel", buf_str(&b), 0600, &e) < 0 ||
+	    lock_signal(dir, "executor.lock", SIGTERM, &e) < 0)
+		log_error("Running job could not be told to stop", F_STR("job", j->id), F_ERR(&e));
+	if (dir >= 0)
+		close(dir);
+	buf_free(&b);
+}
+
+void
+jobs_abort(struct manager *m, const char *signal_name)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "aborted: %s", signal_name);
+	LIST_EACH(struct job, j, link, &m->jobs) {
+		if (j->state == JOB_RUNNING)
+			order_abort(m, j, text);
+		else if (j->state == JOB_WAITING)
+			job_fail(m, j, "runner_interrupted", text, false);
+	}
+}

@@ -1,0 +1,362 @@
+/*
+ * Machines as the manager sees them: it names a new one, starts operators
+ * and reads what they left in the store. Cloud and SSH are the operators'.
+ */
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/exit.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "manager/parts.h"
+#include "wire/json.h"
+
+/* Operators at once: a burst of a hundred creations should not be a hundred TLS handshakes in one second. */
+#define OPERATORS_MAX	32
+/* Pause between failed removals: 5 s, 10 s ... 5 min; hourly once put aside (spec machines 2, W4 and W5). */
+#define REMOVE_AGAIN_CAP	(300 * NSEC_SEC)
+#define QUARANTINE_AGAIN	(3600 * NSEC_SEC)
+
+static void operator_ended(struct manager *m, struct watch *w);
+
+static void
+operator_says(struct manager *m, struct watch *w)
+{
+	struct machine *mc = w->owner;
+	struct chan_msg msg;
+	struct err e = { 0 };
+	int rc;
+
+	while ((rc = chan_recv(w->fd, CHAN_OPERATOR, &msg, &e)) > 0) {
+		if (msg.verb == CHAN_PHASE) {
+			mc->phase = phase_parse(msg.arg[1]);
+			log_debug("Machine has come further", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
+			m->dirty = true;
+		} else if (msg.verb == CHAN_ERROR)
+			snprintf(mc->operator.error, sizeof(mc->operator.error), "%.*s",
+			    msg.narg > 1 ? (int)msg.arg[1].n : 0, msg.narg > 1 ? msg.arg[1].p : "");
+	}
+	if (rc < 0)
+		watch_drop(m, w);
+}
+
+/* What an operator needs to make a machine that does not exist yet. */
+static int
+plan_fd(struct manager *m, const struct machine *mc, struct err *e)
+{
+	const struct runner *r = mc->pool->conf;
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	int fd;
+
+	jw_object(&w, NULL);
+	jw_cstr(&w, "driver", r->machine_driver);
+	jw_array(&w, "options");
+	for (size_t i = 0; i < r->machine_options.n; i++)
+		jw_cstr(&w, NULL, r->machine_options.v[i]);
+	for (size_t i = 0; i < r->machine_options_with_name.n; i++) {
+		const char *o = r->machine_options_with_name.v[i], *at = strstr(o, "%s");
+		struct buf s = { 0 };
+
+		buf_put(&s, o, (size_t)(at - o));
+		buf_puts(&s, mc->name);
+		buf_puts(&s, at + 2);
+		jw_str(&w, NULL, buf_str(&s));
+		buf_free(&s);
+	}
+	jw_end_array(&w);
+	jw_cstr(&w, "runner", mc->pool->key);
+	jw_cstr(&w, "owner", m->owner);
+	jw_cstr(&w, "options_hash", r->options_hash);
+	jw_end_object(&w);
+	fd = proc_memfd("plan", buf_str(&b), e);
+	buf_wipe(&b);
+	return fd;
+}
+
+static void
+start_operator(struct manager *m, struct machine *mc, const char *what)
+{
+	const char *argv[20];
+	size_t n = 0;
+	struct proc_fd fds[2];
+	struct err e = { 0 };
+	int pair[2], plan = -1, pidfd;
+	bool create = strcmp(what, "create") == 0;
+	pid_t pid;
+
+	if (chan_pair(pair, &e) < 0)
+		goto failed;
+	/* An empty plan continues what the record says. */
+	plan = create && mc->pool->conf != NULL ? plan_fd(m, mc, &e) : proc_memfd("plan", STR("{}"), &e);
+	if (plan < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		goto failed;
+	}
+	argv[n++] = "windlass-operator";
+	argv[n++] = "--store";
+	argv[n++] = m->store;
+	argv[n++] = "--name";
+	argv[n++] = mc->name;
+	argv[n++] = "--do";
+	argv[n++] = what;
+	argv[n++] = "--plan-fd";
+	argv[n++] = "3";
+	argv[n++] = "--owner";
+	argv[n++] = m->owner;
+	argv[n++] = "--control-fd";
+	argv[n++] = "4";
+	if (!create) {
+		argv[n++] = "--reason";
+		argv[n++] = mc->why;
+	}
+	argv[n] = NULL;
+	fds[0] = (struct proc_fd){ plan, 3 };
+	fds[1] = (struct proc_fd){ pair[1], 4 };
+	/* It may use the cloud's key and this machine's SSH key; it dies with us, and its work is safe to repeat. */
+	pidfd = proc_self(argv, fds, 2, PROC_DIES_WITH_PARENT, &pid, &e);
+	close(plan);
+	close(pair[1]);
+	if (pidfd < 0) {
+		close(pair[0]);
+		goto failed;
+	}
+	snprintf(mc->doing, sizeof(mc->doing), "%s", what);
+	child_watch(m, &mc->operator, pid, pidfd, false, operator_ended, mc);
+	watch_add(m, &mc->operator.control, pair[0], operator_says, mc);
+	crash_point("manager:operator-started");
+	return;
+failed:
+	log_error("Operator could not be started", F_STR("name", mc->name), F_STR("operation", what), F_ERR(&e));
+	child_again_later(&mc->operator);
+}
+
+void
+machine_create(struct manager *m, struct pool *p)
+{
+	char name[NAMES_LABEL_SIZE];
+	struct machine *mc;
+	uint32_t rnd;
+
+	rand_bytes(&rnd, sizeof(rnd));
+	names_make(&p->conf->names, wall_now() / NSEC_SEC, rnd, name);
+	mc = machine_add(m, name, p);
+	mc->state = SCALE_CREATING;
+	mc->phase = PHASE_NONE;
+	mc->create_started = wall_now();
+	log_info("Creating machine", F_STR("name", name), F_STR("driver", p->conf->machine_driver), F_STR("runner", p->conf->short_token));
+	scale_create_started(&p->gate, wall_now());
+}
+
+void
+machine_remove(struct manager *m, struct machine *mc, const char *why)
+{
+	if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
+		return;
+	mc->state = SCALE_REMOVING;
+	mc->operator.again = 0;
+	mc->operator.deaths = 0;
+	snprintf(mc->why, sizeof(mc->why), "%s", why);
+	log_info("Requesting machine removal", F_STR("name", mc->name), F_STR("reason", why),
+	    F_DUR("lifetime", wall_now() - mc->created), F_INT("usedCount", mc->uses));
+	m->dirty = true;
+}
+
+/* uses and last_used into the record, under the machine's lock. Errors cost accuracy, not safety. */
+void
+machine_used(struct manager *m, struct machine *mc, bool ended)
+{
+	struct machine_record r = { 0 };
+	struct arena a = { 0 };
+	struct err e = { 0 };
+	int dir, lock = -1;
+
+	mc->used = wall_now();
+	dir = store_open(m->store, mc->name, &e);
+	if (dir < 0)
+		goto out;
+	lock = store_lock(dir, false, &e);
+	if (lock < 0)
+		goto out;
+	/* A machine made by the original has no record of ours yet: it gets one now. */
+	if (machine_record_read(dir, &a, &r, &e) < 0 && e.kind == ERR_NOTFOUND)
+		r = (struct machine_record){ .name = mc->name, .owner = m->owner, .nonce = "", .driver = "",
+		    .runner = mc->pool->key, .phase = PHASE_READY, .created = mc->created, .phase_since = mc->created,
+		    .id_key = "", .id_droplet = "", .host_key = "", .options_hash = "", .last_error = "", .remove_reason = "" };
+	else if (r.name == NULL)
+		goto out;
+	r.uses = mc->uses;
+	r.last_used = mc->used;
+	e.kind = ERR_NONE;
+	machine_record_write(dir, &r, &e);
+out:
+	if (e.kind != ERR_NONE && e.kind != ERR_NOTFOUND)
+		log_warn(ended ? "End of a machine's use could not be recorded" : "Use of a machine could not be recorded",
+		    F_STR("name", mc->name), F_ERR(&e));
+	if (lock >= 0)
+		close(lock);
+	if (dir >= 0)
+		close(dir);
+	arena_reset(&a);
+}
+
+static void
+created(struct manager *m, struct machine *mc, int status)
+{
+	struct pool *p = mc->pool;
+	uint64_t rnd;
+
+	if (status == EXIT_OK && mc->state == SCALE_IDLE) {
+		log_info("Machine created", F_STR("name", mc->name), F_DUR("duration", wall_now() - mc->create_started));
+		scale_created(&p->gate);
+		return;
+	}
+	if (status == EXIT_BUSY) {
+		/* Somebody works on it by hand: look again later. */
+		scale_create_cancelled(&p->gate, mc->create_started);
+		child_again_later(&mc->operator);
+		return;
+	}
+	rand_bytes(&rnd, sizeof(rnd));
+	if (status == EXIT_RETRY || status > 128) {
+		log_warn("Machine creation was interrupted: going on with it", F_STR("name", mc->name),
+		    F_INT("status", status), F_STR("error", mc->operator.error));
+		child_again_later(&mc->operator);
+		if (mc->operator.deaths <= 5)
+			return;
+	}
+	log_error("Machine creation failed", F_STR("name", mc->name), F_INT("status", status), F_STR("error", mc->operator.error));
+	scale_create_failed(&p->gate, mc->create_started, 0, wall_now(), rnd);
+	if (mc->phase == PHASE_NONE) {
+		/* It never got as far as a record: there is nothing to remove. */
+		machine_free(m, mc);
+		return;
+	}
+	mc->state = SCALE_CREATING;
+	machine_remove(m, mc, "Failed to create");
+}
+
+static void
+removed(struct manager *m, struct machine *mc, int status)
+{
+	struct pool *p = mc->pool;
+	int64_t most = p->conf != NULL && p->conf->max_removal_attempts > 0 ? p->conf->max_removal_attempts : 30;
+	int64_t wait = 5 * NSEC_SEC;
+
+	if (status == EXIT_OK) {
+		log_info("Machine removed", F_STR("name", mc->name), F_STR("reason", mc->why),
+		    F_DUR("lifetime", wall_now() - mc->created), F_INT("usedCount", mc->uses));
+		machine_free(m, mc);
+		return;
+	}
+	if (mc->removal_retries < UINT16_MAX)
+		mc->removal_retries++;
+	log_warn("Error while removing machine", F_STR("name", mc->name), F_INT("retries", mc->removal_retries),
+	    F_INT("status", status), F_STR("error", mc->operator.error));
+	for (unsigned i = 1; i < mc->removal_retries && wait < REMOVE_AGAIN_CAP; i++)
+		wait *= 2;
+	if (wait > REMOVE_AGAIN_CAP)
+		wait = REMOVE_AGAIN_CAP;
+	if (mc->removal_retries >= most) {
+		if (mc->removal_retries == most)
+			log_error("Giving up on machine removal. The remote VM may be orphaned. windlass keeps it in its books and tries every hour.",
+			    F_STR("name", mc->name), F_STR("error", mc->operator.error));
+		mc->state = SCALE_STUCK;
+		wait = QUARANTINE_AGAIN;
+	}
+	mc->operator.again = mono_after(wait + (int64_t)rand_below((uint64_t)wait / 5 + 1));
+}
+
+static void
+operator_ended(struct manager *m, struct watch *w)
+{
+	struct machine *mc = w->owner;
+	bool create = strcmp(mc->doing, "create") == 0;
+	char name[MACHINE_NAME_MAX + 1];
+	enum scale_state wanted = mc->state;
+	int status;
+
+	if (mc->operator.control.fd >= 0)
+		operator_says(m, &mc->operator.control);
+	status = child_bury(m, &mc->operator);
+	snprintf(name, sizeof(name), "%s", mc->name);
+	m->dirty = true;
+	/* The store says what was reached; a failed look changes nothing. */
+	if (!create && status == EXIT_OK) {
+		removed(m, mc, status);
+		return;
+	}
+	if (create && !(status == EXIT_OK && wanted == SCALE_CREATING)) {
+		struct err e = { 0 };
+		int dir = store_open(m->store, name, &e);
+
+		if (dir >= 0)
+			close(dir);
+		else if (e.kind == ERR_NOTFOUND)
+			mc->phase = PHASE_NONE;
+	} else
+		model_load_machine(m, name);
+	if (machine_find(m, name) != mc)
+		return;
+	/* Told to go while it was being made. */
+	if (wanted == SCALE_REMOVING || wanted == SCALE_STUCK) {
+		mc->state = wanted;
+		if (!create)
+			removed(m, mc, status);
+		return;
+	}
+	created(m, mc, status);
+}
+
+void
+machines_start(struct manager *m)
+{
+	LIST_EACH(struct machine, mc, link, &m->machines) {
+		if (mc->state == SCALE_CREATING) {
+			mc->create_started = wall_now();
+			if (mc->pool->conf != NULL) {
+				log_info("Going on with an unfinished machine", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
+				scale_create_started(&mc->pool->gate, wall_now());
+			} else
+				machine_remove(m, mc, "its runner left the configuration");
+		} else if (mc->state == SCALE_REMOVING)
+			log_info("Going on with the removal of a machine", F_STR("name", mc->name), F_STR("reason", mc->why));
+	}
+}
+
+void
+machines_tend(struct manager *m)
+{
+	int running = 0;
+
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		running += child_alive(&mc->operator);
+	LIST_EACH(struct machine, mc, link, &m->machines) {
+		if (running >= OPERATORS_MAX)
+			return;
+		if (child_alive(&mc->operator) || (mc->operator.again != 0 && !mono_passed(mc->operator.again)))
+			continue;
+		if (mc->state == SCALE_CREATING && m->phase != MANAGER_STOPPING) {
+			start_operator(m, mc, "create");
+			running++;
+		} else if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK) {
+			start_operator(m, mc, "remove");
+			running++;
+		}
+	}
+}
+
+mono_t
+machines_wake(const struct manager *m)
+{
+	mono_t at = MONO_NEVER;
+
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		if (!child_alive(&mc->operator) && mc->operator.again != 0 &&
+		    (mc->state == SCALE_CREATING || mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK))
+			at = mono_min(at, mc->operator.again);
+	return at;
+}

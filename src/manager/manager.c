@@ -1,0 +1,457 @@
+/*
+ * The manager's loop: wait for an event or a point in time, take it into the
+ * tables, decide, act. There is no clean shutdown to depend on: whatever the
+ * tables hold is in the two directories, and a kill at any line is a restart.
+ *
+ * It may: read config.toml, read and write the two directories, start its own
+ * executable in other roles, send signals to those. It must never: open a
+ * network socket, parse bytes that came from the network.
+ */
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/exit.h"
+#include "core/fs.h"
+#include "core/lock.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "manager/manager.h"
+#include "manager/parts.h"
+#include "wire/json.h"
+
+#define CONFIG_CHECK	(3 * NSEC_SEC)		/* spec gitlab-runner 2.2 */
+#define SLEEP_MAX	(60 * NSEC_SEC)
+#define EVENTS		64
+
+char *
+manager_default_state_dir(void)
+{
+	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+	if (geteuid() == 0)
+		return xstrdup("/var/lib/windlass");
+	if (xdg != NULL && xdg[0] == '/')
+		return fs_join(xdg, "windlass");
+	return home != NULL && home[0] != '\0' ? fs_join(home, ".local/state/windlass") : NULL;
+}
+
+int
+manager_running(const char *state_dir, int *pid, struct err *e)
+{
+	char *path = fs_join(state_dir, "manager.lock");
+	pid_t p = 0;
+	int rc = lock_held(AT_FDCWD, path, &p, e);
+
+	*pid = (int)p;
+	free(path);
+	return rc;
+}
+
+static void
+config_says(void *ctx, enum log_level level, int line, const char *text)
+{
+	(void)ctx;
+	log_line(level, text, &F_INT("line", line), 1);
+}
+
+/* Pools get their entries of the new configuration; those left without one are drained. */
+static void
+apply_config(struct manager *m, struct config *c)
+{
+	struct config *old = m->config;
+
+	m->config = c;
+	LIST_EACH(struct pool, p, link, &m->pools)
+		p->conf = NULL;
+	for (size_t i = 0; i < c->nrunners; i++)
+		if (str_trim(str_from(c->runners[i].token)).n > 0)
+			pool_get(m, c->runners[i].key)->conf = &c->runners[i];
+	if (old != NULL)
+		pollers_reload(m);
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		if (old != NULL && mc->state == SCALE_IDLE)
+			model_load_machine(m, mc->name);
+	config_free(old);
+	m->dirty = true;
+}
+
+static void
+note_file(struct manager *m)
+{
+	struct stat st;
+
+	m->config_mtime = m->config_size = 0;
+	if (stat(m->config_path, &st) == 0) {
+		m->config_mtime = st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec;
+		m->config_size = st.st_size;
+	}
+}
+
+static void
+reload(struct manager *m, bool forced)
+{
+	struct err e = { 0 };
+	struct config *c;
+
+	note_file(m);
+	c = config_load(m->config_path, config_says, m, &e);
+	if (c == NULL) {
+		log_error("Failed to load config: the last good one stays in force", F_ERR(&e));
+		return;
+	}
+	if (c->hash == m->config->hash && !forced) {
+		config_free(c);
+		return;
+	}
+	apply_config(m, c);
+	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
+	    F_INT("runners", c->nrunners));
+}
+
+static void
+check_file(struct manager *m)
+{
+	struct stat st;
+	int64_t mtime = 0, size = 0;
+
+	if (!mono_passed(m->config_check))
+		return;
+	m->config_check = mono_after(CONFIG_CHECK);
+	if (stat(m->config_path, &st) == 0) {
+		mtime = st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec;
+		size = st.st_size;
+	}
+	if (mtime != m->config_mtime || size != m->config_size)
+		reload(m, false);
+}
+
+static void
+write_state(struct manager *m)
+{
+	static const char *const phases[] = { "running", "draining", "stopping" };
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	struct err e = { 0 };
+	char now[TIME_RFC3339_MAX];
+
+	time_rfc3339(wall_now(), 0, now);
+	jw_object(&w, NULL);
+	jw_i64(&w, "pid", getpid());
+	jw_cstr(&w, "state", phases[m->phase]);
+	jw_cstr(&w, "since", now);
+	jw_cstr(&w, "config", m->config_path);
+	jw_cstr(&w, "store", m->store);
+	jw_end_object(&w);
+	if (fs_write(m->state_fd, "manager.json", buf_str(&b), 0600, &e) < 0)
+		log_warn("manager.json could not be written", F_ERR(&e));
+	buf_free(&b);
+}
+
+static void
+stop_asking(struct manager *m)
+{
+	LIST_EACH(struct pool, p, link, &m->pools)
+		pollers_stop(m, p);
+}
+
+static void
+drain(struct manager *m)
+{
+	if (m->phase != MANAGER_RUNNING)
+		return;
+	m->phase = MANAGER_DRAINING;
+	log_info("Graceful shutdown: no new jobs; waiting for the running ones", F_INT("builds", jobs_active(m, NULL)));
+	stop_asking(m);
+	write_state(m);
+}
+
+static void
+stop(struct manager *m, int sig)
+{
+	const char *name = sig == SIGINT ? "interrupt" : "terminated";
+
+	if (m->phase == MANAGER_STOPPING) {
+		log_error("Service run failed: second signal; running jobs end by themselves", F_STR("signal", name));
+		m->exit_status = EXIT_FAIL;
+		m->done = true;
+		return;
+	}
+	m->phase = MANAGER_STOPPING;
+	m->stop_signal = sig;
+	m->stop_by = mono_after(m->config->shutdown_timeout * NSEC_SEC);
+	log_warn("Forceful shutdown: jobs are aborted", F_STR("signal", name), F_INT("builds", jobs_active(m, NULL)),
+	    F_INT("shutdown_timeout", m->config->shutdown_timeout));
+	stop_asking(m);
+	write_state(m);
+	jobs_abort(m, name);
+}
+
+static void
+dump(struct manager *m)
+{
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		log_info("Machine", F_STR("name", mc->name), F_STR("state", scale_state_name(mc->state)),
+		    F_STR("phase", phase_name(mc->phase)), F_INT("uses", mc->uses), F_STR("job", mc->job != NULL ? mc->job->id : ""));
+	LIST_EACH(struct job, j, link, &m->jobs)
+		log_info("Job", F_STR("job", j->id), F_STR("name", j->machine_name),
+		    F_STR("state", j->state == JOB_WAITING ? "waiting" : j->state == JOB_RUNNING ? "running" : "ended"),
+		    F_INT("executor", j->executor.pid), F_INT("reporter", j->reporter.pid));
+}
+
+static void
+on_signal(struct manager *m, struct watch *w)
+{
+	struct signalfd_siginfo si;
+
+	while (read(w->fd, &si, sizeof(si)) == sizeof(si)) {
+		m->dirty = true;
+		switch (si.ssi_signo) {
+		case SIGQUIT:
+			if (m->phase == MANAGER_STOPPING)
+				stop(m, SIGTERM);
+			else
+				drain(m);
+			break;
+		case SIGTERM:
+		case SIGINT:
+			stop(m, (int)si.ssi_signo);
+			break;
+		case SIGHUP:
+			reload(m, true);
+			break;
+		case SIGUSR1:
+			dump(m);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* Blocked from the first moment on: a signal during the start is not lost (spec gitlab-runner 3.8). */
+static int
+block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static int
+read_owner(struct manager *m, struct err *e)
+{
+	struct buf b = { .max = 256 };
+
+	if (fs_read(m->state_fd, "owner", 100, &b, NULL) == 0 && str_trim(buf_str(&b)).n == 16) {
+		str_copy(str_trim(buf_str(&b)), m->owner, sizeof(m->owner));
+		buf_free(&b);
+		return 0;
+	}
+	buf_free(&b);
+	rand_hex(m->owner, 16);
+	return fs_write(m->state_fd, "owner", str_from(m->owner), 0600, e);
+}
+
+static int
+open_directories(struct manager *m, const struct manager_opts *o, struct err *e)
+{
+	m->state_dir = o->state_dir != NULL ? xstrdup(o->state_dir) : manager_default_state_dir();
+	m->store = o->store != NULL ? xstrdup(o->store) : store_default_path();
+	if (m->state_dir == NULL || m->store == NULL)
+		return err_set(e, ERR_CONFIG, 0, "no home directory: set HOME, or give --state-dir and MACHINE_STORAGE_PATH");
+	if (fs_mkdirs(m->state_dir, 0700, e) < 0 || fs_mkdirs(m->store, 0700, e) < 0)
+		return -1;
+	m->state_fd = fs_opendir(AT_FDCWD, m->state_dir, e);
+	if (m->state_fd < 0)
+		return -1;
+	m->lock_fd = lock_take(m->state_fd, "manager.lock", LOCK_TRY, e);
+	if (m->lock_fd < 0)
+		return e->kind == ERR_CONFLICT ? err_set(e, ERR_CONFLICT, 0,
+		    "another windlass already runs on state directory %s", m->state_dir) : -1;
+	if (mkdirat(m->state_fd, "jobs", 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "mkdir %s/jobs", m->state_dir);
+	m->jobs_fd = fs_opendir(m->state_fd, "jobs", e);
+	return m->jobs_fd < 0 ? -1 : read_owner(m, e);
+}
+
+static void
+apply_log(const struct manager *m, const struct manager_opts *o)
+{
+	enum log_level level = log_level();
+	enum log_format format = log_format();
+
+	if (!o->level_given && log_level_parse(str_from(m->config->log_level), &level) < 0)
+		log_warn("log_level is none of debug, info, warn, error, fatal, panic", F_STR("log_level", m->config->log_level));
+	if (!o->format_given && log_format_parse(str_from(m->config->log_format), &format) < 0)
+		log_warn("log_format is none of runner, text, json", F_STR("log_format", m->config->log_format));
+	log_setup(level, format);
+	/* The roles read these. */
+	setenv("LOG_LEVEL", log_level_name(level), 1);
+	setenv("LOG_FORMAT", log_format_name(format), 1);
+}
+
+static int
+prepare(struct manager *m, const struct manager_opts *o, struct err *e)
+{
+	int fd = block_signals();
+
+	list_init(&m->pools);
+	list_init(&m->machines);
+	list_init(&m->jobs);
+	list_init(&m->instances);
+	m->epoll = epoll_create1(EPOLL_CLOEXEC);
+	m->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (fd < 0 || m->epoll < 0 || m->inotify < 0)
+		return err_sys(e, "signalfd, epoll or inotify");
+	watch_add(m, &m->signals, fd, on_signal, m);
+	watch_add(m, &m->notify, m->inotify, jobs_notify, m);
+	m->config_path = o->config_path != NULL ? xstrdup(o->config_path) : config_default_path();
+	log_info("Starting multi-runner from the configuration", F_STR("config", m->config_path));
+	note_file(m);
+	m->config_check = mono_after(CONFIG_CHECK);
+	return open_directories(m, o, e);
+}
+
+static int
+start(struct manager *m, const struct manager_opts *o, struct err *e)
+{
+	struct config *c = config_load(m->config_path, config_says, m, e);
+
+	if (c == NULL)
+		return err_ctx(e, "the configuration cannot be loaded");
+	apply_config(m, c);
+	apply_log(m, o);
+	if (config_system_id(m->config_path, m->system_id, e) < 0)
+		return -1;
+	if (model_scan(m, e) < 0)
+		return -1;
+	write_state(m);
+	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
+	    F_INT("runners", c->nrunners), F_STR("system_id", m->system_id), F_STR("state_dir", m->state_dir), F_STR("store", m->store));
+	machines_start(m);
+	jobs_start(m);
+	crash_point("manager:started");
+	return 0;
+}
+
+static int
+next_wake(const struct manager *m)
+{
+	mono_t at = mono_min(m->config_check, mono_after(SLEEP_MAX));
+	int64_t wall[] = { scaler_wake(m), pollers_wake(m) }, now = wall_now();
+
+	at = mono_min(at, jobs_wake(m));
+	at = mono_min(at, machines_wake(m));
+	at = mono_min(at, m->stop_by);
+	for (size_t i = 0; i < NELEM(wall); i++)
+		if (wall[i] != 0)
+			at = mono_min(at, mono_after(wall[i] > now ? wall[i] - now : 0));
+	return mono_ms_until(at);
+}
+
+static int
+operators_alive(const struct manager *m)
+{
+	int n = 0;
+
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		n += child_alive(&mc->operator);
+	return n;
+}
+
+/* Whether a stop has nothing left to wait for. */
+static void
+check_end(struct manager *m)
+{
+	if (m->phase == MANAGER_RUNNING)
+		return;
+	if (list_empty(&m->jobs) && (m->phase == MANAGER_DRAINING || operators_alive(m) == 0)) {
+		log_info("All workers stopped. Can exit now!");
+		m->done = true;
+	} else if (m->phase == MANAGER_STOPPING && mono_passed(m->stop_by)) {
+		if (list_empty(&m->jobs)) {
+			m->done = true;
+			return;
+		}
+		log_error("Service run failed: shutdown_timeout is over; jobs that still end do so without us, and the next start finds them",
+		    F_INT("builds", jobs_active(m, NULL)));
+		m->exit_status = EXIT_FAIL;
+		m->done = true;
+	}
+}
+
+static void
+decide_and_act(struct manager *m)
+{
+	check_file(m);
+	jobs_tend(m);
+	scaler_run(m);
+	machines_tend(m);
+	pollers_ask(m);
+	/* What the round itself changed (a machine freed, a job given) is decided on at once. */
+	while (m->dirty) {
+		m->dirty = false;
+		jobs_tend(m);
+		scaler_run(m);
+		machines_tend(m);
+		pollers_ask(m);
+	}
+	check_end(m);
+}
+
+static void
+loop(struct manager *m)
+{
+	struct epoll_event ev[EVENTS];
+
+	while (!m->done) {
+		int n = epoll_wait(m->epoll, ev, EVENTS, next_wake(m));
+
+		if (n < 0 && errno != EINTR) {
+			log_error("epoll_wait", F_STR("error", strerror(errno)));
+			m->exit_status = EXIT_FAIL;
+			return;
+		}
+		/*
+		 * One event a round: its handler may free what another event of the same batch points to.
+		 * The rest is still there when epoll is asked again.
+		 */
+		if (n > 0) {
+			struct watch *w = ev[0].data.ptr;
+
+			w->ready(m, w);
+		}
+		m->dirty = false;
+		decide_and_act(m);
+	}
+}
+
+int
+manager_run(const struct manager_opts *o)
+{
+	struct manager *m = xcalloc(1, sizeof(*m));
+	struct err e = { 0 };
+
+	proc_title("windlass");
+	if (prepare(m, o, &e) < 0 || start(m, o, &e) < 0) {
+		log_line(LOG_FATAL, "Service run failed", &F_ERR(&e), 1);
+		return EXIT_FAIL;
+	}
+	decide_and_act(m);
+	loop(m);
+	unlinkat(m->state_fd, "manager.json", 0);
+	/* Everything else ends with the process. */
+	return m->exit_status;
+}

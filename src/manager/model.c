@@ -1,0 +1,406 @@
+/* The manager's tables and how they are read from the two directories: see model.h. */
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/fs.h"
+#include "core/lock.h"
+#include "core/log.h"
+#include "manager/model.h"
+#include "wire/json.h"
+
+#define AGAIN_MAX	(60 * NSEC_SEC)
+#define RECORD_MAX	(1u << 20)
+
+void
+watch_add(struct manager *m, struct watch *w, int fd, watch_fn *ready, void *owner)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = w };
+
+	*w = (struct watch){ fd, ready, owner };
+	if (epoll_ctl(m->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		log_error("epoll_ctl", F_STR("error", strerror(errno)));
+		abort();
+	}
+}
+
+void
+watch_drop(struct manager *m, struct watch *w)
+{
+	if (w->fd < 0)
+		return;
+	epoll_ctl(m->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+	close(w->fd);
+	w->fd = -1;
+}
+
+void
+child_watch(struct manager *m, struct child *c, pid_t pid, int pidfd, bool adopted, watch_fn *ended, void *owner)
+{
+	c->pid = pid;
+	c->adopted = adopted;
+	c->started = mono_now();
+	c->again = 0;
+	c->error[0] = '\0';
+	watch_add(m, &c->exit, pidfd, ended, owner);
+}
+
+bool
+child_alive(const struct child *c)
+{
+	return c->pid != 0;
+}
+
+int
+child_bury(struct manager *m, struct child *c)
+{
+	int status, rc = -1;
+
+	if (!c->adopted) {
+		while (waitpid(c->pid, &status, 0) < 0)
+			if (errno != EINTR) {
+				status = 0;
+				break;
+			}
+		rc = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	}
+	watch_drop(m, &c->exit);
+	watch_drop(m, &c->control);
+	c->pid = 0;
+	return rc;
+}
+
+void
+child_again_later(struct child *c)
+{
+	int64_t wait = NSEC_SEC;
+
+	for (unsigned i = 0; i < c->deaths && wait < AGAIN_MAX; i++)
+		wait *= 2;
+	c->deaths++;
+	c->again = mono_after(wait < AGAIN_MAX ? wait : AGAIN_MAX);
+}
+
+bool
+child_adopt(struct manager *m, struct child *c, int dirfd, const char *lock, watch_fn *ended, void *owner)
+{
+	struct err e = { 0 };
+	pid_t pid, again;
+	int fd;
+
+	if (lock_held(dirfd, lock, &pid, &e) != 1 || pid == 0)
+		return false;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	/* The holder may have ended between the question and the open: ask again. */
+	if (fd < 0 || lock_held(dirfd, lock, &again, &e) != 1 || again != pid) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	child_watch(m, c, pid, fd, true, ended, owner);
+	return true;
+}
+
+static void
+child_init(struct child *c)
+{
+	*c = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 } };
+}
+
+struct pool *
+pool_find(struct manager *m, const char *key)
+{
+	LIST_EACH(struct pool, p, link, &m->pools)
+		if (strcmp(p->key, key) == 0)
+			return p;
+	return NULL;
+}
+
+struct pool *
+pool_get(struct manager *m, const char *key)
+{
+	struct pool *p = pool_find(m, key);
+
+	if (p != NULL)
+		return p;
+	p = xcalloc(1, sizeof(*p));
+	snprintf(p->key, sizeof(p->key), "%s", key);
+	list_init(&p->pollers);
+	list_add(&m->pools, &p->link);
+	return p;
+}
+
+struct machine *
+machine_find(struct manager *m, const char *name)
+{
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		if (strcmp(mc->name, name) == 0)
+			return mc;
+	return NULL;
+}
+
+struct machine *
+machine_add(struct manager *m, const char *name, struct pool *pool)
+{
+	struct machine *mc = xcalloc(1, sizeof(*mc));
+
+	snprintf(mc->name, sizeof(mc->name), "%s", name);
+	mc->pool = pool;
+	mc->created = mc->used = wall_now();
+	child_init(&mc->operator);
+	list_add(&m->machines, &mc->link);
+	return mc;
+}
+
+void
+machine_free(struct manager *m, struct machine *mc)
+{
+	if (child_alive(&mc->operator))
+		child_bury(m, &mc->operator);
+	LIST_EACH(struct job, j, link, &m->jobs)
+		if (j->machine == mc)
+			j->machine = NULL;
+	list_remove(&mc->link);
+	free(mc);
+}
+
+struct job *
+job_find(struct manager *m, const char *id)
+{
+	LIST_EACH(struct job, j, link, &m->jobs)
+		if (strcmp(j->id, id) == 0)
+			return j;
+	return NULL;
+}
+
+void
+job_free(struct manager *m, struct job *j)
+{
+	/* Adopted or not, a job is freed only when nobody works on it any more. */
+	assert(!child_alive(&j->executor) && !child_alive(&j->reporter));
+	(void)m;
+	list_remove(&j->link);
+	free(j->id);
+	free(j);
+}
+
+int
+jobs_active(const struct manager *m, const struct pool *pool)
+{
+	int n = 0;
+
+	LIST_EACH(struct job, j, link, &m->jobs)
+		n += j->state != JOB_ENDED && (pool == NULL || j->pool == pool);
+	return n;
+}
+
+int
+jobs_with_machine(const struct manager *m, const struct pool *pool)
+{
+	int n = 0;
+
+	LIST_EACH(struct job, j, link, &m->jobs)
+		n += j->state == JOB_RUNNING && (pool == NULL || j->pool == pool);
+	return n;
+}
+
+/*
+ * Whose a machine is: its record says so; one made by the original is known
+ * by its name. NULL: not ours to touch (made by hand, another installation's).
+ */
+static struct pool *
+machine_owner(struct manager *m, const char *name, const struct machine_record *r)
+{
+	if (r != NULL && r->phase != PHASE_NONE) {
+		/* Another bastion may share the store's folder: its machines carry its own owner. */
+		if (r->runner[0] == '\0' || strcmp(r->owner, m->owner) != 0)
+			return NULL;
+		return pool_get(m, r->runner);
+	}
+	LIST_EACH(struct pool, p, link, &m->pools)
+		if (p->conf != NULL && names_match(&p->conf->names, str_from(name), NAMES_UPSTREAM, NULL))
+			return p;
+	return NULL;
+}
+
+static enum scale_state
+state_of(const struct machine_record *r)
+{
+	switch (r->phase) {
+	case PHASE_NONE:
+	case PHASE_READY:
+		return SCALE_IDLE;
+	case PHASE_DELETING:
+		return SCALE_REMOVING;
+	default:
+		return SCALE_CREATING;
+	}
+}
+
+void
+model_load_machine(struct manager *m, const char *name)
+{
+	struct machine *mc = machine_find(m, name);
+	struct machine_record r = { 0 };
+	struct arena a = { 0 };
+	struct err e = { 0 };
+	struct pool *pool;
+	int dir;
+
+	dir = store_open(m->store, name, &e);
+	if (dir < 0) {
+		if (mc != NULL && e.kind == ERR_NOTFOUND)
+			machine_free(m, mc);
+		return;
+	}
+	if (machine_record_read(dir, &a, &r, &e) < 0) {
+		if (e.kind != ERR_NOTFOUND)
+			log_error("Machine record is not readable: the machine is left alone",
+			    F_STR("name", name), F_ERR(&e));
+		r = (struct machine_record){ .phase = PHASE_NONE };
+		if (e.kind != ERR_NOTFOUND)
+			goto out;
+	}
+	pool = mc != NULL ? mc->pool : machine_owner(m, name, &r);
+	if (pool == NULL)
+		goto out;
+	if (mc == NULL) {
+		mc = machine_add(m, name, pool);
+		/* One made by the original tells nothing of its past: it counts as used once (spec machines 1.12). */
+		mc->uses = r.phase == PHASE_NONE ? 1 : 0;
+	}
+	mc->phase = r.phase;
+	if (mc->job == NULL)
+		mc->state = state_of(&r);
+	if (r.phase != PHASE_NONE) {
+		mc->created = r.created != 0 ? r.created : mc->created;
+		mc->uses = (uint32_t)r.uses;
+		mc->used = r.last_used != 0 ? r.last_used : r.phase_since != 0 ? r.phase_since : mc->created;
+		if (r.remove_reason != NULL && r.phase == PHASE_DELETING)
+			snprintf(mc->why, sizeof(mc->why), "%s", r.remove_reason);
+		if (pool->conf != NULL && r.options_hash != NULL && r.options_hash[0] != '\0' &&
+		    strcmp(r.options_hash, pool->conf->options_hash) != 0)
+			mc->flags |= SCALE_F_STALE;
+		else
+			mc->flags &= ~(unsigned)SCALE_F_STALE;
+	}
+out:
+	close(dir);
+	arena_reset(&a);
+}
+
+static int
+read_json(int dir, const char *name, struct arena *a, struct json_val *v, struct err *e)
+{
+	struct buf b = { .max = RECORD_MAX };
+	int rc = -1;
+
+	if (fs_read(dir, name, RECORD_MAX, &b, e) == 0 &&
+	    json_parse(a, arena_str(a, buf_str(&b)), v, e) == 0)
+		rc = 0;
+	buf_wipe(&b);
+	return rc == 0 ? 0 : err_ctx(e, "%s", name);
+}
+
+static void
+load_machine_name(struct manager *m, struct job *j, int dir)
+{
+	struct buf b = { .max = 256 };
+
+	if (fs_read(dir, "machine", 200, &b, NULL) == 0) {
+		str_copy(str_trim(buf_str(&b)), j->machine_name, sizeof(j->machine_name));
+		j->machine = machine_find(m, j->machine_name);
+	}
+	buf_free(&b);
+}
+
+struct job *
+model_load_job(struct manager *m, const char *id)
+{
+	struct arena a = { 0 };
+	struct err e = { 0 };
+	struct json_val runner, result;
+	struct job *j = NULL;
+	int dir;
+
+	dir = fs_opendir(m->jobs_fd, id, &e);
+	if (dir < 0 || read_json(dir, "runner.json", &a, &runner, &e) < 0) {
+		log_error("Job directory is not readable: it is left alone", F_STR("job", id), F_ERR(&e));
+		goto out;
+	}
+	j = xcalloc(1, sizeof(*j));
+	j->id = xstrdup(id);
+	j->wd = -1;
+	child_init(&j->executor);
+	child_init(&j->reporter);
+	j->pool = pool_get(m, json_cstr(&a, json_get(runner, "runner_key")));
+	if (time_parse_rfc3339(json_str(&a, json_get(runner, "received")), &j->arrived) < 0)
+		j->arrived = wall_now();
+	list_add(&m->jobs, &j->link);
+	load_machine_name(m, j, dir);
+	j->begun = fs_exists(dir, "stage.json");
+	j->reported = fs_exists(dir, "reported");
+	if (fs_exists(dir, "result.json")) {
+		j->state = JOB_ENDED;
+		if (read_json(dir, "result.json", &a, &result, &e) == 0)
+			j->dirty = json_bool(json_get(result, "dirty"), false);
+		goto out;
+	}
+	j->state = j->machine_name[0] != '\0' ? JOB_RUNNING : JOB_WAITING;
+	if (j->machine != NULL) {
+		j->machine->job = j;
+		/* A machine that its own operator is deleting stays in that state: the job will hear of it. */
+		if (j->machine->state == SCALE_IDLE)
+			j->machine->state = SCALE_USED;
+	}
+out:
+	if (dir >= 0)
+		close(dir);
+	arena_reset(&a);
+	return j;
+}
+
+/* Half-made and half-removed job directories of earlier deaths. */
+static void
+sweep_jobs(struct manager *m, struct err *e)
+{
+	char **names;
+	ssize_t n;
+	int fd;
+
+	/* fs_list() skips names with a dot, so the sweep reads for itself. */
+	fd = fs_opendir(m->state_fd, "jobs", e);
+	if (fd < 0)
+		return;
+	n = fs_list_dotted(fd, &names, e);
+	for (ssize_t i = 0; i < n; i++)
+		if (strncmp(names[i], ".new.", 5) == 0 || strncmp(names[i], ".gone.", 6) == 0)
+			fs_remove_tree(fd, names[i], e);
+	fs_free_names(names, n);
+	close(fd);
+}
+
+int
+model_scan(struct manager *m, struct err *e)
+{
+	char **names;
+	ssize_t n;
+
+	if (store_sweep(m->store, e) < 0)
+		return -1;
+	sweep_jobs(m, e);
+	n = store_list(m->store, &names, e);
+	if (n < 0)
+		return err_ctx(e, "store %s", m->store);
+	for (ssize_t i = 0; i < n; i++)
+		model_load_machine(m, names[i]);
+	fs_free_names(names, n);
+	n = fs_list(m->state_fd, "jobs", &names, e);
+	if (n < 0)
+		return err_ctx(e, "state directory %s", m->state_dir);
+	for (ssize_t i = 0; i < n; i++)
+		model_load_job(m, names[i]);
+	fs_free_names(names, n);
+	return 0;
+}

@@ -1,0 +1,172 @@
+/*
+ * The manager's tables: pools, machines, jobs and children. They are a cache
+ * of the two directories, made by model_scan() at start and kept by the same
+ * code afterwards; nothing here is the only copy of anything.
+ *
+ * Everything is malloc'd, on one list each, freed by one function each.
+ */
+#ifndef MANAGER_MODEL_H
+#define MANAGER_MODEL_H
+
+#include <sys/types.h>
+
+#include "core/chan.h"
+#include "core/list.h"
+#include "core/mono.h"
+#include "machine/store.h"
+#include "manager/config.h"
+#include "policy/retry.h"
+#include "policy/scale.h"
+
+struct manager;
+struct watch;
+
+typedef void watch_fn(struct manager *m, struct watch *w);
+
+/* A descriptor in the loop. ready is called when it has something (or is at its end). */
+struct watch {
+	int		 fd;		/* -1: not watched */
+	watch_fn	*ready;
+	void		*owner;
+};
+
+/*
+ * A process we look after: our own child, or one that an earlier manager
+ * started and that we found by its lock (adopted: no exit status to be had).
+ */
+struct child {
+	pid_t		 pid;		/* 0: none */
+	bool		 adopted;
+	struct watch	 exit;		/* pidfd */
+	struct watch	 control;	/* pollers and operators */
+	mono_t		 started;
+	unsigned	 deaths;	/* in a row, without progress */
+	mono_t		 again;		/* not to be started before; 0: at once */
+	char		 error[256];	/* its own last words */
+};
+
+enum job_state { JOB_WAITING, JOB_RUNNING, JOB_ENDED };
+
+struct job {
+	struct list	 link;
+	char		*id;		/* its directory's name */
+	struct pool	*pool;
+	enum job_state	 state;
+	wall_t		 arrived, assigned, ended;
+	struct machine	*machine;	/* NULL: none yet, or it is gone */
+	char		 machine_name[MACHINE_NAME_MAX + 1];
+	struct child	 executor, reporter;
+	bool		 begun;		/* stage.json exists: it cannot go to another machine */
+	bool		 reported;
+	bool		 dirty;
+	unsigned	 machines_tried;
+	int		 wd;		/* inotify watch of its directory */
+	char		 waiting[200];	/* what it was last told it waits for */
+};
+
+struct machine {
+	struct list	 link;
+	char		 name[MACHINE_NAME_MAX + 1];
+	struct pool	*pool;
+	enum scale_state state;
+	enum machine_phase phase;
+	unsigned	 flags;		/* enum scale_flags */
+	wall_t		 created, used;
+	uint32_t	 uses;
+	uint16_t	 failures;
+	uint16_t	 removal_retries;
+	struct job	*job;
+	struct child	 operator;
+	char		 doing[8];	/* what its operator does: create, remove */
+	char		 why[160];	/* reason of its removal */
+	wall_t		 create_started;
+};
+
+/* One poller process; a pool has request_concurrency of them at most. */
+struct poller {
+	struct list	 link;
+	struct pool	*pool;
+	struct child	 child;
+	bool		 asked;		/* a request is under way */
+	bool		 leaving;	/* was told to stop */
+	uint64_t	 plan_hash;
+};
+
+/* The machines and jobs of one [[runners]] entry; conf is NULL when it left the configuration (its machines are drained). */
+struct pool {
+	struct list	 link;
+	char		 key[9];
+	struct runner	*conf;
+	struct list	 pollers;
+	struct scale_gate gate;
+	struct health	 health;
+	struct adaptive	 adaptive;
+	struct pace	 pace;
+	int64_t		 ask_after;	/* wall: pace and hints */
+	struct instance	*instance;
+	struct scale_plan plan;
+	int		 ask;		/* of the last plan */
+	int64_t		 wake_at;	/* wall; 0 none */
+	bool		 told_unhealthy;
+};
+
+/* Back-off of one GitLab instance, shared by its pools. */
+struct instances {
+	struct list	 link;
+	char		 key[9];
+	struct instance	 state;
+};
+
+struct manager {
+	struct config	*config;
+	char		*config_path;
+	int64_t		 config_mtime, config_size;
+	char		 system_id[15];
+	char		 owner[17];
+	char		*state_dir, *store;
+	int		 state_fd, jobs_fd, lock_fd;
+	int		 epoll, inotify;
+	struct watch	 signals, notify;
+	struct list	 pools, machines, jobs, instances;
+	enum manager_phase { MANAGER_RUNNING, MANAGER_DRAINING, MANAGER_STOPPING } phase;
+	int		 stop_signal;
+	mono_t		 stop_by;
+	mono_t		 config_check;
+	bool		 dirty;		/* something happened: decide again */
+	int		 exit_status;
+	bool		 done;
+	size_t		 turn;		/* which pool asks first */
+};
+
+/* The loop's watches. A watch is added once and dropped (with its descriptor closed) once. */
+void	watch_add(struct manager *m, struct watch *w, int fd, watch_fn *ready, void *owner);
+void	watch_drop(struct manager *m, struct watch *w);
+
+/* Children. child_watch() takes over a pidfd; on its end `ended` is called with w->owner. */
+void	child_watch(struct manager *m, struct child *c, pid_t pid, int pidfd, bool adopted, watch_fn *ended, void *owner);
+bool	child_alive(const struct child *c);
+/* Reaps; returns the exit status (128 + signal), or -1 for an adopted one, and forgets pid and descriptors. */
+int	child_bury(struct manager *m, struct child *c);
+/* A start or death without progress: waits 1 s, 2 s, 4 s ... 1 min before the next start. */
+void	child_again_later(struct child *c);
+/* If the lock of dir is held: adopts its holder. True when it did. */
+bool	child_adopt(struct manager *m, struct child *c, int dirfd, const char *lock, watch_fn *ended, void *owner);
+
+struct pool	*pool_find(struct manager *m, const char *key);
+struct pool	*pool_get(struct manager *m, const char *key);		/* made if needed, conf NULL */
+struct machine	*machine_find(struct manager *m, const char *name);
+struct machine	*machine_add(struct manager *m, const char *name, struct pool *pool);
+void		 machine_free(struct manager *m, struct machine *mc);
+struct job	*job_find(struct manager *m, const char *id);
+void		 job_free(struct manager *m, struct job *j);
+int		 jobs_active(const struct manager *m, const struct pool *pool);	/* without a result; pool NULL: all */
+int		 jobs_with_machine(const struct manager *m, const struct pool *pool);
+
+/* Reads machines and jobs from the directories. Machines first: jobs refer to them. 0 or -1. */
+int	model_scan(struct manager *m, struct err *e);
+/* Takes one machine's record into the tables; used by the scan and after each operator. */
+void	model_load_machine(struct manager *m, const char *name);
+/* Takes one job's directory into the tables. NULL when it is no job (logged). */
+struct job *model_load_job(struct manager *m, const char *id);
+
+#endif

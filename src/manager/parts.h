@@ -1,0 +1,37 @@
+/* The manager's parts, as they call each other: see each file's head. */
+#ifndef MANAGER_PARTS_H
+#define MANAGER_PARTS_H
+
+#include "manager/model.h"
+
+/* jobs.c */
+void	jobs_start(struct manager *m);			/* after the scan: watches, reporters, executors */
+void	job_arrived(struct manager *m, struct pool *p, struct str id);
+void	job_assign(struct manager *m, struct job *j, struct machine *mc);
+void	job_refresh(struct manager *m, struct job *j);	/* its directory changed */
+void	jobs_tend(struct manager *m);			/* restarts what is due */
+mono_t	jobs_wake(const struct manager *m);
+void	job_tell(struct manager *m, struct job *j, const char *text);	/* what it waits for */
+void	jobs_abort(struct manager *m, const char *signal_name);
+void	jobs_notify(struct manager *m, struct watch *w);	/* inotify */
+
+/* machines.c */
+void	machines_start(struct manager *m);
+void	machine_create(struct manager *m, struct pool *p);
+void	machine_remove(struct manager *m, struct machine *mc, const char *why);
+void	machine_used(struct manager *m, struct machine *mc, bool ended);	/* writes uses and last use */
+void	machines_tend(struct manager *m);
+mono_t	machines_wake(const struct manager *m);
+
+/* pollers.c */
+void	pollers_ask(struct manager *m);
+void	pollers_stop(struct manager *m, struct pool *p);
+void	pollers_reload(struct manager *m);
+int	pollers_in_flight(const struct pool *p);
+int64_t	pollers_wake(const struct manager *m);		/* wall time; 0 none */
+
+/* scaler.c */
+void	scaler_run(struct manager *m);
+int64_t	scaler_wake(const struct manager *m);		/* wall time; 0 none */
+
+#endif

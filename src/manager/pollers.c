@@ -1,0 +1,454 @@
+/*
+ * Asking GitLab for jobs: when, by whom, and what the answers mean for the
+ * next request. The requests themselves are the pollers'; a poller that was
+ * asked nothing is idle, and a long poll holds up nobody else.
+ */
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/exit.h"
+#include "core/hash.h"
+#include "core/log.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "manager/parts.h"
+#include "wire/json.h"
+
+static void poller_ended(struct manager *m, struct watch *w);
+
+int
+pollers_in_flight(const struct pool *p)
+{
+	int n = 0;
+
+	LIST_EACH(struct poller, po, link, &p->pollers)
+		n += po->asked;
+	return n;
+}
+
+static uint64_t
+random64(void)
+{
+	uint64_t r;
+
+	rand_bytes(&r, sizeof(r));
+	return r;
+}
+
+/* A TOML value as JSON: [runners.docker] travels to the executor this way, keys as they are written. */
+static void
+put_toml(struct json_w *w, struct str key, const struct toml *v)
+{
+	struct buf b = { 0 };
+	struct json_w in = { .b = &b };
+
+	switch (v->type) {
+	case TOML_STRING:
+		jw_str(&in, NULL, v->s);
+		break;
+	case TOML_INTEGER:
+		jw_i64(&in, NULL, v->i);
+		break;
+	case TOML_FLOAT:
+		jw_f64(&in, NULL, v->f);
+		break;
+	case TOML_BOOL:
+		jw_bool(&in, NULL, v->b);
+		break;
+	case TOML_ARRAY:
+		jw_array(&in, NULL);
+		TOML_EACH(e, v)
+			put_toml(&in, STR_NULL, e);
+		jw_end_array(&in);
+		break;
+	case TOML_TABLE:
+		jw_object(&in, NULL);
+		TOML_EACH(e, v)
+			put_toml(&in, e->key, e);
+		jw_end_object(&in);
+		break;
+	default:
+		/* Dates mean nothing to the engine. */
+		jw_null(&in, NULL);
+		break;
+	}
+	if (key.p != NULL)
+		jw_rawkey(w, key, buf_str(&b));
+	else
+		jw_raw(w, NULL, buf_str(&b));
+	buf_wipe(&b);
+}
+
+static void
+put_strings(struct json_w *w, const char *key, const struct strings *list)
+{
+	jw_array(w, key);
+	for (size_t i = 0; i < list->n; i++)
+		jw_cstr(w, NULL, list->v[i]);
+	jw_end_array(w);
+}
+
+/* What a job may know of config.toml (docs/state.md). */
+static void
+put_runner(struct json_w *w, const struct manager *m, const struct pool *p)
+{
+	const struct runner *r = p->conf;
+
+	jw_object(w, "runner");
+	jw_cstr(w, "name", r->name);
+	jw_cstr(w, "short_token", r->short_token);
+	jw_cstr(w, "token", r->token);
+	jw_cstr(w, "system_id", m->system_id);
+	jw_cstr(w, "url", r->base_url);
+	jw_cstr(w, "executor", r->executor);
+	jw_cstr(w, "shell", r->shell);
+	jw_cstr(w, "builds_dir", r->builds_dir);
+	jw_cstr(w, "cache_dir", r->cache_dir);
+	jw_cstr(w, "clone_url", r->clone_url);
+	put_strings(w, "environment", &r->environment);
+	jw_i64(w, "output_limit", r->output_limit);
+	jw_cstr(w, "pre_get_sources_script", r->pre_get_sources_script);
+	jw_cstr(w, "post_get_sources_script", r->post_get_sources_script);
+	jw_cstr(w, "pre_build_script", r->pre_build_script);
+	jw_cstr(w, "post_build_script", r->post_build_script);
+	jw_bool(w, "debug_trace_disabled", r->debug_trace_disabled);
+	jw_bool(w, "safe_directory_checkout", r->safe_directory_checkout);
+	jw_bool(w, "clean_git_config", r->clean_git_config);
+	jw_bool(w, "custom_build_dir", r->custom_build_dir);
+	jw_i64(w, "prepare_timeout_s", r->prepare_timeout / NSEC_SEC);
+	jw_i64(w, "get_sources_timeout_s", r->get_sources_timeout / NSEC_SEC);
+	jw_i64(w, "final_update_tries", r->final_update_tries);
+	if (r->feature_flags != NULL)
+		put_toml(w, STR("feature_flags"), r->feature_flags);
+	if (r->docker != NULL)
+		put_toml(w, STR("docker"), r->docker);
+	jw_cstr(w, "store", m->store);
+	jw_cstr(w, "runner_key", p->key);
+	jw_cstr(w, "instance", r->instance);
+	jw_end_object(w);
+}
+
+static void
+put_plan(struct buf *b, const struct manager *m, const struct pool *p)
+{
+	struct json_w w = { .b = b };
+	const struct runner *r = p->conf;
+	struct toml *gpus = r->docker != NULL ? toml_get(r->docker, "gpus") : NULL;
+
+	jw_object(&w, NULL);
+	jw_cstr(&w, "url", r->base_url);
+	jw_cstr(&w, "token", r->token);
+	jw_cstr(&w, "system_id", m->system_id);
+	jw_cstr(&w, "tls_ca_file", r->tls_ca_file);
+	jw_cstr(&w, "tls_cert_file", r->tls_cert_file);
+	jw_cstr(&w, "tls_key_file", r->tls_key_file);
+	jw_i64(&w, "max_age_s", m->config->connection_max_age / NSEC_SEC);
+	jw_cstr(&w, "shell", r->shell);
+	jw_str(&w, "gpus", gpus != NULL && gpus->type == TOML_STRING ? gpus->s : STR(""));
+	jw_cstr(&w, "instance", r->instance);
+	put_runner(&w, m, p);
+	jw_end_object(&w);
+}
+
+static struct instance *
+instance_of(struct manager *m, const char *key)
+{
+	struct instances *i;
+
+	LIST_EACH(struct instances, it, link, &m->instances)
+		if (strcmp(it->key, key) == 0)
+			return &it->state;
+	i = xcalloc(1, sizeof(*i));
+	snprintf(i->key, sizeof(i->key), "%s", key);
+	list_add(&m->instances, &i->link);
+	return &i->state;
+}
+
+static struct health_policy
+health_policy(const struct runner *r)
+{
+	return (struct health_policy){ .limit = (unsigned)r->unhealthy_requests_limit,
+	    .interval = r->unhealthy_interval, .cap = 4 * 3600 * NSEC_SEC };
+}
+
+static enum pace_answer
+answer_kind(struct str word)
+{
+	static const struct { const char *word; enum pace_answer a; } words[] = {
+		{ "nothing", PACE_NOTHING }, { "changed", PACE_CHANGED }, { "conflict", PACE_CONFLICT },
+		{ "later", PACE_LATER }, { "refused", PACE_REFUSED }, { "lost", PACE_LOST },
+	};
+
+	for (size_t i = 0; i < NELEM(words); i++)
+		if (str_eqc(word, words[i].word))
+			return words[i].a;
+	return PACE_LOST;
+}
+
+/* What an ended request means for the next ones of this pool and of its instance. */
+static void
+account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_t not_before, struct str text)
+{
+	struct retry_hint hint = RETRY_HINT_INIT;
+	struct pace_policy pol = { m->config->check_interval * NSEC_SEC, false };
+	int64_t now = wall_now();
+	enum health_event ev;
+	struct health_policy hp;
+
+	hint.not_before = not_before;
+	if (p->conf == NULL)
+		return;
+	pol.strict = p->conf->strict_check_interval;
+	hp = health_policy(p->conf);
+	p->ask_after = pace_next(&p->pace, &pol, a, &hint, now, now, random64());
+	adaptive_result(&p->adaptive, a == PACE_JOB ? ADAPTIVE_JOB : a == PACE_LATER ? ADAPTIVE_RETRIED : ADAPTIVE_NO_JOB,
+	    (int)p->conf->request_concurrency);
+	if (a == PACE_LOST)
+		instance_failed(p->instance, now, random64());
+	else if (a == PACE_LATER && not_before > now)
+		instance_hold(p->instance, not_before);
+	else
+		instance_ok(p->instance);
+	/* Only a refusal of the token counts against the runner; an instance that is away has its own back-off. */
+	ev = health_result(&p->health, &hp, a != PACE_REFUSED || status != 403, now);
+	if (ev == HEALTH_LOST)
+		log_error("Runner is unhealthy and will be disabled for a while: GitLab does not accept its token. Was it deleted?",
+		    F_STR("runner", p->conf->short_token), F_STR("runner_name", p->conf->name),
+		    F_DUR("unhealthy_interval", p->conf->unhealthy_interval));
+	else if (ev == HEALTH_BACK)
+		log_info("Runner is healthy again", F_STR("runner", p->conf->short_token));
+	if (a == PACE_NOTHING || a == PACE_CHANGED || a == PACE_JOB)
+		return;
+	log_warn("Checking for jobs... failed", F_STR("runner", p->conf->short_token), F_INT("status", status), F_VIEW("error", text));
+}
+
+static void
+poller_says(struct manager *m, struct watch *w)
+{
+	struct poller *po = w->owner;
+	struct chan_msg msg;
+	struct err e = { 0 };
+	uint64_t ms;
+	int64_t status;
+	int rc;
+
+	while ((rc = chan_recv(w->fd, CHAN_POLLER, &msg, &e)) > 0) {
+		po->asked = false;
+		po->child.deaths = 0;
+		m->dirty = true;
+		if (msg.verb == CHAN_JOB) {
+			log_info("Checking for jobs... received", F_VIEW("job", msg.arg[0]),
+			    F_STR("runner", po->pool->conf != NULL ? po->pool->conf->short_token : ""));
+			account(m, po->pool, PACE_JOB, 201, 0, STR_NULL);
+			job_arrived(m, po->pool, msg.arg[0]);
+		} else if (str_to_i64(msg.arg[1], &status) == 0 && str_to_u64(msg.arg[2], &ms) == 0)
+			account(m, po->pool, answer_kind(msg.arg[0]), (int)status,
+			    (wall_t)(ms < (uint64_t)INT64_MAX / 1000000 ? ms : 0) * NSEC_MSEC,
+			    msg.narg > 3 ? msg.arg[3] : STR_NULL);
+	}
+	if (rc < 0)
+		watch_drop(m, w);
+}
+
+static void
+poller_ended(struct manager *m, struct watch *w)
+{
+	struct poller *po = w->owner;
+	struct pool *p = po->pool;
+	int status;
+
+	if (po->child.control.fd >= 0)
+		poller_says(m, &po->child.control);
+	status = child_bury(m, &po->child);
+	m->dirty = true;
+	if (po->leaving || status == EXIT_CONFIG) {
+		if (status == EXIT_CONFIG && p->conf != NULL) {
+			log_error("Poller could not start: see its message above; the runner is tried again in a minute",
+			    F_STR("runner", p->conf->short_token));
+			p->ask_after = wall_now() + 60 * NSEC_SEC;
+		}
+		list_remove(&po->link);
+		free(po);
+		return;
+	}
+	log_warn("Poller died: starting it again", F_STR("runner", p->key), F_INT("status", status));
+	if (po->asked)
+		account(m, p, PACE_LOST, 0, 0, STR("the poller died"));
+	po->asked = false;
+	child_again_later(&po->child);
+}
+
+static void
+start_poller(struct manager *m, struct poller *po)
+{
+	const char *argv[] = { "windlass-poller", "--state-dir", m->state_dir, "--control-fd", "3", "--plan-fd", "4", NULL };
+	struct buf plan = { 0 };
+	struct err e = { 0 };
+	struct proc_fd fds[2];
+	int pair[2], fd, pidfd;
+	pid_t pid;
+
+	if (chan_pair(pair, &e) < 0) {
+		log_error("Poller could not be started", F_ERR(&e));
+		child_again_later(&po->child);
+		return;
+	}
+	put_plan(&plan, m, po->pool);
+	po->plan_hash = hash_fnv(buf_str(&plan));
+	fd = proc_memfd("plan", buf_str(&plan), &e);
+	buf_wipe(&plan);
+	fds[0] = (struct proc_fd){ pair[1], 3 };
+	fds[1] = (struct proc_fd){ fd, 4 };
+	/* It may use this runner's token and make directories under jobs/; it dies with us. */
+	pidfd = fd < 0 ? -1 : proc_self(argv, fds, 2, PROC_DIES_WITH_PARENT, &pid, &e);
+	if (fd >= 0)
+		close(fd);
+	close(pair[1]);
+	if (pidfd < 0) {
+		log_error("Poller could not be started", F_ERR(&e));
+		close(pair[0]);
+		child_again_later(&po->child);
+		return;
+	}
+	child_watch(m, &po->child, pid, pidfd, false, poller_ended, po);
+	watch_add(m, &po->child.control, pair[0], poller_says, po);
+	crash_point("manager:poller-started");
+}
+
+/* A poller that is free to ask, started if need be; NULL when all that may exist are busy. */
+static struct poller *
+free_poller(struct manager *m, struct pool *p)
+{
+	struct poller *po;
+	int n = 0;
+
+	LIST_EACH(struct poller, it, link, &p->pollers) {
+		n += !it->leaving;
+		if (it->leaving || it->asked)
+			continue;
+		if (!child_alive(&it->child) && (it->child.again == 0 || mono_passed(it->child.again)))
+			start_poller(m, it);
+		if (child_alive(&it->child))
+			return it;
+	}
+	if (n >= p->conf->request_concurrency)
+		return NULL;
+	po = xcalloc(1, sizeof(*po));
+	po->pool = p;
+	po->child.exit.fd = po->child.control.fd = -1;
+	list_add(&p->pollers, &po->link);
+	start_poller(m, po);
+	return child_alive(&po->child) ? po : NULL;
+}
+
+static void
+pool_ask(struct manager *m, struct pool *p)
+{
+	struct health_policy hp = health_policy(p->conf);
+	struct err e = { 0 };
+	struct poller *po;
+	int64_t now = wall_now(), again;
+	int most = adaptive_limit(&p->adaptive, (int)p->conf->request_concurrency);
+
+	if (p->ask < most)
+		most = p->ask;
+	while (pollers_in_flight(p) < most) {
+		if (now < p->ask_after || now < p->instance->not_before || !health_allows(&p->health, &hp, now, &again))
+			return;
+		po = free_poller(m, p);
+		if (po == NULL)
+			return;
+		if (chan_send(po->child.control.fd, CHAN_MANAGER, CHAN_ASK, &e, "%s", "") < 0) {
+			log_warn("Poller does not listen", F_ERR(&e));
+			return;
+		}
+		po->asked = true;
+		pace_started(&p->pace, now);
+		/* The next one of this pool is not before its turn either, unless an answer says at once. */
+		p->ask_after = now + m->config->check_interval * NSEC_SEC;
+		crash_point("manager:asked");
+	}
+}
+
+void
+pollers_ask(struct manager *m)
+{
+	if (m->phase != MANAGER_RUNNING)
+		return;
+	LIST_EACH(struct pool, p, link, &m->pools)
+		if (p->conf != NULL && p->conf->disabled == NULL) {
+			p->instance = instance_of(m, p->conf->instance);
+			pool_ask(m, p);
+		}
+}
+
+int64_t
+pollers_wake(const struct manager *m)
+{
+	int64_t at = 0, t, again;
+
+	if (m->phase != MANAGER_RUNNING)
+		return 0;
+	LIST_EACH(struct pool, p, link, &m->pools) {
+		struct health_policy hp;
+
+		if (p->conf == NULL || p->conf->disabled != NULL || p->instance == NULL || p->ask <= pollers_in_flight(p))
+			continue;
+		t = p->ask_after > p->instance->not_before ? p->ask_after : p->instance->not_before;
+		hp = health_policy(p->conf);
+		if (!health_allows(&p->health, &hp, wall_now(), &again) && again > t)
+			t = again;
+		/* Nothing to wait for but a busy or restarting poller: that is an event of its own, or a second's matter. */
+		if (t <= wall_now())
+			t = wall_now() + NSEC_SEC;
+		if (at == 0 || t < at)
+			at = t;
+	}
+	return at;
+}
+
+void
+pollers_stop(struct manager *m, struct pool *p)
+{
+	struct err e = { 0 };
+
+	(void)m;
+	LIST_EACH(struct poller, po, link, &p->pollers) {
+		po->leaving = true;
+		if (child_alive(&po->child))
+			chan_send(po->child.control.fd, CHAN_MANAGER, CHAN_STOP, &e, "%s", "");
+		else {
+			list_remove(&po->link);
+			free(po);
+		}
+	}
+}
+
+/* After a reload: pollers whose description changed finish what they are at and are replaced. */
+void
+pollers_reload(struct manager *m)
+{
+	LIST_EACH(struct pool, p, link, &m->pools) {
+		struct buf plan = { 0 };
+		uint64_t hash = 0;
+		struct err e = { 0 };
+
+		if (p->conf != NULL && p->conf->disabled == NULL) {
+			put_plan(&plan, m, p);
+			hash = hash_fnv(buf_str(&plan));
+			buf_wipe(&plan);
+			p->health = (struct health){ 0 };
+		}
+		LIST_EACH(struct poller, po, link, &p->pollers) {
+			if (po->plan_hash == hash || po->leaving)
+				continue;
+			po->leaving = true;
+			if (child_alive(&po->child))
+				chan_send(po->child.control.fd, CHAN_MANAGER, CHAN_STOP, &e, "%s", "");
+			else {
+				list_remove(&po->link);
+				free(po);
+			}
+		}
+	}
+}
