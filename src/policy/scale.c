@@ -12,17 +12,10 @@
 #include <math.h>
 
 #include "core/mono.h"
+#include "policy/choose.h"
 #include "policy/scale.h"
 
-#define GATE_BASE	(30 * NSEC_SEC)
-#define GATE_CAP	(600 * NSEC_SEC)
 #define STUCK_FROM	3
-
-/* One candidate of a choice: the smallest (first, second, index) is chosen first. */
-struct scale_key {
-	int64_t	first, second;
-	int	i;
-};
 
 /* What the passes of one decision share. */
 struct pass {
@@ -30,11 +23,12 @@ struct pass {
 	const struct scale_policy	*p;
 	struct scale_plan		*plan;
 	struct scale_counts		 c;
-	struct scale_key		*idle;	/* idle machines still to be decided on, list order */
+	struct choose_key		*idle;	/* idle machines still to be decided on, list order */
 	size_t				 nidle;
 	int				 suspects;	/* of these: last check failed, not yet given up */
-	struct scale_key		*jobs;	/* scratch for the waiting */
+	struct choose_key		*jobs;	/* scratch for the waiting */
 	int				 unserved;	/* waiting jobs without a machine */
+	int				 created;	/* creations of this plan */
 	bool				 stale_going;	/* a stale machine is being removed already */
 	int64_t				 wake;
 };
@@ -43,37 +37,6 @@ struct pass {
 struct room {
 	int		n;
 	enum scale_why	why;
-};
-
-static const struct {
-	const char	*word;
-	const char	*text;
-} whys[SCALE_WHY_MAX] = {
-	/* the texts of the original, where it has one, letter by letter: people grep for them */
-	[SCALE_WHY_NONE]	= { "none",		"" },
-	[SCALE_WHY_UNAVAILABLE]	= { "unavailable",	"machine is unavailable" },
-	[SCALE_WHY_BUILDS]	= { "builds",		"too many builds" },
-	[SCALE_WHY_LIMIT]	= { "limit",		"too many machines" },
-	[SCALE_WHY_CAP]		= { "cap",		"too many machines of all runners" },
-	[SCALE_WHY_IDLE]	= { "idle",		"too many idle machines" },
-	[SCALE_WHY_AGE]		= { "age",		"machine is too old" },
-	[SCALE_WHY_STALE]	= { "stale",		"driver options changed" },
-	[SCALE_WHY_DOOMED]	= { "doomed",		"machine is not to be used again" },
-	[SCALE_WHY_DRAIN]	= { "drain",		"shutdown drain" },
-	[SCALE_WHY_WAITING]	= { "waiting",		"jobs are waiting" },
-	[SCALE_WHY_BELOW_IDLE]	= { "below-idle",	"too few idle machines" },
-	[SCALE_WHY_OLDEST]	= { "oldest",		"oldest waiting job" },
-	[SCALE_WHY_NEWEST]	= { "newest",		"most recently used machine" },
-	[SCALE_WHY_AT_LIMIT]	= { "at-limit",		"limit is reached" },
-	[SCALE_WHY_AT_CAP]	= { "at-cap",		"max_machines is reached" },
-	[SCALE_WHY_AT_CONCURRENT] = { "at-concurrent",	"concurrent is reached" },
-	[SCALE_WHY_GROWTH]	= { "growth",		"MaxGrowthRate machines are being created" },
-	[SCALE_WHY_BACKOFF]	= { "back-off",		"creations failed, waiting before the next try" },
-	[SCALE_WHY_PACE]	= { "pace",		"GrowthRatePerSecond is used up for the moment" },
-	[SCALE_WHY_ACCOUNT]	= { "account",		"the cloud account's request budget is used up for the moment" },
-	[SCALE_WHY_PREEMPTIVE]	= { "preemptive",	"Preemptive is set and no idle machine is left" },
-	[SCALE_WHY_NO_FREE]	= { "no-free",		"no free machines that can process builds" },
-	[SCALE_WHY_CLOSING]	= { "closing",		"no new jobs: shutting down or leaving the configuration" },
 };
 
 static int64_t
@@ -116,97 +79,6 @@ static int
 at_least_0(int a)
 {
 	return a < 0 ? 0 : a;
-}
-
-/* Choosing: the k smallest keys first, and those in order. */
-
-static bool
-key_less(const struct scale_key *a, const struct scale_key *b)
-{
-	if (a->first != b->first)
-		return a->first < b->first;
-	if (a->second != b->second)
-		return a->second < b->second;
-	return a->i < b->i;
-}
-
-static void
-key_swap(struct scale_key *a, struct scale_key *b)
-{
-	struct scale_key t = *a;
-
-	*a = *b;
-	*b = t;
-}
-
-/* Splits k[0..n), n > 2, at the median of three; returns where it ended up. */
-static size_t
-key_split(struct scale_key *k, size_t n)
-{
-	size_t at = 0;
-
-	if (key_less(&k[n / 2], &k[0]))
-		key_swap(&k[n / 2], &k[0]);
-	if (key_less(&k[n - 1], &k[0]))
-		key_swap(&k[n - 1], &k[0]);
-	if (key_less(&k[n - 1], &k[n / 2]))
-		key_swap(&k[n - 1], &k[n / 2]);
-	key_swap(&k[n / 2], &k[n - 1]);
-	for (size_t i = 0; i + 1 < n; i++) {
-		if (key_less(&k[i], &k[n - 1]))
-			key_swap(&k[i], &k[at++]);
-	}
-	key_swap(&k[at], &k[n - 1]);
-	return at;
-}
-
-static void
-key_sort_small(struct scale_key *k, size_t n)
-{
-	for (size_t i = 1; i < n; i++) {
-		for (size_t j = i; j > 0 && key_less(&k[j], &k[j - 1]); j--)
-			key_swap(&k[j], &k[j - 1]);
-	}
-}
-
-/* Moves the `want` smallest of k[0..n) to the front, in no order. */
-static void
-key_select(struct scale_key *k, size_t n, size_t want)
-{
-	while (want > 0 && want < n) {
-		size_t at;
-
-		if (n <= 16) {
-			key_sort_small(k, n);
-			return;
-		}
-		at = key_split(k, n);
-		if (want <= at) {
-			n = at;
-		} else {
-			k += at + 1;
-			n -= at + 1;
-			want -= at + 1;
-		}
-	}
-}
-
-static void
-key_sort(struct scale_key *k, size_t n)
-{
-	while (n > 16) {
-		size_t at = key_split(k, n);
-
-		if (at < n - at - 1) {
-			key_sort(k, at);
-			k += at + 1;
-			n -= at + 1;
-		} else {
-			key_sort(k + at + 1, n - at - 1);
-			n = at;
-		}
-	}
-	key_sort_small(k, n);
 }
 
 /* Counting. */
@@ -407,19 +279,6 @@ take_stock(struct pass *w)
 	}
 }
 
-/* Takes the machines that `going` marks (by a negative index) out of the list of the undecided. */
-static void
-close_ranks(struct pass *w)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < w->nidle; i++) {
-		if (w->idle[i].i >= 0)
-			w->idle[n++] = w->idle[i];
-	}
-	w->nidle = n;
-}
-
 /* Back into list order, whatever the last choice did to it. */
 static void
 by_list(struct pass *w)
@@ -428,7 +287,7 @@ by_list(struct pass *w)
 		w->idle[i].first = w->idle[i].second = 0;
 	for (size_t i = 1; i < w->nidle; i++) {
 		if (w->idle[i].i < w->idle[i - 1].i) {
-			key_sort(w->idle, w->nidle);
+			choose_sort(w->idle, w->nidle);
 			return;
 		}
 	}
@@ -445,7 +304,7 @@ static void
 rank_for_jobs(struct pass *w)
 {
 	for (size_t i = 0; i < w->nidle; i++) {
-		struct scale_key *k = &w->idle[i];
+		struct choose_key *k = &w->idle[i];
 		const struct scale_machine *m = &w->in->machines[k->i];
 
 		k->first = descending(m->used);
@@ -479,12 +338,12 @@ assign(struct pass *w)
 	if (n > fit)
 		n = fit;
 	for (size_t j = 0; j < in->nwaiting; j++)
-		w->jobs[j] = (struct scale_key){ in->waiting[j].arrived, 0, (int)j };
-	key_select(w->jobs, in->nwaiting, n);
-	key_sort(w->jobs, n);
+		w->jobs[j] = (struct choose_key){ in->waiting[j].arrived, 0, (int)j };
+	choose_least(w->jobs, in->nwaiting, n);
+	choose_sort(w->jobs, n);
 	rank_for_jobs(w);
-	key_select(w->idle, w->nidle, n);
-	key_sort(w->idle, n);
+	choose_least(w->idle, w->nidle, n);
+	choose_sort(w->idle, n);
 	for (size_t j = 0; j < n; j++) {
 		int machine = unrank(w, w->idle[j].i);
 		int job = w->jobs[j].i;
@@ -509,7 +368,7 @@ assign(struct pass *w)
  * paid hour decides in may_go() whether a machine is a candidate at all.)
  */
 static void
-rank_for_removal(struct pass *w, struct scale_key *k, size_t n)
+rank_for_removal(struct pass *w, struct choose_key *k, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct scale_machine *m = &w->in->machines[k[i].i];
@@ -556,27 +415,36 @@ may_go_at(const struct scale_policy *p, const struct scale_machine *m, int64_t n
 	return t;
 }
 
-/* Removes up to n of the undecided in victim order, with this reason. */
+/*
+ * Removes n of the first `among` undecided machines: which ones says the victim order,
+ * the plan names them in list order. The others stay undecided.
+ */
 static void
-remove_excess(struct pass *w, int n, enum scale_why why, int a, int b)
+remove_some(struct pass *w, size_t among, int n, enum scale_why why, int a, int b)
 {
-	if (n <= 0 || w->nidle == 0)
-		return;
-	if ((size_t)n > w->nidle)
-		n = (int)w->nidle;
-	rank_for_removal(w, w->idle, w->nidle);
-	key_select(w->idle, w->nidle, (size_t)n);
-	key_sort(w->idle, (size_t)n);
-	for (int i = 0; i < n; i++) {
+	size_t k = (size_t)at_least_0(n);
+
+	if (k < among) {
+		rank_for_removal(w, w->idle, among);
+		choose_least(w->idle, among, k);
+	} else {
+		k = among;
+	}
+	for (size_t i = 0; i < k; i++)
+		w->idle[i].first = w->idle[i].second = 0;
+	choose_sort(w->idle, k);
+	for (size_t i = 0; i < k; i++) {
+		const struct scale_machine *m = &w->in->machines[w->idle[i].i];
 		struct scale_action *x = removal(w, why, w->idle[i].i);
 
-		x->a = a;
-		x->b = b;
-		if (w->in->machines[w->idle[i].i].failures > 0)
+		x->a = why == SCALE_WHY_IDLE ? since(w->in->now, m->used) : a;
+		x->b = why == SCALE_WHY_IDLE ? w->p->idle_time : b;
+		x->c = why == SCALE_WHY_IDLE ? a : 0;
+		if (m->failures > 0)
 			w->suspects--;
-		w->idle[i].i = -1;
 	}
-	close_ranks(w);
+	w->nidle -= k;
+	memmove(w->idle, w->idle + k, w->nidle * sizeof(*w->idle));
 	by_list(w);
 }
 
@@ -597,9 +465,9 @@ remove_above_limit(struct pass *w)
 	int have = available(&w->c) + w->c.used;
 
 	if (w->p->limit > 0)
-		remove_excess(w, have - w->p->limit, SCALE_WHY_LIMIT, have, w->p->limit);
+		remove_some(w, w->nidle, have - w->p->limit, SCALE_WHY_LIMIT, have, w->p->limit);
 	/* whatever goes for another reason brings the number of all runners down too */
-	remove_excess(w, w->in->machines_over - removals(w->plan), SCALE_WHY_CAP,
+	remove_some(w, w->nidle, w->in->machines_over - removals(w->plan), SCALE_WHY_CAP,
 	    w->in->machines_over, 0);
 }
 
@@ -623,8 +491,8 @@ recycle_stale(struct pass *w)
 	if (w->in->machines[w->idle[victim].i].failures > 0)
 		w->suspects--;
 	removal(w, SCALE_WHY_STALE, w->idle[victim].i);
-	w->idle[victim].i = -1;
-	close_ranks(w);
+	w->nidle--;
+	memmove(&w->idle[victim], &w->idle[victim + 1], (w->nidle - victim) * sizeof(*w->idle));
 }
 
 /* Machines in use, as the factor sees them: a waiting job will be in one. */
@@ -650,28 +518,13 @@ remove_surplus(struct pass *w)
 		int64_t at = may_go_at(w->p, &w->in->machines[w->idle[i].i], w->in->now);
 
 		if (at <= w->in->now)
-			key_swap(&w->idle[n++], &w->idle[i]);
+			choose_swap(&w->idle[n++], &w->idle[i]);
 		else if (next == 0 || at < next)
 			next = at;
 	}
-	if (n < (size_t)surplus) {
+	if (n < (size_t)surplus)
 		wake(w, next);
-	} else {
-		rank_for_removal(w, w->idle, n);
-		key_select(w->idle, n, (size_t)surplus);
-		n = (size_t)surplus;
-	}
-	for (size_t i = 0; i < n; i++)
-		w->idle[i].first = w->idle[i].second = 0;
-	key_sort(w->idle, n);
-	for (size_t i = 0; i < n; i++) {
-		remove_idle(w, w->idle[i].i, target);
-		if (w->in->machines[w->idle[i].i].failures > 0)
-			w->suspects--;
-		w->idle[i].i = -1;
-	}
-	close_ranks(w);
-	by_list(w);
+	remove_some(w, n, surplus, SCALE_WHY_IDLE, target, 0);
 }
 
 static void
@@ -718,18 +571,26 @@ creation_room(const struct pass *w)
 	return r;
 }
 
+/* When the bucket has a token again after this plan's creations have taken theirs. */
+static int64_t
+next_token(const struct pass *w, const struct budget *b)
+{
+	struct budget after = *b;
+
+	budget_take(&after, w->created, w->in->now);
+	return budget_next(&after, w->in->now);
+}
+
 /* The moment when time alone lifts this bound. */
 static void
 wake_for(struct pass *w, enum scale_why why)
 {
-	const struct scale_input *in = w->in;
-
 	if (why == SCALE_WHY_BACKOFF)
-		wake(w, in->gate->not_before);
+		wake(w, w->in->gate->not_before);
 	else if (why == SCALE_WHY_PACE)
-		wake(w, budget_next(in->growth, in->now));
+		wake(w, next_token(w, w->in->growth));
 	else if (why == SCALE_WHY_ACCOUNT)
-		wake(w, budget_next(in->account, in->now));
+		wake(w, next_token(w, w->in->account));
 }
 
 static void
@@ -744,6 +605,7 @@ create(struct pass *w, int n, enum scale_why why, int a, int b)
 	x->a = a;
 	x->b = b;
 	w->c.creating += n;
+	w->created += n;
 }
 
 /*
@@ -883,13 +745,13 @@ order_tries(struct pass *w)
 {
 	if ((w->p->rules & SCALE_VICTIM_ORDER) != 0) {
 		rank_for_jobs(w);
-		key_sort(w->idle, w->nidle);
+		choose_sort(w->idle, w->nidle);
 		for (size_t i = 0; i < w->nidle; i++)
 			w->idle[i].i = unrank(w, w->idle[i].i);
 		return;
 	}
 	for (size_t i = 0; i < w->nidle / 2; i++)
-		key_swap(&w->idle[i], &w->idle[w->nidle - 1 - i]);
+		choose_swap(&w->idle[i], &w->idle[w->nidle - 1 - i]);
 }
 
 /*
@@ -903,8 +765,8 @@ compat_use(struct pass *w)
 	size_t taken = 0;
 
 	for (size_t j = 0; j < in->nwaiting; j++)
-		w->jobs[j] = (struct scale_key){ in->waiting[j].arrived, 0, (int)j };
-	key_sort(w->jobs, in->nwaiting);
+		w->jobs[j] = (struct choose_key){ in->waiting[j].arrived, 0, (int)j };
+	choose_sort(w->jobs, in->nwaiting);
 	for (size_t j = 0; j < in->nwaiting; j++) {
 		int job = w->jobs[j].i;
 		struct scale_action *a;
@@ -1055,173 +917,4 @@ scale_policy_default(void)
 		.grace = 60 * NSEC_SEC,
 		.billing_margin = 120 * NSEC_SEC,
 	};
-}
-
-/* B5, the failure gate. */
-
-void
-scale_create_started(struct scale_gate *g, int64_t now)
-{
-	(void)now;
-	if (g->failures > 0)
-		g->probing = true;
-}
-
-void
-scale_created(struct scale_gate *g)
-{
-	*g = (struct scale_gate){ 0 };
-}
-
-void
-scale_create_cancelled(struct scale_gate *g, int64_t started)
-{
-	if (started > g->since)
-		g->probing = false;
-}
-
-void
-scale_create_failed(struct scale_gate *g, int64_t started, int64_t retry_after,
-    int64_t now, uint64_t rnd)
-{
-	int64_t wait = GATE_CAP;
-	bool same_wave = g->failures > 0 && started <= g->since && g->since <= now;
-
-	if (same_wave) {
-		if (retry_after > g->not_before)
-			g->not_before = retry_after;
-		return;
-	}
-	g->probing = false;
-	if (g->failures < UINT_MAX)
-		g->failures++;
-	if (g->failures < 5)
-		wait = GATE_BASE << g->failures;
-	if (wait > GATE_CAP)
-		wait = GATE_CAP;
-	/* +-20 %, in steps of a millionth */
-	wait += (wait / 5000000) * ((int64_t)(rnd % 2000001) - 1000000);
-	g->since = now;
-	g->not_before = add(now, wait);
-	if (retry_after > g->not_before)
-		g->not_before = retry_after;
-}
-
-int
-scale_gate_room(const struct scale_gate *g, int64_t now)
-{
-	if (g->failures == 0)
-		return SCALE_UNLIMITED;
-	if (g->probing)
-		return 0;
-	/* a failure in the future: the clock was set back, and not_before means nothing */
-	if (g->since > now)
-		return 1;
-	return now >= g->not_before ? 1 : 0;
-}
-
-/* Words. */
-
-const char *
-scale_why(enum scale_why why)
-{
-	return whys[why].text;
-}
-
-const char *
-scale_why_word(enum scale_why why)
-{
-	return whys[why].word;
-}
-
-const char *
-scale_state_name(enum scale_state s)
-{
-	switch (s) {
-	case SCALE_CREATING:
-		return "creating";
-	case SCALE_IDLE:
-		return "idle";
-	case SCALE_ACQUIRED:
-		return "acquired";
-	case SCALE_USED:
-		return "used";
-	case SCALE_REMOVING:
-		return "removing";
-	case SCALE_STUCK:
-		return "stuck-on-removing";
-	}
-	return "unknown";
-}
-
-/* Go's form of a duration, without the fraction that nobody reads. */
-static void
-put_seconds(struct buf *out, int64_t ns)
-{
-	char text[40];
-
-	time_go_duration(ns - ns % NSEC_SEC, text);
-	buf_puts(out, text);
-}
-
-static const char *
-plural(int64_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
-void
-scale_explain(const struct scale_action *x, struct buf *out)
-{
-	switch (x->why) {
-	case SCALE_WHY_UNAVAILABLE:
-		if (x->a > 0)
-			buf_fmt(out, "its Docker Engine failed %" PRId64 " check%s in a row", x->a, plural(x->a));
-		else
-			buf_puts(out, "its state could not be checked");
-		break;
-	case SCALE_WHY_BUILDS:
-		buf_fmt(out, "it ran %" PRId64 " job%s; MaxBuilds is %" PRId64, x->a, plural(x->a), x->b);
-		break;
-	case SCALE_WHY_LIMIT:
-		buf_fmt(out, "%" PRId64 " machines; limit is %" PRId64, x->a, x->b);
-		break;
-	case SCALE_WHY_CAP:
-		buf_fmt(out, "%" PRId64 " machine%s of all runners above max_machines", x->a, plural(x->a));
-		break;
-	case SCALE_WHY_IDLE:
-		buf_puts(out, "idle for ");
-		put_seconds(out, x->a);
-		buf_puts(out, ", longer than IdleTime ");
-		put_seconds(out, x->b);
-		if (x->c == 0)
-			buf_puts(out, "; no idle machine is wanted");
-		else
-			buf_fmt(out, "; %" PRId64 " idle machine%s wanted", x->c, x->c == 1 ? " is" : "s are");
-		break;
-	case SCALE_WHY_AGE:
-		buf_puts(out, "created ");
-		put_seconds(out, x->a);
-		buf_puts(out, " ago; the oldest allowed is ");
-		put_seconds(out, x->b);
-		break;
-	case SCALE_WHY_STALE:
-		buf_puts(out, "made with driver options that have changed since");
-		break;
-	case SCALE_WHY_WAITING:
-		buf_fmt(out, "%" PRId64 " job%s waiting, %" PRId64 " machine%s on the way", x->a,
-		    plural(x->a), x->b, plural(x->b));
-		break;
-	case SCALE_WHY_BELOW_IDLE:
-		buf_fmt(out, "%" PRId64 " machine%s idle or on the way; %" PRId64 " %s wanted", x->a,
-		    plural(x->a), x->b, x->b == 1 ? "is" : "are");
-		break;
-	case SCALE_WHY_OLDEST:
-		buf_puts(out, "the oldest waiting job, after ");
-		put_seconds(out, x->a);
-		break;
-	default:
-		buf_puts(out, scale_why(x->why));
-		break;
-	}
 }

@@ -253,7 +253,7 @@ struct scale_plan {
 	struct scale_counts	 counts;	/* with REMOVE, CREATE and ASSIGN done */
 	/* private */
 	size_t			 cap, wcap;
-	struct scale_key	*work;
+	struct choose_key	*work;
 };
 
 /* Never fails (out of memory aborts). The plan's indexes refer to the input's arrays. */
