@@ -1289,9 +1289,10 @@ def test_git_gzip_and_chunked_request(world, runner, tmp_path):
     git("init", "-q", repo)
     stream = "".join("commit refs/heads/own\ncommitter A <a@b> %d +0000\ndata 1\nx\n" % i for i in range(5000))
     subprocess.run(["git", "fast-import", "--quiet"], cwd=repo, input=stream, text=True, check=True)
-    done = git("-c", "protocol.version=0", "fetch", "-q", url, "refs/heads/main", cwd=repo)
-    assert done.returncode == 0, done.stdout
-    assert git("rev-list", "--count", "FETCH_HEAD", cwd=repo).stdout.strip() == "34"
+    for more, ref, count in (((), "main", "34"), (("-c", "http.postBuffer=65536"), "feature/login", "35")):
+        done = git("-c", "protocol.version=0", *more, "fetch", "-q", url, "refs/heads/" + ref, cwd=repo)
+        assert done.returncode == 0, done.stdout
+        assert git("rev-list", "--count", "FETCH_HEAD", cwd=repo).stdout.strip() == count
     asked = world.control("GET", "/requests", sock="git.sock")
     assert any(e.get("encoding") == "gzip" for e in asked) and any(e.get("chunked") for e in asked)
 
