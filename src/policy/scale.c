@@ -23,8 +23,9 @@ struct pass {
 	const struct scale_policy	*p;
 	struct scale_plan		*plan;
 	struct scale_counts		 c;
-	struct choose_key		*idle;	/* idle machines still to be decided on, list order */
+	int				*idle;	/* idle machines still to be decided on, list order; ~i: chosen */
 	size_t				 nidle;
+	struct choose_key		*keys;	/* scratch to choose of them; .i is a place in idle */
 	int				 suspects;	/* of these: last check failed, not yet given up */
 	struct choose_key		*jobs;	/* scratch for the waiting */
 	int				 unserved;	/* waiting jobs without a machine */
@@ -275,22 +276,21 @@ take_stock(struct pass *w)
 			wake(w, add(add(m->created, w->p->max_age), 1));
 		if (m->failures > 0)
 			w->suspects++;
-		w->idle[w->nidle++].i = (int)i;
+		w->idle[w->nidle++] = (int)i;
 	}
 }
 
-/* Back into list order, whatever the last choice did to it. */
+/* Drops the chosen from the list of the undecided. */
 static void
-by_list(struct pass *w)
+close_ranks(struct pass *w)
 {
-	for (size_t i = 0; i < w->nidle; i++)
-		w->idle[i].first = w->idle[i].second = 0;
-	for (size_t i = 1; i < w->nidle; i++) {
-		if (w->idle[i].i < w->idle[i - 1].i) {
-			choose_sort(w->idle, w->nidle);
-			return;
-		}
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->nidle; i++) {
+		if (w->idle[i] >= 0)
+			w->idle[n++] = w->idle[i];
 	}
+	w->nidle = n;
 }
 
 /* Giving machines to jobs. */
@@ -304,8 +304,8 @@ static void
 rank_for_jobs(struct pass *w)
 {
 	for (size_t i = 0; i < w->nidle; i++) {
-		struct choose_key *k = &w->idle[i];
-		const struct scale_machine *m = &w->in->machines[k->i];
+		const struct scale_machine *m = &w->in->machines[w->idle[i]];
+		struct choose_key *k = &w->keys[i];
 
 		k->first = descending(m->used);
 		if ((m->flags & SCALE_F_STALE) != 0)
@@ -314,14 +314,8 @@ rank_for_jobs(struct pass *w)
 			k->first = INT64_MAX;
 		/* ties go to the newest, then to the last of the list */
 		k->second = descending(m->created);
-		k->i = (int)w->in->nmachines - k->i;
+		k->i = -(int)i;
 	}
-}
-
-static int
-unrank(const struct pass *w, int i)
-{
-	return (int)w->in->nmachines - i;
 }
 
 /* The oldest waiting job takes the first machine, and so on. */
@@ -342,22 +336,20 @@ assign(struct pass *w)
 	choose_least(w->jobs, in->nwaiting, n);
 	choose_sort(w->jobs, n);
 	rank_for_jobs(w);
-	choose_least(w->idle, w->nidle, n);
-	choose_sort(w->idle, n);
+	choose_least(w->keys, w->nidle, n);
+	choose_sort(w->keys, n);
 	for (size_t j = 0; j < n; j++) {
-		int machine = unrank(w, w->idle[j].i);
+		int *machine = &w->idle[-w->keys[j].i];
 		int job = w->jobs[j].i;
-		struct scale_action *a = act(w, SCALE_ASSIGN, SCALE_WHY_OLDEST, machine, job);
+		struct scale_action *a = act(w, SCALE_ASSIGN, SCALE_WHY_OLDEST, *machine, job);
 
 		a->a = since(in->now, in->waiting[job].arrived);
 		w->c.idle--;
 		w->c.used++;
+		*machine = ~*machine;
 	}
-	for (size_t i = n; i < w->nidle; i++)
-		w->idle[i - n].i = unrank(w, w->idle[i].i);
-	w->nidle -= n;
 	w->unserved -= (int)n;
-	by_list(w);
+	close_ranks(w);
 }
 
 /* Removing. */
@@ -367,22 +359,21 @@ assign(struct pass *w)
  * longest idle. (Machines that must go are gone before this; the end of a
  * paid hour decides in may_go() whether a machine is a candidate at all.)
  */
-static void
-rank_for_removal(struct pass *w, struct choose_key *k, size_t n)
+static struct choose_key
+removal_rank(const struct pass *w, size_t place)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct scale_machine *m = &w->in->machines[k[i].i];
+	const struct scale_machine *m = &w->in->machines[w->idle[place]];
+	struct choose_key k = { 0, 0, (int)place };
 
-		k[i].first = k[i].second = 0;
-		if ((w->p->rules & SCALE_VICTIM_ORDER) == 0)
-			continue;
-		k[i].first = m->used;
-		k[i].second = m->created;
-		if ((m->flags & SCALE_F_STALE) != 0)
-			k[i].first = add(k[i].first, INT64_MIN / 2);
-		if (m->failures > 0)
-			k[i].first = INT64_MIN;
-	}
+	if ((w->p->rules & SCALE_VICTIM_ORDER) == 0)
+		return k;
+	k.first = m->used;
+	k.second = m->created;
+	if ((m->flags & SCALE_F_STALE) != 0)
+		k.first = add(k.first, INT64_MIN / 2);
+	if (m->failures > 0)
+		k.first = INT64_MIN;
+	return k;
 }
 
 /* The end of the paid unit a machine is in, less the time a removal needs. */
@@ -416,36 +407,46 @@ may_go_at(const struct scale_policy *p, const struct scale_machine *m, int64_t n
 }
 
 /*
- * Removes n of the first `among` undecided machines: which ones says the victim order,
- * the plan names them in list order. The others stay undecided.
+ * Removes n of the first `among` candidates in keys: which ones says the victim
+ * order, the plan names them in list order. The others stay undecided.
  */
 static void
 remove_some(struct pass *w, size_t among, int n, enum scale_why why, int a, int b)
 {
 	size_t k = (size_t)at_least_0(n);
 
-	if (k < among) {
-		rank_for_removal(w, w->idle, among);
-		choose_least(w->idle, among, k);
-	} else {
+	if (k > among)
 		k = among;
-	}
+	choose_least(w->keys, among, k);
 	for (size_t i = 0; i < k; i++)
-		w->idle[i].first = w->idle[i].second = 0;
-	choose_sort(w->idle, k);
-	for (size_t i = 0; i < k; i++) {
-		const struct scale_machine *m = &w->in->machines[w->idle[i].i];
-		struct scale_action *x = removal(w, why, w->idle[i].i);
+		w->idle[w->keys[i].i] = ~w->idle[w->keys[i].i];
+	for (size_t i = 0; i < w->nidle; i++) {
+		const struct scale_machine *m;
+		struct scale_action *x;
 
+		if (w->idle[i] >= 0)
+			continue;
+		m = &w->in->machines[~w->idle[i]];
+		x = removal(w, why, ~w->idle[i]);
 		x->a = why == SCALE_WHY_IDLE ? since(w->in->now, m->used) : a;
 		x->b = why == SCALE_WHY_IDLE ? w->p->idle_time : b;
 		x->c = why == SCALE_WHY_IDLE ? a : 0;
 		if (m->failures > 0)
 			w->suspects--;
 	}
-	w->nidle -= k;
-	memmove(w->idle, w->idle + k, w->nidle * sizeof(*w->idle));
-	by_list(w);
+	if (k > 0)
+		close_ranks(w);
+}
+
+/* The same with every undecided machine a candidate. */
+static void
+remove_excess(struct pass *w, int n, enum scale_why why, int a, int b)
+{
+	if (n <= 0)
+		return;
+	for (size_t i = 0; i < w->nidle; i++)
+		w->keys[i] = removal_rank(w, i);
+	remove_some(w, w->nidle, n, why, a, b);
 }
 
 static int
@@ -465,9 +466,9 @@ remove_above_limit(struct pass *w)
 	int have = available(&w->c) + w->c.used;
 
 	if (w->p->limit > 0)
-		remove_some(w, w->nidle, have - w->p->limit, SCALE_WHY_LIMIT, have, w->p->limit);
+		remove_excess(w, have - w->p->limit, SCALE_WHY_LIMIT, have, w->p->limit);
 	/* whatever goes for another reason brings the number of all runners down too */
-	remove_some(w, w->nidle, w->in->machines_over - removals(w->plan), SCALE_WHY_CAP,
+	remove_excess(w, w->in->machines_over - removals(w->plan), SCALE_WHY_CAP,
 	    w->in->machines_over, 0);
 }
 
@@ -480,19 +481,19 @@ recycle_stale(struct pass *w)
 	if (w->stale_going || w->in->phase != SCALE_RUN)
 		return;
 	for (size_t i = 0; i < w->nidle; i++) {
-		const struct scale_machine *m = &w->in->machines[w->idle[i].i];
+		const struct scale_machine *m = &w->in->machines[w->idle[i]];
 
 		if ((m->flags & SCALE_F_STALE) != 0 && (victim == SIZE_MAX ||
-		    m->used < w->in->machines[w->idle[victim].i].used))
+		    m->used < w->in->machines[w->idle[victim]].used))
 			victim = i;
 	}
 	if (victim == SIZE_MAX)
 		return;
-	if (w->in->machines[w->idle[victim].i].failures > 0)
+	if (w->in->machines[w->idle[victim]].failures > 0)
 		w->suspects--;
-	removal(w, SCALE_WHY_STALE, w->idle[victim].i);
-	w->nidle--;
-	memmove(&w->idle[victim], &w->idle[victim + 1], (w->nidle - victim) * sizeof(*w->idle));
+	removal(w, SCALE_WHY_STALE, w->idle[victim]);
+	w->idle[victim] = ~w->idle[victim];
+	close_ranks(w);
 }
 
 /* Machines in use, as the factor sees them: a waiting job will be in one. */
@@ -513,12 +514,12 @@ remove_surplus(struct pass *w)
 
 	if (surplus <= 0)
 		return;
-	/* candidates to the front; the others only tell when to look again */
+	/* those that may not go yet only tell when to look again */
 	for (size_t i = 0; i < w->nidle; i++) {
-		int64_t at = may_go_at(w->p, &w->in->machines[w->idle[i].i], w->in->now);
+		int64_t at = may_go_at(w->p, &w->in->machines[w->idle[i]], w->in->now);
 
 		if (at <= w->in->now)
-			choose_swap(&w->idle[n++], &w->idle[i]);
+			w->keys[n++] = removal_rank(w, i);
 		else if (next == 0 || at < next)
 			next = at;
 	}
@@ -531,7 +532,7 @@ static void
 remove_all_idle(struct pass *w)
 {
 	for (size_t i = 0; i < w->nidle; i++)
-		removal(w, SCALE_WHY_DRAIN, w->idle[i].i);
+		removal(w, SCALE_WHY_DRAIN, w->idle[i]);
 	w->nidle = 0;
 	w->suspects = 0;
 }
@@ -571,13 +572,18 @@ creation_room(const struct pass *w)
 	return r;
 }
 
-/* When the bucket has a token again after this plan's creations have taken theirs. */
+/* When the bucket has one token more than this plan's creations leave in it; 0 when it is full. */
 static int64_t
 next_token(const struct pass *w, const struct budget *b)
 {
 	struct budget after = *b;
+	int left;
 
 	budget_take(&after, w->created, w->in->now);
+	left = budget_available(&after, w->in->now);
+	if (left >= after.burst)
+		return 0;
+	budget_take(&after, left, w->in->now);
 	return budget_next(&after, w->in->now);
 }
 
@@ -706,7 +712,7 @@ compat_removals(struct pass *w)
 			why = SCALE_WHY_IDLE;
 		w->c.idle++;
 		if (why == SCALE_WHY_NONE) {
-			w->idle[w->nidle++].i = (int)i;
+			w->idle[w->nidle++] = (int)i;
 		} else if (why == SCALE_WHY_IDLE) {
 			remove_idle(w, (int)i, p->idle_count);
 		} else if (why == SCALE_WHY_LIMIT) {
@@ -745,13 +751,16 @@ order_tries(struct pass *w)
 {
 	if ((w->p->rules & SCALE_VICTIM_ORDER) != 0) {
 		rank_for_jobs(w);
-		choose_sort(w->idle, w->nidle);
+		choose_sort(w->keys, w->nidle);
+	} else {
 		for (size_t i = 0; i < w->nidle; i++)
-			w->idle[i].i = unrank(w, w->idle[i].i);
-		return;
+			w->keys[i].i = -(int)(w->nidle - 1 - i);
 	}
-	for (size_t i = 0; i < w->nidle / 2; i++)
-		choose_swap(&w->idle[i], &w->idle[w->nidle - 1 - i]);
+	/* .second keeps the machine while .i says its place */
+	for (size_t i = 0; i < w->nidle; i++)
+		w->keys[i].second = w->idle[-w->keys[i].i];
+	for (size_t i = 0; i < w->nidle; i++)
+		w->idle[i] = (int)w->keys[i].second;
 }
 
 /*
@@ -772,7 +781,7 @@ compat_use(struct pass *w)
 		struct scale_action *a;
 
 		if (taken < w->nidle) {
-			a = act(w, SCALE_ASSIGN, SCALE_WHY_OLDEST, w->idle[taken++].i, job);
+			a = act(w, SCALE_ASSIGN, SCALE_WHY_OLDEST, w->idle[taken++], job);
 			a->a = since(in->now, in->waiting[job].arrived);
 			w->c.idle--;
 			w->c.used++;
@@ -836,16 +845,17 @@ decide_tick(struct pass *w)
 		remove_all_idle(w);
 	if (w->in->phase == SCALE_RUN) {
 		for (size_t i = 0; i < w->nidle; i++)
-			act(w, SCALE_TRY, SCALE_WHY_NEWEST, w->idle[i].i, -1);
+			act(w, SCALE_TRY, SCALE_WHY_NEWEST, w->idle[i], -1);
 	}
 	plan->idle_target = scale_idle_target(w->p, w->c.used);
 	plan->verdict = compat_verdict(w, idle, &room);
 	if (w->in->phase != SCALE_RUN)
 		plan->verdict = SCALE_NO_FREE;
 	if (w->nidle == 0 && plan->verdict == SCALE_NO_FREE)
-		bound(&jobs, 0, w->p->idle_count > 0 ? SCALE_WHY_NO_FREE : room.why);
+		bound(&jobs, 0, w->p->idle_count == 0 ? room.why : SCALE_WHY_NO_FREE);
+	/* one at a time: the next request is another tick */
 	plan->ask = least(jobs.n, 1);
-	plan->ask_why = jobs.why;
+	plan->ask_why = plan->ask > 0 ? SCALE_WHY_NONE : jobs.why;
 }
 
 static void
@@ -867,17 +877,22 @@ decide_queue(struct pass *w)
 	ask(w, room);
 }
 
-/* Memory for the candidates: one key a machine, one a waiting job. */
+/* Memory for the candidates: a place and a key for each machine, a key for each waiting job. */
 static void
-make_room(struct scale_plan *plan, const struct scale_input *in)
+make_room(struct pass *w)
 {
-	size_t need = in->nmachines + in->nwaiting;
+	struct scale_plan *plan = w->plan;
+	size_t nm = w->in->nmachines, nj = w->in->nwaiting;
 
-	assert(in->nmachines < INT_MAX / 4 && in->nwaiting < INT_MAX / 4);
-	if (plan->work == NULL || need > plan->wcap) {
-		plan->wcap = need + need / 4 + 16;
+	assert(nm < INT_MAX / 4 && nj < INT_MAX / 4);
+	if (plan->work == NULL || nm + nj > plan->wcap) {
+		plan->wcap = nm + nj + (nm + nj) / 4 + 16;
 		plan->work = xrealloc(plan->work, plan->wcap * sizeof(*plan->work));
+		plan->list = xrealloc(plan->list, plan->wcap * sizeof(*plan->list));
 	}
+	w->idle = plan->list;
+	w->keys = plan->work;
+	w->jobs = plan->work + nm;
 }
 
 void
@@ -885,9 +900,7 @@ scale_decide(const struct scale_input *in, struct scale_plan *plan)
 {
 	struct pass w = { .in = in, .p = in->policy, .plan = plan };
 
-	make_room(plan, in);
-	w.idle = plan->work;
-	w.jobs = plan->work + in->nmachines;
+	make_room(&w);
 	plan->nactions = 0;
 	plan->held = SCALE_WHY_NONE;
 	plan->short_by = 0;
@@ -905,6 +918,7 @@ scale_plan_free(struct scale_plan *plan)
 {
 	free(plan->actions);
 	free(plan->work);
+	free(plan->list);
 	*plan = (struct scale_plan){ 0 };
 }
 

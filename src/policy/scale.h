@@ -233,7 +233,7 @@ enum scale_verdict { SCALE_NO_FREE, SCALE_ON_DEMAND, SCALE_UNBACKED };
 
 /*
  * A plan is zeroed once, reused for every decision and freed at the end: the
- * arrays are malloc'd and grow to what the largest pool needed (about 40 bytes a machine or job).
+ * arrays are malloc'd and grow to what the largest pool needed (about 90 bytes a machine or job).
  *
  * `ask` counts requests that may be in flight: the manager starts (ask - in flight) more, and lets a
  * surplus one run out. A job is never asked for that could not be given an idle machine, one that is coming,
@@ -254,6 +254,7 @@ struct scale_plan {
 	/* private */
 	size_t			 cap, wcap;
 	struct choose_key	*work;
+	int			*list;
 };
 
 /* Never fails (out of memory aborts). The plan's indexes refer to the input's arrays. */

@@ -409,6 +409,8 @@ static const struct {
 	    "REMOVE m1 idle | ask 1 at-concurrent" },
 	{ "... of the fourth hour", "IC0 IT60 BILL3600", "m1:I(300,old14280)", "", { .slots = 1 },
 	    "REMOVE m1 idle | ask 1 at-concurrent" },
+	{ "in the middle of the third hour", "IC0 IT60 BILL3600", "m1:I(300,old10000)", "", { .slots = 1 },
+	    "| ask 1 at-concurrent wake 680" },
 	{ "IdleTime ends just before the hour does", "IC0 IT600 BILL3600", "m1:I(500,old3490)", "", { .slots = 1 },
 	    "| ask 1 at-concurrent wake 100" },
 	/* health, age, options */
@@ -463,6 +465,163 @@ static const struct {
 	{ "MaxGrowthRate lowered below what is in flight", "IC9 IT600 G2", "m1..5:C", "", { .slots = 9 },
 	    "short 4 growth | ask 5 growth" },
 };
+
+/* Jobs that came without a machine in compat mode; the `x` after an age: one was created for it already. */
+static const struct {
+	const char	*name, *cfg, *fleet, *jobs;
+	struct setting	 s;
+	const char	*want;
+} compat_cases[] = {
+	{ "on demand: one creation for the job, whatever limit and growth say", "IC0 IT600 L1 G1", "m1:C", "5", { 0 },
+	    "CREATE 1 waiting j0 | ask 0 at-limit" },
+	{ "once only", "IC0 IT600", "m1:C", "5x", { 0 }, "| ask 1 none" },
+	{ "an idle machine is taken instead, the newest", "IC0 IT600", "m1..2:I(5)", "5x", { 0 },
+	    "j0->m2, TRY m1 | ask 1 none" },
+	{ "the oldest job first", "IC0 IT600", "m1:I(5)", "5 9x", { 0 }, "j1->m1, CREATE 1 waiting j0 | ask 1 none" },
+	{ "idle upkeep as ever", "IC2 IT600", "m1:I(5)", "", { 0 }, "CREATE 1 below-idle, TRY m1 | ask 1 none" },
+	{ "no free machine: do not ask", "IC2 IT600", "m1..2:U", "", { .running = 2 },
+	    "CREATE 2 below-idle | ask 0 no-free" },
+	{ "limit of jobs", "IC2 IT600 L2", "m1..2:U", "", { .running = 2 }, "short 2 at-limit | ask 0 at-limit" },
+	{ "concurrent", "IC0 IT600", "m1:I(5)", "", { .slots = -1 }, "TRY m1 | ask 0 at-concurrent" },
+	{ "SIGQUIT: nothing ticks", "IC0 IT600", "m1..2:I(900)", "5", { .phase = SCALE_QUIET },
+	    "j0->m2 | ask 0 closing" },
+	{ "drained", "IC2 IT600", "m1..2:I(5) m3:A", "", { .phase = SCALE_DRAIN },
+	    "REMOVE m2 drain, REMOVE m1 drain | ask 0 closing" },
+	{ "negative IdleCount: as the original, for ever nothing", "IC-1 IT600", "", "", { 0 }, "| ask 0 no-free" },
+};
+
+static void
+test_compat_use(void)
+{
+	struct scale_plan plan = { 0 };
+	struct buf got = { 0 };
+
+	for (size_t i = 0; i < NELEM(compat_cases); i++) {
+		struct scale_policy p = policy_of(compat_cases[i].cfg, SCALE_COMPAT);
+		struct scale_job jobs[8];
+		struct str rest = str_from(compat_cases[i].jobs);
+		struct scale_input in;
+		struct fleet f;
+
+		fleet_of(compat_cases[i].fleet, false, &f);
+		in = input_of(&p, &f);
+		while (rest.n > 0) {
+			struct str w = str_cut(&rest, ' ');
+
+			jobs[in.nwaiting++] = (struct scale_job){ NULL, NOW - strtol(w.p, NULL, 10) * S,
+			    str_chr(w, 'x') >= 0 };
+		}
+		in.waiting = jobs;
+		in.running = compat_cases[i].s.running;
+		in.phase = compat_cases[i].s.phase;
+		if (compat_cases[i].s.slots < 0)
+			in.slots_free = 0;
+		scale_decide(&in, &plan);
+		line(&f, &plan, &got);
+		is_str(got.p, compat_cases[i].want, "compat: %s", compat_cases[i].name);
+	}
+	scale_plan_free(&plan);
+	buf_free(&got);
+}
+
+/* B3: a poll that was allowed without a machine keeps its place until its job comes or does not. */
+static void
+test_reserve(void)
+{
+	struct scale_plan plan = { 0 };
+	struct scale_policy p = policy_of("IC0 IT600 L3", SCALE_BETTER & ~SCALE_QUEUE);
+	struct scale_input in;
+	struct fleet f;
+
+	fleet_of("m1:U", false, &f);
+	in = input_of(&p, &f);
+	for (in.pending = 0; in.pending < 4; in.pending++) {
+		scale_decide(&in, &plan);
+		is_int(plan.verdict, in.pending < 2 ? SCALE_ON_DEMAND : SCALE_NO_FREE,
+		    "limit 3, one used, %d polls out", in.pending);
+	}
+	p.rules = SCALE_COMPAT;
+	scale_decide(&in, &plan);
+	is_int(plan.verdict, SCALE_ON_DEMAND, "the original does not count them");
+	scale_plan_free(&plan);
+}
+
+static void
+test_gate(void)
+{
+	struct scale_gate g = { 0 };
+	int64_t t = NOW;
+
+	is_int(scale_gate_room(&g, t), SCALE_UNLIMITED, "gate: open at first");
+	scale_create_started(&g, t);
+	scale_create_started(&g, t);
+	scale_create_failed(&g, t, 0, t + S, 1000000);
+	is_int(g.not_before - t, 61 * S, "gate: 30 s x 2 after the first failure");
+	is_int(scale_gate_room(&g, t + 60 * S), 0, "gate: shut");
+	scale_create_failed(&g, t, 0, t + 2 * S, 1000000);
+	is_int(g.failures, 1, "gate: a creation of the same wave counts once");
+	is_int(g.not_before - t, 61 * S, "gate: ... and does not prolong it");
+	scale_create_failed(&g, t, t + 90 * S, t + 2 * S, 1000000);
+	is_int(g.not_before - t, 90 * S, "gate: but what the cloud demands counts");
+	t = g.not_before;
+	is_int(scale_gate_room(&g, t), 1, "gate: one probe");
+	scale_create_started(&g, t);
+	is_int(scale_gate_room(&g, t), 0, "gate: one at a time");
+	scale_create_cancelled(&g, t - 1000 * S);
+	is_int(scale_gate_room(&g, t), 0, "gate: an older creation that is cancelled is not the probe");
+	scale_create_cancelled(&g, t);
+	is_int(scale_gate_room(&g, t), 1, "gate: the cancelled probe may be repeated");
+	for (int k = 2; k < 80; k++) {
+		int64_t wait;
+
+		scale_create_started(&g, t);
+		scale_create_failed(&g, t, 0, t + S, k % 2 == 0 ? 0 : 2000000);
+		wait = g.not_before - t - S;
+		if (k <= 6)
+			ok(wait == (k == 2 ? 96 : k == 3 ? 288 : k == 4 ? 384 : k == 5 ? 720 : 480) * S,
+			    "gate: failure %d waits %lld s", k, (long long)(wait / S));
+		else if (wait < 480 * S || wait > 720 * S)
+			ok(false, "gate: failure %d waits %lld s", k, (long long)(wait / S));
+		t = g.not_before;
+	}
+	is_int(scale_gate_room(&g, t - 86400 * S), 1, "gate: a clock set back by a day does not shut it for a day");
+	scale_created(&g);
+	is_int(scale_gate_room(&g, t), SCALE_UNLIMITED, "gate: a success opens it");
+}
+
+static void
+test_words(void)
+{
+	static const struct { struct scale_action a; const char *want; } said[] = {
+		{ { .act = SCALE_REMOVE, .why = SCALE_WHY_IDLE, .a = 720 * S + 5, .b = 600 * S, .c = 2 },
+		    "idle for 12m0s, longer than IdleTime 10m0s; 2 idle machines are wanted" },
+		{ { .act = SCALE_REMOVE, .why = SCALE_WHY_IDLE, .a = S, .b = 0, .c = 0 },
+		    "idle for 1s, longer than IdleTime 0s; no idle machine is wanted" },
+		{ { .act = SCALE_REMOVE, .why = SCALE_WHY_BUILDS, .a = 1, .b = 1 }, "it ran 1 job; MaxBuilds is 1" },
+		{ { .act = SCALE_REMOVE, .why = SCALE_WHY_UNAVAILABLE, .a = 3 },
+		    "its Docker Engine failed 3 checks in a row" },
+		{ { .act = SCALE_REMOVE, .why = SCALE_WHY_LIMIT, .a = 5, .b = 2 }, "5 machines; limit is 2" },
+		{ { .act = SCALE_CREATE, .why = SCALE_WHY_WAITING, .n = 2, .a = 3, .b = 1 },
+		    "3 jobs waiting, 1 machine on the way" },
+		{ { .act = SCALE_CREATE, .why = SCALE_WHY_BELOW_IDLE, .n = 2, .a = 0, .b = 2 },
+		    "0 machines idle or on the way; 2 are wanted" },
+		{ { .act = SCALE_ASSIGN, .why = SCALE_WHY_OLDEST, .a = 61 * S }, "the oldest waiting job, after 1m1s" },
+		{ { .act = SCALE_REMOVE, .why = SCALE_WHY_DRAIN }, "shutdown drain" },
+	};
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < NELEM(said); i++) {
+		buf_clear(&b);
+		scale_explain(&said[i].a, &b);
+		is_str(b.p, said[i].want, "explained: %s", scale_why_word(said[i].a.why));
+	}
+	for (int w = 0; w < SCALE_WHY_MAX; w++) {
+		if (scale_why((enum scale_why)w) == NULL || scale_why_word((enum scale_why)w) == NULL)
+			ok(false, "reason %d has no words", w);
+	}
+	is_str(scale_state_name(SCALE_STUCK), "stuck-on-removing", "names of states are those of the metrics");
+	buf_free(&b);
+}
 
 static void
 test_cases(void)
@@ -768,13 +927,440 @@ test_model(unsigned rules, const char *name)
 	buf_free(&want);
 }
 
+/*
+ * Histories: a small world with a cloud that fails now and then, jobs that come in bursts, settings that change. After
+ * every plan the promises of scale.h are checked against the world itself.
+ */
+struct world {
+	struct scale_policy	p;
+	struct scale_gate	gate;
+	struct budget		growth;
+	struct scale_machine	m[256];
+	int64_t			event[256];	/* when its creation, job or removal ends */
+	int64_t			started[256];
+	int			n;
+	struct scale_job	waiting[256];
+	int			nwaiting;
+	int			queue;		/* jobs that GitLab still has */
+	int			cap;		/* max_machines, 0 = none */
+	int			slots;		/* concurrent */
+	enum scale_phase	phase;
+	int64_t			now, wake_at;
+	int			ask;
+	unsigned long		seed;
+	int			step;
+	/* what happened, so that the test cannot pass by doing nothing */
+	int			assigned, created, removed, failed, held;
+};
+
+static int broken;
+
+static void
+breach(const struct world *w, const char *what)
+{
+	if (broken++ < 5)
+		printf("# seed %lu step %d: %s\n", w->seed, w->step, what);
+}
+
+static int
+in_state(const struct world *w, enum scale_state s)
+{
+	int n = 0;
+
+	for (int i = 0; i < w->n; i++)
+		n += w->m[i].state == s;
+	return n;
+}
+
+static struct scale_input
+view(const struct world *w)
+{
+	int over = w->n - in_state(w, SCALE_REMOVING) - w->cap;
+
+	return (struct scale_input){
+		.now = w->now, .policy = &w->p, .machines = w->m, .nmachines = (size_t)w->n,
+		.waiting = w->waiting, .nwaiting = (size_t)w->nwaiting,
+		.running = in_state(w, SCALE_USED),
+		.slots_free = w->slots - w->nwaiting - in_state(w, SCALE_USED),
+		.machines_free = w->cap > 0 ? w->cap - w->n : SCALE_UNLIMITED,
+		.machines_over = w->cap > 0 && over > 0 ? over : 0,
+		.gate = &w->gate, .growth = &w->growth, .phase = w->phase,
+	};
+}
+
+/* Could this machine take a job now? By the words of the header, not by the code. */
+static bool
+fit(const struct world *w, const struct scale_machine *m)
+{
+	return m->state == SCALE_IDLE && m->failures == 0 && (m->flags & SCALE_F_DOOMED) == 0 &&
+	    !(w->p.max_builds > 0 && m->uses >= (uint32_t)w->p.max_builds) &&
+	    !(w->p.max_age > 0 && w->now - m->created > w->p.max_age);
+}
+
+static void
+check_plan(const struct world *w, const struct scale_plan *plan)
+{
+	bool touched[256] = { false }, served[256] = { false };
+	int64_t youngest = INT64_MIN;
+	int fit_left = 0, unserved = w->nwaiting, coming = in_state(w, SCALE_CREATING);
+	int removing = in_state(w, SCALE_REMOVING), idle = in_state(w, SCALE_IDLE);
+	int all = w->n, created = 0, target, spare, used = in_state(w, SCALE_USED);
+	int surplus_goes = 0, for_limit = 0, forced = 0;
+
+	for (int i = 0; i < w->n; i++)
+		fit_left += fit(w, &w->m[i]);
+	for (size_t i = 0; i < plan->nactions; i++) {
+		const struct scale_action *a = &plan->actions[i];
+		const struct scale_machine *m = a->machine >= 0 ? &w->m[a->machine] : NULL;
+
+		if (m != NULL && touched[a->machine])
+			breach(w, "a machine is named twice");
+		if (m != NULL && m->state != SCALE_IDLE)
+			breach(w, "a machine that is not idle is assigned or removed");
+		if (m != NULL)
+			touched[a->machine] = true;
+		switch (a->act) {
+		case SCALE_ASSIGN:
+			if (!fit(w, m))
+				breach(w, "a job gets a machine that is not fit");
+			if (served[a->job])
+				breach(w, "a job gets two machines");
+			served[a->job] = true;
+			if (w->waiting[a->job].arrived > youngest)
+				youngest = w->waiting[a->job].arrived;
+			fit_left--;
+			unserved--;
+			idle--;
+			used++;
+			break;
+		case SCALE_REMOVE:
+			if (fit(w, m) && a->why != SCALE_WHY_IDLE && a->why != SCALE_WHY_LIMIT &&
+			    a->why != SCALE_WHY_CAP && a->why != SCALE_WHY_STALE && a->why != SCALE_WHY_DRAIN)
+				breach(w, "a fit machine is removed for a fault");
+			if (fit(w, m))
+				fit_left--;
+			if (a->why == SCALE_WHY_IDLE) {
+				surplus_goes++;
+				if (w->now - m->used <= w->p.idle_time)
+					breach(w, "removed before IdleTime was over");
+				if (w->now - m->created < w->p.grace)
+					breach(w, "removed within its grace time");
+			}
+			for_limit += a->why == SCALE_WHY_LIMIT;
+			forced += a->why == SCALE_WHY_UNAVAILABLE || a->why == SCALE_WHY_BUILDS ||
+			    a->why == SCALE_WHY_AGE || a->why == SCALE_WHY_DOOMED;
+			idle--;
+			removing++;
+			break;
+		case SCALE_CREATE:
+			created += a->n;
+			if (a->n <= 0)
+				breach(w, "an empty creation");
+			break;
+		case SCALE_TRY:
+			breach(w, "a try in queue mode");
+			break;
+		}
+	}
+	for (int j = 0; j < w->nwaiting; j++) {
+		if (!served[j] && w->waiting[j].arrived < youngest)
+			breach(w, "a younger job overtook an older one");
+		if (!served[j] && fit_left > 0)
+			breach(w, "a job waits while a fit machine stands idle");
+	}
+	/* creation */
+	if (created > 0 && w->p.limit > 0 && all + created > w->p.limit)
+		breach(w, "created above limit");
+	if (created > 0 && w->cap > 0 && all + created > w->cap)
+		breach(w, "created above max_machines");
+	if (created > 0 && w->p.max_growth > 0 && coming + created > w->p.max_growth)
+		breach(w, "created faster than MaxGrowthRate");
+	if (created > 0 && created > scale_gate_room(&w->gate, w->now))
+		breach(w, "created against the back-off");
+	if (created > budget_available(&w->growth, w->now))
+		breach(w, "created beyond the bucket");
+	if (created > 0 && fit_left > 0 && unserved > 0)
+		breach(w, "created for a job that an idle machine can take");
+	target = scale_idle_target(&w->p, used + unserved);
+	spare = idle + coming + created - unserved;
+	if (created > 0 && spare > (w->phase == SCALE_RUN ? target : 0) && spare - created >= 0 &&
+	    spare > target)
+		breach(w, "created more than wanted");
+	if (w->phase == SCALE_RUN && spare < target && plan->held == SCALE_WHY_NONE)
+		breach(w, "fewer than wanted and no reason");
+	if (plan->held != SCALE_WHY_NONE && plan->short_by != (w->phase == SCALE_RUN ? target : 0) - spare &&
+	    w->phase == SCALE_RUN)
+		breach(w, "short_by is wrong");
+	/* removal */
+	if (surplus_goes > 0 && w->phase != SCALE_DRAIN && spare < target)
+		breach(w, "idle machines went below the target");
+	if (for_limit > 0 && for_limit > all - in_state(w, SCALE_REMOVING) - forced - w->p.limit)
+		breach(w, "more went than limit demands");
+	if (w->p.limit > 0 && idle > 0 && all - removing > w->p.limit)
+		breach(w, "idle machines stay above limit");
+	for (int i = 0; i < w->n && w->phase == SCALE_RUN; i++) {
+		const struct scale_machine *m = &w->m[i];
+
+		if (m->state == SCALE_IDLE && !touched[i] && spare > target &&
+		    w->now - m->used > w->p.idle_time && w->now - m->created >= w->p.grace)
+			breach(w, "surplus stays");
+	}
+	/* asking */
+	if (plan->ask < 0 || (plan->ask > 0 && w->phase != SCALE_RUN))
+		breach(w, "asks while closing");
+	if (plan->ask > 0 && w->p.limit > 0 && plan->ask > w->p.limit - w->nwaiting - in_state(w, SCALE_USED))
+		breach(w, "asks beyond limit");
+	if (plan->ask > 0 && plan->ask > w->slots - w->nwaiting - in_state(w, SCALE_USED))
+		breach(w, "asks beyond concurrent");
+	if (plan->ask > 0 && w->p.limit > 0 &&
+	    plan->ask > idle + coming - unserved + (w->p.limit > all ? w->p.limit - all : 0))
+		breach(w, "asks for a job that can have no machine");
+	/* counts and time */
+	if (plan->counts.idle != idle || plan->counts.used != used || plan->counts.creating != coming + created ||
+	    plan->counts.removing + plan->counts.stuck != removing)
+		breach(w, "counts are wrong");
+	if (plan->wake_at != 0 && plan->wake_at <= w->now)
+		breach(w, "wakes in the past");
+}
+
+static void
+apply(struct world *w, const struct scale_plan *plan)
+{
+	bool served[256] = { false };
+	int keep = 0;
+
+	for (size_t i = 0; i < plan->nactions; i++) {
+		const struct scale_action *a = &plan->actions[i];
+
+		switch (a->act) {
+		case SCALE_ASSIGN:
+			w->m[a->machine].state = SCALE_USED;
+			w->m[a->machine].uses++;
+			w->event[a->machine] = w->now + (1 + upto(400)) * S;
+			served[a->job] = true;
+			w->assigned++;
+			break;
+		case SCALE_REMOVE:
+			w->m[a->machine].state = SCALE_REMOVING;
+			w->event[a->machine] = w->now + (1 + upto(chance(5) ? 2000 : 40)) * S;
+			w->removed++;
+			break;
+		case SCALE_CREATE:
+			budget_take(&w->growth, a->n, w->now);
+			for (int k = 0; k < a->n && w->n < 256; k++) {
+				w->m[w->n] = (struct scale_machine){ .created = w->now, .used = w->now,
+				    .state = SCALE_CREATING };
+				w->started[w->n] = w->now;
+				w->event[w->n++] = w->now + (20 + upto(100)) * S;
+				scale_create_started(&w->gate, w->now);
+				w->created++;
+			}
+			break;
+		case SCALE_TRY:
+			break;
+		}
+	}
+	for (int j = 0; j < w->nwaiting; j++) {
+		if (!served[j])
+			w->waiting[keep++] = w->waiting[j];
+	}
+	w->nwaiting = keep;
+	w->ask = plan->ask;
+	w->wake_at = plan->wake_at;
+	w->held += plan->held != SCALE_WHY_NONE;
+}
+
+/* What the cloud and the jobs did until now. */
+static void
+happen(struct world *w, int failures)
+{
+	for (int i = 0; i < w->n; i++) {
+		struct scale_machine *m = &w->m[i];
+
+		if (w->event[i] > w->now)
+			continue;
+		switch (m->state) {
+		case SCALE_CREATING:
+			if (chance(failures)) {
+				scale_create_failed(&w->gate, w->started[i], 0, w->now, rnd());
+				m->state = SCALE_REMOVING;
+				w->event[i] = w->now + 5 * S;
+				w->failed++;
+			} else {
+				scale_created(&w->gate);
+				m->state = SCALE_IDLE;
+				m->used = w->now;
+			}
+			break;
+		case SCALE_USED:
+			m->state = SCALE_IDLE;
+			m->used = w->now;
+			break;
+		case SCALE_REMOVING:
+			w->m[i] = w->m[--w->n];
+			w->event[i] = w->event[w->n];
+			w->started[i] = w->started[w->n];
+			i--;
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static void
+disturb(struct world *w)
+{
+	if (chance(20))
+		w->queue += chance(20) ? upto(30) : upto(3);
+	if (w->n > 0 && chance(10))
+		w->m[upto(w->n - 1)].failures++;
+	if (w->n > 0 && chance(30))
+		w->m[upto(w->n - 1)].failures = 0;
+	if (w->n > 0 && chance(1))
+		w->m[upto(w->n - 1)].flags ^= SCALE_F_DOOMED;
+	if (w->n > 0 && chance(2))
+		w->m[upto(w->n - 1)].flags |= SCALE_F_STALE;
+	if (chance(1)) {
+		w->p.limit = chance(40) ? 0 : 1 + upto(30);
+		w->p.idle_count = chance(40) ? 0 : upto(8);
+		w->p.idle_count_min = upto(3);
+		w->p.idle_factor = chance(60) ? 0 : upto(25) / 10.0;
+		w->p.idle_time = upto(600) * S;
+		w->p.max_growth = chance(60) ? 0 : 1 + upto(4);
+		w->p.max_builds = chance(60) ? 0 : 1 + upto(4);
+		w->p.max_age = chance(70) ? 0 : (1000 + upto(4000)) * S;
+		w->cap = chance(70) ? 0 : 1 + upto(20);
+		w->slots = 1 + upto(40);
+		w->phase = chance(85) ? SCALE_RUN : chance(50) ? SCALE_QUIET : SCALE_DRAIN;
+		budget_change(&w->growth, chance(50) ? 0 : 0.02 * (1 + upto(10)), 1 + upto(5));
+	}
+}
+
+static int64_t
+next_event(const struct world *w)
+{
+	int64_t t = w->wake_at;
+
+	for (int i = 0; i < w->n; i++) {
+		if (w->m[i].state != SCALE_IDLE && (t == 0 || w->event[i] < t))
+			t = w->event[i];
+	}
+	return t;
+}
+
+static void
+decide_and_check(struct world *w, struct scale_plan *plan)
+{
+	struct scale_input in = view(w);
+
+	scale_decide(&in, plan);
+	check_plan(w, plan);
+	apply(w, plan);
+	/* once more at the same instant: nothing is left to do, and nothing is removed or asked for twice */
+	in = view(w);
+	scale_decide(&in, plan);
+	check_plan(w, plan);
+	if (plan->nactions > 0)
+		breach(w, "does not settle");
+	if (plan->ask != w->ask)
+		breach(w, "ask changed without an event");
+	/* and nothing changes by time alone before wake_at */
+	if (w->p.idle_time > 0 && (w->wake_at == 0 || w->wake_at > w->now + 1)) {
+		int64_t later = w->wake_at != 0 ? w->wake_at - 1 : w->now + 86400 * S;
+
+		in.now = w->now + 1 + (int64_t)(rnd() % (uint64_t)(later - w->now));
+		scale_decide(&in, plan);
+		if (plan->nactions > 0 || plan->ask > w->ask)
+			breach(w, "something changed before wake_at");
+	}
+}
+
+static void
+test_histories(void)
+{
+	struct scale_plan plan = { 0 };
+	static struct world w;
+	int assigned = 0, created = 0, removed = 0, failed = 0, held = 0, restless = 0;
+
+	broken = 0;
+	for (unsigned long k = 1; k <= 60; k++) {
+		int spare, target;
+
+		seed = k;
+		w = (struct world){ .p = scale_policy_default(), .now = NOW, .slots = 30, .seed = k };
+		w.p.idle_time = 300 * S;
+		w.p.limit = 20;
+		for (w.step = 0; w.step < 3000; w.step++) {
+			int64_t t = next_event(&w);
+			int take;
+
+			w.now = t != 0 && t > w.now && chance(70) ? t : w.now + upto(30) * S + 1;
+			happen(&w, w.step / 500 % 2 == 0 ? 3 : 40);
+			disturb(&w);
+			take = w.ask < w.queue ? w.ask : w.queue;
+			for (int j = 0; j < take && w.nwaiting < 200; j++) {
+				w.waiting[w.nwaiting++] = (struct scale_job){ NULL, w.now - upto(2), false };
+				w.queue--;
+			}
+			decide_and_check(&w, &plan);
+		}
+		/* no more jobs, a cloud that works: everything comes to rest at the idle target */
+		w.queue = 0;
+		w.phase = SCALE_RUN;
+		w.p.max_age = 0;
+		for (int i = 0; i < w.n; i++) {
+			w.m[i].failures = 0;
+			w.m[i].flags = 0;
+		}
+		w.wake_at = w.now + 1;
+		for (int i = 0; i < 3000 && next_event(&w) != 0; i++, w.step++) {
+			int64_t t = next_event(&w);
+
+			w.now = t > w.now ? t : w.now + 1;
+			happen(&w, 0);
+			decide_and_check(&w, &plan);
+		}
+		if (next_event(&w) != 0)
+			restless++;
+		target = scale_idle_target(&w.p, 0);
+		if (w.p.limit > 0 && target > w.p.limit)
+			target = w.p.limit;
+		if (w.cap > 0 && target > w.cap)
+			target = w.cap;
+		/* what has used up MaxBuilds is replaced, so only fit ones are left */
+		spare = in_state(&w, SCALE_IDLE);
+		if (w.n != spare || spare != target || w.nwaiting != 0) {
+			printf("# seed %lu: %d machines, %d idle, %d wanted, %d jobs left\n", k, w.n, spare,
+			    target, w.nwaiting);
+			restless++;
+		}
+		assigned += w.assigned;
+		created += w.created;
+		removed += w.removed;
+		failed += w.failed;
+		held += w.held;
+	}
+	is_int(broken, 0, "60 histories of 3000 steps keep every promise");
+	is_int(restless, 0, "each comes to rest at its idle target with every job done");
+	ok(assigned > 10000 && created > 5000 && removed > 5000 && failed > 300 && held > 5000,
+	    "they were eventful: %d jobs, %d created, %d removed, %d failed, %d plans held back", assigned,
+	    created, removed, failed, held);
+	scale_plan_free(&plan);
+}
+
 int
 main(void)
 {
 	test_vectors();
 	test_next_tick();
 	test_cases();
+	test_compat_use();
+	test_reserve();
+	test_gate();
+	test_words();
 	test_model(SCALE_COMPAT, "compat");
 	test_model(SCALE_BETTER & ~SCALE_QUEUE, "better");
+	test_histories();
 	return done_testing();
 }
