@@ -303,6 +303,8 @@ def test_whole_answers_are_handed_out_as_given(world, runner):
     world.control("POST", "/jobs", {"runner": runner.id, "exact": True, "steps": None, "id": 777002})
     p = runner.take(777002).payload
     assert sorted(p) == ["id", "steps", "token"] and p["steps"] is None
+    made = world.control("POST", "/jobs", {"runner": runner.id, "script": "true", "git_info": {"sha": "f" * 40}})
+    assert "no commit" in made["note"] and runner.take(made["id"]).payload["git_info"]["sha"] == "f" * 40
     world.control("POST", "/jobs", {"id": 777002}, want=400)
     world.control("POST", "/jobs", {"runner": 12345}, want=400)
 
@@ -364,6 +366,12 @@ def test_what_is_wrong_in_a_job_request_is_told(world, runner, name, fields, hea
     assert world.rules() == rules
     shown = json.dumps(world.control("GET", "/violations"))
     assert runner.token not in shown
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b"", b'{"token": "a", "token": "b"}', b'{"token": NaN}', b"\xff"])
+def test_bodies_that_are_no_json(world, runner, body):
+    r = runner.client.ask("POST", "jobs/request", body, {"Content-Type": "application/json"})
+    assert r.status == 400 and world.rules() == ["json"]
 
 
 def test_header_names_have_no_case(world, runner):
@@ -568,6 +576,24 @@ def test_a_held_request_of_a_client_that_left_takes_no_job(world, runner):
     ident = runner.queue()
     runner.client = Client(world)
     assert runner.take(ident)
+    assert world.rules() == []
+
+
+def test_two_hundred_held_requests(world, runner):
+    """Held requests cost little, and all of them hear of a change at once."""
+    runner.request()
+    world.control("PUT", "/settings", {"poll_seconds": 50})
+    clients = [Client(world) for _ in range(200)]
+    body = json.dumps(runner.body()).encode()
+    for c in clients:
+        c.send("POST", "jobs/request", body, {"RUNNER-TOKEN": runner.token, "Content-Type": "application/json"})
+    time.sleep(0.5)
+    began = time.monotonic()
+    runner.queue()
+    assert [c.receive().status for c in clients] == [204] * 200
+    assert time.monotonic() - began < 5
+    for c in clients:
+        c.close()
     assert world.rules() == []
 
 
@@ -796,6 +822,18 @@ def test_what_is_wrong_in_an_update_is_told(world, job, name, state, fields, sta
     job.patch(b"abc")
     assert job.put(state, **fields).status == status
     assert world.rules() == rules
+
+
+def test_a_client_that_resumed_may_be_behind(world, job):
+    job.patch(b"abcdef")
+    whole, job.sent = job.sent, b"abc"
+    assert job.put("running").status == 200
+    assert world.rules() == []
+    job.sent = b"abx"
+    assert job.put("running").status == 200
+    assert world.rules() == ["bytesize"]
+    job.sent = whole
+    assert job.put("success").status == 200
 
 
 def test_reasons_are_those_of_the_job(world, runner):
@@ -1095,6 +1133,18 @@ def test_connection_faults(world, runner):
     assert world.rules() == []
 
 
+def test_down_until_told_otherwise(world, runner):
+    fault(world, "down")
+    time.sleep(0.3)
+    with pytest.raises(ConnectionRefusedError):
+        Client(world)
+    world.control("DELETE", "/faults")
+    time.sleep(0.3)
+    runner.client = Client(world)
+    assert runner.request().status == 204
+    assert "down" in world.control("GET", "/faults/known")
+
+
 @pytest.mark.parametrize("mode", ["refuse", "reset", "stall"])
 def test_down_and_up_again(world, job, mode):
     assert job.patch(b"before\n").status == 202
@@ -1309,11 +1359,11 @@ def test_git_faults(world, runner):
 
 # --- Size -----------------------------------------------------------------------------------------
 
-def test_a_long_trace(world, job):
+def test_a_trace_of_200_mb(world, job):
     world.control("PUT", "/settings", {"trace_size_limit": 1 << 30, "rate_patch": 0})
     piece = (b"0123456789abcde\n" * 65536)
     crc = size = 0
-    for _ in range(64):
+    for _ in range(200):
         r = job.runner.client.ask("PATCH", "jobs/%d/trace?debug_trace=false" % job.id, piece, {
             "JOB-TOKEN": job.token, "Content-Type": "text/plain",
             "Content-Range": "%d-%d" % (size, size + len(piece) - 1)})

@@ -36,6 +36,7 @@ Control API (JSON unless said otherwise):
                                  {"what", "path": glob or "METHOD glob" below api/v4/, "count" | "seconds",
                                  "skip", "chance", "job", ...}; see FAULTS and CONN_FAULTS in minihttp.py;
                                  here also trace-lost {"job", "keep" | "lose"}
+    GET    /faults/known         their names and parameters
     GET    /violations, DELETE /violations
     GET    /requests             ?job=N, ?tail=N: what was asked and answered
     GET    /settings, PUT /settings     see SETTINGS
@@ -55,12 +56,13 @@ import string
 import sys
 import threading
 import time
+import traceback
 import urllib.parse
 import zlib
 
 import gitlab_payload
 import gitserver
-from minihttp import (CONN_FAULTS, Answer, BadRequest, Faults, Gone, Ring, Server, big_process,
+from minihttp import (CONN_FAULTS, FAULTS, Answer, BadRequest, Faults, Gone, Ring, Server, big_process,
                       fault_answer, rubbish, send_answer, send_with_fault, serve_simple,
                       tcp_listener, unix_listener)
 
@@ -92,6 +94,7 @@ SETTINGS = {
 }
 
 RULES = {
+    "internal":             "not the client: the double itself failed",
     # HTTP
     "http":                 "the request is no HTTP/1.1",
     "unknown-path":         "no such endpoint, or not this method",
@@ -394,12 +397,15 @@ class Job:
         tell whether what is sent again is the same."""
         self.trace_size = max(0, min(size, self.trace_size))
         self.lost = True
+        self.crc = self.crc_of(self.trace_size)
+
+    def crc_of(self, size):
         crc, at = 0, 0
-        while at < self.trace_size:
-            piece = self.read_trace(at, min(1 << 20, self.trace_size - at))
+        while at < size:
+            piece = self.read_trace(at, min(1 << 20, size - at))
             crc = zlib.crc32(piece, crc)
             at += len(piece)
-        self.crc = crc
+        return crc
 
     def brief(self):
         return {"id": self.id, "name": self.name, "state": self.state, "failure_reason": self.failure_reason,
@@ -616,11 +622,11 @@ class Double:
         want = steer.get("runner")
         if want is not None and want not in self.runners:
             raise ValueError("runner: no runner %r" % want)
-        if steer["sha"] != gitlab_payload.ZERO_SHA:
-            try:
-                gitserver.make_ref(self.repos, steer["project"], steer["pipeline"], steer["sha"])
-            except OSError as e:
-                raise ValueError("git_info.sha: %s" % e) from e
+        note = None
+        try:
+            gitserver.make_ref(self.repos, steer["project"], steer["pipeline"], steer["sha"])
+        except OSError:
+            note = "%s holds no commit %s: a fetch will fail" % (steer["project"], steer["sha"])
         directory = os.path.join(self.dir, "jobs", str(ident))
         os.makedirs(directory, exist_ok=True)
         info = payload.get("job_info") if isinstance(payload.get("job_info"), dict) else {}
@@ -635,7 +641,7 @@ class Double:
                 if self.fits(runner, job):
                     runner.tick()
             self.save_runners()
-        return job
+        return job, note
 
     @staticmethod
     def fits(runner, job):
@@ -727,6 +733,13 @@ class Double:
                 rule = "body-size" if e.status == 413 else "http"
                 self.violation(rule, "%s %s: %s" % (req.method, req.raw_path, e), call)
                 answer = Answer(e.status, {"error": str(e)})
+                answer.close = True
+            except Gone:
+                raise
+            except Exception as e:
+                traceback.print_exc()
+                self.violation("internal", "%s %s: %r" % (req.method, req.raw_path, e), call)
+                answer = Answer(500, {"message": "500 Internal Server Error"})
                 answer.close = True
             if fault:
                 instead = fault_answer(fault)
@@ -861,7 +874,7 @@ class Double:
                 call.path, call.req.headers.get("Content-Type")), call)
             return Answer(400, {"error": "token is missing"})
         try:
-            call.json = json.loads(call.body)
+            call.json = json.loads(call.body, object_pairs_hook=self.unique, parse_constant=self.no_constant)
         except ValueError as e:
             self.violation("json", "%s: %s" % (call.path, e), call)
             return Answer(400, {"message": "400 Bad request - body is not JSON"})
@@ -871,6 +884,17 @@ class Double:
         if not isinstance(call.json.get("token"), str) or not call.json["token"]:
             return Answer(400, {"error": "token is missing"})
         return None
+
+    @staticmethod
+    def unique(pairs):
+        d = dict(pairs)
+        if len(d) != len(pairs):
+            raise ValueError("a key comes twice in an object: %s" % " ".join(k for k, _ in pairs))
+        return d
+
+    @staticmethod
+    def no_constant(name):
+        raise ValueError("%s is no JSON" % name)
 
     def check_fields(self, call, known):
         for name in call.json:
@@ -1349,7 +1373,9 @@ class Double:
             return None, 0
         if "bytesize" in output and size == 0:
             self.violation("bytesize", "0 is to be left out", call)
-        if size < job.trace_size:
+        if size < job.trace_size and body.get("state") == "running" and checksum == "crc32:%08x" % job.crc_of(size):
+            pass        # a client that resumed, and is not yet where it was
+        elif size < job.trace_size:
             self.violation("bytesize", "output.bytesize %d, but the trace has %d already" % (size, job.trace_size), call)
         elif size == job.trace_size and checksum != "crc32:%08x" % job.crc:
             self.violation("checksum", "%s for %d bytes, the trace has crc32:%08x" % (checksum, size, job.crc), call)
@@ -1510,7 +1536,8 @@ class Double:
         match = re.match(r"(\d{1,15})-(\d{1,15})\Z", given)
         if not match:
             self.violation("range-header", "Content-Range: %s" % given, call)
-            match = re.match(r"\D*(\d*)", given)
+            # Ruby's reading: the digits before the first dash, else 0.
+            match = re.match(r"\s*(\d{0,15})", given)
             start = int(match.group(1) or 0)
         else:
             start = int(match.group(1))
@@ -1779,6 +1806,7 @@ class Double:
         ("DELETE", r"/runners/(\d+)", "c_delete_runner"),
         ("POST", r"/fault", "c_fault"),
         ("GET", r"/faults", "c_faults"),
+        ("GET", r"/faults/known", "c_known_faults"),
         ("DELETE", r"/faults(?:/(\d+))?", "c_clear_faults"),
         ("GET", r"/violations", "c_violations"),
         ("DELETE", r"/violations", "c_clear_violations"),
@@ -1807,7 +1835,8 @@ class Double:
         return Answer(404, {"error": "no such request: %s %s" % (req.method, req.path)})
 
     def c_queue(self, _req, given):
-        return Answer(201, {"id": self.queue_job(given).id})
+        job, note = self.queue_job(given)
+        return Answer(201, {"id": job.id, "note": note} if note else {"id": job.id})
 
     def c_jobs(self, _req, _given):
         with self.lock:
@@ -1955,6 +1984,11 @@ class Double:
     def c_faults(self, _req, _given):
         return Answer(200, self.faults.show())
 
+    def c_known_faults(self, _req, _given):
+        known = {name: how for name, (_, how) in FAULTS.items()}
+        known.update(CONN_FAULTS, **{"trace-lost": "job, keep or lose: bytes; at once, once"})
+        return Answer(200, known)
+
     def c_clear_faults(self, _req, _given, number=None):
         self.faults.clear(int(number) if number else None)
         self.server.kick()
@@ -1987,8 +2021,13 @@ class Double:
             if key not in SETTINGS:
                 raise ValueError("no setting %r; known: %s" % (key, " ".join(SETTINGS)))
             default = SETTINGS[key][0]
-            if isinstance(default, bool) != isinstance(value, bool) or \
-                    not (isinstance(value, (int, float)) or (value is None and key == "trace_interval")):
+            if key == "trace_interval":
+                good = value is None or (is_int(value) and value >= 1)
+            elif isinstance(default, bool):
+                good = isinstance(value, bool)
+            else:
+                good = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+            if not good:
                 raise ValueError("setting %s: %r" % (key, value))
         with self.lock:
             self.settings.update(given)

@@ -216,10 +216,12 @@ def resolve(root, project, ref):
 
 
 def make_ref(root, project, pipeline, sha):
-    """Keeps a pipeline's commit under refs/pipelines, as GitLab does."""
+    """Keeps a pipeline's commit under refs/pipelines, as GitLab does.
+    OSError where there is no such project or commit."""
     repo = repo_path(root, project)
-    if repo is not None:
-        git(repo, "update-ref", "refs/pipelines/%d" % pipeline, sha)
+    if repo is None:
+        raise OSError("no project %s" % project)
+    git(repo, "update-ref", "refs/pipelines/%d" % pipeline, sha)
 
 
 class Pieces:
