@@ -1,0 +1,482 @@
+/* The Engine API, one call at a time: see engine.h. */
+#include "docker/engine.h"
+
+#define ANSWER_MAX	(16u << 20)
+#define STAMP_MAX	64		/* RFC 3339 time and its blank */
+#define CALL_TIMEOUT_NS	(120 * NSEC_SEC)	/* to the head of an answer, as upstream */
+
+struct engine {
+	struct http		*http;
+	struct tls_trust	*by_name, *by_key;
+	struct tls_identity	*identity;
+	struct http_opts	 opts;
+	char			*base;
+	int			 api;		/* minor; 0: not negotiated */
+	/* the log stream */
+	struct http_resp	 resp;
+	struct dockermux	 mux;
+	struct str		 in;		/* bytes of the current piece not taken yet */
+	char			 stamp[STAMP_MAX];
+	size_t			 nstamp;
+	bool			 in_stamp;
+	wall_t			 at;
+	bool			 open;
+};
+
+static int
+connect_as(struct engine *g, const struct tls_trust *trust, const char *name, struct err *e)
+{
+	http_free(g->http);
+	g->opts.trust = trust;
+	g->opts.name = name;
+	g->http = http_new(str_from(g->base), &g->opts, e);
+	return g->http != NULL ? 0 : -1;
+}
+
+struct engine *
+engine_new(const struct engine_opts *o, struct err *e)
+{
+	struct engine *g = xcalloc(1, sizeof(*g));
+	struct buf base = { 0 };
+	bool v6 = str_chr(o->host, ':') >= 0;
+
+	buf_fmt(&base, "https://%s%.*s%s:%u", v6 ? "[" : "", STR_ARG(o->host), v6 ? "]" : "", o->port);
+	g->base = buf_take(&base);
+	/* A silent job leaves its connection idle for hours, and NATs forget idle flows after minutes. */
+	g->opts = (struct http_opts){ .keepalive_s = 10, .dial_ns = 20 * NSEC_SEC, .handshake_ns = 20 * NSEC_SEC,
+	    .head_ns = CALL_TIMEOUT_NS };
+	g->by_name = tls_trust_new(o->ca_pem, false, "ca.pem", e);
+	if (g->by_name == NULL)
+		goto failed;
+	if (o->server_pem.p != NULL && o->server_pem.n > 0) {
+		g->by_key = tls_trust_key(o->server_pem, "server.pem", e);
+		if (g->by_key == NULL)
+			goto failed;
+	}
+	g->identity = tls_identity_new(o->cert_pem, o->key_pem, "cert.pem", e);
+	if (g->identity == NULL)
+		goto failed;
+	g->opts.identity = g->identity;
+	/* The very key of the machine's certificate is the stronger proof; the name serves where we have no copy of it. */
+	if (connect_as(g, g->by_key != NULL ? g->by_key : g->by_name, o->name, e) < 0)
+		goto failed;
+	return g;
+failed:
+	engine_free(g);
+	return NULL;
+}
+
+void
+engine_free(struct engine *g)
+{
+	if (g == NULL)
+		return;
+	engine_logs_end(g);
+	http_free(g->http);
+	http_resp_free(&g->resp);
+	tls_identity_free(g->identity);
+	tls_trust_free(g->by_name);
+	tls_trust_free(g->by_key);
+	free(g->base);
+	free(g);
+}
+
+int
+engine_api(const struct engine *g)
+{
+	return g->api;
+}
+
+int
+engine_hello(struct engine *g, mono_t deadline, struct err *e)
+{
+	struct http_resp r = { .body = { .max = 4096 } };
+	struct http_req q = { .method = "GET", .target = STR("/_ping") };
+	struct str v;
+	int minor = 0, rc = -1;
+
+	if (http_do(g->http, &q, &r, deadline, e) < 0)
+		goto out;
+	v = str_trim(http1_field(&r.head, "Api-Version"));
+	if (r.head.status >= 500 && v.n == 0) {
+		err_set(e, ERR_SERVER, r.head.status, "/_ping answered %d", r.head.status);
+		goto out;
+	}
+	if (str_starts(v, "1."))
+		str_to_int(str_sub(v, 2, v.n), &minor);
+	if (v.n == 0)
+		minor = ENGINE_API_MIN;
+	if (minor < ENGINE_API_MIN) {
+		err_set(e, ERR_PROTO, 0, "the engine speaks API %.*s; at least 1.%d (Docker 19.03) is needed", STR_ARG(v), ENGINE_API_MIN);
+		goto out;
+	}
+	g->api = minor < ENGINE_API_MAX ? minor : ENGINE_API_MAX;
+	rc = 0;
+out:
+	http_resp_free(&r);
+	return rc < 0 ? err_ctx(e, "docker engine") : 0;
+}
+
+/* {"message": "..."} as an error of the kind that the status stands for. */
+static int
+failed_call(int status, struct str body, struct err *e)
+{
+	struct arena a = { 0 };
+	struct json_val root;
+	struct buf text = { .max = 600 };
+	struct str m = STR("");
+	enum err_kind kind = status == 404 ? ERR_NOTFOUND : status == 409 ? ERR_CONFLICT :
+	    status >= 500 ? ERR_SERVER : status == 401 || status == 403 ? ERR_AUTH : ERR_REFUSED;
+
+	if (json_parse(&a, body, &root, NULL) == 0)
+		m = str_trim(json_str(&a, json_get(root, "message")));
+	for (size_t i = 0; i < m.n && i < 400; i++)
+		buf_putc(&text, (unsigned char)m.p[i] < 0x20 ? ' ' : m.p[i]);
+	err_set(e, kind, status, "docker engine: %s", text.n > 0 ? text.p : "no reason given");
+	buf_free(&text);
+	arena_reset(&a);
+	return -1;
+}
+
+int
+engine_call(struct engine *g, const char *method, const char *path, struct str body, struct arena *a,
+    struct json_val *answer, int *status, mono_t deadline, struct err *e)
+{
+	struct http_resp r = { .body = { .max = ANSWER_MAX } };
+	struct buf target = { .max = 8192 };
+	struct http_req q = { .method = method, .body = body };
+	struct str text;
+	int rc = -1;
+
+	assert(g->api != 0 && !g->open);
+	if (answer != NULL)
+		*answer = JSON_NONE;
+	buf_fmt(&target, "/v1.%d%s", g->api, path);
+	q.target = buf_str(&target);
+	q.head = body.p != NULL ? STR("Content-Type: application/json\r\n") : STR("");
+	if (body.p == NULL && strcmp(method, "POST") == 0)
+		q.body = STR("");
+	if (http_do(g->http, &q, &r, deadline, e) < 0) {
+		err_ctx(e, "docker engine");
+		goto out;
+	}
+	if (status != NULL)
+		*status = r.head.status;
+	if (r.head.status >= 400 || (r.head.status >= 300 && r.head.status != 304)) {
+		failed_call(r.head.status, buf_str(&r.body), e);
+		goto out;
+	}
+	text = str_trim(buf_str(&r.body));
+	if (answer != NULL && text.n > 0 && (text.p[0] == '{' || text.p[0] == '[') &&
+	    json_parse(a, arena_str(a, text), answer, e) < 0) {
+		err_ctx(e, "docker engine: %s %s", method, path);
+		goto out;
+	}
+	rc = 0;
+out:
+	buf_free(&target);
+	http_resp_free(&r);
+	return rc;
+}
+
+/* The messages of a pull follow each other without a separator that could be trusted: cut at balanced braces. */
+static ssize_t
+message_end(struct str s)
+{
+	int depth = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (quoted) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				quoted = false;
+		} else if (c == '"')
+			quoted = true;
+		else if (c == '{')
+			depth++;
+		else if (c == '}' && --depth == 0)
+			return (ssize_t)i + 1;
+	}
+	return -1;
+}
+
+/* 0, or -1 when a message says that the pull failed. */
+static int
+pull_messages(struct buf *b, void (*tick)(void *ctx, struct json_val message), void *ctx, struct err *e)
+{
+	ssize_t end;
+	int rc = 0;
+
+	while (rc == 0 && (end = message_end(buf_str(b))) > 0) {
+		struct arena a = { 0 };
+		struct json_val m, why;
+
+		if (json_parse(&a, str_sub(buf_str(b), 0, (size_t)end), &m, e) < 0)
+			rc = err_ctx(e, "docker engine: pull");
+		else {
+			why = json_path(m, "errorDetail.message");
+			if (!json_present(why))
+				why = json_get(m, "error");
+			if (json_present(why))
+				rc = err_set(e, ERR_SERVER, 200, "%.400s", json_cstr(&a, why));
+			else if (tick != NULL)
+				tick(ctx, m);
+		}
+		buf_drop(b, (size_t)end);
+		arena_reset(&a);
+	}
+	return rc;
+}
+
+int
+engine_pull(struct engine *g, struct str name, struct str tag, struct str platform, struct str auth,
+    void (*tick)(void *ctx, struct json_val message), void *ctx, mono_t deadline, struct err *e)
+{
+	struct http_resp r = { 0 };
+	struct buf target = { .max = 8192 }, head = { .max = 65536 }, text = { .max = 1u << 20 };
+	struct http_req q = { .method = "POST", .body = STR("") };
+	struct str piece;
+	int rc = -1, more;
+
+	buf_fmt(&target, "/v1.%d/images/create?fromImage=", g->api);
+	url_put_encoded(&target, name);
+	if (tag.n > 0) {
+		buf_puts(&target, "&tag=");
+		url_put_encoded(&target, tag);
+	}
+	if (platform.n > 0) {
+		buf_puts(&target, "&platform=");
+		url_put_encoded(&target, platform);
+	}
+	if (auth.n > 0)
+		buf_fmt(&head, "X-Registry-Auth: %.*s\r\n", STR_ARG(auth));
+	q.target = buf_str(&target);
+	q.head = buf_str(&head);
+	if (http_begin(g->http, &q, &r, deadline, e) < 0) {
+		err_ctx(e, "docker engine");
+		goto out;
+	}
+	while ((more = http_more(g->http, &piece, deadline, e)) > 0) {
+		buf_putstr(&text, piece);
+		if (text.failed) {
+			err_set(e, ERR_PROTO, 0, "docker engine: a message of more than 1 MiB during a pull");
+			goto end;
+		}
+		if (r.head.status < 400 && pull_messages(&text, tick, ctx, e) < 0)
+			goto end;
+	}
+	if (more < 0)
+		err_ctx(e, "docker engine");
+	else if (r.head.status >= 400)
+		failed_call(r.head.status, buf_str(&text), e);
+	else
+		rc = 0;
+end:
+	if (rc < 0)
+		http_drop(g->http);
+	else
+		http_end(g->http);
+out:
+	buf_free(&target);
+	buf_wipe(&head);
+	buf_free(&text);
+	http_resp_free(&r);
+	return rc;
+}
+
+int
+engine_put_archive(struct engine *g, const char *container, const char *path, struct str tar, mono_t deadline, struct err *e)
+{
+	struct http_resp r = { .body = { .max = 65536 } };
+	struct buf target = { .max = 4096 };
+	struct http_req q = { .method = "PUT", .body = tar, .head = STR("Content-Type: application/x-tar\r\n") };
+	int rc = -1;
+
+	buf_fmt(&target, "/v1.%d/containers/%s/archive?path=", g->api, container);
+	url_put_encoded(&target, str_from(path));
+	q.target = buf_str(&target);
+	if (http_do(g->http, &q, &r, deadline, e) < 0)
+		err_ctx(e, "docker engine");
+	else if (r.head.status >= 300)
+		failed_call(r.head.status, buf_str(&r.body), e);
+	else
+		rc = 0;
+	buf_free(&target);
+	http_resp_free(&r);
+	return rc;
+}
+
+int
+engine_logs_begin(struct engine *g, const char *container, bool follow, mono_t deadline, struct err *e)
+{
+	struct buf target = { .max = 4096 };
+	struct http_req q = { .method = "GET" };
+	int rc;
+
+	assert(g->api != 0 && !g->open);
+	buf_fmt(&target, "/v1.%d/containers/%s/logs?stdout=1&stderr=1&timestamps=1&follow=%d", g->api, container, follow);
+	q.target = buf_str(&target);
+	http_resp_free(&g->resp);
+	g->resp = (struct http_resp){ 0 };
+	g->mux = (struct dockermux){ 0 };
+	g->in = STR_NULL;
+	g->in_stamp = false;
+	rc = http_begin(g->http, &q, &g->resp, deadline, e);
+	buf_free(&target);
+	if (rc < 0)
+		return err_ctx(e, "docker engine");
+	g->open = true;
+	if (g->resp.head.status != 200) {
+		struct buf body = { .max = 65536 };
+		struct str piece;
+
+		while (http_more(g->http, &piece, deadline, NULL) > 0)
+			buf_putstr(&body, piece);
+		failed_call(g->resp.head.status, buf_str(&body), e);
+		buf_free(&body);
+		engine_logs_end(g);
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * Each frame is one log entry: the engine's time, a blank, the bytes. The time may
+ * be split over reads like anything else. 1 when it is complete.
+ */
+static int
+take_stamp(struct engine *g, struct str *bytes, struct err *e)
+{
+	while (bytes->n > 0) {
+		char c = bytes->p[0];
+
+		*bytes = str_sub(*bytes, 1, bytes->n);
+		if (c != ' ') {
+			if (g->nstamp == sizeof(g->stamp))
+				break;
+			g->stamp[g->nstamp++] = c;
+			continue;
+		}
+		if (time_parse_rfc3339(str_of(g->stamp, g->nstamp), &g->at) < 0)
+			break;
+		g->in_stamp = false;
+		return 1;
+	}
+	if (bytes->n == 0 && g->nstamp < sizeof(g->stamp) && g->in_stamp)
+		return 0;
+	return err_set(e, ERR_PROTO, 0, "docker engine: a log entry without a time");
+}
+
+int
+engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct err *e)
+{
+	assert(g->open);
+	for (;;) {
+		struct str bytes;
+		bool first = false;
+		int stream, rc;
+
+		rc = dockermux_next(&g->mux, &g->in, &bytes, &stream, &first, e);
+		if (rc < 0)
+			return err_ctx(e, "docker engine: log");
+		if (rc == 0) {
+			rc = http_more(g->http, &g->in, deadline, e);
+			if (rc < 0)
+				return err_ctx(e, "docker engine: log");
+			if (rc == 0)
+				return 0;
+			continue;
+		}
+		if (stream == DOCKERMUX_SYSTEM)
+			return err_set(e, ERR_SERVER, 0, "docker engine: log: %.*s", STR_ARG(bytes));
+		if (first) {
+			g->in_stamp = true;
+			g->nstamp = 0;
+		}
+		if (g->in_stamp) {
+			rc = take_stamp(g, &bytes, e);
+			if (rc < 0)
+				return -1;
+			if (rc == 0)
+				continue;
+		}
+		/* An empty rest still tells that its entry is over. */
+		*p = (struct log_piece){ stream == DOCKERMUX_STDERR ? DOCKERMUX_STDERR : DOCKERMUX_STDOUT, g->at, bytes, g->mux.left == 0 };
+		return 1;
+	}
+}
+
+bool
+engine_logs_pending(const struct engine *g)
+{
+	return g->open && (g->in.n > 0 || http_pending(g->http));
+}
+
+void
+engine_logs_end(struct engine *g)
+{
+	if (!g->open)
+		return;
+	g->open = false;
+	/* A followed log is never read to its end when we stop early: the connection is of no further use. */
+	http_drop(g->http);
+}
+
+static void
+tar_header(struct buf *tar, const char *name, char type, size_t size, unsigned mode)
+{
+	char h[512] = { 0 };
+	size_t n = strlen(name);
+	const char *base = name;
+	unsigned sum = 0;
+
+	if (n > 99) {
+		/* ustar: what is in front of some slash goes into the prefix field. */
+		base = memchr(name + (n - 100), '/', 100);
+		assert(base != NULL && base - name < 155);
+		memcpy(h + 345, name, (size_t)(base - name));
+		base++;
+	}
+	memcpy(h, base, strlen(base));
+	snprintf(h + 100, 8, "%07o", mode & 07777);
+	memcpy(h + 108, "0000000", 8);
+	memcpy(h + 116, "0000000", 8);
+	snprintf(h + 124, 12, "%011zo", size);
+	memcpy(h + 136, "00000000000", 12);
+	memset(h + 148, ' ', 8);
+	h[156] = type;
+	memcpy(h + 257, "ustar\00000", 8);
+	for (size_t i = 0; i < sizeof(h); i++)
+		sum += (unsigned char)h[i];
+	snprintf(h + 148, 8, "%06o", sum);
+	buf_put(tar, h, sizeof(h));
+}
+
+void
+engine_tar_file(struct buf *tar, const char *name, struct str content, unsigned mode)
+{
+	static const char zeros[512];
+
+	tar_header(tar, name, '0', content.n, mode);
+	buf_putstr(tar, content);
+	if (content.n % 512 != 0)
+		buf_put(tar, zeros, 512 - content.n % 512);
+}
+
+void
+engine_tar_dir(struct buf *tar, const char *name, unsigned mode)
+{
+	tar_header(tar, name, '5', 0, mode);
+}
+
+void
+engine_tar_end(struct buf *tar)
+{
+	static const char zeros[1024];
+
+	buf_put(tar, zeros, sizeof(zeros));
+}

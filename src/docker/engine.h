@@ -1,0 +1,83 @@
+/*
+ * A machine's Docker Engine over TLS with client certificates: the calls of
+ * spec job-execution 1.4, one blocking call each. The API version is
+ * negotiated (1.40 to 1.52). Errors are typed by what a caller decides on:
+ *
+ *	ERR_REFUSED	400: the request is wrong (the job's or the configuration's fault)
+ *	ERR_NOTFOUND	404
+ *	ERR_CONFLICT	409
+ *	ERR_SERVER	5xx
+ *	ERR_NET, ERR_TIMEOUT	the engine cannot be reached or did not answer
+ *	ERR_TLS		it is not the engine of that machine
+ *
+ * e->msg holds the engine's own sentence, cut and without control characters.
+ */
+#ifndef DOCKER_ENGINE_H
+#define DOCKER_ENGINE_H
+
+#include "core/arena.h"
+#include "net/http.h"
+#include "wire/dockermux.h"
+#include "wire/json.h"
+
+#define ENGINE_API_MIN	40		/* 1.40: Docker 19.03 */
+#define ENGINE_API_MAX	52		/* 1.52: Docker 29 */
+
+struct engine;
+
+struct engine_opts {
+	struct str	 host;		/* address */
+	uint16_t	 port;		/* 2376 */
+	const char	*name;		/* machine's name: the DNS name in its certificate */
+	struct str	 ca_pem, cert_pem, key_pem;
+	struct str	 server_pem;	/* the machine's own certificate: its key is accepted when the name is not in it (made by the original); p == NULL: never */
+};
+
+/* Reads the credentials; does not connect. NULL on error. */
+struct engine	*engine_new(const struct engine_opts *o, struct err *e);
+void		 engine_free(struct engine *g);
+
+/* GET /_ping and the version negotiation. Must succeed once before other calls. */
+int	engine_hello(struct engine *g, mono_t deadline, struct err *e);
+int	engine_api(const struct engine *g);	/* minor version in use: 41 */
+
+/*
+ * One call. path begins with "/" and has no version ("/containers/create?name=x"). body is JSON text, or p == NULL.
+ * 0 for a status below 400 (*status tells which; 304 counts as success); *answer, in the arena, is the JSON of the body or absent.
+ */
+int	engine_call(struct engine *g, const char *method, const char *path, struct str body, struct arena *a,
+	    struct json_val *answer, int *status, mono_t deadline, struct err *e);
+
+/*
+ * POST /images/create: pulls to the end of the stream. tick (may be NULL) is called with each message's status line for progress.
+ * auth: the X-Registry-Auth value or empty. An error inside the stream is ERR_SERVER with the registry's sentence.
+ */
+int	engine_pull(struct engine *g, struct str name, struct str tag, struct str platform, struct str auth,
+	    void (*tick)(void *ctx, struct json_val message), void *ctx, mono_t deadline, struct err *e);
+
+/* PUT /containers/ID/archive?path=/ with a tar. */
+int	engine_put_archive(struct engine *g, const char *container, const char *path, struct str tar, mono_t deadline, struct err *e);
+
+/*
+ * The log of a container from its beginning, followed until the container
+ * stops; with timestamps. One stream at a time per engine object, and no other call in between: use a second
+ * object for those. engine_logs_next(): 1 an entry's piece, 0 the end, -1 error (ERR_CANCELLED by net_control()).
+ */
+struct log_piece {
+	int		stream;		/* DOCKERMUX_STDOUT or _STDERR */
+	wall_t		at;		/* the engine's time of this entry */
+	struct str	bytes;		/* valid until the next call */
+	bool		last;		/* the entry ends with this piece */
+};
+int	engine_logs_begin(struct engine *g, const char *container, bool follow, mono_t deadline, struct err *e);
+int	engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct err *e);
+void	engine_logs_end(struct engine *g);
+/* Whether engine_logs_next() would answer without waiting for the network. */
+bool	engine_logs_pending(const struct engine *g);
+
+/* Appends one file or directory to a tar in memory (ustar; names up to 255 bytes). End with engine_tar_end(). */
+void	engine_tar_file(struct buf *tar, const char *name, struct str content, unsigned mode);
+void	engine_tar_dir(struct buf *tar, const char *name, unsigned mode);
+void	engine_tar_end(struct buf *tar);
+
+#endif

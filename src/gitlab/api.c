@@ -1,0 +1,368 @@
+/* GitLab's coordinator API, one attempt a call: see api.h. */
+#include "core/fs.h"
+#include "core/rand.h"
+#include "gitlab/api.h"
+#include "versions.h"
+#include "wire/url.h"
+
+#define PEM_MAX		(1u << 20)
+#define ERROR_BODY_MAX	(64u << 10)
+/* Workhorse answers 413 to longer job requests. */
+#define REQUEST_MAX	(32u << 10)
+
+struct gitlab {
+	struct http		*http;
+	struct tls_trust	*trust;
+	struct tls_identity	*identity;
+	char			*prefix;	/* "[/path]/api/v4/" */
+};
+
+/* The features that decide which jobs the server gives us, and those it only notes (spec 1.5). Only what is really done is here. */
+static const char *const features[] = {
+	"variables", "image", "services", "masking", "cache", "artifacts", "upload_multiple_artifacts",
+	"upload_raw_artifacts", "artifacts_exclude", "refspecs", "raw_variables", "multi_build_steps",
+	"return_exit_code", "fallback_cache_keys", "cancelable", "cancel_gracefully", "trace_reset",
+	"trace_checksum", "trace_size", "two_phase_job_commit", "image_executor_opts",
+	"service_executor_opts", "service_variables", "service_multiple_aliases",
+};
+static const char *const absent[] = {
+	"session", "terminal", "shared", "proxy", "vault_secrets", "native_steps_integration", "job_inputs",
+};
+
+#if defined(__aarch64__)
+#define ARCH "arm64"
+#else
+#define ARCH "amd64"
+#endif
+
+static int
+load_pem(const char *file, struct str given, struct buf *b, struct err *e)
+{
+	b->max = PEM_MAX;
+	if (given.p != NULL) {
+		buf_putstr(b, given);
+		return 0;
+	}
+	if (file == NULL || file[0] == '\0')
+		return 0;
+	return fs_read(AT_FDCWD, file, PEM_MAX, b, e);
+}
+
+static int
+load_tls(struct gitlab *g, const struct gitlab_opts *o, struct err *e)
+{
+	struct buf ca = { 0 }, cert = { 0 }, key = { 0 };
+	int rc = -1;
+
+	if (load_pem(o->ca_file, o->ca_pem, &ca, e) < 0) {
+		err_ctx(e, "tls-ca-file");
+		goto out;
+	}
+	g->trust = tls_trust_new(buf_str(&ca), true, o->ca_file != NULL && o->ca_file[0] != '\0' ? o->ca_file : "tls-ca-file", e);
+	if (g->trust == NULL)
+		goto out;
+	if (load_pem(o->cert_file, o->cert_pem, &cert, e) < 0 || load_pem(o->key_file, o->key_pem, &key, e) < 0) {
+		err_ctx(e, "tls-cert-file, tls-key-file");
+		goto out;
+	}
+	if (cert.n > 0) {
+		g->identity = tls_identity_new(buf_str(&cert), buf_str(&key), "tls-cert-file", e);
+		if (g->identity == NULL)
+			goto out;
+	}
+	rc = 0;
+out:
+	buf_free(&ca);
+	buf_free(&cert);
+	buf_wipe(&key);
+	return rc;
+}
+
+struct gitlab *
+gitlab_open(const struct gitlab_opts *o, struct err *e)
+{
+	struct gitlab *g = xcalloc(1, sizeof(*g));
+	struct http_opts h = { .use_proxy = true, .keepalive_s = 30, .max_age_ns = o->max_age_ns };
+	struct buf prefix = { 0 };
+	struct url u;
+
+	if (url_parse(str_from(o->url), &u, e) < 0 || load_tls(g, o, e) < 0)
+		goto failed;
+	h.trust = g->trust;
+	h.identity = g->identity;
+	g->http = http_new(str_from(o->url), &h, e);
+	if (g->http == NULL)
+		goto failed;
+	buf_putstr(&prefix, u.path);
+	while (prefix.n > 0 && prefix.p[prefix.n - 1] == '/')
+		buf_cut(&prefix, prefix.n - 1);
+	buf_puts(&prefix, "/api/v4/");
+	g->prefix = buf_take(&prefix);
+	return g;
+failed:
+	err_ctx(e, "GitLab at %s", o->url);
+	gitlab_close(g);
+	return NULL;
+}
+
+void
+gitlab_close(struct gitlab *g)
+{
+	if (g == NULL)
+		return;
+	http_free(g->http);
+	tls_identity_free(g->identity);
+	tls_trust_free(g->trust);
+	free(g->prefix);
+	free(g);
+}
+
+void
+gitlab_answer_free(struct gitlab_answer *a)
+{
+	buf_wipe(&a->body);
+}
+
+void
+gitlab_put_info(struct json_w *w, const char *shell, struct str gpus)
+{
+	jw_object(w, "info");
+	jw_cstr(w, "name", "gitlab-runner");
+	jw_cstr(w, "version", GITLAB_COMPAT_VERSION);
+	jw_cstr(w, "revision", "windlass");
+	jw_cstr(w, "platform", "linux");
+	jw_cstr(w, "architecture", ARCH);
+	jw_cstr(w, "executor", "docker+machine");
+	jw_cstr(w, "shell", shell != NULL && shell[0] != '\0' ? shell : "bash");
+	jw_object(w, "features");
+	for (size_t i = 0; i < NELEM(features); i++)
+		jw_bool(w, features[i], true);
+	for (size_t i = 0; i < NELEM(absent); i++)
+		jw_bool(w, absent[i], false);
+	jw_end_object(w);
+	jw_object(w, "config");
+	jw_str(w, "gpus", gpus);
+	jw_end_object(w);
+	jw_end_object(w);
+}
+
+/* The answer's headers that the protocol uses. */
+static void
+take_headers(struct gitlab_answer *a, const struct http_head *h)
+{
+	struct str v;
+	int64_t n;
+
+	a->hint = (struct retry_hint)RETRY_HINT_INIT;
+	a->range_end = -1;
+	for (size_t i = 0; i < h->nfield; i++)
+		retry_hint_header(&a->hint, h->status, h->field[i].name, h->field[i].value, wall_now());
+	if (str_copy(str_trim(http1_field(h, "X-GitLab-Last-Update")), a->last_update, sizeof(a->last_update)) < 0)
+		a->last_update[0] = '\0';
+	str_copy(str_trim(http1_field(h, "Job-Status")), a->job_status, sizeof(a->job_status));
+	if (str_to_i64(str_trim(http1_field(h, "X-GitLab-Trace-Update-Interval")), &n) == 0 && n > 0)
+		a->trace_interval = n < 900 ? n : 900;
+	v = http1_field(h, "X-Request-Id");
+	if (v.n > 0)
+		str_copy(v, a->request_id, sizeof(a->request_id));
+	v = str_trim(http1_field(h, "Range"));
+	if (str_chr(v, '-') >= 0 && str_to_i64(str_sub(v, (size_t)str_chr(v, '-') + 1, v.n), &n) == 0 && n >= 0)
+		a->range_end = n;
+}
+
+/* {"message": "text" | {"field": ["text"]}} or {"error": "text"} as one line. */
+static void
+take_error(struct gitlab_answer *a)
+{
+	struct arena ar = { 0 };
+	struct json_val root, m;
+	struct buf text = { .max = 300 };
+
+	if (json_parse(&ar, buf_str(&a->body), &root, NULL) == 0) {
+		m = json_get(root, "message");
+		if (!json_present(m))
+			m = json_get(root, "error");
+		buf_put_quoted(&text, json_type(m) == JSON_STRING ? json_str(&ar, m) : json_raw(m), 200);
+	}
+	err_set(&a->error, a->status == 401 || a->status == 403 ? ERR_AUTH :
+	    a->status == 404 ? ERR_NOTFOUND : a->status == 429 ? ERR_QUOTA :
+	    a->status >= 500 ? ERR_SERVER : ERR_REFUSED, a->status, "GitLab answered %d%s%s", a->status,
+	    text.n > 2 ? ": " : "", text.n > 2 ? text.p : "");
+	buf_free(&text);
+	arena_reset(&ar);
+}
+
+static int
+read_body(struct gitlab *g, struct gitlab_answer *a, mono_t deadline, struct err *e)
+{
+	struct str piece;
+	int rc;
+
+	while ((rc = http_more(g->http, &piece, deadline, e)) > 0) {
+		buf_putstr(&a->body, piece);
+		if (a->body.failed)
+			return err_set(e, ERR_PROTO, 0, "answer of more than %zu bytes", a->body.max != 0 ? a->body.max : (size_t)BUF_MAX_DEFAULT);
+	}
+	return rc;
+}
+
+/* Only redirects that keep method, body and host may be followed; others are the operator's to mend. */
+static int
+refuse_redirect(struct gitlab *g, const struct http_head *h, struct gitlab_answer *a, struct err *e)
+{
+	struct buf clean = { .max = 256 };
+	struct url u;
+
+	if (url_parse(http1_field(h, "Location"), &u, NULL) == 0)
+		url_put_origin(&clean, &u);
+	err_set(e, ERR_CONFIG, h->status, "GitLab redirects to %s: write that address as url in config.toml",
+	    clean.n > 0 ? clean.p : "another address");
+	buf_free(&clean);
+	a->status = h->status;
+	a->error = *e;
+	http_drop(g->http);
+	return 0;
+}
+
+static int
+exchange(struct gitlab *g, const char *method, const char *path, const char *head, struct str body,
+    struct gitlab_answer *a, mono_t deadline, struct err *e)
+{
+	struct http_resp r = { 0 };
+	struct buf target = { .max = 4096 }, lines = { .max = 16384 };
+	struct http_req q = { .method = method, .body = body };
+	char id[33];
+	int rc = -1;
+
+	a->status = 0;
+	buf_clear(&a->body);
+	a->last_update[0] = a->job_status[0] = '\0';
+	a->trace_interval = 0;
+	a->range_end = -1;
+	rand_hex(id, 32);
+	str_copy(str_from(id), a->request_id, sizeof(a->request_id));
+	buf_fmt(&target, "%s%s", g->prefix, path);
+	buf_fmt(&lines, "User-Agent: gitlab-runner %s (windlass %s; none; linux/" ARCH ")\r\nX-Request-Id: %s\r\nAccept: application/json\r\n%s",
+	    GITLAB_COMPAT_VERSION, WL_VERSION, id, head);
+	if (target.failed || lines.failed) {
+		err_set(e, ERR_REFUSED, 0, "request head too long");
+		goto out;
+	}
+	q.target = buf_str(&target);
+	q.head = buf_str(&lines);
+	if (http_begin(g->http, &q, &r, deadline, e) < 0)
+		goto out;
+	take_headers(a, &r.head);
+	if (r.head.status >= 301 && r.head.status <= 308 && r.head.status != 304) {
+		rc = refuse_redirect(g, &r.head, a, e);
+		goto out;
+	}
+	/* From here on the answer is read to its end, whoever wants us to stop: a 201 is a job. */
+	net_control(-1);
+	rc = read_body(g, a, deadline, e);
+	http_end(g->http);
+	if (rc < 0)
+		goto out;
+	a->status = r.head.status;
+	if (a->status < 200 || a->status >= 300)
+		take_error(a);
+	else if (a->body.n > 0 && a->status != 204 && !str_casestarts(str_trim(http1_field(&r.head, "Content-Type")), "application/json") &&
+	    strcmp(method, "POST") == 0) {
+		a->status = 0;
+		rc = err_set(e, ERR_PROTO, 0, "the answer is no JSON (a proxy or a wrong url?)");
+	}
+out:
+	if (rc < 0)
+		a->error = *e;
+	buf_wipe(&lines);
+	buf_free(&target);
+	http_resp_free(&r);
+	return rc;
+}
+
+int
+gitlab_request_job(struct gitlab *g, const char *token, const char *system_id, const char *last_update,
+    const char *shell, struct str gpus, struct gitlab_answer *a, mono_t deadline, struct err *e)
+{
+	struct buf body = { .max = REQUEST_MAX }, head = { .max = 8192 };
+	struct json_w w = { .b = &body };
+	int rc;
+
+	jw_object(&w, NULL);
+	gitlab_put_info(&w, shell, gpus);
+	jw_cstr(&w, "token", token);
+	if (system_id[0] != '\0')
+		jw_cstr(&w, "system_id", system_id);
+	if (last_update[0] != '\0')
+		jw_cstr(&w, "last_update", last_update);
+	jw_end_object(&w);
+	buf_fmt(&head, "Content-Type: application/json\r\nRUNNER-TOKEN: %s\r\n", token);
+	if (body.failed || head.failed)
+		rc = err_set(e, ERR_REFUSED, 0, "job request above %u bytes", REQUEST_MAX);
+	else
+		rc = exchange(g, "POST", "jobs/request", head.p, buf_str(&body), a, deadline, e);
+	buf_wipe(&body);
+	buf_wipe(&head);
+	return rc;
+}
+
+int
+gitlab_patch_trace(struct gitlab *g, int64_t id, const char *token, struct str bytes, int64_t start,
+    bool debug_trace, struct gitlab_answer *a, mono_t deadline, struct err *e)
+{
+	struct buf head = { .max = 16384 };
+	char path[96];
+	int rc;
+
+	/* The server takes an empty body for a protocol error. */
+	assert(bytes.n > 0);
+	snprintf(path, sizeof(path), "jobs/%" PRId64 "/trace?debug_trace=%s", id, debug_trace ? "true" : "false");
+	buf_fmt(&head, "Content-Type: text/plain\r\nJOB-TOKEN: %s\r\nContent-Range: %" PRId64 "-%" PRId64 "\r\n",
+	    token, start, start + (int64_t)bytes.n - 1);
+	rc = head.failed ? err_set(e, ERR_REFUSED, 0, "job token too long") :
+	    exchange(g, "PATCH", path, head.p, bytes, a, deadline, e);
+	buf_wipe(&head);
+	return rc;
+}
+
+int
+gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const struct gitlab_update *u,
+    struct gitlab_answer *a, mono_t deadline, struct err *e)
+{
+	struct buf body = { .max = 64u << 10 }, head = { .max = 16384 };
+	struct json_w w = { .b = &body };
+	char path[64], crc[24];
+	int rc;
+
+	snprintf(path, sizeof(path), "jobs/%" PRId64, id);
+	snprintf(crc, sizeof(crc), "crc32:%08" PRIx32, u->crc);
+	jw_object(&w, NULL);
+	gitlab_put_info(&w, u->shell, u->gpus);
+	jw_cstr(&w, "token", token);
+	jw_cstr(&w, "state", u->state);
+	if (u->failure_reason != NULL)
+		jw_cstr(&w, "failure_reason", u->failure_reason);
+	jw_cstr(&w, "checksum", crc);
+	jw_object(&w, "output");
+	jw_cstr(&w, "checksum", crc);
+	if (u->bytes > 0)
+		jw_i64(&w, "bytesize", u->bytes);
+	jw_end_object(&w);
+	if (u->exit_code != 0)
+		jw_i64(&w, "exit_code", u->exit_code);
+	jw_end_object(&w);
+	buf_fmt(&head, "Content-Type: application/json\r\nJOB-TOKEN: %s\r\n", token);
+	rc = body.failed || head.failed ? err_set(e, ERR_REFUSED, 0, "job token too long") :
+	    exchange(g, "PUT", path, head.p, buf_str(&body), a, deadline, e);
+	buf_wipe(&body);
+	buf_wipe(&head);
+	return rc;
+}
+
+struct str
+gitlab_chain(struct gitlab *g)
+{
+	struct tls *t = http_tls(g->http);
+
+	return t != NULL ? tls_chain_pem(t) : STR("");
+}

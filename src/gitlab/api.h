@@ -1,0 +1,76 @@
+/*
+ * The coordinator API of GitLab as a runner uses it (spec gitlab-runner 1):
+ * one attempt a call. When to try again is the caller's affair; what the
+ * server said about it is in struct gitlab_answer. Tokens go to the configured
+ * host only and into no message.
+ */
+#ifndef GITLAB_API_H
+#define GITLAB_API_H
+
+#include "core/arena.h"
+#include "net/dial.h"
+#include "net/http.h"
+#include "policy/retry.h"
+#include "wire/json.h"
+
+/* The version of gitlab-runner whose protocol we speak; the server compares it with its own. */
+#define GITLAB_COMPAT_VERSION	"19.4.0"
+
+struct gitlab;
+
+struct gitlab_opts {
+	const char	*url;			/* "https://gitlab.example[/path]" without trailing slash */
+	const char	*ca_file, *cert_file, *key_file;	/* "" or NULL: none */
+	struct str	 ca_pem, cert_pem, key_pem;	/* instead of the files, when p != NULL */
+	int64_t		 max_age_ns;		/* connection_max_age; 0: no limit */
+};
+
+/* What the server said. */
+struct gitlab_answer {
+	int			 status;	/* HTTP status; 0: no answer */
+	struct buf		 body;		/* set .max before; default 64 KiB */
+	struct retry_hint	 hint;
+	char			 last_update[128];	/* X-GitLab-Last-Update, "" if absent */
+	char			 job_status[32];	/* Job-Status, "" if absent */
+	int64_t			 trace_interval;	/* X-GitLab-Trace-Update-Interval in s, 0 if absent */
+	int64_t			 range_end;	/* of `Range: 0-N`, -1 if absent or malformed */
+	char			 request_id[64];	/* X-Request-Id: of the answer, else ours */
+	struct err		 error;		/* why there is no answer; or the error text of a failure status */
+};
+
+/* NULL on error: a file that cannot be read, a certificate that is none. */
+struct gitlab	*gitlab_open(const struct gitlab_opts *o, struct err *e);
+void		 gitlab_close(struct gitlab *g);
+void		 gitlab_answer_free(struct gitlab_answer *a);
+
+/* Shared by all bodies that carry `info` (spec 1.5). */
+void	gitlab_put_info(struct json_w *w, const char *shell, struct str gpus);
+
+/*
+ * POST jobs/request. 0 when an answer came (a->status, 201's body in a->body), -1 with a->error and *e. While it waits for the
+ * first byte of the answer it can be cancelled (net_control); once the answer has begun it is read to its end.
+ */
+int	gitlab_request_job(struct gitlab *g, const char *token, const char *system_id, const char *last_update,
+	    const char *shell, struct str gpus, struct gitlab_answer *a, mono_t deadline, struct err *e);
+
+/* PATCH jobs/:id/trace with bytes that begin at offset `start`. */
+int	gitlab_patch_trace(struct gitlab *g, int64_t id, const char *token, struct str bytes, int64_t start,
+	    bool debug_trace, struct gitlab_answer *a, mono_t deadline, struct err *e);
+
+struct gitlab_update {
+	const char	*state;			/* running, success, failed */
+	const char	*failure_reason;	/* NULL: left out */
+	int64_t		 exit_code;		/* 0: left out */
+	uint32_t	 crc;			/* of all trace bytes so far */
+	int64_t		 bytes;
+	const char	*shell;
+	struct str	 gpus;
+};
+/* PUT jobs/:id. */
+int	gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const struct gitlab_update *u,
+	    struct gitlab_answer *a, mono_t deadline, struct err *e);
+
+/* The PEM chain the server showed on the connection in use, "" for plain http. For CI_SERVER_TLS_CA_FILE. */
+struct str	gitlab_chain(struct gitlab *g);
+
+#endif

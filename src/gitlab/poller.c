@@ -1,0 +1,337 @@
+/*
+ * A poller: waits to be told "ask", asks GitLab for one job, writes the job's
+ * directory, says so. A job is durable before anyone hears of it.
+ *
+ * It may: talk to one GitLab with one runner's token, make directories under
+ * jobs/. It must never: start anything, touch another job, keep a job in
+ * memory only. It dies with its manager; a kill in the middle costs at most
+ * an unanswered request.
+ */
+#include <sys/stat.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "core/chan.h"
+#include "core/crash.h"
+#include "core/exit.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/opt.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "gitlab/api.h"
+#include "gitlab/poller.h"
+
+#define PLAN_MAX	(4u << 20)
+#define PAYLOAD_MAX	(256u << 20)
+/* Workhorse holds a request for 50 s by default, and operators raise that (spec 1.10). */
+#define ANSWER_LIMIT	(600 * NSEC_SEC)
+
+struct poller {
+	struct arena	 arena;
+	struct gitlab	*gitlab;
+	int		 control, jobs;
+	char		*url, *token, *system_id, *shell, *instance;
+	char		*ca_file, *cert_file, *key_file;
+	int64_t		 max_age;
+	struct str	 gpus;
+	struct json_val	 runner;		/* of the plan: becomes runner.json */
+	char		 last_update[128];
+	int64_t		 files_mtime;		/* newest of the three certificate files when they were read */
+};
+
+static int64_t
+mtime(const char *path)
+{
+	struct stat st;
+
+	return path[0] != '\0' && stat(path, &st) == 0 ? st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec : 0;
+}
+
+static int64_t
+newest(const struct poller *p)
+{
+	int64_t a = mtime(p->ca_file), b = mtime(p->cert_file), c = mtime(p->key_file);
+
+	a = a > b ? a : b;
+	return a > c ? a : c;
+}
+
+/* Opens the connection's description; again when one of the certificate files has changed (spec 1.1). */
+static int
+open_gitlab(struct poller *p, struct err *e)
+{
+	struct gitlab_opts o = { .url = p->url, .ca_file = p->ca_file, .cert_file = p->cert_file,
+	    .key_file = p->key_file, .max_age_ns = p->max_age };
+	int64_t now = newest(p);
+
+	if (p->gitlab != NULL && now == p->files_mtime)
+		return 0;
+	gitlab_close(p->gitlab);
+	p->files_mtime = now;
+	p->gitlab = gitlab_open(&o, e);
+	return p->gitlab != NULL ? 0 : -1;
+}
+
+static int
+read_plan(struct poller *p, int fd, struct err *e)
+{
+	char path[40];
+	struct buf b = { .max = PLAN_MAX };
+	struct json_val v;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fs_read(AT_FDCWD, path, PLAN_MAX, &b, e) < 0 ||
+	    json_parse(&p->arena, arena_str(&p->arena, buf_str(&b)), &v, e) < 0)
+		return err_ctx(e, "plan");
+	buf_wipe(&b);
+	p->url = json_cstr(&p->arena, json_get(v, "url"));
+	p->token = json_cstr(&p->arena, json_get(v, "token"));
+	p->system_id = json_cstr(&p->arena, json_get(v, "system_id"));
+	p->shell = json_cstr(&p->arena, json_get(v, "shell"));
+	p->instance = json_cstr(&p->arena, json_get(v, "instance"));
+	p->ca_file = json_cstr(&p->arena, json_get(v, "tls_ca_file"));
+	p->cert_file = json_cstr(&p->arena, json_get(v, "tls_cert_file"));
+	p->key_file = json_cstr(&p->arena, json_get(v, "tls_key_file"));
+	p->gpus = json_str(&p->arena, json_get(v, "gpus"));
+	p->max_age = json_i64(json_get(v, "max_age_s"), 0) * NSEC_SEC;
+	p->runner = json_get(v, "runner");
+	if (p->url[0] == '\0' || p->token[0] == '\0')
+		return err_set(e, ERR_CONFIG, 0, "plan without url or token");
+	return 0;
+}
+
+static void
+put_pem(struct json_w *w, const char *key, const char *file, struct str otherwise)
+{
+	struct buf b = { .max = 1u << 20 };
+
+	if (file[0] != '\0' && fs_read(AT_FDCWD, file, b.max, &b, NULL) == 0)
+		jw_str(w, key, buf_str(&b));
+	else
+		jw_str(w, key, otherwise);
+	buf_wipe(&b);
+}
+
+/* The plan's runner object with what is known only now. */
+static void
+put_runner(struct poller *p, struct buf *b)
+{
+	struct json_w w = { .b = b };
+	char now[TIME_RFC3339_MAX];
+
+	time_rfc3339(wall_now(), 9, now);
+	jw_object(&w, NULL);
+	JSON_EACH(v, p->runner)
+		jw_rawkey(&w, json_key(&p->arena, v), json_raw(v));
+	jw_cstr(&w, "received", now);
+	put_pem(&w, "tls_ca", p->ca_file, gitlab_chain(p->gitlab));
+	put_pem(&w, "tls_cert", p->cert_file, STR(""));
+	put_pem(&w, "tls_key", p->key_file, STR(""));
+	jw_end_object(&w);
+}
+
+/*
+ * jobs/<id>, or with the instance's mark behind it when another GitLab's job
+ * has that number, or with a random one when this very job came twice.
+ */
+static void
+job_name(struct poller *p, int64_t id, char out[96])
+{
+	char tag[9];
+
+	snprintf(out, 96, "%" PRId64, id);
+	if (!fs_exists(p->jobs, out))
+		return;
+	snprintf(out, 96, "%" PRId64 "-%s", id, p->instance);
+	if (!fs_exists(p->jobs, out))
+		return;
+	rand_hex(tag, 8);
+	snprintf(out, 96, "%" PRId64 "-%s-%s", id, p->instance, tag);
+}
+
+/* Writes the directory whole and renames it into view. */
+static int
+keep_job(struct poller *p, int64_t id, struct str payload, char name[96], struct err *e)
+{
+	struct buf runner = { .max = PLAN_MAX };
+	char tmp[128], tag[9];
+	int dir = -1, rc = -1;
+
+	job_name(p, id, name);
+	rand_hex(tag, 8);
+	snprintf(tmp, sizeof(tmp), ".new.%s.%s", name, tag);
+	if (mkdirat(p->jobs, tmp, 0700) < 0) {
+		err_sys(e, "mkdir jobs/%s", tmp);
+		goto out;
+	}
+	dir = fs_opendir(p->jobs, tmp, e);
+	if (dir < 0)
+		goto out;
+	put_runner(p, &runner);
+	if (fs_write(dir, "payload.json", payload, 0600, e) < 0 ||
+	    fs_write(dir, "runner.json", buf_str(&runner), 0600, e) < 0)
+		goto out;
+	crash_point("poller:job-written");
+	if (fs_rename(p->jobs, tmp, p->jobs, name, e) < 0)
+		goto out;
+	crash_point("poller:job-kept");
+	rc = 0;
+out:
+	if (rc < 0)
+		fs_remove_tree(p->jobs, tmp, NULL);
+	if (dir >= 0)
+		close(dir);
+	buf_wipe(&runner);
+	return rc;
+}
+
+/* The server believes that we run this job; it must hear that we do not. */
+static void
+give_back(struct poller *p, int64_t id, const char *token, const struct err *why)
+{
+	struct gitlab_update u = { .state = "failed", .failure_reason = "runner_system_failure", .shell = p->shell, .gpus = p->gpus };
+	struct gitlab_answer a = { 0 };
+	struct err e = { 0 };
+
+	log_error("Job cannot be kept on this host's disk: it is given back as failed", F_INT("job", id), F_ERR(why));
+	if (gitlab_update_job(p->gitlab, id, token, &u, &a, mono_after(60 * NSEC_SEC), &e) < 0)
+		log_error("GitLab could not be told", F_INT("job", id), F_ERR(&e));
+	gitlab_answer_free(&a);
+}
+
+static void
+say(struct poller *p, const char *kind, const struct gitlab_answer *a, const char *text)
+{
+	struct err e = { 0 };
+
+	chan_send(p->control, CHAN_POLLER, CHAN_ANSWER, &e, "%s %d %" PRId64 " %s", kind, a->status,
+	    a->hint.not_before / NSEC_MSEC, text[0] != '\0' ? text : "-");
+}
+
+static void
+take_job(struct poller *p, struct gitlab_answer *a)
+{
+	struct arena ar = { 0 };
+	struct json_val root;
+	struct err e = { 0 };
+	char name[96], *token;
+	int64_t id = 0;
+
+	if (json_parse(&ar, buf_str(&a->body), &root, &e) < 0 || (id = json_i64(json_get(root, "id"), 0)) <= 0) {
+		if (e.kind == ERR_NONE)
+			err_set(&e, ERR_PROTO, 0, "no id in it");
+		err_ctx(&e, "the job that GitLab sent is not readable");
+		log_error("Job is lost to us; GitLab will end it by its own time limit", F_ERR(&e));
+		say(p, "lost", a, e.msg);
+		goto out;
+	}
+	token = json_cstr(&ar, json_get(root, "token"));
+	if (keep_job(p, id, buf_str(&a->body), name, &e) < 0) {
+		give_back(p, id, token, &e);
+		say(p, "later", a, e.msg);
+		goto out;
+	}
+	chan_send(p->control, CHAN_POLLER, CHAN_JOB, &e, "%s", name);
+out:
+	arena_reset(&ar);
+}
+
+static void
+ask(struct poller *p)
+{
+	struct gitlab_answer a = { .body = { .max = PAYLOAD_MAX } };
+	struct err e = { 0 };
+	mono_t began = mono_now();
+
+	if (open_gitlab(p, &e) < 0) {
+		say(p, "lost", &a, e.msg);
+		return;
+	}
+	net_control(p->control);
+	gitlab_request_job(p->gitlab, p->token, p->system_id, p->last_update, p->shell, p->gpus,
+	    &a, mono_after(ANSWER_LIMIT), &e);
+	net_control(-1);
+	/* A missing header never clears the remembered value: the next request then gets through at once. */
+	if (a.last_update[0] != '\0')
+		snprintf(p->last_update, sizeof(p->last_update), "%s", a.last_update);
+	log_debug("Asked for a job", F_INT("status", a.status), F_DUR("duration", mono_now() - began), F_STR("correlation_id", a.request_id));
+	switch (a.status) {
+	case 201:
+		take_job(p, &a);
+		break;
+	case 204:
+		say(p, a.last_update[0] != '\0' ? "nothing" : "changed", &a, "");
+		break;
+	case 409:
+		say(p, "conflict", &a, a.error.msg);
+		break;
+	case 0:
+		if (e.kind != ERR_CANCELLED)
+			say(p, "lost", &a, e.msg);
+		break;
+	default:
+		say(p, retry_gitlab_status(a.status) ? "later" : "refused", &a, a.error.msg);
+		break;
+	}
+	gitlab_answer_free(&a);
+}
+
+static int
+serve(struct poller *p)
+{
+	for (;;) {
+		struct pollfd pfd = { p->control, POLLIN, 0 };
+		struct chan_msg m;
+		struct err e = { 0 };
+		int rc;
+
+		if (poll(&pfd, 1, -1) < 0 && errno != EINTR)
+			return EXIT_FAIL;
+		rc = chan_recv(p->control, CHAN_MANAGER, &m, &e);
+		if (rc < 0)
+			return e.kind == ERR_NET ? EXIT_OK : EXIT_FAIL;
+		if (rc == 0)
+			continue;
+		if (m.verb == CHAN_STOP)
+			return EXIT_OK;
+		ask(p);
+	}
+}
+
+int
+poller_main(int argc, char **argv)
+{
+	struct opt o[] = {
+		{ .name = "state-dir", .type = OPT_STRING },
+		{ .name = "control-fd", .type = OPT_INT },
+		{ .name = "plan-fd", .type = OPT_INT },
+	};
+	struct poller p = { .control = -1, .jobs = -1 };
+	const char *words[8];
+	struct err e = { 0 };
+	size_t nwords;
+	char *jobs;
+
+	proc_harden();
+	if (argc > 8 || opt_parse(o, NELEM(o), argc, argv, 0, words, &nwords, &e) < 0 || o[0].value == NULL ||
+	    read_plan(&p, (int)o[2].number, &e) < 0) {
+		log_error("Poller was started wrongly", F_ERR(&e));
+		return EXIT_CONFIG;
+	}
+	close((int)o[2].number);
+	p.control = (int)o[1].number;
+	jobs = fs_join(o[0].value, "jobs");
+	p.jobs = fs_opendir(AT_FDCWD, jobs, &e);
+	if (p.jobs < 0) {
+		log_error("Poller has no jobs directory", F_ERR(&e));
+		return EXIT_CONFIG;
+	}
+	tls_keep_chain(true);
+	if (open_gitlab(&p, &e) < 0) {
+		log_error("Runner cannot be used", F_ERR(&e));
+		return EXIT_CONFIG;
+	}
+	return serve(&p);
+}

@@ -1,0 +1,104 @@
+/* A job's payload as both of its processes read it: see payload.h. */
+#include "core/fs.h"
+#include "job/payload.h"
+
+#define PAYLOAD_MAX	(256u << 20)
+
+static int
+read_json(int dir, const char *name, struct arena *a, struct json_val *v, struct err *e)
+{
+	struct buf b = { .max = PAYLOAD_MAX };
+	int rc = -1;
+
+	if (fs_read(dir, name, PAYLOAD_MAX, &b, e) == 0 &&
+	    json_parse(a, arena_str(a, buf_str(&b)), v, e) == 0)
+		rc = 0;
+	buf_wipe(&b);
+	return rc == 0 ? 0 : err_ctx(e, "%s", name);
+}
+
+struct str
+payload_var(const struct payload *p, const char *name)
+{
+	struct str found = STR_NULL;
+
+	JSON_EACH(v, json_get(p->root, "variables"))
+		if (str_eqc(json_str(p->arena, json_get(v, "key")), name))
+			found = json_str(p->arena, json_get(v, "value"));
+	return found;
+}
+
+bool
+payload_flag(const struct payload *p, const char *name, bool dflt)
+{
+	struct json_val v = json_get(json_get(p->runner, "feature_flags"), name);
+	bool b;
+
+	if (json_type(v) == JSON_BOOL)
+		return json_bool(v, dflt);
+	return str_to_bool(str_trim(payload_var(p, name)), &b) == 0 ? b : dflt;
+}
+
+static bool
+debug_on(const struct payload *p, const char *name)
+{
+	bool b;
+
+	return str_to_bool(str_trim(payload_var(p, name)), &b) == 0 && b;
+}
+
+int
+payload_read(int dir, struct arena *a, struct payload *p, struct err *e)
+{
+	int64_t s;
+
+	*p = (struct payload){ .arena = a };
+	if (read_json(dir, "payload.json", a, &p->root, e) < 0 ||
+	    read_json(dir, "runner.json", a, &p->runner, e) < 0)
+		return -1;
+	p->docker = json_get(p->runner, "docker");
+	p->id = json_i64(json_get(p->root, "id"), 0);
+	p->token = json_cstr(a, json_get(p->root, "token"));
+	s = json_i64(json_path(p->root, "runner_info.timeout"), 0);
+	/* Ten years bound the arithmetic, not anybody's job. */
+	p->timeout = (s > 0 && s < INT64_C(315360000) ? s : 7200) * NSEC_SEC;
+	p->short_token = json_cstr(a, json_get(p->runner, "short_token"));
+	p->system_id = json_cstr(a, json_get(p->runner, "system_id"));
+	p->url = json_cstr(a, json_get(p->runner, "url"));
+	p->shell = json_cstr(a, json_get(p->runner, "shell"));
+	p->gpus = json_str(a, json_get(p->docker, "gpus"));
+	if (time_parse_rfc3339(json_str(a, json_get(p->runner, "received")), &p->received) < 0)
+		p->received = wall_now();
+	p->trace_sections = json_bool(json_path(p->root, "features.trace_sections"), false);
+	p->timestamps = payload_flag(p, "FF_TIMESTAMPS", true);
+	p->debug_trace = !json_bool(json_get(p->runner, "debug_trace_disabled"), false) &&
+	    (debug_on(p, "CI_DEBUG_TRACE") || debug_on(p, "CI_DEBUG_SERVICES"));
+	if (p->id <= 0 || p->token[0] == '\0')
+		return err_set(e, ERR_PARSE, 0, "payload.json: no job id or token in it");
+	return 0;
+}
+
+const char *
+payload_map_reason(const struct payload *p, const char *reason)
+{
+	static const struct { const char *reason, *otherwise; } map[] = {
+		{ "image_pull_failure", "runner_system_failure" },
+		{ "runner_configuration_error", "script_failure" },
+		{ "runner_external_dependency_failure", "runner_system_failure" },
+		{ "runner_interrupted", "unknown_failure" },
+		{ "job_canceled", "unknown_failure" },
+	};
+
+	if (reason[0] == '\0')
+		return "script_failure";
+	if (strcmp(reason, "script_failure") == 0 || strcmp(reason, "runner_system_failure") == 0 ||
+	    strcmp(reason, "job_execution_timeout") == 0)
+		return reason;
+	JSON_EACH(v, json_path(p->root, "features.failure_reasons"))
+		if (str_eqc(json_str(p->arena, v), reason))
+			return reason;
+	for (size_t i = 0; i < NELEM(map); i++)
+		if (strcmp(reason, map[i].reason) == 0)
+			return map[i].otherwise;
+	return "unknown_failure";
+}

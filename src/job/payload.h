@@ -1,0 +1,42 @@
+/*
+ * What executor and reporter both read of a job's directory: payload.json
+ * (what GitLab sent), runner.json (what the job may know of config.toml). All memory is in one
+ * arena that lives as long as the process. Any field may be missing or null (spec gitlab-runner 1.11).
+ */
+#ifndef JOB_PAYLOAD_H
+#define JOB_PAYLOAD_H
+
+#include "core/arena.h"
+#include "core/err.h"
+#include "core/mono.h"
+#include "wire/json.h"
+#include "wire/vars.h"
+
+struct payload {
+	struct arena	*arena;
+	struct json_val	 root, runner, docker;	/* payload.json, runner.json and its docker table */
+	int64_t		 id;
+	char		*token;
+	int64_t		 timeout;		/* ns; 2 h when GitLab says nothing */
+	char		*short_token, *system_id, *url;
+	char		*shell;
+	struct str	 gpus;
+	wall_t		 received;
+	bool		 trace_sections;
+	bool		 timestamps;		/* FF_TIMESTAMPS, as far as it is known without expansion */
+	bool		 debug_trace;		/* CI_DEBUG_TRACE or CI_DEBUG_SERVICES, unless debug_trace_disabled */
+};
+
+/* Reads both files of the job directory. 0 or -1. */
+int	payload_read(int job_dir, struct arena *a, struct payload *p, struct err *e);
+/*
+ * The effective value of a feature flag: runner.json's feature_flags, else the job's variable, else dflt
+ * (spec gitlab-runner 8).
+ */
+bool	payload_flag(const struct payload *p, const char *name, bool dflt);
+/* The raw value of the last variable of that name in the payload; p == NULL if there is none. */
+struct str payload_var(const struct payload *p, const char *name);
+/* The reason to send: the runner's own word mapped to what the server accepts (spec gitlab-runner 7.1). */
+const char *payload_map_reason(const struct payload *p, const char *reason);
+
+#endif

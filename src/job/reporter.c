@@ -1,0 +1,559 @@
+/*
+ * A reporter: sends its job's trace as it grows, keeps the job alive on the
+ * server, notices a cancel, and at the end delivers the result. It outlives
+ * the executor: when GitLab is away the machine is free long before the last
+ * byte arrives here.
+ *
+ * It may: read its job's directory, write `cancel` and `reported` and, while
+ * the job waits, the first lines of `trace`; talk to one GitLab with the job's
+ * token; signal its job's executor. It must never: know the runner's token's
+ * use, touch a machine or another job.
+ *
+ * It can be killed at any line: where GitLab stands, GitLab says (416, Range).
+ */
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/exit.h"
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/lock.h"
+#include "core/log.h"
+#include "core/opt.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "gitlab/api.h"
+#include "job/payload.h"
+#include "job/reporter.h"
+#include "job/trace.h"
+
+#define CHUNK		(1u << 20)		/* spec 1.13 */
+#define INTERVAL	(3 * NSEC_SEC)		/* until the server says otherwise (1.15) */
+/* A cancel is noticed and the job kept alive at least this often, whatever the trace interval is (1.15, Better). */
+#define HEARTBEAT	(30 * NSEC_SEC)
+#define CALL_LIMIT	(120 * NSEC_SEC)
+/* After the tries of job_status_final_update_retry_limit the result is not thrown away: it is offered every so often. */
+#define SLOW_RETRY	(600 * NSEC_SEC)
+
+struct reporter {
+	struct arena	 arena;
+	struct payload	 job;
+	struct gitlab	*gitlab;
+	int		 dir, trace, inotify;
+	/* what GitLab has */
+	int64_t		 sent;
+	/* CRC over the first crc_to bytes of the trace */
+	uint32_t	 crc;
+	int64_t		 crc_to;
+	int64_t		 interval;
+	mono_t		 next_patch, next_beat;
+	unsigned	 failures;		/* calls without an answer in a row */
+	bool		 gone;			/* 403, 404: the job is not ours any more */
+	bool		 cancel_told;		/* the order was given */
+	char		 waiting[200];
+	struct buf	 chunk;
+};
+
+/* ---- what may be sent ---- */
+
+/*
+ * How many bytes of the trace are final: all of them once there is a result
+ * or as long as nobody but us writes; else what stage.json vouches for. The
+ * size is taken first: bytes that an executor appends after stage.json appeared are not in it.
+ */
+static int64_t
+final_bytes(struct reporter *r, bool *ended)
+{
+	struct arena a = { 0 };
+	struct buf b = { .max = 4u << 20 };
+	struct json_val v;
+	struct stat st;
+	int64_t n;
+
+	*ended = fs_exists(r->dir, "result.json");
+	n = fstat(r->trace, &st) == 0 ? st.st_size : 0;
+	if (!*ended && fs_read(r->dir, "stage.json", b.max, &b, NULL) == 0) {
+		int64_t safe = json_parse(&a, buf_str(&b), &v, NULL) == 0 ? json_i64(json_get(v, "trace"), 0) : 0;
+
+		n = safe < n ? safe : n;
+	}
+	buf_free(&b);
+	arena_reset(&a);
+	return n;
+}
+
+static int
+extend_crc(struct reporter *r, int64_t to, struct err *e)
+{
+	char piece[65536];
+
+	if (to < r->crc_to) {
+		r->crc = 0;
+		r->crc_to = 0;
+	}
+	while (r->crc_to < to) {
+		size_t want = to - r->crc_to < (int64_t)sizeof(piece) ? (size_t)(to - r->crc_to) : sizeof(piece);
+		ssize_t n = pread(r->trace, piece, want, r->crc_to);
+
+		if (n <= 0)
+			return n < 0 ? err_sys(e, "read trace") : err_set(e, ERR_SYS, 0, "trace is shorter than it was");
+		r->crc = hash_crc32(r->crc, piece, (size_t)n);
+		r->crc_to += n;
+	}
+	return 0;
+}
+
+/* ---- orders to the executor ---- */
+
+static void
+order(struct reporter *r, const char *how)
+{
+	struct buf b = { .max = 4096 };
+	struct json_w w = { .b = &b };
+	struct err e = { 0 };
+	struct json_val v;
+	struct arena a = { 0 };
+
+	/* An abort replaces a cancel, never the other way; the same order is given once. */
+	if (fs_read(r->dir, "cancel", 4096, &b, NULL) == 0 && json_parse(&a, buf_str(&b), &v, NULL) == 0 &&
+	    (str_eqc(json_str(&a, json_get(v, "how")), "abort") || str_eqc(json_str(&a, json_get(v, "how")), how)))
+		goto out;
+	buf_clear(&b);
+	jw_object(&w, NULL);
+	jw_cstr(&w, "how", how);
+	jw_cstr(&w, "reason", "job_canceled");
+	jw_cstr(&w, "text", "canceled");
+	jw_end_object(&w);
+	log_info("GitLab ends the job", F_STR("how", how));
+	if (fs_write(r->dir, "cancel", buf_str(&b), 0600, &e) < 0)
+		log_error("Order could not be written", F_ERR(&e));
+	crash_point("reporter:order-written");
+	if (lock_signal(r->dir, "executor.lock", SIGTERM, &e) < 0)
+		log_error("Executor could not be signalled", F_ERR(&e));
+out:
+	buf_free(&b);
+	arena_reset(&a);
+}
+
+/* What every answer may carry: the next interval, and the server's view of the job. */
+static void
+heed(struct reporter *r, const struct gitlab_answer *a)
+{
+	if (a->trace_interval > 0)
+		r->interval = a->trace_interval * NSEC_SEC;
+	if (strcmp(a->job_status, "canceling") == 0)
+		order(r, "cancel");
+	if (a->status == 403 || a->status == 404 || strcmp(a->job_status, "canceled") == 0 || strcmp(a->job_status, "failed") == 0) {
+		r->gone = true;
+		order(r, "abort");
+	}
+}
+
+/* ---- calls ---- */
+
+static int64_t
+pause_after(struct reporter *r, const struct gitlab_answer *a)
+{
+	int64_t wait;
+	uint64_t rnd;
+
+	rand_bytes(&rnd, sizeof(rnd));
+	r->failures++;
+	wait = retry_next(&retry_gitlab, r->failures > 8 ? 8 : r->failures, a != NULL ? &a->hint : NULL, wall_now(), rnd);
+	if (wait < NSEC_SEC)
+		wait = NSEC_SEC;
+	return wait < 30 * NSEC_SEC ? wait : 30 * NSEC_SEC;
+}
+
+/*
+ * Sends the next chunk of what is final. 1 something was accepted or the
+ * server told where it stands, 0 nothing to send, -1 no success (the next try is scheduled).
+ */
+static int
+patch(struct reporter *r, int64_t final)
+{
+	struct gitlab_answer a = { .body = { .max = 64u << 10 } };
+	struct err e = { 0 };
+	int64_t want = final - r->sent;
+	ssize_t n;
+	int rc = -1;
+
+	if (want <= 0)
+		return 0;
+	buf_clear(&r->chunk);
+	if (buf_room(&r->chunk, CHUNK) == NULL)
+		abort();
+	n = pread(r->trace, r->chunk.p, want < (int64_t)CHUNK ? (size_t)want : CHUNK, r->sent);
+	if (n <= 0) {
+		log_error("Trace cannot be read", F_STR("error", n < 0 ? strerror(errno) : "it is shorter than it was"));
+		r->next_patch = mono_after(r->interval);
+		return -1;
+	}
+	if (gitlab_patch_trace(r->gitlab, r->job.id, r->job.token, str_of(r->chunk.p, (size_t)n), r->sent,
+	    r->job.debug_trace, &a, mono_after(CALL_LIMIT), &e) < 0) {
+		log_warn("Appending trace to coordinator... failed", F_ERR(&e));
+		r->next_patch = mono_after(pause_after(r, NULL));
+		goto out;
+	}
+	heed(r, &a);
+	switch (a.status) {
+	case 202:
+		r->failures = 0;
+		r->sent += n;
+		r->next_beat = mono_after(HEARTBEAT);
+		log_debug("Appending trace to coordinator... ok", F_INT("sent", r->sent));
+		crash_point("reporter:patched");
+		rc = 1;
+		break;
+	case 416:
+		r->failures = 0;
+		log_debug("Trace continues where the server stands", F_INT("ours", r->sent), F_INT("server", a.range_end));
+		/* Nothing gained would be an endless ask: then the interval passes first. */
+		rc = a.range_end == r->sent ? -1 : 1;
+		r->sent = a.range_end >= 0 && a.range_end <= final ? a.range_end : a.range_end < 0 ? 0 : final;
+		if (rc < 0)
+			r->next_patch = mono_after(r->interval);
+		break;
+	case 403:
+	case 404:
+		break;
+	default:
+		log_warn("Appending trace to coordinator... failed", F_INT("status", a.status), F_STR("error", a.error.msg));
+		r->next_patch = mono_after(pause_after(r, &a));
+		break;
+	}
+out:
+	gitlab_answer_free(&a);
+	/* A megabyte a job is too much to keep for a log that grows by lines. */
+	if (r->chunk.n == 0 && r->chunk.cap > 65536)
+		buf_free(&r->chunk);
+	return rc;
+}
+
+static struct gitlab_update
+update_of(const struct reporter *r, const char *state)
+{
+	return (struct gitlab_update){ .state = state, .crc = r->crc, .bytes = r->crc_to,
+	    .shell = r->job.shell, .gpus = r->job.gpus };
+}
+
+static void
+heartbeat(struct reporter *r, int64_t final)
+{
+	struct gitlab_answer a = { .body = { .max = 64u << 10 } };
+	struct gitlab_update u;
+	struct err e = { 0 };
+
+	if (extend_crc(r, final, &e) < 0)
+		log_warn("Checksum of the trace", F_ERR(&e));
+	u = update_of(r, "running");
+	if (gitlab_update_job(r->gitlab, r->job.id, r->job.token, &u, &a, mono_after(CALL_LIMIT), &e) < 0) {
+		log_warn("Updating job... failed", F_ERR(&e));
+		r->next_beat = mono_after(pause_after(r, NULL));
+	} else if (a.status == 200 || a.status == 202) {
+		r->failures = 0;
+		r->next_beat = mono_after(HEARTBEAT);
+		heed(r, &a);
+	} else {
+		log_warn("Updating job... failed", F_INT("status", a.status), F_STR("error", a.error.msg));
+		r->next_beat = mono_after(pause_after(r, &a));
+		heed(r, &a);
+	}
+	gitlab_answer_free(&a);
+}
+
+/* ---- the end ---- */
+
+static void
+mark_reported(struct reporter *r, int status)
+{
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	char now[TIME_RFC3339_MAX];
+	struct err e = { 0 };
+
+	time_rfc3339(wall_now(), 3, now);
+	jw_object(&w, NULL);
+	jw_i64(&w, "status", status);
+	jw_cstr(&w, "at", now);
+	jw_end_object(&w);
+	/* Without this file a successor asks GitLab again and hears 403: no harm, so a full disk is only reported. */
+	if (fs_write(r->dir, "reported", buf_str(&b), 0600, &e) < 0)
+		log_error("Delivery could not be noted", F_ERR(&e));
+	buf_free(&b);
+	crash_point("reporter:reported");
+}
+
+struct verdict { const char *state, *reason; int64_t exit_code; };
+
+static int
+read_result(struct reporter *r, struct verdict *v, struct err *e)
+{
+	struct buf b = { .max = 1u << 20 };
+	struct json_val root;
+
+	if (fs_read(r->dir, "result.json", b.max, &b, e) < 0 ||
+	    json_parse(&r->arena, arena_str(&r->arena, buf_str(&b)), &root, e) < 0) {
+		buf_free(&b);
+		return -1;
+	}
+	buf_free(&b);
+	v->state = str_eqc(json_str(&r->arena, json_get(root, "state")), "success") ? "success" : "failed";
+	v->exit_code = json_i64(json_get(root, "exit_code"), 0);
+	v->reason = strcmp(v->state, "failed") == 0 ?
+	    payload_map_reason(&r->job, json_cstr(&r->arena, json_get(root, "failure_reason"))) : NULL;
+	return 0;
+}
+
+/* One try of the final update. 1 done (status in *status), 0 again after *wait, -1 failed. */
+static int
+final_update(struct reporter *r, const struct verdict *v, bool plain_reason, int64_t *wait, int *status)
+{
+	struct gitlab_answer a = { .body = { .max = 64u << 10 } };
+	struct gitlab_update u = update_of(r, v->state);
+	struct err e = { 0 };
+	int rc = -1;
+
+	u.failure_reason = v->reason != NULL && plain_reason ? "unknown_failure" : v->reason;
+	u.exit_code = v->exit_code;
+	*wait = INTERVAL;
+	*status = 0;
+	if (gitlab_update_job(r->gitlab, r->job.id, r->job.token, &u, &a, mono_after(CALL_LIMIT), &e) < 0) {
+		log_warn("Submitting job to coordinator... failed", F_ERR(&e));
+		*wait = pause_after(r, NULL);
+		goto out;
+	}
+	crash_point("reporter:result-sent");
+	*status = a.status;
+	if (a.trace_interval > 0)
+		*wait = a.trace_interval * NSEC_SEC;
+	switch (a.status) {
+	case 200:
+		log_info("Submitting job to coordinator... ok", F_STR("job-status", a.job_status), F_STR("state", v->state),
+		    F_STR("failure_reason", v->reason != NULL ? v->reason : ""), F_INT("exit_code", v->exit_code));
+		rc = 1;
+		break;
+	case 202:
+		/* The server still waits for chunks of the trace to reach their storage. */
+		if (a.range_end >= 0 && a.range_end < r->sent)
+			r->sent = a.range_end;
+		rc = 0;
+		break;
+	case 412:
+		r->sent = 0;
+		rc = 0;
+		break;
+	case 403:
+	case 404:
+		log_warn("Submitting job to coordinator... the job is not ours any more", F_INT("status", a.status));
+		rc = 1;
+		break;
+	default:
+		log_warn("Submitting job to coordinator... failed", F_INT("status", a.status), F_STR("error", a.error.msg));
+		*wait = pause_after(r, &a);
+		break;
+	}
+out:
+	gitlab_answer_free(&a);
+	return rc;
+}
+
+/* Sends what is left of the trace. 0 all of it (or the server wants no more), -1 a call failed: *wait says how long. */
+static int
+flush(struct reporter *r, int64_t final, int64_t *wait)
+{
+	while (!r->gone && r->sent < final)
+		if (patch(r, final) < 0 && !r->gone) {
+			*wait = mono_ms_until(r->next_patch) * NSEC_MSEC;
+			return -1;
+		}
+	return 0;
+}
+
+static int
+deliver(struct reporter *r)
+{
+	struct verdict v;
+	struct err e = { 0 };
+	struct stat st;
+	int64_t wait = 0, tries_max = json_i64(json_get(r->job.runner, "final_update_tries"), 10);
+	bool plain_reason = false;
+	int status = 0;
+
+	if (read_result(r, &v, &e) < 0) {
+		log_error("Result is not readable", F_ERR(&e));
+		return EXIT_RETRY;
+	}
+	for (int64_t failed = 0;;) {
+		int rc;
+
+		if (fstat(r->trace, &st) == 0 && flush(r, st.st_size, &wait) == 0 && extend_crc(r, st.st_size, &e) == 0) {
+			rc = final_update(r, &v, plain_reason, &wait, &status);
+			if (rc > 0) {
+				mark_reported(r, status);
+				return r->gone || status != 200 ? EXIT_GONE : EXIT_OK;
+			}
+			if (rc == 0) {
+				r->gone = false;
+				failed = 0;
+			} else if (status == 400 && !plain_reason) {
+				plain_reason = true;
+				wait = 0;
+			} else if (status == 400) {
+				/* Wrong twice: saying it more often does not make it right. */
+				mark_reported(r, status);
+				return EXIT_GONE;
+			} else
+				failed++;
+		} else
+			failed++;
+		if (failed >= tries_max && wait < SLOW_RETRY) {
+			if (failed == tries_max)
+				log_error("GitLab does not take the result; it is kept and offered every ten minutes", F_INT("tries", failed));
+			wait = SLOW_RETRY;
+		}
+		mono_sleep(wait);
+	}
+}
+
+/* ---- waiting ---- */
+
+/* The heading, and what the job waits for, into the trace: only as long as no executor writes there. */
+static void
+tell_waiting(struct reporter *r)
+{
+	struct buf b = { .max = 1024 };
+	struct err e = { 0 };
+	struct str line;
+
+	if (fs_exists(r->dir, "stage.json") || fs_read(r->dir, "waiting", 1000, &b, NULL) < 0)
+		goto out;
+	line = str_trim(buf_str(&b));
+	if (line.n == 0 || str_eqc(line, r->waiting))
+		goto out;
+	str_copy(line, r->waiting, sizeof(r->waiting));
+	if (trace_append_waiting(r->dir, &r->job, line, &e) < 0)
+		log_warn("Job could not be told what it waits for", F_ERR(&e));
+out:
+	buf_free(&b);
+}
+
+static void
+wait_for_news(struct reporter *r, mono_t until)
+{
+	struct pollfd p = { r->inotify, POLLIN, 0 };
+	char events[4096];
+
+	/* While the job has its trace growing, the file itself is what changes: looked at every second. */
+	if (poll(&p, 1, mono_ms_until(until)) > 0)
+		while (read(r->inotify, events, sizeof(events)) > 0)
+			continue;
+}
+
+static int
+report(struct reporter *r)
+{
+	bool ended = false;
+	int64_t final;
+
+	/* The acknowledgement: directly after the job came, before anything is prepared (spec 1.12). */
+	final = final_bytes(r, &ended);
+	heartbeat(r, final);
+	crash_point("reporter:acknowledged");
+	while (!ended) {
+		mono_t wake;
+
+		tell_waiting(r);
+		final = final_bytes(r, &ended);
+		if (ended)
+			break;
+		if (!r->gone && final > r->sent && mono_passed(r->next_patch)) {
+			/* A full chunk is followed by the next at once: a long log must not wait for its end. */
+			if (patch(r, final) > 0 && final - r->sent < (int64_t)CHUNK)
+				r->next_patch = mono_after(r->interval);
+			continue;
+		}
+		if (!r->gone && mono_passed(r->next_beat)) {
+			heartbeat(r, final);
+			continue;
+		}
+		wake = mono_after(r->gone ? HEARTBEAT : NSEC_SEC);
+		if (!r->gone)
+			wake = mono_min(wake, r->next_beat);
+		wait_for_news(r, wake);
+	}
+	return deliver(r);
+}
+
+static int
+open_all(struct reporter *r, const char *state_dir, const char *id, struct err *e)
+{
+	char *jobs = fs_join(state_dir, "jobs"), *path = fs_join(jobs, id);
+	struct gitlab_opts o = { 0 };
+	int rc = -1;
+
+	r->dir = fs_opendir(AT_FDCWD, path, e);
+	if (r->dir < 0)
+		goto out;
+	if (lock_take(r->dir, "reporter.lock", LOCK_TRY, e) < 0)
+		goto out;
+	r->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (r->inotify < 0 || inotify_add_watch(r->inotify, path, IN_MOVED_TO | IN_CREATE) < 0) {
+		err_sys(e, "inotify");
+		goto out;
+	}
+	r->trace = openat(r->dir, "trace", O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (r->trace < 0) {
+		err_sys(e, "open trace");
+		goto out;
+	}
+	if (payload_read(r->dir, &r->arena, &r->job, e) < 0)
+		goto out;
+	o.url = r->job.url;
+	o.ca_pem = json_str(&r->arena, json_get(r->job.runner, "tls_ca"));
+	o.cert_pem = json_str(&r->arena, json_get(r->job.runner, "tls_cert"));
+	o.key_pem = json_str(&r->arena, json_get(r->job.runner, "tls_key"));
+	o.max_age_ns = 900 * NSEC_SEC;
+	r->gitlab = gitlab_open(&o, e);
+	rc = r->gitlab != NULL ? 0 : -1;
+out:
+	free(jobs);
+	free(path);
+	return rc;
+}
+
+int
+reporter_main(int argc, char **argv)
+{
+	struct opt o[] = {
+		{ .name = "state-dir", .type = OPT_STRING },
+		{ .name = "job", .type = OPT_STRING },
+	};
+	struct reporter r = { .dir = -1, .trace = -1, .inotify = -1, .interval = INTERVAL, .chunk = { .max = CHUNK } };
+	const char *words[8];
+	struct err e = { 0 };
+	size_t nwords;
+
+	proc_harden();
+	if (argc > 8 || opt_parse(o, NELEM(o), argc, argv, 0, words, &nwords, &e) < 0 || o[0].value == NULL || o[1].value == NULL) {
+		log_error("Reporter was started wrongly", F_ERR(&e));
+		return EXIT_CONFIG;
+	}
+	log_context("job", o[1].value);
+	if (open_all(&r, o[0].value, o[1].value, &e) < 0) {
+		if (e.kind == ERR_CONFLICT)
+			return EXIT_BUSY;
+		log_error("Reporter cannot begin", F_ERR(&e));
+		return EXIT_RETRY;
+	}
+	if (fs_exists(r.dir, "reported"))
+		return EXIT_OK;
+	return report(&r);
+}
