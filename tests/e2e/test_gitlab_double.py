@@ -579,6 +579,17 @@ def test_a_held_request_of_a_client_that_left_takes_no_job(world, runner):
     assert world.rules() == []
 
 
+def test_a_request_behind_a_held_one_is_told(world, runner):
+    world.control("PUT", "/settings", {"poll_seconds": 50})
+    runner.request()
+    body = json.dumps(runner.body()).encode()
+    for _ in range(2):
+        runner.client.send("POST", "jobs/request", body,
+                           {"RUNNER-TOKEN": runner.token, "Content-Type": "application/json"})
+    assert runner.client.receive().status == 204
+    assert world.rules() == ["pipelined"]
+
+
 def test_two_hundred_held_requests(world, runner):
     """Held requests cost little, and all of them hear of a change at once."""
     runner.request()

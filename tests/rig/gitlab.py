@@ -11,7 +11,7 @@ protocol and its long polling, the trace with its 416, the final update with
 its 202, rate limits, cancelling, the states of a job. Beyond that, whatever a
 client does that the protocol does not allow is kept as a violation, with the
 request that did it and without its secrets; tests end by asking that there be
-none. RULES names them all.
+none. RULES in gitlab_tables.py names them all.
 
 Control API (JSON unless said otherwise):
 
@@ -39,7 +39,7 @@ Control API (JSON unless said otherwise):
     GET    /faults/known         their names and parameters
     GET    /violations, DELETE /violations
     GET    /requests             ?job=N, ?tail=N: what was asked and answered
-    GET    /settings, PUT /settings     see SETTINGS
+    GET    /settings, PUT /settings     see SETTINGS in gitlab_tables.py
 """
 
 import argparse
@@ -52,164 +52,21 @@ import re
 import secrets
 import signal
 import ssl
-import string
 import sys
 import threading
 import time
 import traceback
 import urllib.parse
-import zlib
 
 import gitlab_payload
 import gitserver
+from gitlab_state import Job, Runner, is_int, iso, random_word, read_json, write_file
+from gitlab_tables import (ALWAYS_REASONS, ARTIFACT_TYPES, EXECUTORS, FEATURES, FINISHED, MAGIC,
+                           MUST_FEATURES, PROCESSING, REGISTER_FIELDS, REQUEST_FIELDS, RULES, SETTINGS,
+                           UPDATE_FIELDS)
 from minihttp import (CONN_FAULTS, FAULTS, Answer, BadRequest, Faults, Gone, Ring, Server, big_process,
                       fault_answer, rubbish, send_answer, send_with_fault, serve_simple,
                       tcp_listener, unix_listener)
-
-SETTINGS = {
-    # name: (default, what it is)
-    "poll_seconds":         (50, "how long workhorse holds a job request; 0 = never"),
-    "trace_interval":       (1, "X-GitLab-Trace-Update-Interval; null = as GitLab: 3 while watched, else 60"),
-    "put_interval":         (False, "send the interval header on PUT 200 too"),
-    "ack_limit":            (15, "seconds until PUT running must have come; 0 = not checked"),
-    "silent_limit":         (3600, "a job this long without PATCH or PUT is dropped"),
-    "two_phase":            (False, "a job stays pending until PUT running"),
-    "ack_timeout":          (120, "with two_phase: seconds until an unacknowledged job is dropped"),
-    "persist_seconds":      (0, "after the first final PUT chunks take this long to be stored: 202"),
-    "accept_timeout":       (300, "after which the server gives in and takes the final state"),
-    "checksum_412":         (False, "answer 412 to a final PUT whose checksum is wrong, as some old servers"),
-    "trace_size_limit":     (100 << 20, "bytes of trace after which the job is dropped"),
-    "patch_limit":          (1 << 20, "bytes of one PATCH, above it is a violation"),
-    "pace":                 (True, "check that patches keep the interval"),
-    "rate_request":         (2000, "jobs/request a minute and runner; 0 = no limit"),
-    "rate_put":             (200, "PUT a minute and job"),
-    "rate_patch":           (200, "PATCH a minute and job"),
-    "rate_artifacts":       (200, "artifact requests a minute and job"),
-    "keepalive":            (65, "seconds an idle connection is kept"),
-    "allow_registration":   (True, "registration tokens are accepted; else 410"),
-    "verify_plain":         (False, "answer verify with the text 200, as very old servers"),
-    "artifacts_enabled":    (True, "else 405"),
-    "max_artifact_size":    (100 << 20, "bytes, above it 413"),
-    "direct_download":      (False, "redirect direct_download=true to the object store"),
-}
-
-RULES = {
-    "internal":             "not the client: the double itself failed",
-    # HTTP
-    "http":                 "the request is no HTTP/1.1",
-    "unknown-path":         "no such endpoint, or not this method",
-    "user-agent":           "no User-Agent",
-    "sni":                  "TLS without the server's name, or with another",
-    "content-type":         "JSON not sent as application/json, trace not as text/plain",
-    "pipelined":            "a second request before the first was answered",
-    "retry-after":          "asked again before the time the server gave",
-    "rate-limit":           "more job requests than a minute allows",
-    "json":                 "body is no JSON object",
-    "unknown-field":        "a field the server does not know",
-    "field-type":           "a field of the wrong type",
-    "private-token":        "PRIVATE-TOKEN where it has no business",
-    # runner
-    "runner-token":         "RUNNER-TOKEN header missing, or not the token of the body",
-    "system-id":            "system_id missing for a glrt- token, or malformed",
-    "info":                 "info missing, incomplete or malformed",
-    "features":             "a feature every job needs is not announced, or no such feature",
-    "body-size":            "body above what the server reads: 32 KiB for a job request",
-    "last-update":          "last_update was never issued, or was forgotten on the same connection",
-    "delete-created":       "DELETE runners with a glrt- token removes the runner for all managers",
-    "register":             "a field of the registration is missing or malformed",
-    # job
-    "unknown-job":          "no such job",
-    "job-token":            "JOB-TOKEN header missing, or not the token of the job or of the body",
-    "late-ack":             "no PUT running soon after the job was given",
-    "after-refusal":        "goes on asking for a job that was refused many times",
-    "pending":              "state pending is understood by few servers",
-    "state":                "state missing or none the server takes",
-    "reason":               "failure_reason missing, unknown, or with a state that has none",
-    "exit-code":            "exit_code malformed, zero, or with a state that has none",
-    "checksum":             "checksum missing, malformed, or not that of the trace",
-    "bytesize":             "output.bytesize malformed, zero, or less than the trace",
-    "final-early":          "final update repeated before the interval was over",
-    "final-changed":        "a repeated final update says something else",
-    "final-missing":        "final update before all of the trace was sent",
-    # trace
-    "range-header":         "Content-Range missing or not start-end",
-    "range-end":            "Content-Range's end is not start + length - 1",
-    "empty-patch":          "PATCH without a body",
-    "patch-size":           "PATCH above 1 MiB",
-    "debug-trace":          "debug_trace malformed, or missing for a job that prints secrets",
-    "trace-changed":        "bytes sent again differ from those sent before",
-    "trace-secret":         "the trace shows a masked value or a token",
-    "trace-utf8":           "the trace is not UTF-8",
-    "pace":                 "patches faster than the server's interval",
-    # artifacts
-    "artifact":             "an upload that is not what it says",
-    "token-leak":           "a token sent to the object store",
-}
-
-MUST_FEATURES = ("refspecs", "multi_build_steps", "return_exit_code", "cancel_gracefully")
-FEATURES = set(MUST_FEATURES) | set(
-    "upload_multiple_artifacts artifacts_exclude fallback_cache_keys vault_secrets two_phase_job_commit "
-    "trace_checksum trace_size trace_reset cancelable masking raw_variables variables image services artifacts "
-    "cache upload_raw_artifacts service_variables service_multiple_aliases image_executor_opts "
-    "service_executor_opts job_inputs native_steps_integration session terminal shared proxy".split())
-EXECUTORS = set("unknown custom shell docker docker-windows docker-ssh ssh parallels virtualbox docker+machine "
-                "docker-ssh+machine kubernetes docker-autoscaler instance".split())
-REQUEST_FIELDS = {"info", "token", "system_id", "last_update", "session"}
-UPDATE_FIELDS = {"info", "token", "state", "failure_reason", "output", "checksum", "exit_code",
-                 "runtime_environment_key"}
-REGISTER_FIELDS = {"token", "info", "description", "maintenance_note", "tag_list", "run_untagged", "locked",
-                   "access_level", "maximum_timeout", "paused", "system_id"}
-ALWAYS_REASONS = {"script_failure", "runner_system_failure", "job_execution_timeout", "unknown_failure"}
-FINISHED = ("success", "failed", "canceled")
-PROCESSING = ("running", "canceling")
-
-# artifact_type: the formats GitLab takes for it
-ARTIFACT_TYPES = {"archive": ("zip", "zipzstd", "tarzstd"), "metadata": ("gzip",), "trace": ("raw",),
-                  "lsif": ("zip",)}
-ARTIFACT_TYPES.update(dict.fromkeys(
-    "junit metrics metrics_referee network_referee dotenv cobertura jacoco cluster_applications cyclonedx "
-    "annotations repository_xray".split(), ("gzip",)))
-ARTIFACT_TYPES.update(dict.fromkeys(
-    "accessibility api_fuzzing browser_performance cluster_image_scanning codequality container_scanning "
-    "coverage_fuzzing dast dependency_scanning license_scanning load_performance performance requirements "
-    "requirements_v2 sast secret_detection terraform".split(), ("raw",)))
-MAGIC = {"zip": b"PK", "gzip": b"\x1f\x8b", "zipzstd": b"PK", "tarzstd": b"\x28\xb5\x2f\xfd"}
-
-ALNUM = string.ascii_letters + string.digits
-
-
-def random_word(n):
-    return "".join(secrets.choice(ALNUM) for _ in range(n))
-
-
-def iso(when):
-    if when is None:
-        return None
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(when)) + ".000Z"
-
-
-def write_file(path, data):
-    if isinstance(data, (dict, list)):
-        data = json.dumps(data)
-    if isinstance(data, str):
-        data = data.encode()
-    tmp = path + ".new"
-    fd = os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as f:
-        f.write(data)
-    os.rename(tmp, path)
-
-
-def read_json(path, default=None):
-    try:
-        with open(path, encoding="utf-8") as f:
-            return json.load(f)
-    except FileNotFoundError:
-        return default
-
-
-def is_int(value):
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def api_error(status, reason=None, headers=()):
@@ -218,207 +75,6 @@ def api_error(status, reason=None, headers=()):
              405: "405 Method Not Allowed", 410: "410 Gone", 413: "413 Request Entity Too Large"}
     text = names.get(status, str(status))
     return Answer(status, {"message": "%s - %s" % (text, reason) if reason else text}, headers)
-
-
-class Runner:
-    """A runner as the server knows it, with the hosts that use its token."""
-
-    SAVED = ("id", "token", "description", "tags", "run_untagged", "paused", "orphaned", "deleted",
-             "expires_at", "expires_in", "queue", "issued", "managers", "registered")
-
-    def __init__(self, lock, **given):
-        self.id = 0
-        self.token = ""
-        self.description = ""
-        self.tags = []
-        self.run_untagged = True
-        self.paused = False
-        self.orphaned = False
-        self.deleted = False
-        self.expires_at = None
-        self.expires_in = None          # seconds a token lives, once reset
-        self.registered = False         # by a registration token, the old way
-        self.queue = secrets.token_hex(16)
-        self.issued = []                # values of `queue` the client may know
-        self.managers = {}
-        self.__dict__.update(given)
-        self.changed = threading.Condition(lock)
-
-    def tick(self):
-        """Something in this runner's queue changed: wake what is held."""
-        self.queue = secrets.token_hex(16)
-        self.changed.notify_all()
-
-    def issue(self, value):
-        if value not in self.issued:
-            self.issued.append(value)
-            del self.issued[:-1000]
-        return value
-
-    def usable(self):
-        return not self.deleted and (self.expires_at is None or time.time() < self.expires_at)
-
-    def show(self):
-        d = {k: getattr(self, k) for k in self.SAVED if k not in ("token", "queue", "issued")}
-        d["short_token"] = re.sub(r"^glrt-(t\d_)?|^t\d_", "", self.token)[:9]
-        return d
-
-
-class Job:
-    """A job: its payload, its state, its trace in a file."""
-
-    SAVED = ("id", "name", "state", "failure_reason", "exit_code", "queued", "started", "acknowledged",
-             "finished", "runner_id", "runner_tags", "want_runner", "system_id", "steer", "cancel_gracefully",
-             "waiting_ack", "trace_size", "crc", "patches", "patch_bytes", "ranges_refused", "refused",
-             "pending_state", "checksum", "artifacts", "debug_trace", "last_contact", "disturbed", "lost",
-             "next_final", "erased", "masks_shown", "watched_until", "told")
-
-    def __init__(self, lock, directory, payload, **given):
-        self.dir = directory
-        self.payload = payload
-        self.id = payload["id"]
-        self.name = None
-        self.state = "pending"
-        self.failure_reason = None
-        self.exit_code = None
-        self.queued = time.time()
-        self.started = self.acknowledged = self.finished = None
-        self.runner_id = self.system_id = None
-        self.runner_tags = []           # tags the job asks for
-        self.want_runner = None         # the id of the one runner it is for
-        self.steer = {}
-        self.cancel_gracefully = False
-        self.waiting_ack = None         # with two_phase: until when
-        self.trace_size = 0             # as the server knows it: the file may hold more, see lose()
-        self.crc = 0
-        self.patches = self.patch_bytes = self.ranges_refused = self.refused = 0
-        self.pending_state = None       # the first final PUT that was answered 202
-        self.next_final = 0             # not before then may it be repeated
-        self.checksum = None
-        self.artifacts = {}
-        self.debug_trace = False
-        self.last_contact = None
-        self.disturbed = None           # when a fault last touched it
-        self.lost = False               # the server has forgotten some of its trace
-        self.erased = False
-        self.masks_shown = []
-        self.watched_until = 0
-        self.told = []                  # rules broken that are told once
-        self.__dict__.update(given)
-        self.events = []
-        self.changed = threading.Condition(lock)
-        # Not kept over a restart of the double:
-        self.decoder = codecs.getincrementaldecoder("utf-8")("strict")
-        self.decoded = self.trace_size
-        self.last_patch = None          # (time, size)
-        self.hasty = 0
-        self.next_patch = 0
-        self.secrets_cache = None
-
-    @property
-    def token(self):
-        return self.payload["token"]
-
-    @property
-    def project(self):
-        return self.steer.get("project")
-
-    def trace_path(self):
-        return os.path.join(self.dir, "trace")
-
-    def event(self, kind, **more):
-        e = {"time": round(time.time(), 3), "event": kind}
-        e.update((k, v) for k, v in more.items() if v is not None)
-        self.events.append(e)
-        with open(os.path.join(self.dir, "events.jsonl"), "a", encoding="utf-8") as f:
-            f.write(json.dumps(e) + "\n")
-
-    def save(self):
-        write_file(os.path.join(self.dir, "state.json"), {k: getattr(self, k) for k in self.SAVED})
-
-    def to(self, state, reason=None, exit_code=None):
-        self.state = state
-        if state in FINISHED:
-            self.finished = time.time()
-            self.waiting_ack = None
-        if reason is not None:
-            self.failure_reason = reason
-        if exit_code is not None:
-            self.exit_code = exit_code
-        self.event("state", state=state, reason=reason, exit_code=exit_code)
-        self.changed.notify_all()
-
-    def secrets(self):
-        """(name, bytes) of what must never be seen in the trace."""
-        if self.secrets_cache is None:
-            found = {}
-            for v in self.payload.get("variables") or ():
-                value = v.get("value") if isinstance(v, dict) else None
-                if not isinstance(value, str) or not v.get("masked"):
-                    continue
-                value = value.strip()
-                # A value with a dollar is masked in its expanded form, which
-                # only the runner knows; one of a few letters is everywhere.
-                if len(value) >= 4 and (v.get("raw") or "$" not in value):
-                    found[value.encode()] = v.get("key")
-            self.secrets_cache = [(name, value) for value, name in found.items()]
-        return self.secrets_cache
-
-    def read_trace(self, start, size):
-        try:
-            fd = os.open(self.trace_path(), os.O_RDONLY)
-        except FileNotFoundError:
-            return b""
-        try:
-            return os.pread(fd, size, start)
-        finally:
-            os.close(fd)
-
-    def file_size(self):
-        try:
-            return os.stat(self.trace_path()).st_size
-        except FileNotFoundError:
-            return 0
-
-    def append(self, data):
-        fd = os.open(self.trace_path(), os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            view, at = memoryview(data), self.trace_size
-            while view:
-                n = os.pwrite(fd, view, at)
-                view, at = view[n:], at + n
-        finally:
-            os.close(fd)
-        self.crc = zlib.crc32(data, self.crc)
-        self.trace_size += len(data)
-
-    def lose(self, size):
-        """Forgets all but the first `size` bytes. The file keeps them, to
-        tell whether what is sent again is the same."""
-        self.trace_size = max(0, min(size, self.trace_size))
-        self.lost = True
-        self.crc = self.crc_of(self.trace_size)
-
-    def crc_of(self, size):
-        crc, at = 0, 0
-        while at < size:
-            piece = self.read_trace(at, min(1 << 20, size - at))
-            crc = zlib.crc32(piece, crc)
-            at += len(piece)
-        return crc
-
-    def brief(self):
-        return {"id": self.id, "name": self.name, "state": self.state, "failure_reason": self.failure_reason,
-                "exit_code": self.exit_code, "queued": self.queued, "started": self.started,
-                "acknowledged": self.acknowledged, "finished": self.finished, "trace_size": self.trace_size,
-                "runner": self.runner_id, "system_id": self.system_id}
-
-    def show(self):
-        d = {k: getattr(self, k) for k in self.SAVED if k not in ("crc", "told", "masks_shown")}
-        d["trace_crc"] = "crc32:%08x" % self.crc
-        d["updates"] = [e for e in self.events if e["event"] == "put"]
-        d["events"] = self.events
-        return d
 
 
 class Call:
