@@ -102,7 +102,8 @@ class Rig:
                       if n["type"] == "public"]
             if body["droplet"]["status"] == "active" and public:
                 return public[0]
-            time.sleep(0.1)
+            # The cloud takes 250 requests a minute.
+            time.sleep(0.3)
         raise AssertionError(f"droplet {number} is not active after {seconds} s")
 
     def gone(self, number):

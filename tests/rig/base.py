@@ -31,7 +31,7 @@ ARCH = subprocess.run(["dpkg", "--print-architecture"], check=True,
                       stdout=subprocess.PIPE, text=True).stdout.strip()
 
 # Bump it when the code below makes other trees from the same packages.
-RECIPE = "9"
+RECIPE = "10"
 
 BASE = ("systemd-sysv dbus openssh-server iptables iproute2 sudo "
         "ca-certificates procps").split()
@@ -110,7 +110,28 @@ def _make(cache, trees, log):
         f.write(f"{SUITE} {ARCH}\n")
     shutil.rmtree(trees.root, ignore_errors=True)
     os.rename(work, trees.root)
+    _forget_old(cache, trees)
     log(f"trees ready after {time.monotonic() - started:.0f} s")
+
+
+def _forget_old(cache, trees):
+    """Trees of earlier recipes go, unless a world still stands on them."""
+    with open("/proc/self/mountinfo") as f:
+        used = f.read()
+    for name in os.listdir("/sys/class/net"):
+        if name.startswith("wlrig"):
+            try:
+                with open(f"/sys/class/net/{name}/ifalias") as f:
+                    world = os.path.join(f.read().strip(), "world.json")
+                with open(world) as f:
+                    used += f.read().replace('"', "/")
+            except OSError:
+                pass
+    for name in os.listdir(cache):
+        path = os.path.join(cache, name)
+        if (re.fullmatch(r"[0-9a-f]{12}(\.new)?", name) and path != trees.root and
+                path + "/" not in used):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 # Where packages come from -------------------------------------------------
@@ -346,8 +367,14 @@ def _layer(trees, name, packages):
     work, root = upper + ".work", upper + ".root"
     for d in (upper, work, root):
         os.makedirs(d)
-    _run(["mount", "-t", "overlay", "overlay", "-o",
-          f"lowerdir={trees.base},upperdir={upper},workdir={work}", root])
+    if on_overlay(upper):
+        # Where this folder is an overlay itself it cannot be the upper half of
+        # another: then the layer is a whole tree, which hides base.
+        _run(["cp", "-a", trees.base + "/.", upper])
+        _run(["mount", "--bind", upper, root])
+    else:
+        _run(["mount", "-t", "overlay", "overlay", "-o",
+              f"lowerdir={trees.base},upperdir={upper},workdir={work}", root])
     repo = os.path.join(root, "rig-repo")
     try:
         os.makedirs(repo)
@@ -365,15 +392,16 @@ def _layer(trees, name, packages):
         os.unlink(os.path.join(root, "usr/sbin/policy-rc.d"))
         os.unlink(os.path.join(root, "etc/apt/sources.list"))
         _slim(root)
+        _run(["umount", repo])
+        os.rmdir(repo)
     finally:
         unmount_below(root)
-    if os.path.isdir(repo):
-        os.rmdir(repo)
     for d in (work, root):
         shutil.rmtree(d)
-    left = os.path.join(upper, "rig-repo")
-    if os.path.isdir(left):
-        os.rmdir(left)
+
+
+def on_overlay(path):
+    return _run(["stat", "-f", "-c", "%T", path]).strip() == "overlayfs"
 
 
 def _slim(root):

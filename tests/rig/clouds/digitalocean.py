@@ -578,13 +578,21 @@ class Cloud:
 
     def _boot(self, droplet, again):
         number, fate = str(droplet["id"]), droplet["fate"]
+        old = machines.Machine(self.world, droplet["machine"])
+        if again:
+            with self.lock:
+                self.state["next_machine"] += 1
+                droplet["machine"] = self.state["next_machine"]
+                self.save()
         machine = machines.Machine(self.world, droplet["machine"])
         try:
             if fate.get("error"):
                 time.sleep(1)
                 raise w.Error("as told: boot-error")
             if again:
-                machine.destroy()
+                # Commands of the process before us may still be at work on the
+                # old one: it gets no second life, and one more look later.
+                old.destroy()
             time.sleep(fate.get("delay", 0))
             # A droplet may be deleted while it is made; its thread cleans up.
             with self.lock:
@@ -609,6 +617,8 @@ class Cloud:
                     droplet["address"] = address
                 self._complete(droplet["create_action"], "completed")
                 self.save()
+            if again:
+                old.destroy()
             if fate.get("ip_late"):
                 time.sleep(fate["ip_late"])
                 with self.lock:
