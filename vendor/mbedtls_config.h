@@ -32,9 +32,7 @@
 
 /* ciphers of SSH; tables in read-only memory, since each process is its own */
 #define MBEDTLS_CIPHER_C
-#define MBEDTLS_CIPHER_MODE_CBC
 #define MBEDTLS_CIPHER_MODE_CTR
-#define MBEDTLS_CIPHER_PADDING_PKCS7
 #define MBEDTLS_AES_C
 #define MBEDTLS_AES_ROM_TABLES
 #define MBEDTLS_AES_FEWER_TABLES
