@@ -83,7 +83,7 @@ install_packages()
 {
 	export DEBIAN_FRONTEND=noninteractive
 	# sysvinit's way to say "do not start what you install"
-	RUNLEVEL=1 apt-get install -y --no-install-recommends "$@" || return
+	RUNLEVEL=1 apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" || return
 	if [ -d /run/systemd/system ]; then
 		for unit in $units_unwanted; do
 			case " $* " in
