@@ -14,10 +14,16 @@ struct chain {
 	size_t		 nrun, cap;
 };
 
+/* One byte more than what shallow links take. */
+#define DEEP	(DICT_SHALLOW + 1)
+
 struct maker {
 	struct dict	*d;
 	struct chain	*chain;
 	size_t		 nchain;
+	bool		 brief;		/* some word is shorter than DEEP bytes */
+	uint64_t	*begin;		/* a bit for a hash of the first DEEP bytes of each word */
+	unsigned	 begin_bits;	/* log2 of how many there are */
 };
 
 static void
@@ -89,24 +95,28 @@ is_leaf(const struct dict *d, uint32_t state)
 	return leaf;
 }
 
-/* dict_fail() for links of at most DICT_SHALLOW bytes. `end` is where the path ends. */
+/* The longest position that the last n bytes before `end`, or fewer of them, lead to from the root. */
 static struct dict_pos
-fail_shallow(const struct dict *d, const unsigned char *end, uint32_t depth)
+suffix(const struct dict *d, const unsigned char *end, uint32_t n, bool leaf_too)
 {
-	uint32_t n = depth - 1 < DICT_SHALLOW ? depth - 1 : DICT_SHALLOW;
-
 	for (; n > 0; n--) {
 		struct dict_pos p = { 0, 0 };
+		bool leaf = false;
 
-		while (p.depth < n && (p.state = dict_child(d, p, (end - n)[p.depth])) != 0) {
+		while (p.depth < n && !leaf && (p.state = dict_child(d, p, (end - n)[p.depth])) != 0) {
 			p.depth++;
-			if (is_leaf(d, p.state))
-				break;
+			leaf = is_leaf(d, p.state);
 		}
-		if (p.depth == n && !is_leaf(d, p.state))
+		if (p.depth == n && (leaf_too || !leaf))
 			return p;
 	}
 	return (struct dict_pos){ 0, 0 };
+}
+
+static struct dict_pos
+fail_shallow(const struct dict *d, struct dict_pos p)
+{
+	return suffix(d, d->text + p.state, p.depth - 1 < DICT_SHALLOW ? p.depth - 1 : DICT_SHALLOW, false);
 }
 
 static bool
@@ -140,7 +150,7 @@ dict_fail(const struct dict *d, struct dict_pos p)
 		return (struct dict_pos){ 0, 0 };
 	if (p.depth > DICT_SHALLOW + 1 && fail_deep(d->run, d->nrun, p.state, &to))
 		return to;
-	return fail_shallow(d, d->text + p.state, p.depth);
+	return fail_shallow(d, p);
 }
 
 /* dict_fail() while the runs still lie with their words. */
@@ -164,7 +174,7 @@ fail_making(const struct maker *m, struct dict_pos p)
 		if (fail_deep(m->chain[lo].run, m->chain[lo].nrun, p.state, &to))
 			return to;
 	}
-	return fail_shallow(m->d, m->d->text + p.state, p.depth);
+	return fail_shallow(m->d, p);
 }
 
 static void
@@ -185,32 +195,75 @@ remember_fail(struct chain *c, uint32_t state, struct dict_pos to)
 	c->run[c->nrun++] = (struct dict_run){ state, 1, to.state, to.depth };
 }
 
+static uint32_t
+begin_hash(const struct maker *m, const unsigned char *p)
+{
+	uint32_t v = 0;
+
+	for (int i = 0; i < DEEP; i++)
+		v = v << 8 | p[i];
+	return v * UINT32_C(0x9e3779b1) >> (32 - m->begin_bits);
+}
+
+static void
+begin_make(struct maker *m)
+{
+	for (m->begin_bits = 12; m->begin_bits < 26 && m->nchain * 32 > (size_t)1 << m->begin_bits;)
+		m->begin_bits++;
+	m->begin = xcalloc((size_t)1 << m->begin_bits >> 6, sizeof(*m->begin));
+	for (size_t i = 0; i < m->nchain; i++) {
+		uint32_t h;
+
+		if (m->chain[i].len < DEEP)
+			continue;
+		h = begin_hash(m, m->d->text + m->chain[i].off);
+		m->begin[h >> 6] |= UINT64_C(1) << (h & 63);
+	}
+}
+
 /*
  * Gives the state at depth `depth` of a word its failure link and its list
  * of words. All shallower states have theirs.
+ *
+ * Only links deeper than DICT_SHALLOW are kept, and nearly no state of long
+ * words has one. Where the state before had none, one can only begin with
+ * the first DEEP bytes of some word, which a hash denies in most cases.
  */
 static void
 link_state(struct maker *m, struct chain *c, uint32_t depth)
 {
 	struct dict *d = m->d;
-	uint32_t state = c->off + depth, to = 0, next, len;
-	unsigned char b = d->text[state - 1];
-	struct dict_pos f = { 0, 0 };
+	uint32_t state = c->off + depth, next, len;
+	const unsigned char *end = d->text + state;
+	struct dict_pos f;
 	bool leaf;
 
-	if (depth > 1) {
-		f = depth - 1 > c->shared ? c->fail :
-		    fail_making(m, (struct dict_pos){ c->parent, depth - 1 });
-		while ((to = dict_child(d, f, b)) == 0 && f.depth > 0)
+	if (depth - 1 == c->shared)
+		c->fail = fail_making(m, (struct dict_pos){ c->parent, depth - 1 });
+	f = c->fail;
+	if (f.depth > DICT_SHALLOW) {
+		uint32_t to;
+
+		while ((to = dict_child(d, f, end[-1])) == 0 && f.depth > 0)
 			f = fail_making(m, f);
+		f = to != 0 ? (struct dict_pos){ to, f.depth + 1 } : (struct dict_pos){ 0, 0 };
+	} else {
+		if (!m->brief && depth > DEEP) {
+			uint32_t h = begin_hash(m, end - DEEP);
+
+			if ((m->begin[h >> 6] >> (h & 63) & 1) == 0) {
+				c->fail = (struct dict_pos){ 0, 0 };
+				return;
+			}
+		}
+		f = suffix(d, end, depth - 1 < DEEP ? depth - 1 : DEEP, true);
 	}
-	f = to != 0 ? (struct dict_pos){ to, f.depth + 1 } : (struct dict_pos){ 0, 0 };
-	if (to != 0 && (len = dict_first(d, to, &next, &leaf)) > 0) {
+	if (f.depth > 0 && (len = dict_first(d, f.state, &next, &leaf)) > 0) {
 		struct dict_slot *s = slot_make(d, state, DICT_INFO);
 
 		/* A word that ends here itself is longer than all that end here too. */
 		if (s->a > 0)
-			s->b = (s->b & DICT_LEAF) | to;
+			s->b = (s->b & DICT_LEAF) | f.state;
 		else
 			*s = (struct dict_slot){ s->key, len, s->b | next };
 		d->nested = true;
@@ -227,6 +280,7 @@ link_all(struct maker *m)
 	size_t *active = xcalloc(m->nchain + 1, sizeof(*active)), n = 0;
 	size_t total = 0;
 
+	begin_make(m);
 	for (size_t i = 0; i < m->nchain; i++)
 		active[n++] = i;
 	for (uint32_t depth = 1; n > 0; depth++) {
@@ -243,6 +297,7 @@ link_all(struct maker *m)
 		n = kept;
 	}
 	free(active);
+	wipe_free(m->begin, (size_t)1 << m->begin_bits >> 3);
 
 	for (size_t i = 0; i < m->nchain; i++)
 		total += m->chain[i].nrun;
@@ -295,6 +350,7 @@ lay_out(struct maker *m, const struct str *word, size_t n)
 		struct chain *last = m->nchain > 0 ? &m->chain[m->nchain - 1] : NULL;
 		uint32_t len = (uint32_t)word[i].n, shared = 0, state = 0;
 
+		m->brief |= len < DEEP;
 		if (last != NULL)
 			shared = (uint32_t)common(word[i], d->text + last->off, last->len);
 		if (shared == len) {

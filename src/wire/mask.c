@@ -503,7 +503,9 @@ skip(const struct mask_set *set, const unsigned char *p, size_t i, size_t n)
 			return i;
 		i++;
 	}
-	while (i < n && set->first[p[i]] == 0)
+	while (i + 2 <= n && !test_bit(set->pair, load16(p + i)))
+		i++;
+	if (i + 1 == n && set->first[p[i]] == 0)
 		i++;
 	return i;
 }

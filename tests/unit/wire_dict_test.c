@@ -111,10 +111,10 @@ main(void)
 
 	for (; rounds < 500 && bad == NULL; rounds++) {
 		size_t n = roll(12) + (roll(20) == 0 ? 50 : 0);
-		unsigned letters = 1 + roll(3), longest_word = 1 + roll(39);
+		unsigned letters = 1 + roll(3), shortest = roll(2) ? 1 : 4, longest_word = 1 + roll(36);
 
 		for (size_t i = 0; i < n; i++) {
-			w[i] = str_of(words[i], 1 + roll(longest_word));
+			w[i] = str_of(words[i], shortest + roll(longest_word));
 			for (size_t k = 0; k < w[i].n; k++)
 				words[i][k] = (char)('a' + roll(letters));
 			/* Sharing long beginnings is what branches are made of. */
