@@ -1,9 +1,12 @@
 """The rig itself: what it makes is real, what it refuses is wrong, and nothing stays behind."""
 
+import errno
+import gzip
 import json
 import os
 import re
 import shlex
+import socket
 import ssl
 import subprocess
 import time
@@ -360,6 +363,147 @@ def test_faults(rig, key):
     assert rig.api("GET", f"/v2/droplets/{stuck}")[2]["droplet"]["name"] == "stuck"
     rig.gone(stuck)
     assert rig("fault", "cloud", "nonsense", check=False).returncode == 1
+
+
+def raw(rig, path="/v2/regions", method="GET", peek=False):
+    """
+    What comes over the wire until the other side is done or silent for a second;
+    with `peek` only the socket's pending error.
+    """
+    host, port = rig.env["RIG_DO_URL"][len("https://"):].split(":")
+    context = ssl.create_default_context(cafile=rig.env["RIG_CA_FILE"])
+    data = b""
+    with socket.create_connection((host, int(port)), 10) as tcp:
+        with context.wrap_socket(tcp, server_hostname=host) as s:
+            s.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer "
+                      f"{rig.env['RIG_DO_TOKEN']}\r\n\r\n".encode())
+            if peek:
+                time.sleep(0.5)
+                return b"", s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            s.settimeout(1)
+            try:
+                while len(data) < 1 << 20:
+                    piece = s.recv(65536)
+                    if not piece:
+                        return data, "closed"
+                    data += piece
+            except TimeoutError:
+                return data, "open"
+            except OSError as e:
+                return data, type(e).__name__
+    return data, "endless"
+
+
+def test_faults_on_the_wire(rig):
+    good, end = raw(rig)
+    assert good.startswith(b"HTTP/1.1 200 ") and end == "open"
+    head, _, body = good.partition(b"\r\n\r\n")
+    length = int(re.search(rb"(?i)content-length: (\d+)", head).group(1))
+    assert length == len(body)
+
+    def broken(what, *options):
+        rig("fault", "cloud", what, *options)
+        data, end = raw(rig)
+        head, _, body = data.partition(b"\r\n\r\n")
+        said = re.search(rb"(?i)content-length: (\d+)", head)
+        return head, body, int(said.group(1)) if said else None, end
+    assert broken("lose-answer", "on=any")[::3] == (b"", "closed")
+    rig("fault", "cloud", "reset")
+    # Python's TLS takes the reset for an end when there were bytes before it.
+    assert raw(rig, peek=True) == (b"", errno.ECONNRESET)
+    _, body, said, end = broken("truncate")
+    assert said == length and len(body) == length // 2 and end == "closed"
+    _, body, said, end = broken("long-length")
+    assert said == length + 100 and len(body) == length and end == "closed"
+    _, body, said, end = broken("short-length")
+    assert said == length - 10 and len(body) == length and end == "closed"
+    head, body, said, end = broken("chunked")
+    assert said is None and b"chunked" in head and body.endswith(b"\r\n0\r\n\r\n")
+    head, body, said, end = broken("gzip")
+    assert len(body) == said and b"regions" in gzip.decompress(body)
+    assert broken("close")[3] == "closed"
+    assert b"<html>" in broken("html")[1]
+    assert b"HTTP/1" not in broken("garbage")[0]
+    assert broken("endless-head")[3] == "endless"
+    started = time.monotonic()
+    assert broken("delay", "seconds=0.7")[2] == length
+    assert time.monotonic() - started >= 0.7
+    for style, header in (("reset", b"ratelimit-reset"), ("retry-after", b"retry-after: 4"),
+                          ("date", b"GMT"), ("none", b"too_many")):
+        head, body, _, _ = broken("429", "style=" + style, "wait=4")
+        assert head.startswith(b"HTTP/1.1 429 ") and header in head + body
+        assert (b"retry-after" in head) == (style in ("retry-after", "date"))
+        assert (b"ratelimit-reset" in head) == (style == "reset")
+    assert broken("503")[0].startswith(b"HTTP/1.1 503 ")
+    assert raw(rig)[0].startswith(b"HTTP/1.1 200 ")
+
+
+def test_machines_in_trouble(rig, key):
+    number, path = key
+    rig("fault", "cloud", "no-ssh")
+    mute = rig.droplet("mute", number)
+    rig("fault", "cloud", "ip-late", "seconds=2")
+    late = rig.droplet("late", number)
+    rig("fault", "cloud", "apt-lock", "seconds=8")
+    locked = rig.droplet("locked", number, image="debian-12-bare")
+    rig("fault", "cloud", "vanish")
+    status, _, body = rig.api("POST", "/v2/droplets", {
+        "name": "ghost", "size": "s-1vcpu-1gb", "image": "debian-12-docker"})
+    ghost = body["droplet"]["id"]
+    asked = time.monotonic()
+    silent = Box(rig.address(mute), path)
+    box = Box(rig.address(late), path)
+    assert time.monotonic() - asked > 1
+    box.until("docker version", 20)
+    assert silent.run("true", check=False).returncode == 255
+    apt = Box(rig.address(locked), path)
+    apt.until("true", 20)
+    p = apt.run("apt-get -q update", check=False)
+    assert p.returncode == 100 and "Could not get lock" in p.stdout
+    apt.until("apt-get -q update", 20)
+    deadline = time.monotonic() + 10
+    while rig.api("GET", f"/v2/droplets/{ghost}")[0] != 404:
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    # The network cut, and back.
+    rig("fault", "machine", "late", "unplug")
+    assert box.run("true", check=False).returncode == 255
+    rig("fault", "machine", "late", "plug")
+    box.until("true", 10)
+    rig("fault", "machine", "late", "freeze")
+    # The kernel still takes connections, but nobody speaks.
+    assert "banner exchange" in box.run("true", check=False).stdout
+    rig("fault", "machine", "late", "thaw")
+    box.until("true", 10)
+    # The engine alone.
+    rig("fault", "machine", "late", "engine-freeze")
+    with pytest.raises(subprocess.TimeoutExpired):
+        box.run("docker version", check=False, timeout=3)
+    rig("fault", "machine", "late", "engine-thaw")
+    box.until("docker version", 10)
+    rig("fault", "machine", "late", "engine-stop")
+    assert box.run("docker version", check=False).returncode != 0
+    rig("fault", "machine", "late", "engine-start")
+    box.until("docker version", 20)
+    # Deletes that are none, or not yet.
+    rig("fault", "cloud", "delete-404")
+    assert rig.api("DELETE", f"/v2/droplets/{mute}")[0] == 404
+    rig("fault", "cloud", "keep")
+    assert rig.api("DELETE", f"/v2/droplets/{mute}")[0] == 204
+    assert rig.api("GET", f"/v2/droplets/{mute}")[0] == 200
+    rig("fault", "cloud", "delete-lingers", "seconds=3")
+    rig.gone(mute)
+    assert mute in [d["id"] for d in rig.api("GET", "/v2/droplets")[2]["droplets"]]
+    rig("fault", "cloud", "empty-page")
+    page = rig.api("GET", "/v2/droplets")[2]
+    assert page["droplets"] == [] and page["links"]["pages"]["next"]
+    rig.gone(late)
+    rig.gone(locked)
+    time.sleep(3)
+    assert rig.api("GET", "/v2/droplets")[2]["droplets"] == []
+    # Every machine was paid for from its create call to its end.
+    history = rig("cloud", "--history")
+    assert "ghost " in history and re.search(r"machines \d+ machine-seconds \d", history)
 
 
 def test_config(rig):

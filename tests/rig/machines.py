@@ -40,6 +40,21 @@ _UBUNTU_NAMES = {"ubuntu-22-04": ("22.04", "jammy", "Jammy Jellyfish"),
                  "ubuntu-24-04": ("24.04", "noble", "Noble Numbat")}
 
 
+_APT_LOCK = """#!/usr/bin/perl
+# Holds what apt-get and dpkg lock, as they do it, for some seconds.
+use strict;
+use Fcntl;
+my @kept;
+for my $name (qw(/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock)) {
+	open(my $file, '>>', $name) or die "$name: $!";
+	my $lock = pack('s s x4 q q i x4', F_WRLCK, 0, 0, 0, 0);
+	fcntl($file, F_SETLK, $lock) or die "$name: $!";
+	push @kept, $file;
+}
+sleep %d;
+"""
+
+
 class Machine:
     def __init__(self, world, number):
         self.world = world
@@ -120,16 +135,12 @@ class Machine:
             if not runnable:
                 self._file("var/lib/cloud/done", "")
         if apt_lock:
+            self._file("usr/local/sbin/rig-apt-lock", _APT_LOCK % int(apt_lock), 0o755)
             self._file("etc/systemd/system/rig-apt-lock.service",
                        "[Unit]\nDescription=First-boot updates that hold apt's locks\n"
                        "DefaultDependencies=no\nBefore=ssh.service\n"
                        "After=local-fs.target systemd-tmpfiles-setup.service\n"
-                       "[Service]\nType=simple\nExecStart=/usr/bin/perl -MFcntl -e "
-                       "'for my $n (qw(/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock "
-                       "/var/lib/apt/lists/lock)) { open(my $f, q(>>), $n); "
-                       "fcntl($f, F_SETLK, pack(q(s s x4 q q i x4), F_WRLCK, 0, 0, 0, 0)) "
-                       "or die; push @k, $f } "
-                       f"sleep {int(apt_lock)}'\n")
+                       "[Service]\nExecStart=/usr/local/sbin/rig-apt-lock\n")
             wants = self.path("upper/etc/systemd/system/sysinit.target.wants")
             os.makedirs(wants, exist_ok=True)
             os.symlink("/etc/systemd/system/rig-apt-lock.service",

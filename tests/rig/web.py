@@ -13,12 +13,14 @@ of one answer and not of the server:
     short-length   Content-Length is 10 bytes short; the rest follows anyway
     chunked        a correct chunked body
     trickle        one byte a time, with pauses
+    gzip           the body compressed, and said so
     close          a correct answer, Connection: close
     html           status 200 and a page instead of JSON
     garbage        bytes that are no HTTP answer
     endless-head   header lines without end, as long as the client takes them
 """
 
+import gzip
 import http.server
 import json
 import os
@@ -124,7 +126,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if wire == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                                        struct.pack("ii", 1, 0))
-            self._hang_up(polite=False)
+            self.close_connection = True
+            # Closing it the usual way would send a FIN first.
+            os.close(self.connection.detach())
             return
         if wire == "garbage":
             self.wfile.write(b"\x00\x17 this is not HTTP\r\n" * 3)
@@ -134,6 +138,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if wire == "html":
             answer.status, answer.headers = 200, {"Content-Type": "text/html"}
             body = b"<html><body>be back soon</body></html>\n"
+        if wire == "gzip" and body:
+            body = gzip.compress(body)
+            answer.headers["Content-Encoding"] = "gzip"
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -175,13 +182,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.wfile.write(body)
 
-    def _hang_up(self, polite=True):
+    def _hang_up(self):
         self.close_connection = True
         try:
             self.wfile.flush()
-            if polite:
-                self.connection.shutdown(socket.SHUT_RDWR)
-            self.connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
 

@@ -22,6 +22,7 @@ import base64
 import hashlib
 import json
 import os
+import random
 import re
 import sys
 import threading
@@ -59,14 +60,16 @@ FAULTS = """\
   truncate            half of the answer's body
   long-length         Content-Length larger than what comes
   short-length        Content-Length smaller than what comes
-  chunked, trickle, close, html, garbage, endless-head
-                      the answer on the wire: chunked, byte by byte, with
+  chunked, gzip, trickle, close, html, garbage, endless-head
+                      the answer on the wire: chunked, compressed, byte by byte, with
                       Connection: close, a web page, no HTTP, a head without end
   delay               [seconds=S] the answer comes late (30)
   quota               [limit=N] the account's droplet limit (default 0 = none at all)
   capacity            the size is sold out in the region (422 on create)
   limit               [limit=N] requests an hour instead of 5000
   list-lag            [seconds=S] new droplets are missing from lists (10)
+  list-shuffle        a list comes in another order
+  empty-page          the first page of a list is empty, with a next page
   get-lag             [seconds=S] new droplets answer 404 at first (5)
   boot-never          the next droplet stays `new` for ever
   boot-error          the next droplet's create action ends `errored`
@@ -88,12 +91,12 @@ operationId of the description."""
 # Which calls a fault touches unless on=... says otherwise.
 DEFAULT_ON = {"lose-answer": "create", "quota": "create", "capacity": "create",
               "delete-404": "delete", "delete-locked": "delete", "keep": "delete",
-              "delete-lingers": "delete"}
+              "delete-lingers": "delete", "list-shuffle": "list", "empty-page": "list"}
 
 # Answers that go wrong on the wire.
 WIRE = {"close-before": "close-before", "lose-answer": "close-after", "reset": "reset",
         "truncate": "truncate", "long-length": "long-length", "short-length": "short-length",
-        "chunked": "chunked", "trickle": "trickle", "close": "close", "html": "html",
+        "chunked": "chunked", "gzip": "gzip", "trickle": "trickle", "close": "close", "html": "html",
         "garbage": "garbage", "endless-head": "endless-head"}
 
 # Faults of the next droplet that is created, rather than of a call.
@@ -702,10 +705,20 @@ class Cloud:
             found.append(self._show(droplet))
         if query.get("type") == "gpus":
             found = []
+        what = fault["what"] if fault else None
+        if what == "list-shuffle":
+            random.shuffle(found)
         for gone in self.state.get("lingering", []):
             if time.time() < gone["until"] and "tag_name" not in query and "name" not in query:
                 found.append(gone["shown"])
-        return 200, self._page("droplets", found, query, "/v2/droplets")
+        page = self._page("droplets", found, query, "/v2/droplets")
+        if what == "empty-page":
+            # As if page 1 had held what is deleted by now.
+            page["droplets"] = []
+            page["links"] = {"pages": {"next": f"{self.base_url}/v2/droplets?page=1&per_page="
+                                       + query.get("per_page", "20"),
+                                       "last": f"{self.base_url}/v2/droplets?page=1"}}
+        return 200, page
 
     def _droplet(self, number):
         droplet = self.state["droplets"].get(number)
