@@ -1,0 +1,56 @@
+/*
+ * The check of a TLS peer's certificate chain, as an X.509 engine that
+ * BearSSL calls during the handshake. It keeps the chain, because BearSSL's
+ * own engine takes anchors only beforehand, needs the chain in order, does
+ * not look at IP addresses, and says a number where people need a sentence.
+ *
+ * So: the chain is put in order, anchors are looked up by the names in it,
+ * BearSSL's "minimal" engine verifies it against them, and what that engine
+ * does not do is done here. Nothing here replaces a check of its own.
+ */
+#ifndef NET_VERIFY_H
+#define NET_VERIFY_H
+
+#include <bearssl.h>
+
+#include "core/arena.h"
+#include "core/buf.h"
+#include "core/err.h"
+#include "net/x509.h"
+
+#define CHAIN_MAX	10		/* certificates */
+#define CHAIN_BYTES_MAX	(64u << 10)
+
+struct tls_trust {
+	struct buf	 certs;		/* DER, one after another */
+	bool		 with_system;
+	bool		 pinned;	/* exactly this key, nothing else counts */
+	struct x509	 pin;		/* view into certs */
+	br_x509_pkey	 pin_key;
+	struct arena	 mem;
+};
+
+struct verify {
+	const br_x509_class	*vtable;	/* first, BearSSL calls by it */
+	const struct tls_trust	*trust;
+	const char		*dns;		/* the name that must be in the certificate, or NULL: */
+	uint8_t			 ip[16];	/* the address */
+	size_t			 nip;		/* 0: neither (pinned keys only) */
+	bool			 keep;		/* make chain_pem */
+
+	struct buf		 der;		/* what the peer sent */
+	size_t			 ncert;
+	struct x509		 path[CHAIN_MAX];	/* in order, the server's first */
+	size_t			 npath;
+	br_x509_minimal_context	 minimal;
+	struct buf		 chain_pem;
+	struct err		 why;		/* set when it failed */
+};
+
+/* name: DNS name (without a final dot) or address text; must outlive v. */
+void	verify_init(struct verify *v, const struct tls_trust *trust, const char *name, bool keep);
+void	verify_free(struct verify *v);
+/* Whether name is an IPv4 or IPv6 address; ip gets 4 or 16 bytes. */
+size_t	verify_ip(const char *name, uint8_t ip[16]);
+
+#endif
