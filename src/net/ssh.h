@@ -1,7 +1,14 @@
 /*
  * SSH to a machine on libssh2 (mbedTLS inside): one connection for a whole
  * provisioning, several commands. The host key is pinned: first contact
- * tells it, later contacts require it. Keys are RSA (signed with SHA-2) or ECDSA P-256.
+ * tells it, later contacts require it. Keys are RSA (signed with SHA-2) or
+ * ECDSA on P-256, P-384 and P-521, in PEM or OpenSSH's own format, without
+ * a passphrase. Ed25519 is what this libssh2 cannot do; a key of that kind
+ * is refused in words.
+ *
+ * libssh2 is driven non-blocking: every wait watches the socket and the
+ * control descriptor (net_control()) until the deadline, and a silent
+ * connection is kept alive every 30 seconds.
  */
 #ifndef NET_SSH_H
 #define NET_SSH_H
@@ -17,28 +24,39 @@ struct ssh_opts {
 	uint16_t	port;
 	const char	*user;
 	struct str	 key_pem;	/* private key text */
-	struct str	 pin;		/* "ssh-ed25519 AAAA..." that must match; empty: any, and tell */
+	struct str	 pin;		/* "ecdsa-sha2-nistp256 AAAA..." that must match; empty: any, and tell */
 };
 
 /*
- * Connects and authenticates once; the caller repeats while ERR_NET (sshd not up yet). ERR_AUTH: the key was refused.
- * ERR_TLS: the host key is not the pinned one. pin_out (may be NULL) gets the host key line.
+ * Connects and authenticates once; the caller repeats while ERR_NET or
+ * ERR_TIMEOUT (sshd not up yet). ERR_AUTH: the key was refused, which is a
+ * passing fault too while a new machine's first boot has not yet installed
+ * it. ERR_TLS: the host key is not the pinned one. ERR_CONFIG: the key or the pin cannot be used.
+ * pin_out (may be NULL) gets the host key line, without a line end.
  */
 struct ssh *ssh_open(const struct ssh_opts *o, struct buf *pin_out, mono_t deadline, struct err *e);
 /*
- * Runs a command with input on its stdin. Output (stdout and stderr together, last max bytes are kept if more come; max = out->max)
- * is appended to out, which may be NULL. *status: exit status (128+n by signal). 0 when it ran to its end, whatever the status.
+ * Runs a command with input on its stdin, which is closed behind it. Output
+ * (stdout and stderr together, in order of arrival) is appended to out,
+ * which may be NULL; of more than fits out->max the last bytes are kept.
+ * *status: exit status (128+n by signal). 0 when it ran to its end, whatever
+ * the status; -1 when that is not known: the connection broke, or the deadline
+ * passed, after which only ssh_close() is allowed.
  */
 int	ssh_run(struct ssh *s, const char *cmd, struct str input, struct buf *out, int *status, mono_t deadline, struct err *e);
 /*
- * `machine ssh`: a command, or a login shell with a pty when cmd is NULL, joined to our stdin, stdout, stderr; the terminal's size follows. Returns the exit status or -1.
+ * `machine ssh`: a command, or a login shell when cmd is NULL (with a pty if our stdin is a
+ * terminal, whose size follows and whose settings are restored), joined to
+ * our stdin, stdout, stderr. Returns the exit status (128+n by signal) or -1.
  */
 int	ssh_interactive(struct ssh *s, const char *cmd, struct err *e);
-void	ssh_close(struct ssh *s);
+void	ssh_close(struct ssh *s);	/* NULL allowed */
 
-/* Makes an ECDSA P-256 key: private PEM, public one-line text ("ecdsa-sha2-nistp256 AAAA..."). */
+/* Makes an ECDSA P-256 key: private PEM (SEC1), public one-line text ("ecdsa-sha2-nistp256 AAAA...") without a line end. */
 int	ssh_keygen(struct buf *priv_pem, struct buf *pub_line, struct err *e);
-/* The public line's MD5 fingerprint "aa:bb:..." as DigitalOcean names keys. out[48]. */
+/* The public line of a private key that ssh_open() would take. 0 or -1 (ERR_CONFIG). */
+int	ssh_public_line(struct str key_text, struct buf *pub_line, struct err *e);
+/* The public line's MD5 fingerprint "aa:bb:..." as DigitalOcean names keys. out[48]. 0 or -1 (ERR_PARSE). */
 int	ssh_fingerprint(struct str pub_line, char out[48], struct err *e);
 
 #endif
