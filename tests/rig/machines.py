@@ -14,8 +14,8 @@ The cloud doubles call create, boot, power_off, ...; none of them is needed to
 clean up: forget_all works from the directories alone.
 """
 
-import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -185,17 +185,18 @@ class Machine:
         groups = w.make_cgroup(self.world.cgroups, str(self.number))
         self._limit_memory(groups)
         w.sh("ip", "link", "set", self.veth, "up", check=False)
-        join = "".join(f"echo $$ > {g}/cgroup.procs || exit 1\n" for g in groups)
+        join = "".join(f"echo $$ > {shlex.quote(g)}/cgroup.procs || exit 1\n" for g in groups)
+        root, docker = (shlex.quote(self.path(n)) for n in ("root", "docker"))
         # nspawn exits with 133 when the machine wants to be booted again.
         script = (f"#!/bin/sh\n# Boots machine {self.number}. Made by machines.py.\n{join}"
                   "while :; do\n"
-                  f"systemd-nspawn --quiet --boot -D {self.path('root')} \\\n"
+                  f"systemd-nspawn --quiet --boot -D {root} \\\n"
                   f"\t--machine={self.netns} --network-namespace-path=/run/netns/{self.netns} \\\n"
                   "\t--register=no --keep-unit --capability=all \\\n"
                   "\t--system-call-filter='@keyring bpf' --console=passive \\\n"
                   "\t--resolv-conf=off --timezone=off --link-journal=no \\\n"
                   f"\t--hostname={self.info()['name'].split('.')[0]} \\\n"
-                  f"\t--bind={self.path('docker')}:/var/lib/docker\n"
+                  f"\t--bind={docker}:/var/lib/docker\n"
                   "[ $? = 133 ] || exit 0\ndone\n")
         with open(self.path("boot"), "w") as f:
             f.write(script)
