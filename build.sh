@@ -93,17 +93,23 @@ install_packages()
 	fi
 }
 
+# The lists may be absent, or older than what the mirror has: once is enough.
+update_lists()
+{
+	[ ! -f build/.apt-updated ] || return 0
+	run apt-update apt-get update
+	: >build/.apt-updated
+}
+
 # need PACKAGE...: installs what is not there yet
 need()
 {
 	command -v dpkg-query >/dev/null || die "this needs Debian 12 or 13 (no dpkg-query here)"
-	known_package gcc || [ "$(id -u)" != 0 ] || run apt-update apt-get update
+	known_package gcc || [ "$(id -u)" != 0 ] || update_lists
 	wanted=$(missing_packages "$@" | tr '\n' ' ')
 	[ -n "$wanted" ] || return 0
 	[ "$(id -u)" = 0 ] || die "not installed: $wanted(run as root, or: apt-get install $wanted)"
-	# The lists may be older than the mirror's archive.
-	[ -f "$root/build/.apt-updated" ] || run apt-update apt-get update
-	: >"$root/build/.apt-updated"
+	update_lists
 	run apt-install install_packages $wanted
 }
 
