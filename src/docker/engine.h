@@ -71,9 +71,9 @@ struct log_piece {
 };
 int	engine_logs_begin(struct engine *g, const char *container, bool follow, mono_t deadline, struct err *e);
 int	engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct err *e);
+/* Waits until engine_logs_next() has something to read: 0; ERR_TIMEOUT leaves the stream as it is. */
+int	engine_logs_wait(struct engine *g, mono_t deadline, struct err *e);
 void	engine_logs_end(struct engine *g);
-/* Whether engine_logs_next() would answer without waiting for the network. */
-bool	engine_logs_pending(const struct engine *g);
 
 /* Appends one file or directory to a tar in memory (ustar; names up to 255 bytes). End with engine_tar_end(). */
 void	engine_tar_file(struct buf *tar, const char *name, struct str content, unsigned mode);

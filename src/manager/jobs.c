@@ -285,6 +285,9 @@ jobs_notify(struct manager *m, struct watch *w)
 		for (char *p = events; p < events + n; ) {
 			struct inotify_event *ev = (struct inotify_event *)(void *)p;
 
+			/* A poller that died between the rename and its message leaves a job all the same. */
+			if (ev->wd == m->jobs_wd && ev->len > 0 && ev->name[0] != '.')
+				job_arrived(m, str_from(ev->name));
 			LIST_EACH(struct job, j, link, &m->jobs)
 				if (j->wd == ev->wd && ev->len > 0 && ev->name[0] != '.')
 					job_refresh(m, j);
@@ -314,12 +317,16 @@ adopt_or_start(struct manager *m, struct job *j)
 void
 jobs_start(struct manager *m)
 {
+	char *path = fs_join(m->state_dir, "jobs");
+
+	m->jobs_wd = inotify_add_watch(m->inotify, path, IN_MOVED_TO);
+	free(path);
 	LIST_EACH(struct job, j, link, &m->jobs)
 		adopt_or_start(m, j);
 }
 
 void
-job_arrived(struct manager *m, struct pool *p, struct str id)
+job_arrived(struct manager *m, struct str id)
 {
 	char name[128];
 	struct job *j;
@@ -334,11 +341,26 @@ job_arrived(struct manager *m, struct pool *p, struct str id)
 	if (j == NULL)
 		return;
 	crash_point("manager:job-known");
-	log_info("Added job to processing list", F_STR("job", j->id), F_STR("runner", p->conf != NULL ? p->conf->short_token : ""),
+	log_info("Added job to processing list", F_STR("job", j->id), F_STR("runner", j->pool->conf != NULL ? j->pool->conf->short_token : ""),
 	    F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", m->config->concurrent));
 	watch_dir(m, j);
 	job_refresh(m, j);
 	m->dirty = true;
+}
+
+static int64_t
+free_slot(const struct manager *m, const struct pool *p)
+{
+	int64_t slot = 0;
+	bool taken;
+
+	do {
+		taken = false;
+		LIST_EACH(struct job, j, link, &m->jobs)
+			taken |= j->pool == p && j->state == JOB_RUNNING && j->slot == slot;
+		slot += taken;
+	} while (taken);
+	return slot;
 }
 
 void
@@ -353,7 +375,8 @@ job_assign(struct manager *m, struct job *j, struct machine *mc)
 	machine_used(m, mc, false);
 	crash_point("manager:use-counted");
 	dir = job_dir(m, j, &e);
-	buf_fmt(&line, "%s\n", mc->name);
+	j->slot = free_slot(m, j->pool);
+	buf_fmt(&line, "%s\n%" PRId64 "\n", mc->name, j->slot);
 	if (dir < 0 || fs_write(dir, "machine", buf_str(&line), 0600, &e) < 0) {
 		log_error("Job could not be given its machine", F_STR("job", j->id), F_STR("name", mc->name), F_ERR(&e));
 		goto out;

@@ -309,7 +309,11 @@ load_machine_name(struct manager *m, struct job *j, int dir)
 	struct buf b = { .max = 256 };
 
 	if (fs_read(dir, "machine", 200, &b, NULL) == 0) {
-		str_copy(str_trim(buf_str(&b)), j->machine_name, sizeof(j->machine_name));
+		struct str rest = buf_str(&b), name = str_trim(str_cut(&rest, '\n'));
+
+		str_copy(name, j->machine_name, sizeof(j->machine_name));
+		if (rest.p == NULL || str_to_i64(str_trim(rest), &j->slot) < 0)
+			j->slot = 0;
 		j->machine = machine_find(m, j->machine_name);
 	}
 	buf_free(&b);

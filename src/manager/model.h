@@ -60,6 +60,7 @@ struct job {
 	bool		 reported;
 	bool		 dirty;
 	unsigned	 machines_tried;
+	int64_t		 slot;		/* CI_CONCURRENT_ID: the lowest number no other running job of the pool has */
 	int		 wd;		/* inotify watch of its directory */
 	char		 waiting[200];	/* what it was last told it waits for */
 };
@@ -126,6 +127,7 @@ struct manager {
 	char		*state_dir, *store;
 	int		 state_fd, jobs_fd, lock_fd;
 	int		 epoll, inotify;
+	int		 jobs_wd;	/* inotify watch of jobs/ itself */
 	struct watch	 signals, notify;
 	struct list	 pools, machines, jobs, instances;
 	enum manager_phase { MANAGER_RUNNING, MANAGER_DRAINING, MANAGER_STOPPING } phase;

@@ -6,7 +6,7 @@
 
 /* jobs.c */
 void	jobs_start(struct manager *m);			/* after the scan: watches, reporters, executors */
-void	job_arrived(struct manager *m, struct pool *p, struct str id);
+void	job_arrived(struct manager *m, struct str id);
 void	job_assign(struct manager *m, struct job *j, struct machine *mc);
 void	job_refresh(struct manager *m, struct job *j);	/* its directory changed */
 void	jobs_tend(struct manager *m);			/* restarts what is due */

@@ -240,7 +240,7 @@ poller_says(struct manager *m, struct watch *w)
 			log_info("Checking for jobs... received", F_VIEW("job", msg.arg[0]),
 			    F_STR("runner", po->pool->conf != NULL ? po->pool->conf->short_token : ""));
 			account(m, po->pool, PACE_JOB, 201, 0, STR_NULL);
-			job_arrived(m, po->pool, msg.arg[0]);
+			job_arrived(m, msg.arg[0]);
 		} else if (str_to_i64(msg.arg[1], &status) == 0 && str_to_u64(msg.arg[2], &ms) == 0)
 			account(m, po->pool, answer_kind(msg.arg[0]), (int)status,
 			    (wall_t)(ms < (uint64_t)INT64_MAX / 1000000 ? ms : 0) * NSEC_MSEC,

@@ -1,0 +1,774 @@
+/* Create bodies for a job's containers and volumes: see container.h. */
+#include <arpa/inet.h>
+
+#include "core/hash.h"
+#include "job/container.h"
+#include "wire/glob.h"
+
+#define LABEL	"com.gitlab.gitlab-runner."
+/* One entry above this makes every exec in the container fail (Linux MAX_ARG_STRLEN). */
+#define ENV_ENTRY_MAX	(128u << 10)
+/* All of them together: a quarter of what exec takes; the stage scripts export the rest anyway. */
+#define ENV_TOTAL_MAX	(512u << 10)
+
+/* The first shell there is, then our script: exit codes and output are the script's own. */
+static const char detect_shell[] =
+	"for s in /usr/local/bin/bash /usr/bin/bash /bin/bash /usr/local/bin/sh /usr/bin/sh /bin/sh /busybox/sh; do "
+	"if [ -x \"$s\" ]; then exec \"$s\" " STAGE_FILE "; fi; done; echo shell not found; exit 1";
+static const char detect_shell_umask[] =
+	"umask 0000; for s in /usr/local/bin/bash /usr/bin/bash /bin/bash /usr/local/bin/sh /usr/bin/sh /bin/sh /busybox/sh; do "
+	"if [ -x \"$s\" ]; then exec \"$s\" " STAGE_FILE "; fi; done; echo shell not found; exit 1";
+
+/* ---- settings ---- */
+
+static struct str
+setting(const struct work *w, const char *key)
+{
+	return vars_expand_str(&w->vars, json_str(w->a, json_get(w->p->docker, key)));
+}
+
+static struct str
+plain(const struct work *w, const char *key)
+{
+	return json_str(w->a, json_get(w->p->docker, key));
+}
+
+static bool
+flag(const struct work *w, const char *key)
+{
+	return json_bool(json_get(w->p->docker, key), false);
+}
+
+int
+container_parse_size(struct str s, bool allow_unlimited, int64_t *bytes)
+{
+	static const char units[] = "bkmgt";
+	int64_t n, factor = 1;
+	const char *u;
+	struct str digits;
+
+	s = str_trim(s);
+	if (s.n == 0) {
+		*bytes = 0;
+		return 0;
+	}
+	if (str_eqc(s, "-1")) {
+		*bytes = -1;
+		return allow_unlimited ? 0 : -1;
+	}
+	digits = s;
+	while (digits.n > 0 && (digits.p[digits.n - 1] | 0x20) >= 'a')
+		digits.n--;
+	s = str_sub(s, digits.n, s.n);
+	if (s.n > 0) {
+		u = strchr(units, s.p[0] | 0x20);
+		if (u == NULL)
+			return -1;
+		for (; u > units; u--)
+			factor *= 1024;
+		s = str_sub(s, 1, s.n);
+		if (!(s.n == 0 || str_caseeq(s, "b") || str_caseeq(s, "ib") || str_caseeq(s, "i")))
+			return -1;
+	}
+	if (str_to_i64(str_trim(digits), &n) < 0 || n < 0 || __builtin_mul_overflow(n, factor, bytes))
+		return -1;
+	return 0;
+}
+
+static int
+put_size(const struct work *w, struct json_w *j, const char *key, const char *field, bool unlimited, struct err *e)
+{
+	struct str s = plain(w, key);
+	int64_t n;
+
+	if (container_parse_size(s, unlimited, &n) < 0)
+		return err_set(e, ERR_CONFIG, 0, "%s = \"%.*s\" in [runners.docker] is no size: write 512m or 2g", key, STR_ARG(s));
+	if (n != 0)
+		jw_i64(j, field, n);
+	return 0;
+}
+
+/* "1.5" or "3/2" CPUs as billionths. */
+static int
+parse_cpus(struct str s, int64_t *nano)
+{
+	struct str rest = s, first = str_cut(&rest, '/');
+	int64_t whole = 0, frac = 0, div = 1, scale = NSEC_SEC;
+	struct str f = first, w = str_cut(&f, '.');
+
+	if (w.n > 0 && str_to_i64(w, &whole) < 0)
+		return -1;
+	for (; f.p != NULL && f.n > 0; f = str_sub(f, 1, f.n)) {
+		if (f.p[0] < '0' || f.p[0] > '9' || scale == 1)
+			return -1;
+		scale /= 10;
+		frac += (f.p[0] - '0') * scale;
+	}
+	if (rest.p != NULL && (str_to_i64(rest, &div) < 0 || div <= 0))
+		return -1;
+	if (whole < 0 || whole > 100000 || (whole * NSEC_SEC + frac) % div != 0)
+		return -1;
+	*nano = (whole * NSEC_SEC + frac) / div;
+	return 0;
+}
+
+static void
+put_list(const struct work *w, struct json_w *j, const char *key, const char *field)
+{
+	struct json_val list = json_get(w->p->docker, key);
+
+	if (json_len(list) == 0)
+		return;
+	jw_array(j, field);
+	JSON_EACH(v, list)
+		jw_str(j, NULL, json_str(w->a, v));
+	jw_end_array(j);
+}
+
+static void
+put_map(const struct work *w, struct json_w *j, const char *key, const char *field)
+{
+	struct json_val map = json_get(w->p->docker, key);
+
+	if (json_len(map) == 0)
+		return;
+	jw_object(j, field);
+	JSON_EACH(v, map)
+		jw_keystr(j, json_key(w->a, v), json_str(w->a, v));
+	jw_end_object(j);
+}
+
+static void
+put_text(const struct work *w, struct json_w *j, const char *key, const char *field)
+{
+	struct str s = plain(w, key);
+
+	if (s.n > 0)
+		jw_str(j, field, s);
+}
+
+/* NET_ADMIN, net_admin and CAP_NET_ADMIN are one; ALL stays. */
+static void
+put_caps(const struct work *w, struct json_w *j, const char *key, const char *field)
+{
+	struct json_val list = json_get(w->p->docker, key);
+
+	if (json_len(list) == 0)
+		return;
+	jw_array(j, field);
+	JSON_EACH(v, list) {
+		struct str c = str_trim(json_str(w->a, v));
+		struct buf b = { .max = 256 };
+
+		if (!str_casestarts(c, "CAP_") && !str_caseeq(c, "ALL"))
+			buf_puts(&b, "CAP_");
+		for (size_t i = 0; i < c.n; i++)
+			buf_putc(&b, c.p[i] >= 'a' && c.p[i] <= 'z' ? c.p[i] - 32 : c.p[i]);
+		jw_str(j, NULL, buf_str(&b));
+		buf_free(&b);
+	}
+	jw_end_array(j);
+}
+
+static void
+put_devices(const struct work *w, struct json_w *j)
+{
+	struct json_val list = json_get(w->p->docker, "devices");
+
+	if (json_len(list) == 0)
+		return;
+	jw_array(j, "Devices");
+	JSON_EACH(v, list) {
+		struct str rest = json_str(w->a, v), host = str_cut(&rest, ':'), in = rest.p != NULL ? str_cut(&rest, ':') : host;
+
+		jw_object(j, NULL);
+		jw_str(j, "PathOnHost", host);
+		jw_str(j, "PathInContainer", in.n > 0 ? in : host);
+		jw_str(j, "CgroupPermissions", rest.p != NULL && rest.n > 0 ? rest : STR("rwm"));
+		jw_end_object(j);
+	}
+	jw_end_array(j);
+}
+
+static int
+put_ulimits(const struct work *w, struct json_w *j, struct err *e)
+{
+	struct json_val map = json_get(w->p->docker, "ulimit");
+
+	if (json_len(map) == 0)
+		return 0;
+	jw_array(j, "Ulimits");
+	JSON_EACH(v, map) {
+		struct str name = json_key(w->a, v), rest = json_str(w->a, v), soft = str_cut(&rest, ':');
+		int64_t s, h;
+
+		if (str_to_i64(soft, &s) < 0 || (rest.p != NULL ? str_to_i64(rest, &h) : (h = s, 0)) < 0)
+			return err_set(e, ERR_CONFIG, 0, "ulimit %.*s in [runners.docker] needs soft[:hard] in numbers", STR_ARG(name));
+		jw_object(j, NULL);
+		jw_str(j, "Name", name);
+		jw_i64(j, "Soft", s);
+		jw_i64(j, "Hard", h);
+		jw_end_object(j);
+	}
+	jw_end_array(j);
+	return 0;
+}
+
+/* The grammar of `docker run --gpus` without CSV quoting: all, N, or key=value pairs. */
+static int
+put_gpus(const struct work *w, struct json_w *j, struct err *e)
+{
+	struct str s = str_trim(plain(w, "gpus"));
+	int64_t n = 0;
+	bool all = str_eqc(s, "all");
+
+	if (s.n == 0)
+		return 0;
+	jw_array(j, "DeviceRequests");
+	jw_object(j, NULL);
+	if (all || str_to_i64(s, &n) == 0) {
+		jw_i64(j, "Count", all ? -1 : n);
+	} else {
+		struct str rest = s;
+		bool device = false;
+
+		while (rest.p != NULL) {
+			struct str value = str_cut(&rest, ','), key = str_cut(&value, '=');
+
+			if (str_eqc(key, "driver"))
+				jw_str(j, "Driver", value);
+			else if (str_eqc(key, "count") && str_eqc(value, "all"))
+				jw_i64(j, "Count", -1);
+			else if (str_eqc(key, "count") && str_to_i64(value, &n) == 0)
+				jw_i64(j, "Count", n);
+			else if (str_eqc(key, "device") && !device) {
+				device = true;
+				jw_array(j, "DeviceIDs");
+				jw_str(j, NULL, value);
+				jw_end_array(j);
+			} else
+				return err_set(e, ERR_CONFIG, 0, "gpus = \"%.*s\" in [runners.docker]: write all, a number, or device=ID", STR_ARG(s));
+		}
+	}
+	jw_array(j, "Capabilities");
+	jw_array(j, NULL);
+	jw_cstr(j, NULL, "gpu");
+	jw_end_array(j);
+	jw_end_array(j);
+	jw_end_object(j);
+	jw_end_array(j);
+	return 0;
+}
+
+static int
+put_dns(const struct work *w, struct json_w *j, struct err *e)
+{
+	struct json_val list = json_get(w->p->docker, "dns");
+	unsigned char addr[16];
+
+	JSON_EACH(v, list) {
+		const char *s = json_cstr(w->a, v);
+
+		if (inet_pton(AF_INET, s, addr) != 1 && inet_pton(AF_INET6, s, addr) != 1)
+			return err_set(e, ERR_CONFIG, 0, "dns entry \"%s\" in [runners.docker] is no address", s);
+	}
+	put_list(w, j, "dns", "Dns");
+	put_list(w, j, "dns_search", "DnsSearch");
+	return 0;
+}
+
+/*
+ * The engine's own log is how output is read, also after our death. The local driver keeps every byte
+ * (json-file does not) but rotates at 20 MB x 5 unless told otherwise; a label or env option that
+ * the operator wants in the log needs json-file.
+ */
+static int
+put_log(const struct work *w, struct json_w *j, struct err *e)
+{
+	struct json_val map = json_get(w->p->docker, "log_options");
+
+	jw_object(j, "LogConfig");
+	if (json_len(map) == 0) {
+		jw_cstr(j, "Type", "local");
+		jw_object(j, "Config");
+		jw_cstr(j, "max-size", "1t");
+		jw_cstr(j, "max-file", "1");
+		jw_cstr(j, "compress", "false");
+		jw_end_object(j);
+	} else {
+		jw_cstr(j, "Type", "json-file");
+		jw_object(j, "Config");
+		JSON_EACH(v, map) {
+			struct str k = json_key(w->a, v);
+
+			if (!str_eqc(k, "env") && !str_eqc(k, "labels"))
+				return err_set(e, ERR_CONFIG, 0, "log_options key \"%.*s\" in [runners.docker]: only env and labels are possible", STR_ARG(k));
+			jw_keystr(j, k, json_str(w->a, v));
+		}
+		jw_end_object(j);
+	}
+	jw_end_object(j);
+	return 0;
+}
+
+static bool
+user_defined(struct str mode)
+{
+	static const char *const own[] = { "", "default", "bridge", "host", "none" };
+
+	for (size_t i = 0; i < NELEM(own); i++)
+		if (str_eqc(mode, own[i]))
+			return false;
+	return !str_starts(mode, "container:");
+}
+
+bool
+network_wanted(const struct work *w)
+{
+	return work_flag(w, "FF_NETWORK_PER_BUILD") && plain(w, "network_mode").n == 0;
+}
+
+static struct str
+network_mode(const struct work *w)
+{
+	return network_wanted(w) ? str_from(w->network_name) : plain(w, "network_mode");
+}
+
+/* The entries of privileged images are compared with the image that is used, not with the one the job names. */
+static bool
+privileged(const struct work *w)
+{
+	struct json_val list = json_get(w->p->docker, "allowed_privileged_images");
+	struct str *patterns;
+	size_t n = 0;
+
+	if (!flag(w, "privileged"))
+		return false;
+	patterns = arena_calloc(w->a, json_len(list) + 1, sizeof(*patterns));
+	JSON_EACH(v, list)
+		patterns[n++] = json_str(w->a, v);
+	return glob_allowed(patterns, n, w->image);
+}
+
+static int
+put_host_config(const struct work *w, enum container_kind kind, const struct volumes *vs, struct json_w *j, struct err *e)
+{
+	struct str mode = network_mode(w), cpus = plain(w, "cpus"), isolation = plain(w, "isolation");
+	int64_t nano;
+
+	jw_object(j, "HostConfig");
+	jw_array(j, "Binds");
+	for (size_t i = 0; i < vs->n; i++)
+		jw_cstr(j, NULL, vs->v[i].bind);
+	jw_end_array(j);
+	jw_str(j, "NetworkMode", mode);
+	jw_object(j, "RestartPolicy");
+	jw_cstr(j, "Name", "no");
+	jw_end_object(j);
+	if (put_log(w, j, e) < 0 || put_dns(w, j, e) < 0 || put_ulimits(w, j, e) < 0 || put_gpus(w, j, e) < 0 ||
+	    put_size(w, j, "memory", "Memory", false, e) < 0 ||
+	    put_size(w, j, "memory_swap", "MemorySwap", true, e) < 0 ||
+	    put_size(w, j, "memory_reservation", "MemoryReservation", false, e) < 0)
+		return -1;
+	if (cpus.n > 0) {
+		if (parse_cpus(cpus, &nano) < 0)
+			return err_set(e, ERR_CONFIG, 0, "cpus = \"%.*s\" in [runners.docker] is no number of CPUs", STR_ARG(cpus));
+		jw_i64(j, "NanoCpus", nano);
+	}
+	if (isolation.n > 0 && !str_eqc(isolation, "default"))
+		return err_set(e, ERR_CONFIG, 0, "isolation = \"%.*s\" in [runners.docker] is for Windows", STR_ARG(isolation));
+	put_text(w, j, "cgroup_parent", "CgroupParent");
+	put_text(w, j, "cpuset_cpus", "CpusetCpus");
+	put_text(w, j, "cpuset_mems", "CpusetMems");
+	if (json_i64(json_get(w->p->docker, "cpu_shares"), 0) > 0)
+		jw_i64(j, "CpuShares", json_i64(json_get(w->p->docker, "cpu_shares"), 0));
+	if (flag(w, "oom_kill_disable"))
+		jw_bool(j, "OomKillDisable", true);
+	if (json_i64(json_get(w->p->docker, "oom_score_adjust"), 0) != 0)
+		jw_i64(j, "OomScoreAdj", json_i64(json_get(w->p->docker, "oom_score_adjust"), 0));
+	if (privileged(w))
+		jw_bool(j, "Privileged", true);
+	put_caps(w, j, "cap_add", "CapAdd");
+	put_caps(w, j, "cap_drop", "CapDrop");
+	put_list(w, j, "security_opt", "SecurityOpt");
+	put_devices(w, j);
+	put_list(w, j, "device_cgroup_rules", "DeviceCgroupRules");
+	put_list(w, j, "volumes_from", "VolumesFrom");
+	put_text(w, j, "volume_driver", "VolumeDriver");
+	put_map(w, j, "tmpfs", "Tmpfs");
+	if (json_i64(json_get(w->p->docker, "shm_size"), 0) > 0)
+		jw_i64(j, "ShmSize", json_i64(json_get(w->p->docker, "shm_size"), 0));
+	put_map(w, j, "sysctls", "Sysctls");
+	put_list(w, j, "extra_hosts", "ExtraHosts");
+	if (kind == CONTAINER_BUILD)
+		put_text(w, j, "pid_mode", "PidMode");
+	put_text(w, j, "ipcmode", "IpcMode");
+	put_text(w, j, "userns_mode", "UsernsMode");
+	put_list(w, j, "group_add", "GroupAdd");
+	put_list(w, j, "links", "Links");
+	put_text(w, j, "runtime", "Runtime");
+	if (kind == CONTAINER_BUILD && work_flag(w, "FF_USE_INIT_WITH_DOCKER_EXECUTOR"))
+		jw_bool(j, "Init", true);
+	jw_end_object(j);
+	return 0;
+}
+
+static void
+put_networking(const struct work *w, enum container_kind kind, int api, struct json_w *j)
+{
+	struct str mode = network_mode(w), mac = plain(w, "mac_address");
+	bool own = user_defined(mode);
+
+	if (!own && (mac.n == 0 || api < 44 || str_eqc(mode, "host") || str_eqc(mode, "none") || str_starts(mode, "container:")))
+		return;
+	jw_object(j, "NetworkingConfig");
+	jw_object(j, "EndpointsConfig");
+	jw_object(j, own ? arena_dup(w->a, mode) : mode.n > 0 ? arena_dup(w->a, mode) : "default");
+	if (mac.n > 0 && api >= 44)
+		jw_str(j, "MacAddress", mac);
+	if (own) {
+		jw_array(j, "Aliases");
+		jw_cstr(j, NULL, "build");
+		jw_cstr(j, NULL, kind == CONTAINER_BUILD ? w->build_name : w->helper_name);
+		jw_end_array(j);
+	}
+	jw_end_object(j);
+	jw_end_object(j);
+	jw_end_object(j);
+}
+
+/* ---- labels and environment ---- */
+
+static void
+put_label(const struct work *w, struct json_w *j, const char *key, struct str value)
+{
+	jw_str(j, arena_fmt(w->a, LABEL "%s", key), value);
+}
+
+static void
+put_label_i64(const struct work *w, struct json_w *j, const char *key, int64_t v)
+{
+	put_label(w, j, key, str_from(arena_fmt(w->a, "%" PRId64, v)));
+}
+
+static void
+put_labels(const struct work *w, struct json_w *j, const char *type)
+{
+	const struct payload *p = w->p;
+	char timeout[40];
+
+	time_go_duration(p->timeout, timeout);
+	jw_object(j, "Labels");
+	put_label_i64(w, j, "job.id", p->id);
+	put_label(w, j, "job.url", str_from(work_job_url(w)));
+	put_label(w, j, "job.sha", json_str(w->a, json_path(p->root, "git_info.sha")));
+	put_label(w, j, "job.before_sha", json_str(w->a, json_path(p->root, "git_info.before_sha")));
+	put_label(w, j, "job.ref", json_str(w->a, json_path(p->root, "git_info.ref")));
+	put_label(w, j, "job.timeout", str_from(timeout));
+	put_label_i64(w, j, "project.id", w->project_id);
+	put_label(w, j, "project.runner_id", STR("0"));
+	put_label(w, j, "pipeline.id", vars_get(&w->vars, "CI_PIPELINE_ID", STR("")));
+	put_label(w, j, "runner.id", str_from(p->short_token));
+	put_label(w, j, "runner.local_id", vars_get(&w->vars, "CI_CONCURRENT_ID", STR("0")));
+	put_label(w, j, "runner.system_id", str_from(p->system_id));
+	put_label(w, j, "managed", STR("true"));
+	put_label(w, j, "type", str_from(type));
+	JSON_EACH(v, json_get(p->docker, "container_labels"))
+		jw_keystr(j, json_key(w->a, v), vars_expand_str(&w->vars, json_str(w->a, v)));
+	jw_end_object(j);
+}
+
+/* Each variable once, with its last value; what the kernel or the engine would choke on stays out (the scripts export it). */
+static void
+put_env(const struct work *w, struct json_w *j)
+{
+	size_t total = 0;
+
+	jw_array(j, "Env");
+	for (size_t i = 0; i < w->vars.n; i++) {
+		const struct var *v = &w->vars.v[i];
+		struct str value = v->value;
+		struct buf b = { .max = ENV_ENTRY_MAX };
+
+		if (vars_find(&w->vars, v->key) != v || !vars_name_ok(v->key))
+			continue;
+		buf_putstr(&b, v->key);
+		buf_putc(&b, '=');
+		if (v->flags & VAR_FILE) {
+			buf_puts(&b, w->tmp_dir);
+			buf_putc(&b, '/');
+			buf_putstr(&b, v->key);
+		} else
+			buf_putstr(&b, value);
+		if (!b.failed && str_chr(value, '\0') < 0 && total + b.n < ENV_TOTAL_MAX) {
+			jw_str(j, NULL, buf_str(&b));
+			total += b.n;
+		}
+		buf_free(&b);
+	}
+	jw_end_array(j);
+}
+
+static void
+put_entrypoint(const struct work *w, struct json_w *j)
+{
+	struct json_val list = json_get(w->image_json, "entrypoint");
+
+	if (json_type(list) != JSON_ARRAY || flag(w, "disable_entrypoint_overwrite"))
+		return;
+	jw_array(j, "Entrypoint");
+	JSON_EACH(v, list)
+		jw_str(j, NULL, vars_expand_str(&w->vars, json_str(w->a, v)));
+	/* An empty list means none: the engine takes [""] for that. */
+	if (json_len(list) == 0)
+		jw_cstr(j, NULL, "");
+	jw_end_array(j);
+}
+
+static int
+put_user(const struct work *w, struct json_w *j, struct err *e)
+{
+	struct str user = setting(w, "user"), chosen = vars_expand_str(&w->vars, json_str(w->a, json_path(w->image_json, "executor_opts.docker.user")));
+	struct json_val allowed = json_get(w->p->docker, "allowed_users");
+	bool listed = json_len(allowed) == 0;
+
+	if (chosen.n == 0 && json_type(json_path(w->image_json, "executor_opts.docker.user")) == JSON_NUMBER)
+		chosen = json_raw(json_path(w->image_json, "executor_opts.docker.user"));
+	if (user.n == 0)
+		user = chosen;
+	if (user.n == 0)
+		return 0;
+	JSON_EACH(v, allowed)
+		listed |= str_eq(user, vars_expand_str(&w->vars, json_str(w->a, v)));
+	if (!listed)
+		return err_set(e, ERR_CONFIG, 0, "user \"%.*s\" is not in allowed_users of the runner", STR_ARG(user));
+	jw_str(j, "User", user);
+	return 0;
+}
+
+int
+container_put_create(const struct work *w, enum container_kind kind, struct str image, int api,
+    const struct volumes *vs, struct buf *body, struct err *e)
+{
+	struct json_w j = { .b = body };
+	bool umask = kind == CONTAINER_HELPER && !work_flag(w, "FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR");
+	struct str mac = plain(w, "mac_address");
+
+	jw_object(&j, NULL);
+	jw_str(&j, "Image", image);
+	jw_cstr(&j, "Hostname", w->hostname);
+	jw_array(&j, "Cmd");
+	jw_cstr(&j, NULL, "sh");
+	jw_cstr(&j, NULL, "-c");
+	jw_cstr(&j, NULL, umask ? detect_shell_umask : detect_shell);
+	jw_end_array(&j);
+	if (kind == CONTAINER_BUILD) {
+		put_entrypoint(w, &j);
+		if (put_user(w, &j, e) < 0)
+			return -1;
+	}
+	put_env(w, &j);
+	jw_bool(&j, "Tty", false);
+	put_labels(w, &j, kind == CONTAINER_BUILD ? "build" : "predefined");
+	if (mac.n > 0 && api < 44)
+		jw_str(&j, "MacAddress", mac);
+	if (put_host_config(w, kind, vs, &j, e) < 0)
+		return -1;
+	put_networking(w, kind, api, &j);
+	jw_end_object(&j);
+	return body->failed ? err_set(e, ERR_CONFIG, 0, "the container's description is too large") : 0;
+}
+
+void
+network_put_create(const struct work *w, int api, struct buf *body)
+{
+	struct json_w j = { .b = body };
+	int64_t mtu = json_i64(json_get(w->p->docker, "network_mtu"), 0);
+
+	jw_object(&j, NULL);
+	jw_cstr(&j, "Name", w->network_name);
+	if (flag(w, "enable_ipv6"))
+		jw_bool(&j, "EnableIPv6", true);
+	if (mtu > 0) {
+		jw_object(&j, "Options");
+		jw_cstr(&j, "com.docker.network.driver.mtu", arena_fmt(w->a, "%" PRId64, mtu));
+		jw_end_object(&j);
+	}
+	/* Old engines would make a second network of the same name. */
+	if (api < 44)
+		jw_bool(&j, "CheckDuplicate", true);
+	put_labels(w, &j, "network");
+	jw_end_object(&j);
+}
+
+/* ---- volumes ---- */
+
+/* [source:]destination[:mode][,label][,propagation]: the part with the destination in it. */
+static int
+split_volume(struct str spec, struct str *source, struct str *dest, struct str *mode)
+{
+	struct str rest = spec, first = str_cut(&rest, ':');
+
+	*source = STR_NULL;
+	*mode = STR_NULL;
+	if (rest.p == NULL) {
+		*dest = first;
+	} else {
+		struct str second = str_cut(&rest, ':');
+
+		if (str_starts(second, "/") || str_starts(second, "$")) {
+			*source = first;
+			*dest = second;
+			*mode = rest;
+		} else {
+			/* "/cache:ro": a destination with a mode and no source. */
+			*dest = first;
+			*mode = second;
+			if (rest.p != NULL)
+				return -1;
+		}
+	}
+	return dest->n > 0 ? 0 : -1;
+}
+
+static bool
+mode_ok(struct str mode)
+{
+	static const char *const words[] = { "ro", "rw", "O", "o", "z", "Z", "shared", "slave", "private", "rshared", "rslave", "rprivate", "RO", "RW" };
+
+	while (mode.p != NULL) {
+		struct str part = str_cut(&mode, ',');
+		bool known = false;
+
+		while (part.p != NULL) {
+			struct str wd = str_cut(&part, ':');
+
+			known = false;
+			for (size_t i = 0; i < NELEM(words); i++)
+				known |= str_eqc(wd, words[i]);
+			if (!known)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* "/a//b/../c/" as the engine sees it; NULL when it is not absolute or leaves the root. */
+static char *
+clean_path(struct arena *a, struct str path)
+{
+	struct str part[256];
+	struct buf b = { .max = 8192 };
+	size_t n = 0;
+	char *out;
+
+	if (!str_starts(path, "/"))
+		return NULL;
+	while (path.p != NULL) {
+		struct str c = str_cut(&path, '/');
+
+		if (c.n == 0 || str_eqc(c, "."))
+			continue;
+		if (str_eqc(c, "..")) {
+			n -= n > 0;
+			continue;
+		}
+		if (n == NELEM(part))
+			return NULL;
+		part[n++] = c;
+	}
+	for (size_t i = 0; i < n; i++) {
+		buf_putc(&b, '/');
+		buf_putstr(&b, part[i]);
+	}
+	if (n == 0)
+		buf_putc(&b, '/');
+	out = arena_dup(a, buf_str(&b));
+	buf_free(&b);
+	return out;
+}
+
+static char *
+md5_hex(struct arena *a, const char *text)
+{
+	uint8_t sum[16];
+	char *hex = arena_alloc(a, 33);
+
+	hash_md5(text, strlen(text), sum);
+	hash_hex(sum, 16, hex);
+	return hex;
+}
+
+/* A volume without a source: for the job's life, in a directory of the machine, or kept for the next job of the project. */
+static void
+cache_volume(const struct work *w, struct volume *v, bool temporary)
+{
+	const char *suffix = w->protected ? "-protected" : "", *md5 = md5_hex(w->a, v->destination);
+	struct str host = plain(w, "cache_dir");
+
+	if (temporary) {
+		v->temporary = true;
+		v->name = arena_fmt(w->a, "%s-cache-%s%s", w->random_name, md5, suffix);
+	} else if (host.n > 0) {
+		v->bind = arena_fmt(w->a, "%.*s/runner-%s/%s%s:%s", STR_ARG(host), w->volume_hash, md5, suffix, v->destination);
+		return;
+	} else
+		v->name = arena_fmt(w->a, "runner-%s-cache-%s%s", w->volume_hash, md5, suffix);
+	v->bind = arena_fmt(w->a, "%s:%s", v->name, v->destination);
+}
+
+static bool
+defined(const struct volumes *vs, const char *destination)
+{
+	for (size_t i = 0; i < vs->n; i++)
+		if (strcmp(vs->v[i].destination, destination) == 0)
+			return true;
+	return false;
+}
+
+int
+volumes_plan(const struct work *w, struct volumes *vs, struct err *e)
+{
+	struct json_val list = json_get(w->p->docker, "volumes");
+	struct volume *v;
+
+	vs->v = arena_calloc(w->a, json_len(list) + 2, sizeof(*vs->v));
+	vs->n = 0;
+	JSON_EACH(entry, list) {
+		struct str spec = json_str(w->a, entry), source, dest, mode;
+
+		v = &vs->v[vs->n];
+		if (split_volume(spec, &source, &dest, &mode) < 0 || !mode_ok(mode))
+			return err_set(e, ERR_CONFIG, 0, "volume \"%.*s\" in [runners.docker] is no volume specification", STR_ARG(spec));
+		v->destination = clean_path(w->a, vars_expand_str(&w->vars, dest));
+		if (v->destination == NULL || strcmp(v->destination, "/") == 0)
+			return err_set(e, ERR_CONFIG, 0, "volume \"%.*s\" in [runners.docker]: the path in the container must be absolute and not /", STR_ARG(spec));
+		if (defined(vs, v->destination))
+			return err_set(e, ERR_CONFIG, 0, "volume for %s is already defined", v->destination);
+		if (source.p != NULL)
+			v->bind = arena_fmt(w->a, "%.*s:%s%s%.*s", STR_ARG(source), v->destination, mode.p != NULL ? ":" : "", STR_ARG(mode));
+		else
+			cache_volume(w, v, flag(w, "disable_cache"));
+		vs->n++;
+	}
+	/* The checkout: kept for the next fetch of this project, or gone with the job. */
+	if (defined(vs, w->builds_dir))
+		return 0;
+	v = &vs->v[vs->n++];
+	v->destination = w->builds_dir;
+	cache_volume(w, v, w->git != GIT_FETCH || flag(w, "disable_cache"));
+	return 0;
+}
+
+void
+volume_put_create(const struct work *w, const struct volume *v, struct buf *body)
+{
+	struct json_w j = { .b = body };
+
+	jw_object(&j, NULL);
+	jw_cstr(&j, "Name", v->name);
+	put_text(w, &j, "volume_driver", "Driver");
+	put_map(w, &j, "volume_driver_ops", "DriverOpts");
+	put_labels(w, &j, "cache");
+	jw_end_object(&j);
+}

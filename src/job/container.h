@@ -1,0 +1,49 @@
+/*
+ * The bodies of the engine's create calls for a job's containers and
+ * volumes, from [runners.docker] and the job (spec job-execution 1.8-1.12). Pure: JSON in, JSON out.
+ */
+#ifndef JOB_CONTAINER_H
+#define JOB_CONTAINER_H
+
+#include "job/work.h"
+
+enum container_kind { CONTAINER_BUILD, CONTAINER_HELPER };
+
+/* Where the stage's script is put, and what it is run by: shell names tried in order. */
+#define STAGE_DIR	".windlass"
+#define STAGE_FILE	"/" STAGE_DIR "/stage.sh"
+
+/* A volume of the job: what to create (name set) and what to write into Binds. */
+struct volume {
+	char	*bind;		/* "name:/cache" */
+	char	*name;		/* to create; NULL for binds that need nothing */
+	char	*destination;
+	bool	 temporary;	/* removed at the end of the job */
+};
+struct volumes {
+	struct volume	*v;
+	size_t		 n;
+};
+
+/*
+ * The job's volumes in order: those of the configuration, then the builds
+ * volume. -1 (ERR_CONFIG) with the entry for a bad specification.
+ */
+int	volumes_plan(const struct work *w, struct volumes *vs, struct err *e);
+/* POST /volumes/create. */
+void	volume_put_create(const struct work *w, const struct volume *v, struct buf *body);
+
+/*
+ * POST /containers/create. image is the reference to use (digest or id). api: the engine's minor version.
+ * -1 (ERR_CONFIG) when a setting has no meaning.
+ */
+int	container_put_create(const struct work *w, enum container_kind kind, struct str image, int api,
+	    const struct volumes *vs, struct buf *body, struct err *e);
+/* The per-job network, with FF_NETWORK_PER_BUILD and no network_mode; false otherwise. */
+bool	network_wanted(const struct work *w);
+void	network_put_create(const struct work *w, int api, struct buf *body);
+
+/* Memory sizes: number, optional b k m g t, optional i and b; -1 only with allow_unlimited. 0 or -1. */
+int	container_parse_size(struct str s, bool allow_unlimited, int64_t *bytes);
+
+#endif

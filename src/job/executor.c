@@ -1,0 +1,646 @@
+/*
+ * An executor: runs one job on its machine, from the first contact to
+ * result.json. Starting and resuming are the same code: read stage.json, find
+ * the container it names, read its log from the byte where the trace stands, go on.
+ *
+ * It may: talk to one machine's Docker Engine with that machine's client key,
+ * write in its job's directory. It must never: know a runner's token beyond
+ * masking it, reach GitLab or a cloud, touch another job.
+ *
+ * Orders come by `cancel` and SIGTERM: the first says look, the second says now.
+ */
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/exit.h"
+#include "core/fs.h"
+#include "core/lock.h"
+#include "core/log.h"
+#include "core/opt.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "job/executor.h"
+#include "job/run.h"
+#include "job/script.h"
+#include "job/trace.h"
+
+/* ---- the outcome ---- */
+
+/* Notes the first failure; what fails after it does not change the result (spec gitlab-runner 7.4). */
+static void
+fail(struct run *r, const char *reason, int64_t code, const char *text)
+{
+	struct memory *m = &r->mem;
+
+	if (m->failed)
+		return;
+	m->failed = true;
+	m->exit_code = code;
+	snprintf(m->reason, sizeof(m->reason), "%s", reason);
+	snprintf(m->text, sizeof(m->text), "%s", text);
+	m->system = strcmp(reason, "runner_system_failure") == 0;
+	snprintf(m->status, sizeof(m->status), "%s", strcmp(reason, "job_execution_timeout") == 0 ? "timedout" :
+	    strcmp(reason, "job_canceled") == 0 ? "canceled" : "failed");
+}
+
+static void
+fail_timeout(struct run *r, const char *what, int64_t ns)
+{
+	char limit[40], text[200];
+
+	time_go_duration(ns, limit);
+	snprintf(text, sizeof(text), "execution took longer than %s (%s)", limit, what);
+	fail(r, "job_execution_timeout", 0, text);
+}
+
+static void
+fail_order(struct run *r)
+{
+	fail(r, r->order_reason[0] != '\0' ? r->order_reason : "job_canceled", 0,
+	    r->order_text[0] != '\0' ? r->order_text : "canceled");
+}
+
+/* Turns what became of a stage into the job's outcome. limit names the stage's own time limit, for its message. */
+static void
+judge(struct run *r, enum outcome out, const char *reason, const struct err *e, const char *limit, int64_t limit_ns)
+{
+	char text[64];
+
+	switch (out) {
+	case OUT_OK:
+		break;
+	case OUT_EXIT:
+		snprintf(text, sizeof(text), "exit code %" PRId64, r->mem.exit_code);
+		fail(r, "script_failure", r->mem.exit_code, text);
+		break;
+	case OUT_TIMEOUT:
+		say(r, tl_warning, "the job's time limit is over: what comes after this stage is not run. A shorter limit of the script alone (RUNNER_SCRIPT_TIMEOUT) leaves time for after_script");
+		fail_timeout(r, "the job's timeout", r->job.timeout);
+		break;
+	case OUT_STAGE_TIMEOUT:
+		say(r, tl_warning, "this stage did not end within its limit (%s)", limit);
+		fail_timeout(r, limit, limit_ns);
+		break;
+	case OUT_CANCELED:
+		fail_order(r);
+		break;
+	case OUT_FAILED:
+		fail(r, reason[0] != '\0' ? reason : e->kind == ERR_CONFIG || e->kind == ERR_REFUSED ? "runner_configuration_error" : "runner_system_failure",
+		    0, e->msg);
+		break;
+	}
+}
+
+/* Whether nothing but the end may follow: aborted, cancelled before the script, out of time, or the machine is lost. */
+static bool
+over(const struct run *r, enum outcome out)
+{
+	return r->order == ORDER_ABORT || out == OUT_TIMEOUT || out == OUT_FAILED ||
+	    (out == OUT_CANCELED && r->mem.stage < STAGE_STEP);
+}
+
+static void
+go_to(struct run *r, enum stage next)
+{
+	r->mem.stage = next;
+	r->mem.phase = PHASE_ENTER;
+	r->mem.step = 0;
+	r->mem.attempt = 1;
+	r->mem.stage_deadline = 0;
+	commit(r);
+	crash_point("executor:stage-done");
+}
+
+/* ---- scripts ---- */
+
+static void
+environment_script(const struct run *r, struct buf *b)
+{
+	script_prepare(&r->work, b);
+}
+
+static void
+sources_script(const struct run *r, struct buf *b)
+{
+	script_get_sources(&r->work, b);
+}
+
+static void
+clear_script(const struct run *r, struct buf *b)
+{
+	script_clear_worktree(&r->work, b);
+}
+
+static void
+step_script(const struct run *r, struct buf *b)
+{
+	script_step(&r->work, &r->work.steps[r->mem.step], b);
+}
+
+static void
+after_script(const struct run *r, struct buf *b)
+{
+	script_after(&r->work, b);
+}
+
+static void
+cleanup_script(const struct run *r, struct buf *b)
+{
+	script_cleanup(&r->work, b);
+}
+
+/* ---- stages ---- */
+
+static int64_t
+seconds(const struct run *r, const char *key)
+{
+	int64_t s = json_i64(json_get(r->job.runner, key), 0);
+
+	/* A limit that is not below the job's own is none (spec gitlab-runner 2.7). */
+	return s > 0 && s * NSEC_SEC < r->job.timeout ? s * NSEC_SEC : 0;
+}
+
+static void
+say_lines(struct run *r, struct str text, void (*style)(struct buf *b, const char *fmt, ...))
+{
+	while (text.p != NULL && text.n > 0) {
+		struct str line = str_cut(&text, '\n');
+
+		if (line.n > 0)
+			say(r, style, "%.*s", STR_ARG(line));
+	}
+}
+
+static void
+stage_prepare(struct run *r)
+{
+	struct buf unsupported = { .max = 65536 }, heading = { .max = 4096 };
+	const char *reason = "";
+	enum outcome out;
+	struct err e = { 0 };
+	int64_t limit = seconds(r, "prepare_timeout_s");
+
+	r->mem.stage_deadline = limit > 0 ? r->mem.started + limit : 0;
+	if (work_flags_changed(&r->work)[0] != '\0')
+		say(r, tl_plain, "  feature flags: %s", work_flags_changed(&r->work));
+	output_section_start(&r->out, "prepare_executor");
+	tl_heading(&heading, "Preparing the \"docker+machine\" executor");
+	output_lines(&r->out, buf_str(&heading));
+	buf_free(&heading);
+	say_lines(r, buf_str(&r->work.warnings), tl_warning);
+	work_unsupported(&r->work, &unsupported);
+	say_lines(r, buf_str(&unsupported), tl_warning);
+	buf_free(&unsupported);
+	commit(r);
+	if (r->work.bad_executor_opts != NULL) {
+		fail(r, "runner_system_failure", 3, r->work.bad_executor_opts);
+		out = OUT_FAILED;
+	} else if (r->work.fault != NULL) {
+		err_set(&e, ERR_CONFIG, 0, "%s", r->work.fault);
+		out = OUT_FAILED;
+	} else
+		out = prepare(r, &reason, &e);
+	output_section_end(&r->out, "prepare_executor");
+	judge(r, out, reason, &e, "prepare_timeout", limit);
+	go_to(r, out == OUT_OK ? STAGE_ENVIRONMENT : STAGE_END);
+}
+
+static void
+stage_environment(struct run *r)
+{
+	const char *reason;
+	struct err e = { 0 };
+	int64_t limit = seconds(r, "prepare_timeout_s");
+	enum outcome out;
+	char text[200];
+
+	r->mem.stage_deadline = limit > 0 ? r->mem.started + limit : 0;
+	out = stage_run(r, CONTAINER_HELPER, "prepare_script", "Preparing environment", environment_script, &reason, &e);
+	if (out == OUT_EXIT) {
+		snprintf(text, sizeof(text), "prepare environment: exit code %" PRId64 ". Does the helper image have bash or sh, and does nothing in its shell profile fail?", r->mem.exit_code);
+		fail(r, "script_failure", r->mem.exit_code, text);
+	} else
+		judge(r, out, reason, &e, "prepare_timeout", limit);
+	go_to(r, out == OUT_OK ? STAGE_SOURCES : over(r, out) ? STAGE_END : STAGE_CLEANUP);
+}
+
+/* Between attempts: 5 s, 10 s ... 5 min, or at once without the feature flag (spec gitlab-runner 7.3). */
+static bool
+pause_between(struct run *r)
+{
+	int64_t wait = 5 * NSEC_SEC;
+	struct err e = { 0 };
+
+	if (!work_flag(&r->work, "FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY"))
+		return true;
+	for (int64_t i = 2; i < r->mem.attempt && wait < 300 * NSEC_SEC; i++)
+		wait *= 2;
+	if (net_pause(wait < 300 * NSEC_SEC ? wait : 300 * NSEC_SEC, &e) < 0)
+		orders_read(r);
+	return r->order == ORDER_NONE && (r->mem.deadline == 0 || wall_now() < r->mem.deadline);
+}
+
+static void
+stage_sources(struct run *r)
+{
+	const char *reason;
+	struct err e = { 0 };
+	int64_t limit = seconds(r, "get_sources_timeout_s");
+	enum outcome out;
+
+	if (r->mem.stage_deadline == 0 && limit > 0)
+		r->mem.stage_deadline = wall_now() + limit;
+	for (;;) {
+		/* The second attempt begins with an empty worktree (stage 3a). */
+		if (r->mem.attempt == 2 && !r->mem.cleared) {
+			out = stage_run(r, CONTAINER_HELPER, "clear_worktree", "Deleting all tracked and untracked files due to source fetch failure", clear_script, &reason, &e);
+			r->mem.cleared = true;
+			r->mem.phase = PHASE_ENTER;
+			commit(r);
+			if (out != OUT_OK && out != OUT_EXIT)
+				break;
+		}
+		out = stage_run(r, CONTAINER_HELPER, "get_sources", "Getting source from Git repository", sources_script, &reason, &e);
+		if (out != OUT_EXIT || r->mem.attempt >= r->work.get_sources_attempts)
+			break;
+		r->mem.attempt++;
+		r->mem.phase = PHASE_ENTER;
+		commit(r);
+		if (!pause_between(r)) {
+			out = r->order != ORDER_NONE ? OUT_CANCELED : OUT_TIMEOUT;
+			break;
+		}
+	}
+	judge(r, out, reason, &e, "get_sources_timeout", limit);
+	/* A sources stage that ran out of time ends the job at once (spec job-execution 5.1). */
+	go_to(r, out == OUT_OK ? STAGE_STEP : over(r, out) || out == OUT_STAGE_TIMEOUT ? STAGE_END : STAGE_CLEANUP);
+}
+
+static void
+stage_step(struct run *r)
+{
+	const char *reason = "";
+	struct err e = { 0 };
+	enum outcome out = OUT_OK;
+	char heading[200];
+
+	if (r->mem.script_deadline == 0 && r->work.script_timeout > 0)
+		r->mem.script_deadline = wall_now() + r->work.script_timeout;
+	while (out == OUT_OK && r->mem.step < (int64_t)r->work.nsteps) {
+		const char *stage = r->work.steps[r->mem.step].stage;
+
+		snprintf(heading, sizeof(heading), "Executing \"%s\" stage of the job script", stage);
+		out = stage_run(r, CONTAINER_BUILD, stage, heading, step_script, &reason, &e);
+		if (out == OUT_OK) {
+			r->mem.step++;
+			r->mem.phase = PHASE_ENTER;
+			commit(r);
+		}
+	}
+	if (out == OUT_CANCELED && r->order == ORDER_CANCEL) {
+		say(r, tl_warning, "script canceled externally (UI, API)");
+		r->mem.script_canceled = true;
+	}
+	judge(r, out, reason, &e, "RUNNER_SCRIPT_TIMEOUT", r->work.script_timeout);
+	if (!r->mem.failed)
+		snprintf(r->mem.status, sizeof(r->mem.status), "success");
+	work_set_status(&r->work, r->mem.status);
+	go_to(r, over(r, out) ? STAGE_END : STAGE_AFTER);
+}
+
+static void
+stage_after(struct run *r)
+{
+	const char *reason;
+	struct err e = { 0 };
+	enum outcome out;
+	int64_t code = r->mem.exit_code;
+	char limit[40];
+
+	if (json_len(r->work.after_script) == 0) {
+		go_to(r, STAGE_CLEANUP);
+		return;
+	}
+	if (r->mem.stage_deadline == 0)
+		r->mem.stage_deadline = wall_now() + (r->work.after_script_timeout > 0 ? r->work.after_script_timeout : 300 * NSEC_SEC);
+	out = stage_run(r, CONTAINER_BUILD, "after_script", "Running after_script", after_script, &reason, &e);
+	if (out == OUT_OK) {
+		r->mem.exit_code = code;
+	} else if (out == OUT_TIMEOUT || out == OUT_CANCELED || out == OUT_FAILED) {
+		judge(r, out, reason, &e, "", 0);
+	} else if (out == OUT_EXIT && !r->work.after_script_ignore_errors && !r->mem.failed) {
+		judge(r, out, reason, &e, "", 0);
+	} else {
+		time_go_duration(r->work.after_script_timeout > 0 ? r->work.after_script_timeout : 300 * NSEC_SEC, limit);
+		if (out == OUT_STAGE_TIMEOUT)
+			say(r, tl_warning, "after_script failed, but job will continue unaffected: it took longer than %s", limit);
+		else
+			say(r, tl_warning, "after_script failed, but job will continue unaffected: exit code %" PRId64, r->mem.exit_code);
+		r->mem.exit_code = r->mem.failed ? code : 0;
+	}
+	go_to(r, over(r, out) ? STAGE_END : STAGE_CLEANUP);
+}
+
+static void
+stage_cleanup(struct run *r)
+{
+	const char *reason;
+	struct err e = { 0 };
+	int64_t code = r->mem.exit_code;
+	enum outcome out;
+
+	out = stage_run(r, CONTAINER_HELPER, "cleanup_file_variables", "Cleaning up project directory and file based variables", cleanup_script, &reason, &e);
+	/* Its failure is the runner's affair, not the job's. */
+	if (out != OUT_OK)
+		log_warn("Cleanup stage failed", F_INT("exit_code", r->mem.exit_code), F_ERR(&e));
+	r->mem.exit_code = code;
+	if (out == OUT_TIMEOUT)
+		fail_timeout(r, "the job's timeout", r->job.timeout);
+	else if (out == OUT_CANCELED && r->order == ORDER_ABORT)
+		fail_order(r);
+	go_to(r, STAGE_END);
+}
+
+/* ---- the end ---- */
+
+static void
+last_line(struct run *r)
+{
+	struct buf b = { .max = 4096 };
+	const struct memory *m = &r->mem;
+
+	if (!m->failed)
+		tl_info(&b, "Job succeeded");
+	else
+		tl_error(&b, "Job failed%s: %s", m->system ? " (system failure)" : "", m->text);
+	output_final(&r->out, buf_str(&b));
+	buf_free(&b);
+}
+
+static void
+put_result(const struct run *r, struct buf *b)
+{
+	struct json_w w = { .b = b };
+	char now[TIME_RFC3339_MAX];
+
+	time_rfc3339(wall_now(), 3, now);
+	jw_object(&w, NULL);
+	jw_cstr(&w, "state", r->mem.failed ? "failed" : "success");
+	jw_cstr(&w, "failure_reason", r->mem.failed ? r->mem.reason : "");
+	jw_i64(&w, "exit_code", r->mem.failed ? r->mem.exit_code : 0);
+	jw_cstr(&w, "text", r->mem.text);
+	jw_bool(&w, "dirty", r->dirty);
+	jw_cstr(&w, "finished", now);
+	jw_end_object(&w);
+}
+
+/* A result that cannot be written is a job that cannot end: it waits for the disk, and is cut short only by a kill. */
+static int
+finish(struct run *r)
+{
+	struct buf b = { .max = 65536 };
+	struct err e = { 0 };
+	bool told = false;
+
+	machine_tidy(r);
+	last_line(r);
+	put_result(r, &b);
+	while (output_write(&r->out, &e) < 0 || fs_write(r->dir, "result.json", buf_str(&b), 0600, &e) < 0) {
+		if (!told)
+			log_error("The job's result cannot be written: trying until it can", F_ERR(&e));
+		told = true;
+		mono_sleep(2 * NSEC_SEC);
+	}
+	buf_free(&b);
+	crash_point("executor:result-written");
+	log_info(r->mem.failed ? "Job failed" : "Job succeeded", F_STR("failure_reason", r->mem.reason), F_STR("text", r->mem.text),
+	    F_INT("exit_code", r->mem.failed ? r->mem.exit_code : 0), F_DUR("duration", wall_now() - r->mem.started), F_STR("name", r->machine));
+	return EXIT_OK;
+}
+
+static int
+execute(struct run *r)
+{
+	static void (*const stages[])(struct run *r) = {
+		[STAGE_PREPARE] = stage_prepare, [STAGE_ENVIRONMENT] = stage_environment, [STAGE_SOURCES] = stage_sources,
+		[STAGE_STEP] = stage_step, [STAGE_AFTER] = stage_after, [STAGE_CLEANUP] = stage_cleanup,
+	};
+
+	while (r->mem.stage != STAGE_END) {
+		/* An order that came between stages, or while nobody lived to hear it. */
+		orders_read(r);
+		if (r->mem.phase == PHASE_ENTER && (r->order == ORDER_ABORT || (r->order == ORDER_CANCEL && !r->mem.script_canceled && r->mem.stage < STAGE_STEP))) {
+			fail_order(r);
+			go_to(r, STAGE_END);
+			break;
+		}
+		if (r->mem.phase == PHASE_ENTER && r->mem.deadline != 0 && wall_now() >= r->mem.deadline) {
+			fail_timeout(r, "the job's timeout", r->job.timeout);
+			go_to(r, STAGE_END);
+			break;
+		}
+		stages[r->mem.stage](r);
+	}
+	return finish(r);
+}
+
+/* ---- the start ---- */
+
+/* The machine's name, and behind it on a line of its own the lowest number no other job of the runner has. */
+static int
+read_machine(struct run *r, struct err *e)
+{
+	struct buf b = { .max = 512 };
+	struct str text, line;
+	int rc = fs_read(r->dir, "machine", 400, &b, e);
+
+	if (rc == 0) {
+		text = buf_str(&b);
+		line = str_trim(str_cut(&text, '\n'));
+		r->machine = arena_dup(&r->arena, line);
+		if (text.p == NULL || str_to_i64(str_trim(text), &r->concurrent_id) < 0)
+			r->concurrent_id = 0;
+	}
+	buf_free(&b);
+	return rc;
+}
+
+static int
+block_sigterm(struct err *e)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return fd >= 0 ? fd : err_sys(e, "signalfd");
+}
+
+static int
+open_job(struct run *r, const char *state_dir, const char *id, struct err *e)
+{
+	char *jobs = fs_join(state_dir, "jobs"), *path = fs_join(jobs, id);
+
+	r->dir = fs_opendir(AT_FDCWD, path, e);
+	free(jobs);
+	free(path);
+	if (r->dir < 0)
+		return -1;
+	r->lock = lock_take(r->dir, "executor.lock", LOCK_TRY, e);
+	if (r->lock < 0)
+		return -1;
+	r->signals = block_sigterm(e);
+	if (r->signals < 0 || payload_read(r->dir, &r->arena, &r->job, e) < 0)
+		return -1;
+	return read_machine(r, e);
+}
+
+/* A job that begins: names are drawn, the clock starts, and from here on the trace is ours. */
+static int
+begin(struct run *r, struct err *e)
+{
+	struct buf heading = { .max = 4096 };
+	int trace;
+
+	rand_hex(r->mem.tag, 16);
+	r->mem.started = wall_now();
+	r->mem.deadline = r->mem.started + r->job.timeout;
+	r->mem.attempt = 1;
+	snprintf(r->mem.status, sizeof(r->mem.status), "running");
+	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
+	/* The reporter may be appending a line about waiting: it holds this lock, and stops once stage.json is there. */
+	trace = openat(r->dir, "trace", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (trace < 0 || flock(trace, LOCK_EX) < 0) {
+		err_sys(e, "lock trace");
+		if (trace >= 0)
+			close(trace);
+		return -1;
+	}
+	if (output_begin(&r->out, r->dir, &r->work, e) < 0) {
+		close(trace);
+		return -1;
+	}
+	if (r->out.length == 0) {
+		trace_put_heading(&r->job, &heading);
+		output_lines(&r->out, buf_str(&heading));
+		buf_free(&heading);
+	}
+	commit(r);
+	close(trace);
+	crash_point("executor:begun");
+	return 0;
+}
+
+static int
+resume(struct run *r, struct json_val saved, int64_t trace, struct err *e)
+{
+	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
+	if (r->mem.stage >= STAGE_AFTER)
+		work_set_status(&r->work, r->mem.status);
+	if (output_resume(&r->out, r->dir, &r->work, trace, saved, e) < 0)
+		return -1;
+	log_info("Going on with a job", F_INT("trace", trace), F_INT("stage", r->mem.stage));
+	return 0;
+}
+
+/* The end of a job whose machine cannot be reached any more, begun long ago by a predecessor. */
+static int
+lost_machine(struct run *r, const struct err *e)
+{
+	r->dirty = true;
+	judge(r, OUT_FAILED, "runner_system_failure", e, "", 0);
+	r->mem.helper[0] = r->mem.build[0] = '\0';
+	r->volumes.n = 0;
+	return finish(r);
+}
+
+/* A predecessor's job on a machine that does not answer yet (it boots, the network is away): patience, as in mid-job. */
+static int
+connect_patiently(struct run *r, struct err *e)
+{
+	mono_t give_up = mono_after(300 * NSEC_SEC);
+
+	while (machine_connect(r, e) < 0) {
+		engine_free(r->api);
+		engine_free(r->logs);
+		r->api = r->logs = NULL;
+		if (machine_gone(r) || mono_passed(give_up) || (r->mem.deadline != 0 && wall_now() > r->mem.deadline))
+			return -1;
+		if (net_pause(5 * NSEC_SEC, e) < 0)
+			orders_read(r);
+		if (r->order == ORDER_ABORT)
+			return -1;
+	}
+	return 0;
+}
+
+int
+executor_main(int argc, char **argv)
+{
+	struct opt o[] = {
+		{ .name = "state-dir", .type = OPT_STRING },
+		{ .name = "job", .type = OPT_STRING },
+	};
+	struct run *r = xcalloc(1, sizeof(*r));
+	struct json_val saved = JSON_NONE;
+	const char *words[8];
+	struct err e = { 0 };
+	int64_t trace = 0;
+	size_t nwords;
+	int known;
+
+	proc_harden();
+	if (argc > 8 || opt_parse(o, NELEM(o), argc, argv, 0, words, &nwords, &e) < 0 || o[0].value == NULL || o[1].value == NULL) {
+		log_error("Executor was started wrongly", F_ERR(&e));
+		return EXIT_CONFIG;
+	}
+	log_context("job", o[1].value);
+	if (open_job(r, o[0].value, o[1].value, &e) < 0) {
+		if (e.kind == ERR_CONFLICT)
+			return EXIT_BUSY;
+		log_error("Executor cannot begin", F_ERR(&e));
+		return EXIT_RETRY;
+	}
+	if (fs_exists(r->dir, "result.json"))
+		return EXIT_OK;
+	known = memory_read(r, &saved, &trace, &e);
+	if (known < 0) {
+		log_error("Executor cannot go on", F_ERR(&e));
+		return EXIT_RETRY;
+	}
+	orders_heed(r);
+	if (known == 0) {
+		/* Nothing is written before the machine has answered: until then the job may go to another one. */
+		if (r->order == ORDER_NONE && machine_connect(r, &e) < 0) {
+			if (e.kind != ERR_CANCELLED) {
+				log_warn("Machine is not usable", F_ERR(&e));
+				return EXIT_MACHINE;
+			}
+			orders_read(r);
+		}
+		if (begin(r, &e) < 0) {
+			log_error("Executor cannot begin", F_ERR(&e));
+			return EXIT_RETRY;
+		}
+		if (r->api == NULL) {
+			fail_order(r);
+			return finish(r);
+		}
+	} else {
+		if (resume(r, saved, trace, &e) < 0) {
+			log_error("Executor cannot go on", F_ERR(&e));
+			return EXIT_RETRY;
+		}
+		if (r->mem.stage != STAGE_END && connect_patiently(r, &e) < 0)
+			return lost_machine(r, &e);
+		if (r->api == NULL && machine_connect(r, &e) < 0)
+			return lost_machine(r, &e);
+	}
+	volumes_plan(&r->work, &r->volumes, &e);
+	return execute(r);
+}

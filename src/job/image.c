@@ -1,0 +1,542 @@
+/* Images on the machine's engine: see image.h. */
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "gitlab/api.h"
+#include "job/image.h"
+#include "wire/glob.h"
+#include "wire/url.h"
+
+#define PULL_TRIES	3
+#define PROGRESS_EVERY	(10 * NSEC_SEC)
+#define CONFIG_MAX	(1u << 20)
+#define HELPER_LIMIT	(10 * NSEC_SEC)	/* a credential helper is somebody else's program */
+
+void
+image_split(struct str ref, struct str *name, struct str *tag)
+{
+	ssize_t at = str_chr(ref, '@'), slash, colon;
+
+	*tag = STR("latest");
+	*name = ref;
+	if (at >= 0) {
+		*name = str_sub(ref, 0, (size_t)at);
+		*tag = str_sub(ref, (size_t)at + 1, ref.n);
+	}
+	slash = str_rchr(*name, '/');
+	colon = str_rchr(*name, ':');
+	/* A colon in front of the last slash is a port. */
+	if (colon > slash) {
+		if (at < 0)
+			*tag = str_sub(*name, (size_t)colon + 1, name->n);
+		*name = str_sub(*name, 0, (size_t)colon);
+	}
+}
+
+const char *
+image_pull_reason(const char *message, bool *retry)
+{
+	static const char *const network[] = {
+		"dial tcp", "connection refused", "no such host", "i/o timeout", "tls handshake",
+		"client.timeout exceeded", "request canceled", "connection reset",
+	};
+	/* A registry that asks for patience is the most common failure of all; upstream gives up at once. */
+	static const char *const busy[] = { "toomanyrequests", "too many requests", "429", "500 internal server error", "502 bad gateway", "503 service unavailable", "504 gateway" };
+	static const char *const config[] = {
+		"not found", "manifest unknown", "pull access denied", "access to the resource is denied",
+		"no basic auth credentials", "repository does not exist or may require", "unauthorized", "authentication required",
+	};
+	struct str m = str_from(message);
+
+	*retry = false;
+	for (size_t i = 0; i < NELEM(network); i++)
+		if (str_casefind(m, network[i]) >= 0) {
+			*retry = true;
+			return "runner_external_dependency_failure";
+		}
+	for (size_t i = 0; i < NELEM(config); i++)
+		if (str_casefind(m, config[i]) >= 0)
+			return "runner_configuration_error";
+	for (size_t i = 0; i < NELEM(busy); i++)
+		if (str_casefind(m, busy[i]) >= 0)
+			*retry = true;
+	return "image_pull_failure";
+}
+
+/* ---- allow list, names ---- */
+
+int
+image_allowed(const struct work *w, struct err *e)
+{
+	struct json_val list = json_get(w->p->docker, "allowed_images");
+	struct str own = vars_expand_str(&w->vars, json_str(w->a, json_get(w->p->docker, "image")));
+	struct str *patterns = arena_calloc(w->a, json_len(list) + 1, sizeof(*patterns));
+	struct buf text = { .max = 300 };
+	size_t n = 0;
+
+	if (w->image.n == 0)
+		return err_set(e, ERR_CONFIG, 0, "no image: the job names none, and neither does the runner (image in [runners.docker])");
+	JSON_EACH(v, list) {
+		patterns[n++] = json_str(w->a, v);
+		buf_fmt(&text, "%s%.*s", n > 1 ? ", " : "", STR_ARG(patterns[n - 1]));
+	}
+	if (str_eq(w->image, own) || glob_allowed(patterns, n, w->image)) {
+		buf_free(&text);
+		return 0;
+	}
+	err_set(e, ERR_CONFIG, 0, "disallowed image \"%.*s\": this runner allows %s", STR_ARG(w->image), text.p);
+	buf_free(&text);
+	return -1;
+}
+
+struct str
+image_helper_name(const struct work *w, struct str architecture)
+{
+	struct str own = vars_expand_str(&w->vars, json_str(w->a, json_get(w->p->docker, "helper_image")));
+	struct str flavor = vars_expand_str(&w->vars, json_str(w->a, json_get(w->p->docker, "helper_image_flavor")));
+	const char *arch = arena_dup(w->a, architecture);
+
+	if (own.n > 0)
+		return own;
+	if (str_eqc(architecture, "amd64"))
+		arch = "x86_64";
+	else if (str_eqc(architecture, "aarch64"))
+		arch = "arm64";
+	else if (str_starts(architecture, "armv"))
+		arch = "arm";
+	return str_from(arena_fmt(w->a, "registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper:%.*s%s%s-v%s",
+	    STR_ARG(flavor), flavor.n > 0 ? "-" : "", arch, GITLAB_COMPAT_VERSION));
+}
+
+/* ---- pull policies ---- */
+
+static size_t
+policy_list(const struct work *w, struct json_val v, struct str *out, size_t max)
+{
+	size_t n = 0;
+
+	if (json_type(v) == JSON_STRING && json_str(w->a, v).n > 0)
+		out[n++] = json_str(w->a, v);
+	if (json_type(v) == JSON_ARRAY)
+		JSON_EACH(s, v)
+			if (n < max)
+				out[n++] = json_str(w->a, s);
+	return n;
+}
+
+static int
+effective_policies(const struct work *w, struct json_val job, struct str out[8], size_t *n, struct err *e)
+{
+	struct str asked[8], allowed[8];
+	size_t nasked = policy_list(w, job, asked, 8), nallowed;
+	bool of_job = nasked > 0;
+
+	if (nasked == 0)
+		nasked = policy_list(w, json_get(w->p->docker, "pull_policy"), asked, 8);
+	if (nasked == 0)
+		asked[nasked++] = STR("always");
+	nallowed = policy_list(w, json_get(w->p->docker, "allowed_pull_policies"), allowed, 8);
+	if (nallowed == 0)
+		nallowed = policy_list(w, json_get(w->p->docker, "pull_policy"), allowed, 8);
+	if (nallowed == 0)
+		allowed[nallowed++] = STR("always");
+	*n = 0;
+	for (size_t i = 0; i < nasked; i++) {
+		bool ok = false;
+
+		if (!str_eqc(asked[i], "always") && !str_eqc(asked[i], "if-not-present") && !str_eqc(asked[i], "never"))
+			return err_set(e, ERR_CONFIG, 0, "pull policy \"%.*s\" is none of always, if-not-present, never", STR_ARG(asked[i]));
+		for (size_t k = 0; k < nallowed; k++)
+			ok |= str_eq(asked[i], allowed[k]);
+		if (ok)
+			out[(*n)++] = asked[i];
+	}
+	if (*n == 0)
+		return err_set(e, ERR_CONFIG, 0, "pull policy \"%.*s\" of %s is not among the %zu that the runner allows (allowed_pull_policies)",
+		    STR_ARG(asked[0]), of_job ? "the job" : "the runner", nallowed);
+	return 0;
+}
+
+/* ---- credentials ---- */
+
+/* A server key of config.json or an image as they are compared: no scheme, docker.io for Docker's own spellings, host in lower case. */
+static void
+put_server(struct buf *b, struct str s)
+{
+	bool scheme = false;
+	struct str host, rest;
+
+	if (str_casestarts(s, "https://") || str_casestarts(s, "http://")) {
+		s = str_sub(s, (size_t)str_find(s, "://") + 3, s.n);
+		scheme = true;
+	}
+	rest = s;
+	host = str_cut(&rest, '/');
+	if (str_caseeq(host, "index.docker.io") || str_caseeq(host, "registry-1.docker.io"))
+		host = STR("docker.io");
+	for (size_t i = 0; i < host.n; i++)
+		buf_putc(b, host.p[i] >= 'A' && host.p[i] <= 'Z' ? host.p[i] + 32 : host.p[i]);
+	if (!scheme && rest.p != NULL && rest.n > 0) {
+		buf_putc(b, '/');
+		buf_putstr(b, rest);
+	}
+}
+
+static void
+put_image_path(struct buf *b, struct str image)
+{
+	struct str name, tag, rest, first;
+
+	image_split(image, &name, &tag);
+	rest = name;
+	first = str_cut(&rest, '/');
+	if (rest.p == NULL || !(str_chr(first, '.') >= 0 || str_chr(first, ':') >= 0 || str_eqc(first, "localhost")))
+		buf_puts(b, "docker.io/");
+	put_server(b, name);
+}
+
+struct credential { struct str user, password, identity, registry_token; };
+
+static void
+put_auth_header(struct buf *b, const struct credential *c, struct str server)
+{
+	struct buf json = { .max = 65536 };
+	struct json_w w = { .b = &json };
+
+	jw_object(&w, NULL);
+	if (c->user.n > 0)
+		jw_str(&w, "username", c->user);
+	if (c->password.n > 0)
+		jw_str(&w, "password", c->password);
+	if (c->identity.n > 0)
+		jw_str(&w, "identitytoken", c->identity);
+	if (c->registry_token.n > 0)
+		jw_str(&w, "registrytoken", c->registry_token);
+	jw_str(&w, "serveraddress", server);
+	jw_end_object(&w);
+	hash_base64url(b, buf_str(&json));
+	buf_wipe(&json);
+}
+
+static struct credential
+read_entry(struct arena *a, struct json_val v)
+{
+	struct credential c = { json_str(a, json_get(v, "username")), json_str(a, json_get(v, "password")),
+	    json_str(a, json_get(v, "identitytoken")), json_str(a, json_get(v, "registrytoken")) };
+	struct str auth = json_str(a, json_get(v, "auth"));
+	struct buf plain = { .max = 65536 };
+
+	if (auth.n > 0 && hash_base64_decode(&plain, auth) == 0) {
+		c.password = arena_str(a, buf_str(&plain));
+		c.user = str_cut(&c.password, ':');
+		if (c.password.p == NULL)
+			c.password = STR("");
+	}
+	buf_wipe(&plain);
+	return c;
+}
+
+/* docker-credential-NAME get, with the server on its stdin. A name with a slash would run any program there is. */
+static int
+ask_helper(struct arena *a, struct str name, struct str server, struct credential *c)
+{
+	char *program = arena_fmt(a, "docker-credential-%.*s", STR_ARG(name));
+	const char *const argv[] = { program, "get", NULL };
+	struct buf out = { .max = 65536 };
+	struct json_val v;
+	int rc = -1;
+
+	if (name.n == 0 || str_chr(name, '/') >= 0)
+		return -1;
+	if (proc_run(argv, server, &out, mono_after(HELPER_LIMIT), NULL) == 0 &&
+	    json_parse(a, arena_str(a, buf_str(&out)), &v, NULL) == 0 && json_str(a, json_get(v, "Secret")).n > 0) {
+		c->user = json_str(a, json_get(v, "Username"));
+		c->password = json_str(a, json_get(v, "Secret"));
+		if (str_eqc(c->user, "<token>")) {
+			c->identity = c->password;
+			c->user = c->password = STR("");
+		}
+		rc = 0;
+	}
+	buf_wipe(&out);
+	return rc;
+}
+
+/* How much of path the key covers: its length when it is the path or a prefix of it up to a slash, else 0. */
+static size_t
+covers(struct str key, struct str path)
+{
+	if (key.n == 0 || key.n > path.n || memcmp(key.p, path.p, key.n) != 0)
+		return 0;
+	return key.n == path.n || path.p[key.n] == '/' ? key.n : 0;
+}
+
+/* The longest key of an object of servers that covers path. */
+static struct json_val
+best_server(struct arena *a, struct json_val servers, struct str path, struct str *server)
+{
+	struct json_val found = JSON_NONE;
+	size_t best = 0;
+
+	JSON_EACH(v, servers) {
+		struct str key = json_key(a, v);
+		struct buf clean = { .max = 4096 };
+		size_t n;
+
+		put_server(&clean, key);
+		n = covers(buf_str(&clean), path);
+		if (n > best) {
+			best = n;
+			found = v;
+			*server = key;
+		}
+		buf_free(&clean);
+	}
+	return found;
+}
+
+static bool
+from_config(struct arena *a, struct str config, struct str path, struct credential *c, struct str *server)
+{
+	struct json_val root, v;
+	struct str host = path, store;
+
+	if (json_parse(a, arena_str(a, config), &root, NULL) < 0)
+		return false;
+	host = str_cut(&host, '/');
+	v = best_server(a, json_get(root, "credHelpers"), path, server);
+	if (json_present(v) && ask_helper(a, json_str(a, v), *server, c) == 0)
+		return true;
+	store = json_str(a, json_get(root, "credsStore"));
+	if (store.n > 0) {
+		*server = str_eqc(host, "docker.io") ? STR("https://index.docker.io/v1/") : host;
+		if (ask_helper(a, store, *server, c) == 0)
+			return true;
+	}
+	v = best_server(a, json_get(root, "auths"), path, server);
+	if (!json_present(v))
+		return false;
+	*c = read_entry(a, v);
+	return c->password.n > 0 || c->identity.n > 0 || c->registry_token.n > 0;
+}
+
+void
+image_auth(struct arena *a, struct str image, const struct str *configs, const char *const *names, size_t n,
+    struct json_val job, struct buf *b, const char **source)
+{
+	struct buf path = { .max = 4096 };
+	struct credential c = { 0 };
+	struct str server = STR("");
+	size_t best = 0;
+
+	put_image_path(&path, image);
+	for (size_t i = 0; i < n; i++)
+		if (configs[i].n > 0 && from_config(a, configs[i], buf_str(&path), &c, &server)) {
+			put_auth_header(b, &c, server);
+			if (source != NULL)
+				*source = names[i];
+			goto out;
+		}
+	JSON_EACH(v, job) {
+		struct buf key = { .max = 4096 };
+		size_t k;
+
+		if (!str_eqc(json_str(a, json_get(v, "type")), "registry"))
+			continue;
+		put_server(&key, json_str(a, json_get(v, "url")));
+		k = covers(buf_str(&key), buf_str(&path));
+		if (k > best) {
+			best = k;
+			c = (struct credential){ .user = json_str(a, json_get(v, "username")), .password = json_str(a, json_get(v, "password")) };
+			server = json_str(a, json_get(v, "url"));
+		}
+		buf_free(&key);
+	}
+	if (best > 0) {
+		put_auth_header(b, &c, server);
+		if (source != NULL)
+			*source = "job payload (GitLab Registry)";
+	}
+out:
+	buf_free(&path);
+}
+
+/* DOCKER_AUTH_CONFIG, then the file of the user that windlass runs as, then the job's credentials. */
+static void
+find_auth(const struct work *w, struct str image, struct buf *header, const char **source)
+{
+	const char *home = getenv("HOME");
+	char *path = arena_fmt(w->a, "%s/.docker/config.json", home != NULL ? home : "");
+	const char *names[] = { "$DOCKER_AUTH_CONFIG", path };
+	struct buf file = { .max = CONFIG_MAX };
+	struct str configs[2] = { vars_get(&w->vars, "DOCKER_AUTH_CONFIG", STR("")), STR("") };
+
+	if (home != NULL && fs_read(AT_FDCWD, path, CONFIG_MAX, &file, NULL) == 0)
+		configs[1] = buf_str(&file);
+	image_auth(w->a, image, configs, names, NELEM(names), json_get(w->p->root, "credentials"), header, source);
+	buf_wipe(&file);
+}
+
+/* ---- the pull ---- */
+
+struct progress {
+	image_say	*say;
+	void		*ctx;
+	mono_t		 next;
+	uint64_t	 seen[256];	/* hashes of layer ids */
+	bool		 done[256];
+	size_t		 n;
+};
+
+/* One line every ten seconds: layers done, layers known. */
+static void
+tick(void *ctx, struct json_val m)
+{
+	struct progress *p = ctx;
+	struct arena a = { 0 };
+	struct str id = json_str(&a, json_get(m, "id")), status = json_str(&a, json_get(m, "status"));
+	bool ended = str_eqc(status, "Pull complete") || str_eqc(status, "Already exists");
+	uint64_t h = hash_fnv(id);
+	size_t i, done = 0;
+	char text[96];
+
+	if (id.n > 0 && !str_starts(status, "Pulling from")) {
+		for (i = 0; i < p->n && p->seen[i] != h; i++)
+			continue;
+		if (i == p->n && p->n < NELEM(p->seen))
+			p->seen[p->n++] = h;
+		if (i < p->n)
+			p->done[i] |= ended;
+	}
+	arena_reset(&a);
+	if (!mono_passed(p->next))
+		return;
+	p->next = mono_after(PROGRESS_EVERY);
+	for (i = 0; i < p->n; i++)
+		done += p->done[i];
+	snprintf(text, sizeof(text), "Still pulling: %zu of %zu layers are there", done, p->n);
+	p->say(p->ctx, IMAGE_PLAIN, text);
+}
+
+static int
+inspect(struct engine *g, const struct work *w, struct str name, struct image *img, mono_t deadline, struct err *e)
+{
+	struct buf path = { .max = 4096 };
+	struct json_val v;
+	int rc;
+
+	buf_puts(&path, "/images/");
+	/* A name comes from the job: nothing in it may end the path. */
+	while (name.n > 0) {
+		struct str c = str_sub(name, 0, 1);
+
+		if (strchr("/:@", c.p[0]) != NULL && c.p[0] != '\0')
+			buf_putstr(&path, c);
+		else
+			url_put_encoded(&path, c);
+		name = str_sub(name, 1, name.n);
+	}
+	buf_puts(&path, "/json");
+	rc = engine_call(g, "GET", path.p, STR_NULL, w->a, &v, NULL, deadline, e);
+	buf_free(&path);
+	if (rc < 0)
+		return -1;
+	img->id = json_cstr(w->a, json_get(v, "Id"));
+	img->user = json_cstr(w->a, json_path(v, "Config.User"));
+	img->reference = json_cstr(w->a, json_at(json_get(v, "RepoDigests"), 0));
+	if (img->reference[0] == '\0')
+		img->reference = img->id;
+	return 0;
+}
+
+static int
+pull(struct engine *g, const struct work *w, struct str image, struct str platform, image_say *say, void *ctx,
+    const char **reason, mono_t deadline, struct err *e)
+{
+	struct str name, tag;
+	struct buf auth = { .max = 65536 };
+	const char *source = NULL;
+	bool retry = false;
+	int rc = -1;
+
+	image_split(image, &name, &tag);
+	find_auth(w, image, &auth, &source);
+	if (source != NULL)
+		say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Authenticating with credentials from %s", source));
+	for (int i = 0; i < PULL_TRIES; i++) {
+		struct progress p = { .say = say, .ctx = ctx, .next = mono_after(PROGRESS_EVERY) };
+
+		if (i > 0 && net_pause(2 * NSEC_SEC + (int64_t)rand_below(8 * NSEC_SEC), e) < 0)
+			break;
+		rc = engine_pull(g, name, tag, platform, buf_str(&auth), tick, &p, deadline, e);
+		if (rc == 0 || e->kind == ERR_CANCELLED || mono_passed(deadline))
+			break;
+		*reason = image_pull_reason(e->msg, &retry);
+		if (!retry)
+			break;
+		say(ctx, IMAGE_WARNING, arena_fmt(w->a, "Pulling %.*s failed (try %d of %d): %s", STR_ARG(image), i + 1, PULL_TRIES, e->msg));
+	}
+	buf_wipe(&auth);
+	return rc;
+}
+
+static int
+by_policy(struct engine *g, const struct work *w, struct str name, struct str policy, struct str platform,
+    image_say *say, void *ctx, struct image *img, const char **reason, mono_t deadline, struct err *e)
+{
+	int found = inspect(g, w, name, img, deadline, e);
+
+	if (found < 0 && e->kind != ERR_NOTFOUND)
+		return -1;
+	if (str_eqc(policy, "never")) {
+		if (found == 0)
+			return 0;
+		*reason = "runner_configuration_error";
+		return err_set(e, ERR_CONFIG, 0, "the image is not on the machine, and the pull policy is never");
+	}
+	if (found == 0 && strncmp(img->id, "sha256:", 7) == 0 && str_eqc(name, img->id))
+		return 0;
+	if (found == 0 && str_eqc(policy, "if-not-present")) {
+		say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Using locally found image version due to \"if-not-present\" pull policy"));
+		return 0;
+	}
+	say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Pulling docker image %.*s ...", STR_ARG(name)));
+	if (pull(g, w, name, platform, say, ctx, reason, deadline, e) < 0)
+		return -1;
+	return inspect(g, w, name, img, deadline, e);
+}
+
+int
+image_ensure(struct engine *g, const struct work *w, struct str name, struct json_val job_policies, struct str platform,
+    image_say *say, void *ctx, struct image *img, const char **reason, mono_t deadline, struct err *e)
+{
+	struct str policies[8];
+	struct buf list = { .max = 256 };
+	size_t n;
+	int rc = -1;
+
+	*reason = "runner_configuration_error";
+	if (effective_policies(w, job_policies, policies, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		buf_fmt(&list, "%s%.*s", i > 0 ? " " : "", STR_ARG(policies[i]));
+	say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Using effective pull policy of [%s] for container %.*s", list.p, STR_ARG(name)));
+	buf_free(&list);
+	for (size_t i = 0; i < n; i++) {
+		*reason = "runner_system_failure";
+		if (i > 0)
+			say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Attempt #%zu: Trying \"%.*s\" pull policy", i + 1, STR_ARG(policies[i])));
+		rc = by_policy(g, w, name, policies[i], platform, say, ctx, img, reason, deadline, e);
+		if (rc == 0 || e->kind == ERR_CANCELLED || mono_passed(deadline))
+			break;
+		if (i + 1 < n)
+			say(ctx, IMAGE_WARNING, arena_fmt(w->a, "Failed to pull image with policy \"%.*s\": %s", STR_ARG(policies[i]), e->msg));
+	}
+	if (rc < 0)
+		return err_ctx(e, "failed to pull image \"%.*s\"", STR_ARG(name));
+	say(ctx, IMAGE_PLAIN, strcmp(img->reference, img->id) != 0 ?
+	    arena_fmt(w->a, "Using docker image %s for %.*s with digest %s ...", img->id, STR_ARG(name), img->reference) :
+	    arena_fmt(w->a, "Using docker image %s for %.*s ...", img->id, STR_ARG(name)));
+	return 0;
+}

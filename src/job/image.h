@@ -1,0 +1,46 @@
+/*
+ * Making an image present on the machine's engine: allow lists, pull
+ * policies, registry credentials, retries and the class of a failure (spec
+ * job-execution 2, gitlab-runner 7.2).
+ */
+#ifndef JOB_IMAGE_H
+#define JOB_IMAGE_H
+
+#include "docker/engine.h"
+#include "job/work.h"
+
+enum image_line { IMAGE_PLAIN, IMAGE_WARNING };
+/* A line for the job's log. */
+typedef void image_say(void *ctx, enum image_line kind, const char *text);
+
+struct image {
+	char	*reference;	/* what containers are made from: a digest, else the id */
+	char	*id;
+	char	*user;		/* the image's own user, "" if none */
+};
+
+/*
+ * Makes `name` present by the effective pull policy. what: "container for ..." wording is ours; job_policies may be absent. 0 or
+ * -1 with the runner's failure reason in *reason (static text).
+ */
+int	image_ensure(struct engine *g, const struct work *w, struct str name, struct json_val job_policies, struct str platform,
+	    image_say *say, void *ctx, struct image *img, const char **reason, mono_t deadline, struct err *e);
+
+/* Whether the job may use the image it names (allowed_images; the runner's own image always). -1 (ERR_CONFIG) with the list. */
+int	image_allowed(const struct work *w, struct err *e);
+
+/* The helper image's name for an engine architecture ("x86_64"): helper_image expanded, else upstream's (spec 3.1). */
+struct str image_helper_name(const struct work *w, struct str architecture);
+
+/* Splits "host:5000/name:tag" or "name@sha256:..." for the pull call: name without tag, tag or digest ("latest" if none). */
+void	image_split(struct str ref, struct str *name, struct str *tag);
+/* The class of a failed pull by the registry's words (spec gitlab-runner 7.2). */
+const char *image_pull_reason(const char *message, bool *retry);
+/*
+ * X-Registry-Auth for an image from docker config.json texts (highest priority first) and the job's credentials; appended to
+ * b, nothing when none fits. source (may be NULL) gets a static or arena text that names where it came from. (spec 2.6)
+ */
+void	image_auth(struct arena *a, struct str image, const struct str *configs, const char *const *names, size_t n,
+	    struct json_val job_credentials, struct buf *b, const char **source);
+
+#endif

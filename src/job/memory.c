@@ -1,0 +1,155 @@
+/* stage.json: what an executor must know to go on where a predecessor stopped. See run.h, docs/state.md. */
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "job/run.h"
+
+#define STAGE_JSON_MAX	(96u << 20)
+#define COMMIT_EVERY	NSEC_SEC
+
+static const char *const stage_names[] = {
+	[STAGE_PREPARE] = "prepare_executor", [STAGE_ENVIRONMENT] = "prepare_script", [STAGE_SOURCES] = "get_sources",
+	[STAGE_STEP] = "step", [STAGE_AFTER] = "after_script", [STAGE_CLEANUP] = "cleanup_file_variables", [STAGE_END] = "end",
+};
+
+static enum stage
+stage_of(struct str s)
+{
+	for (size_t i = 0; i < NELEM(stage_names); i++)
+		if (str_eqc(s, stage_names[i]))
+			return (enum stage)i;
+	return STAGE_PREPARE;
+}
+
+/* One table for both directions: a text, a number, a switch or a time of struct memory by its key. */
+enum field_type { FT_TEXT, FT_NUMBER, FT_SWITCH, FT_TIME };
+static const struct field { const char *key; enum field_type type; size_t offset, size; } fields[] = {
+#define TEXT(k, f)	{ k, FT_TEXT, offsetof(struct memory, f), sizeof(((struct memory *)0)->f) }
+#define NUMBER(k, f)	{ k, FT_NUMBER, offsetof(struct memory, f), 0 }
+#define SWITCH(k, f)	{ k, FT_SWITCH, offsetof(struct memory, f), 0 }
+#define TIME(k, f)	{ k, FT_TIME, offsetof(struct memory, f), 0 }
+	NUMBER("step", step), NUMBER("attempt", attempt), SWITCH("cleared", cleared), TEXT("tag", tag),
+	TIME("started", started), TIME("deadline", deadline), TIME("script_deadline", script_deadline),
+	TIME("stage_deadline", stage_deadline), TEXT("helper", helper), TEXT("build", build),
+	NUMBER("helper_taken", helper_taken), NUMBER("build_taken", build_taken), TEXT("started_before", started_before),
+	TEXT("helper_image", helper_image), TEXT("build_image", build_image), SWITCH("networked", networked),
+	SWITCH("failed", failed), SWITCH("system", system), SWITCH("script_canceled", script_canceled),
+	TEXT("reason", reason), TEXT("text", text), NUMBER("exit_code", exit_code), TEXT("job_status", status),
+};
+
+int
+memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e)
+{
+	struct buf b = { .max = STAGE_JSON_MAX };
+	struct memory *m = &r->mem;
+	struct json_val v;
+
+	if (fs_read(r->dir, "stage.json", STAGE_JSON_MAX, &b, e) < 0) {
+		buf_free(&b);
+		return e->kind == ERR_NOTFOUND ? 0 : -1;
+	}
+	if (json_parse(&r->arena, arena_str(&r->arena, buf_str(&b)), &v, e) < 0) {
+		buf_free(&b);
+		return err_ctx(e, "stage.json");
+	}
+	buf_wipe(&b);
+	*m = (struct memory){ .stage = stage_of(json_str(&r->arena, json_get(v, "stage"))),
+	    .phase = str_eqc(json_str(&r->arena, json_get(v, "phase")), "started") ? PHASE_STARTED : PHASE_ENTER };
+	for (size_t i = 0; i < NELEM(fields); i++) {
+		const struct field *f = &fields[i];
+		char *to = (char *)m + f->offset;
+		struct json_val value = json_get(v, f->key);
+
+		switch (f->type) {
+		case FT_TEXT:
+			str_copy(json_str(&r->arena, value), to, f->size);
+			break;
+		case FT_NUMBER:
+			*(int64_t *)(void *)to = json_i64(value, 0);
+			break;
+		case FT_SWITCH:
+			*(bool *)(void *)to = json_bool(value, false);
+			break;
+		case FT_TIME:
+			if (time_parse_rfc3339(json_str(&r->arena, value), (wall_t *)(void *)to) < 0)
+				*(wall_t *)(void *)to = 0;
+			break;
+		}
+	}
+	*saved = json_get(v, "output");
+	*trace = json_i64(json_get(v, "trace"), 0);
+	return 1;
+}
+
+static void
+put_memory(const struct run *r, struct buf *b)
+{
+	struct json_w w = { .b = b };
+	const struct memory *m = &r->mem;
+	char time[TIME_RFC3339_MAX];
+
+	jw_object(&w, NULL);
+	jw_i64(&w, "v", 1);
+	jw_i64(&w, "trace", r->out.length);
+	jw_cstr(&w, "stage", stage_names[m->stage]);
+	jw_cstr(&w, "phase", m->phase == PHASE_STARTED ? "started" : "enter");
+	for (size_t i = 0; i < NELEM(fields); i++) {
+		const struct field *f = &fields[i];
+		const char *from = (const char *)m + f->offset;
+
+		switch (f->type) {
+		case FT_TEXT:
+			jw_cstr(&w, f->key, from);
+			break;
+		case FT_NUMBER:
+			jw_i64(&w, f->key, *(const int64_t *)(const void *)from);
+			break;
+		case FT_SWITCH:
+			jw_bool(&w, f->key, *(const bool *)(const void *)from);
+			break;
+		case FT_TIME:
+			if (*(const wall_t *)(const void *)from != 0) {
+				time_rfc3339(*(const wall_t *)(const void *)from, 9, time);
+				jw_cstr(&w, f->key, time);
+			}
+			break;
+		}
+	}
+	jw_object(&w, "output");
+	output_save(&r->out, &w);
+	jw_end_object(&w);
+	jw_end_object(&w);
+}
+
+void
+commit(struct run *r)
+{
+	struct buf b = { .max = STAGE_JSON_MAX };
+	struct err e = { 0 };
+	bool told = false;
+
+	for (;;) {
+		buf_clear(&b);
+		if (output_write(&r->out, &e) == 0) {
+			put_memory(r, &b);
+			if (fs_write(r->dir, "stage.json", buf_str(&b), 0600, &e) == 0)
+				break;
+		}
+		if (!told)
+			log_error("The job's log cannot be written: the job waits until it can", F_ERR(&e));
+		told = true;
+		/* The engine keeps the output meanwhile. An order to stop must still get through. */
+		if (net_pause(2 * NSEC_SEC, &e) < 0) {
+			orders_read(r);
+			if (r->order == ORDER_ABORT)
+				break;
+		}
+	}
+	if (told)
+		log_info("The job's log can be written again");
+	buf_wipe(&b);
+	r->next_commit = mono_after(COMMIT_EVERY);
+	crash_point("executor:committed");
+}

@@ -1,0 +1,509 @@
+/*
+ * The first stage: contact with the machine's engine, leftovers of dead
+ * jobs removed, images, network, volumes, the helper container. All of it may
+ * be done twice: names are the job's own, and what exists under them is ours.
+ */
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "job/run.h"
+#include "machine/store.h"
+
+#define CALL_LIMIT	(120 * NSEC_SEC)
+#define CONNECT_LIMIT	(20 * NSEC_SEC)
+#define TIDY_LIMIT	(300 * NSEC_SEC)	/* spec job-execution 1.16 */
+#define PEM_MAX		(64u << 10)
+#define LABEL_MANAGED	"com.gitlab.gitlab-runner.managed"
+#define LABEL_JOB	"com.gitlab.gitlab-runner.job.id"
+
+/* ---- the machine ---- */
+
+static char *
+store_of(const struct run *r)
+{
+	return json_cstr(r->work.a != NULL ? r->work.a : r->job.arena, json_get(r->job.runner, "store"));
+}
+
+bool
+machine_gone(const struct run *r)
+{
+	struct err e = { 0 };
+	int fd = store_open(store_of(r), r->machine, &e);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && e.kind == ERR_NOTFOUND;
+}
+
+static int
+read_pem(struct run *r, int dir, const char *name, struct str *out, struct err *e)
+{
+	struct buf b = { .max = PEM_MAX };
+	int rc = fs_read(dir, name, PEM_MAX, &b, e);
+
+	*out = rc == 0 ? arena_str(&r->arena, buf_str(&b)) : STR_NULL;
+	buf_wipe(&b);
+	return rc;
+}
+
+int
+machine_connect(struct run *r, struct err *e)
+{
+	struct engine_opts o = { .port = 2376, .name = r->machine };
+	struct machine_config c;
+	int dir, rc = -1;
+
+	dir = store_open(store_of(r), r->machine, e);
+	if (dir < 0)
+		return -1;
+	if (machine_config_read(dir, &r->arena, &c, e) < 0)
+		goto out;
+	if (c.ip[0] == '\0') {
+		err_set(e, ERR_CONFIG, 0, "machine %s has no address in its config.json", r->machine);
+		goto out;
+	}
+	o.host = str_from(c.ip);
+	if (read_pem(r, dir, "ca.pem", &o.ca_pem, e) < 0 || read_pem(r, dir, "cert.pem", &o.cert_pem, e) < 0 ||
+	    read_pem(r, dir, "key.pem", &o.key_pem, e) < 0)
+		goto out;
+	read_pem(r, dir, "server.pem", &o.server_pem, NULL);
+	r->api = engine_new(&o, e);
+	r->logs = r->api != NULL ? engine_new(&o, e) : NULL;
+	if (r->logs == NULL)
+		goto out;
+	for (int i = 0; i < 3; i++) {
+		rc = engine_hello(r->api, mono_after(CONNECT_LIMIT), e);
+		if (rc == 0 || e->kind == ERR_CANCELLED || e->kind == ERR_TLS)
+			break;
+		if (net_pause(NSEC_SEC, e) < 0)
+			break;
+	}
+	/* One negotiation serves both: it is the same engine. */
+	if (rc == 0)
+		rc = engine_hello(r->logs, mono_after(CONNECT_LIMIT), e);
+out:
+	close(dir);
+	return rc < 0 ? err_ctx(e, "machine %s", r->machine) : 0;
+}
+
+/* ---- calls that may be repeated ---- */
+
+static mono_t
+limit(const struct run *r)
+{
+	return mono_min(deadline_of(r), mono_after(CALL_LIMIT));
+}
+
+static int
+call(struct run *r, const char *method, const char *path, struct str body, struct json_val *v, struct err *e)
+{
+	return engine_call(r->api, method, path, body, &r->arena, v, NULL, limit(r), e);
+}
+
+static int
+remove_container(struct run *r, const char *id, mono_t deadline, struct err *e)
+{
+	bool keep = json_bool(json_get(r->job.docker, "volume_keep"), false);
+	char path[300];
+
+	snprintf(path, sizeof(path), "/containers/%s?force=1%s", id, keep ? "" : "&v=1");
+	if (engine_call(r->api, "DELETE", path, STR_NULL, NULL, NULL, NULL, deadline, e) == 0 ||
+	    e->kind == ERR_NOTFOUND || e->kind == ERR_CONFLICT)
+		return 0;
+	return -1;
+}
+
+/*
+ * A kept machine may hold containers of a job whose executor, bastion or network died: nobody else
+ * would ever remove them (spec job-execution 11, Better).
+ */
+static int
+sweep(struct run *r, struct err *e)
+{
+	struct json_val list;
+	char own[24];
+
+	if (call(r, "GET", "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22" LABEL_MANAGED "%3Dtrue%22%5D%7D", STR_NULL, &list, e) < 0)
+		return -1;
+	snprintf(own, sizeof(own), "%" PRId64, r->job.id);
+	JSON_EACH(c, list) {
+		struct str job = json_str(&r->arena, json_get(json_get(c, "Labels"), LABEL_JOB));
+		struct err ignored = { 0 };
+
+		if (str_eqc(job, own))
+			continue;
+		log_info("Removing a container that another job left on the machine", F_STR("name", r->machine), F_VIEW("job", job));
+		remove_container(r, json_cstr(&r->arena, json_get(c, "Id")), limit(r), &ignored);
+	}
+	return 0;
+}
+
+static int
+make_network(struct run *r, struct err *e)
+{
+	struct buf body = { .max = 65536 };
+	int rc;
+
+	network_put_create(&r->work, engine_api(r->api), &body);
+	rc = call(r, "POST", "/networks/create", buf_str(&body), NULL, e);
+	if (rc < 0 && (e->kind == ERR_CONFLICT || e->kind == ERR_AUTH))
+		rc = 0;
+	r->mem.networked = rc == 0;
+	buf_free(&body);
+	return rc < 0 ? err_ctx(e, "network of the job") : 0;
+}
+
+static int
+make_volumes(struct run *r, struct err *e)
+{
+	for (size_t i = 0; i < r->volumes.n; i++) {
+		struct buf body = { .max = 65536 };
+		int rc;
+
+		if (r->volumes.v[i].name == NULL)
+			continue;
+		volume_put_create(&r->work, &r->volumes.v[i], &body);
+		rc = call(r, "POST", "/volumes/create", buf_str(&body), NULL, e);
+		buf_free(&body);
+		if (rc < 0)
+			return err_ctx(e, "volume for %s", r->volumes.v[i].destination);
+	}
+	return 0;
+}
+
+/*
+ * Roots of fresh volumes belong to root; images with another user must be able to write there. One archive of
+ * directory entries into the created, never started helper sets all their modes (spec job-execution 1.11, Better).
+ */
+static int
+open_volumes(struct run *r, const char *id, struct err *e)
+{
+	struct buf tar = { .max = 1u << 20 };
+	bool any = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < r->volumes.n; i++)
+		if (r->volumes.v[i].name != NULL) {
+			engine_tar_dir(&tar, r->volumes.v[i].destination + 1, 0777);
+			any = true;
+		}
+	engine_tar_end(&tar);
+	if (any)
+		rc = engine_put_archive(r->api, id, "/", buf_str(&tar), limit(r), e);
+	buf_free(&tar);
+	return rc < 0 ? err_ctx(e, "permissions of the volumes") : 0;
+}
+
+int
+container_make(struct run *r, enum container_kind kind, const char **reason, struct err *e)
+{
+	bool build = kind == CONTAINER_BUILD;
+	const char *name = build ? r->work.build_name : r->work.helper_name;
+	char *id = build ? r->mem.build : r->mem.helper, path[300];
+	struct buf body = { .max = 4u << 20 };
+	struct json_val v;
+	int rc = -1;
+
+	if (build && build_image_ready(r, reason, e) < 0)
+		return -1;
+	*reason = "runner_configuration_error";
+	if (container_put_create(&r->work, kind, str_from(build ? r->mem.build_image : r->mem.helper_image),
+	    engine_api(r->api), &r->volumes, &body, e) < 0)
+		goto out;
+	*reason = "";
+	snprintf(path, sizeof(path), "/containers/create?name=%s", name);
+	/* An earlier life of this executor may have made it and died before noting its id. */
+	if (remove_container(r, name, limit(r), e) < 0)
+		goto out;
+	rc = call(r, "POST", path, buf_str(&body), &v, e);
+	if (rc < 0) {
+		if (e->kind == ERR_REFUSED)
+			*reason = "runner_configuration_error";
+		/* An image that went away between pull and create must not look like a container that vanished. */
+		if (e->kind == ERR_NOTFOUND)
+			e->kind = ERR_SERVER;
+		goto out;
+	}
+	str_copy(json_str(&r->arena, json_get(v, "Id")), id, sizeof(r->mem.build));
+	*(build ? &r->mem.build_taken : &r->mem.helper_taken) = 0;
+	if (!build && open_volumes(r, id, e) < 0)
+		rc = -1;
+out:
+	buf_wipe(&body);
+	return rc < 0 ? err_ctx(e, "%s container", build ? "build" : "helper") : 0;
+}
+
+/* ---- images ---- */
+
+static void
+say_image(void *ctx, enum image_line kind, const char *text)
+{
+	say(ctx, kind == IMAGE_WARNING ? tl_warning : tl_plain, "%s", text);
+}
+
+static struct json_val
+job_policies(const struct run *r)
+{
+	return json_get(r->work.image_json, "pull_policy");
+}
+
+static struct str
+platform(const struct run *r)
+{
+	return vars_expand_str(&r->work.vars, json_str(r->work.a, json_path(r->work.image_json, "executor_opts.docker.platform")));
+}
+
+/* In the child: lines as "p text" or "w text", the end as "i reference" or "e reason message". */
+static void
+child_says(void *ctx, enum image_line kind, const char *text)
+{
+	FILE *f = ctx;
+
+	fprintf(f, "%c %s\n", kind == IMAGE_WARNING ? 'w' : 'p', text);
+	fflush(f);
+}
+
+static NORETURN void
+pull_and_exit(struct run *r, int fd)
+{
+	FILE *f = fdopen(fd, "w");
+	struct image img = { 0 };
+	const char *reason;
+	struct err e = { 0 };
+	int rc;
+
+	/* A connection of its own: the parent's is in use. */
+	net_control(-1);
+	rc = f == NULL ? -1 : machine_connect(r, &e);
+	if (rc == 0)
+		rc = image_ensure(r->api, &r->work, r->work.image, job_policies(r), platform(r), child_says, f, &img, &reason, deadline_of(r), &e);
+	else
+		reason = "runner_system_failure";
+	if (f != NULL) {
+		if (rc == 0)
+			fprintf(f, "i %s\n", img.reference);
+		else
+			fprintf(f, "e %s %s\n", reason, e.msg);
+		fflush(f);
+	}
+	_exit(0);
+}
+
+/* Starts the pull of the build image beside the next stages; whoever needs the image waits in build_image_ready(). */
+static int
+start_puller(struct run *r, struct err *e)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return err_sys(e, "pipe");
+	r->puller = fork();
+	if (r->puller < 0) {
+		close(fd[0]);
+		close(fd[1]);
+		return err_sys(e, "fork");
+	}
+	if (r->puller == 0) {
+		close(fd[0]);
+		/* It has no life of its own: the lock and the trace are the parent's. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == 1)
+			_exit(0);
+		close(r->lock);
+		close(r->out.fd);
+		pull_and_exit(r, fd[1]);
+	}
+	close(fd[1]);
+	r->puller_out = fd[0];
+	return 0;
+}
+
+static void
+end_puller(struct run *r)
+{
+	if (r->puller <= 0)
+		return;
+	kill(r->puller, SIGKILL);
+	waitpid(r->puller, NULL, 0);
+	close(r->puller_out);
+	r->puller = 0;
+}
+
+/* Reads what the child says until it has said how it ended. */
+static int
+hear_puller(struct run *r, const char **reason, struct err *e)
+{
+	struct buf text = { .max = 1u << 20 };
+	int rc = -1;
+
+	err_set(e, ERR_SYS, 0, "the pull of the build image died");
+	*reason = "runner_system_failure";
+	for (;;) {
+		ssize_t nl, n;
+		char piece[4096];
+
+		while ((nl = str_chr(buf_str(&text), '\n')) >= 0) {
+			struct str line = str_sub(buf_str(&text), 0, (size_t)nl), rest = line, kind = str_cut(&rest, ' ');
+
+			if (str_eqc(kind, "i")) {
+				str_copy(rest, r->mem.build_image, sizeof(r->mem.build_image));
+				rc = 0;
+			} else if (str_eqc(kind, "e")) {
+				*reason = arena_dup(&r->arena, str_cut(&rest, ' '));
+				err_set(e, ERR_SERVER, 0, "%.*s", STR_ARG(rest));
+			} else
+				say(r, str_eqc(kind, "w") ? tl_warning : tl_plain, "%.*s", STR_ARG(rest));
+			buf_drop(&text, (size_t)nl + 1);
+		}
+		if (net_wait(r->puller_out, POLLIN, deadline_of(r), e) < 0)
+			break;
+		n = read(r->puller_out, piece, sizeof(piece));
+		if (n <= 0)
+			break;
+		buf_put(&text, piece, (size_t)n);
+		/* Progress is worth showing while somebody waits for it. */
+		if (mono_passed(r->next_commit))
+			commit(r);
+	}
+	buf_free(&text);
+	return rc;
+}
+
+int
+build_image_ready(struct run *r, const char **reason, struct err *e)
+{
+	int rc;
+
+	if (r->mem.build_image[0] != '\0')
+		return 0;
+	/* Started by a predecessor that died: its child went with it. */
+	if (r->puller <= 0 && start_puller(r, e) < 0)
+		return -1;
+	rc = hear_puller(r, reason, e);
+	end_puller(r);
+	return rc;
+}
+
+/* ---- the stage ---- */
+
+static int
+prepare_once(struct run *r, const char **reason, struct err *e)
+{
+	struct json_val info;
+	struct image helper = { 0 };
+
+	*reason = "";
+	if (sweep(r, e) < 0 || call(r, "GET", "/info", STR_NULL, &info, e) < 0)
+		return -1;
+	if (!str_eqc(json_str(&r->arena, json_get(info, "OSType")), "linux"))
+		return err_set(e, ERR_CONFIG, 0, "the engine of machine %s is not one for Linux containers", r->machine);
+	*reason = "runner_configuration_error";
+	if (image_allowed(&r->work, e) < 0 || volumes_plan(&r->work, &r->volumes, e) < 0)
+		return -1;
+	*reason = "";
+	say(r, tl_plain, "Using Docker executor with image %.*s ...", STR_ARG(r->work.image));
+	end_puller(r);
+	if (start_puller(r, e) < 0)
+		return -1;
+	if (network_wanted(&r->work) && make_network(r, e) < 0)
+		return -1;
+	if (make_volumes(r, e) < 0)
+		return -1;
+	if (image_ensure(r->api, &r->work, image_helper_name(&r->work, json_str(&r->arena, json_get(info, "Architecture"))),
+	    JSON_NONE, STR_NULL, say_image, r, &helper, reason, deadline_of(r), e) < 0)
+		return -1;
+	str_copy(str_from(helper.reference), r->mem.helper_image, sizeof(r->mem.helper_image));
+	return container_make(r, CONTAINER_HELPER, reason, e);
+}
+
+enum outcome
+prepare(struct run *r, const char **reason, struct err *e)
+{
+	for (int i = 1; ; i++) {
+		if (prepare_once(r, reason, e) == 0)
+			return OUT_OK;
+		if (e->kind == ERR_CANCELLED) {
+			orders_read(r);
+			if (r->order != ORDER_NONE)
+				return OUT_CANCELED;
+		}
+		if (r->mem.deadline != 0 && wall_now() >= r->mem.deadline)
+			return OUT_TIMEOUT;
+		if (mono_passed(deadline_of(r)))
+			return OUT_STAGE_TIMEOUT;
+		/* Classified errors are the job's or the registry's: repeating changes nothing (spec gitlab-runner 7.3). */
+		if ((*reason)[0] != '\0' && strcmp(*reason, "runner_system_failure") != 0)
+			return OUT_FAILED;
+		if (i == 3 || machine_gone(r))
+			return OUT_FAILED;
+		say(r, tl_error, "Preparation failed: %s", e->msg);
+		say(r, tl_plain, "Will be retried in 3s ...");
+		commit(r);
+		if (net_pause(3 * NSEC_SEC, e) < 0)
+			orders_read(r);
+	}
+}
+
+/* ---- the end ---- */
+
+static void
+remove_network(struct run *r, mono_t deadline)
+{
+	char path[200];
+	struct arena a = { 0 };
+	struct json_val v;
+	struct err e = { 0 };
+
+	snprintf(path, sizeof(path), "/networks/%s", r->work.network_name);
+	if (engine_call(r->api, "DELETE", path, STR_NULL, NULL, NULL, NULL, deadline, &e) == 0 || e.kind == ERR_NOTFOUND)
+		return;
+	/* The job put containers of its own there, through a mounted socket for example. */
+	if (engine_call(r->api, "GET", path, STR_NULL, &a, &v, NULL, deadline, &e) == 0)
+		JSON_EACH(c, json_get(v, "Containers"))
+			remove_container(r, arena_dup(&a, json_key(&a, c)), deadline, &e);
+	if (engine_call(r->api, "DELETE", path, STR_NULL, NULL, NULL, NULL, deadline, &e) < 0 && e.kind != ERR_NOTFOUND) {
+		log_warn("Network of the job could not be removed", F_STR("network", r->work.network_name), F_ERR(&e));
+		r->dirty = true;
+	}
+	arena_reset(&a);
+}
+
+void
+machine_tidy(struct run *r)
+{
+	mono_t deadline = mono_after(TIDY_LIMIT);
+	struct err e = { 0 };
+
+	end_puller(r);
+	net_control(-1);
+	if (r->mem.helper[0] == '\0' && r->mem.build[0] == '\0' && r->volumes.n == 0)
+		return;
+	if (remove_container(r, r->work.build_name, deadline, &e) < 0 || remove_container(r, r->work.helper_name, deadline, &e) < 0) {
+		log_warn("Containers of the job could not be removed: the machine will not be used again", F_STR("name", r->machine), F_ERR(&e));
+		r->dirty = true;
+		return;
+	}
+	crash_point("executor:containers-removed");
+	if (r->volumes.n == 0)
+		volumes_plan(&r->work, &r->volumes, &e);
+	for (size_t i = 0; i < r->volumes.n; i++) {
+		char path[300];
+
+		if (!r->volumes.v[i].temporary)
+			continue;
+		snprintf(path, sizeof(path), "/volumes/%s?force=1", r->volumes.v[i].name);
+		if (engine_call(r->api, "DELETE", path, STR_NULL, NULL, NULL, NULL, deadline, &e) < 0 && e.kind != ERR_NOTFOUND) {
+			log_warn("Volume of the job could not be removed", F_STR("volume", r->volumes.v[i].name), F_ERR(&e));
+			r->dirty = true;
+		}
+	}
+	if (r->mem.networked)
+		remove_network(r, deadline);
+}

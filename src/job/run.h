@@ -1,0 +1,113 @@
+/*
+ * One run of the executor: what it holds open and what it must remember.
+ * `struct memory` is stage.json; everything else is made again from the job's
+ * directory by whoever starts.
+ */
+#ifndef JOB_RUN_H
+#define JOB_RUN_H
+
+#include "docker/engine.h"
+#include "job/container.h"
+#include "job/image.h"
+#include "job/output.h"
+#include "net/dial.h"
+
+/* Stages in order. Each is entered, done, and left once; memory.stage says which is next or under way. */
+enum stage {
+	STAGE_PREPARE, STAGE_ENVIRONMENT, STAGE_SOURCES, STAGE_STEP, STAGE_AFTER, STAGE_CLEANUP, STAGE_END,
+};
+
+enum phase {
+	PHASE_ENTER,		/* nothing of it was begun */
+	PHASE_STARTED,		/* its container may have been started: ask the engine */
+};
+
+enum order { ORDER_NONE, ORDER_CANCEL, ORDER_ABORT };
+
+struct memory {
+	enum stage	 stage;
+	enum phase	 phase;
+	int64_t		 step;			/* index of the step in STAGE_STEP */
+	int64_t		 attempt;		/* of the stage, from 1 */
+	bool		 cleared;		/* the worktree was cleared before the second attempt */
+	char		 tag[17];		/* 16 hex digits in this job's names */
+	wall_t		 started;		/* of the job's first stage: the timeout runs from here */
+	wall_t		 deadline;		/* of the job */
+	wall_t		 script_deadline;	/* of all steps together (RUNNER_SCRIPT_TIMEOUT); 0 none */
+	wall_t		 stage_deadline;	/* of this stage alone; 0 none */
+	char		 helper[80], build[80];	/* container ids; "" not created */
+	int64_t		 helper_taken, build_taken;	/* bytes of each one's log already in the trace */
+	char		 started_before[48];	/* State.StartedAt before this stage's start */
+	char		 helper_image[256], build_image[256];
+	bool		 networked;		/* the job's network was created */
+	/* the outcome so far */
+	bool		 failed, system;
+	bool		 script_canceled;	/* the script was cancelled; what follows is not */
+	char		 reason[48], text[300];
+	int64_t		 exit_code;
+	char		 status[16];		/* CI_JOB_STATUS */
+};
+
+struct run {
+	struct arena	 arena;
+	struct payload	 job;
+	struct work	 work;
+	struct output	 out;
+	struct memory	 mem;
+	struct volumes	 volumes;
+	struct engine	*api, *logs;
+	int		 dir, lock;
+	char		*machine;
+	int64_t		 concurrent_id;
+	int		 signals;		/* signalfd */
+	int		 sigterms;		/* seen: the second means now */
+	enum order	 order;
+	char		 order_reason[48], order_text[128];
+	mono_t		 next_commit;
+	bool		 lost_once;		/* the engine's connection broke under this stage */
+	bool		 dirty;			/* something of this job may be left on the machine */
+	/* the build image, pulled by a child of ours while the sources are fetched */
+	pid_t		 puller;
+	int		 puller_out;
+};
+
+/* What became of a stage. */
+enum outcome {
+	OUT_OK,
+	OUT_EXIT,		/* the script ended with r->mem.exit_code != 0 */
+	OUT_TIMEOUT,		/* the job's time is over */
+	OUT_STAGE_TIMEOUT,	/* the stage's or the script's own time is over */
+	OUT_CANCELED,		/* an order: r->order */
+	OUT_FAILED,		/* see the err; the machine or the engine, or the configuration (reason set) */
+};
+
+/* memory.c: stage.json */
+/* 1 read, 0 there is none (the job begins), -1 error. saved is the output's checkpoint. */
+int	memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e);
+/* Writes what is pending of the trace, then stage.json. Waits for space on a full disk as long as no order comes. */
+void	commit(struct run *r);
+
+/* stage.c: containers and scripts */
+/* Makes the wait functions of net end by the order signal; takes an order that is there. */
+void	orders_heed(struct run *r);
+void	orders_read(struct run *r);
+mono_t	deadline_of(const struct run *r);
+/* Runs a script in a container as the current stage. *e for OUT_FAILED; reason names its class ("" = runner_system_failure). */
+enum outcome stage_run(struct run *r, enum container_kind kind, const char *name, const char *heading,
+	    void (*script)(const struct run *r, struct buf *b), const char **reason, struct err *e);
+void	say(struct run *r, void (*style)(struct buf *b, const char *fmt, ...), const char *fmt, ...) PRINTFLIKE(3, 4);
+
+/* prepare.c */
+/* Whether the store no longer has this job's machine. */
+bool	machine_gone(const struct run *r);
+/* First contact with the machine, before anything is written: -1 the machine is not usable. */
+int	machine_connect(struct run *r, struct err *e);
+enum outcome prepare(struct run *r, const char **reason, struct err *e);
+/* Waits for the puller and prints its lines. 0, or -1 with the reason. */
+int	build_image_ready(struct run *r, const char **reason, struct err *e);
+/* Creates a container and puts its id into memory. */
+int	container_make(struct run *r, enum container_kind kind, const char **reason, struct err *e);
+/* Removes the job's containers, temporary volumes and network; r->dirty when something may be left. */
+void	machine_tidy(struct run *r);
+
+#endif

@@ -1,0 +1,501 @@
+/*
+ * Running one stage: the script goes into the container as a file, the
+ * container is started, its log is read until it stops. Whoever comes here
+ * after a death finds in stage.json which container it is and how many bytes of
+ * its log are in the trace already (spec job-execution 1.6; design: an executor can be started twice).
+ */
+#include <sys/signalfd.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "job/run.h"
+
+#define CALL_LIMIT	(120 * NSEC_SEC)
+/* How long a machine may be out of reach under a running job before the job is given up. */
+#define LOST_LIMIT	(300 * NSEC_SEC)
+/* From SIGTERM to the processes until SIGKILL, and from that until we stop listening. */
+#define TERM_GRACE	(10 * NSEC_SEC)
+#define KILL_GRACE	(20 * NSEC_SEC)
+#define COMMIT_BYTES	(4u << 20)
+#define SCRIPT_MAX	(256u << 20)
+
+/* ---- orders and deadlines ---- */
+
+void
+orders_read(struct run *r)
+{
+	struct signalfd_siginfo si;
+	struct buf b = { .max = 4096 };
+	struct arena a = { 0 };
+	struct json_val v;
+
+	while (read(r->signals, &si, sizeof(si)) == sizeof(si))
+		r->sigterms++;
+	if (fs_read(r->dir, "cancel", 4096, &b, NULL) == 0 && json_parse(&a, buf_str(&b), &v, NULL) == 0) {
+		r->order = str_eqc(json_str(&a, json_get(v, "how")), "abort") ? ORDER_ABORT : ORDER_CANCEL;
+		str_copy(json_str(&a, json_get(v, "reason")), r->order_reason, sizeof(r->order_reason));
+		str_copy(json_str(&a, json_get(v, "text")), r->order_text, sizeof(r->order_text));
+	}
+	buf_free(&b);
+	arena_reset(&a);
+}
+
+void
+orders_heed(struct run *r)
+{
+	orders_read(r);
+	net_control(r->signals);
+}
+
+/* A wall time as a point of the monotonic clock; 0 stays none. */
+static mono_t
+mono_of(wall_t at)
+{
+	return at == 0 ? MONO_NEVER : mono_after(at - wall_now());
+}
+
+mono_t
+deadline_of(const struct run *r)
+{
+	mono_t d = mono_of(r->mem.deadline);
+
+	d = mono_min(d, mono_of(r->mem.stage_deadline));
+	if (r->mem.stage == STAGE_STEP)
+		d = mono_min(d, mono_of(r->mem.script_deadline));
+	return d;
+}
+
+static mono_t
+call_deadline(const struct run *r)
+{
+	return mono_min(deadline_of(r), mono_after(CALL_LIMIT));
+}
+
+/* Whether an order ends what runs now: a cancel ends only the script, or everything as long as no step has begun. */
+static bool
+order_applies(const struct run *r)
+{
+	if (r->order == ORDER_ABORT)
+		return true;
+	return r->order == ORDER_CANCEL && !r->mem.script_canceled && r->mem.stage <= STAGE_STEP;
+}
+
+/* Names why something that had to be waited for did not come. */
+static enum outcome
+interrupted(struct run *r, const struct err *e)
+{
+	if (e->kind == ERR_CANCELLED) {
+		orders_read(r);
+		if (order_applies(r))
+			return OUT_CANCELED;
+	}
+	if (r->mem.deadline != 0 && wall_now() >= r->mem.deadline)
+		return OUT_TIMEOUT;
+	if (mono_passed(deadline_of(r)))
+		return OUT_STAGE_TIMEOUT;
+	return OUT_FAILED;
+}
+
+void
+say(struct run *r, void (*style)(struct buf *b, const char *fmt, ...), const char *fmt, ...)
+{
+	struct buf text = { .max = 8192 }, line = { .max = 16384 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vfmt(&text, fmt, ap);
+	va_end(ap);
+	style(&line, "%s", buf_str(&text).p);
+	output_lines(&r->out, buf_str(&line));
+	buf_free(&text);
+	buf_free(&line);
+}
+
+/* ---- the container ---- */
+
+static char *
+container_id(struct run *r, enum container_kind kind)
+{
+	return kind == CONTAINER_BUILD ? r->mem.build : r->mem.helper;
+}
+
+static int64_t *
+bytes_taken(struct run *r, enum container_kind kind)
+{
+	return kind == CONTAINER_BUILD ? &r->mem.build_taken : &r->mem.helper_taken;
+}
+
+static int
+inspect(struct run *r, const char *id, struct arena *a, struct json_val *v, mono_t deadline, struct err *e)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "/containers/%s/json", id);
+	return engine_call(r->api, "GET", path, STR_NULL, a, v, NULL, deadline, e);
+}
+
+static int
+post(struct run *r, const char *id, const char *verb, mono_t deadline, struct err *e)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "/containers/%s/%s", id, verb);
+	return engine_call(r->api, "POST", path, STR_NULL, NULL, NULL, NULL, deadline, e);
+}
+
+static int
+put_script(struct run *r, const char *id, void (*script)(const struct run *r, struct buf *b), struct err *e)
+{
+	struct buf text = { .max = SCRIPT_MAX }, tar = { .max = SCRIPT_MAX + 65536 };
+	int rc;
+
+	script(r, &text);
+	engine_tar_dir(&tar, STAGE_DIR, 0755);
+	engine_tar_file(&tar, STAGE_FILE + 1, buf_str(&text), 0644);
+	engine_tar_end(&tar);
+	rc = tar.failed || text.failed ? err_set(e, ERR_CONFIG, 0, "the stage's script is larger than %u MiB", SCRIPT_MAX >> 20) :
+	    engine_put_archive(r->api, id, "/", buf_str(&tar), call_deadline(r), e);
+	buf_wipe(&text);
+	buf_wipe(&tar);
+	return rc;
+}
+
+/* Puts the script in, notes what is about to be started, starts it. */
+static int
+begin(struct run *r, enum container_kind kind, void (*script)(const struct run *r, struct buf *b), const char **reason, struct err *e)
+{
+	struct arena a = { 0 };
+	struct json_val v;
+	char *id = container_id(r, kind);
+	int rc = -1;
+
+	if (id[0] == '\0' && container_make(r, kind, reason, e) < 0)
+		return -1;
+	crash_point("executor:container-made");
+	if (put_script(r, id, script, e) < 0 || inspect(r, id, &a, &v, call_deadline(r), e) < 0)
+		goto out;
+	str_copy(json_str(&a, json_path(v, "State.StartedAt")), r->mem.started_before, sizeof(r->mem.started_before));
+	r->mem.phase = PHASE_STARTED;
+	commit(r);
+	crash_point("executor:stage-recorded");
+	rc = post(r, id, "start", call_deadline(r), e);
+	/* An image without sh, or an entrypoint that is not there: the image's or the job's fault (spec job-execution 1.14). */
+	if (rc < 0 && (e->kind == ERR_REFUSED || (e->kind == ERR_SERVER && strstr(e->msg, "exec") != NULL)))
+		*reason = "script_failure";
+	crash_point("executor:stage-started");
+out:
+	arena_reset(&a);
+	return rc;
+}
+
+/* After a death: 1 the stage's container was started, 0 it was not. */
+static int
+was_started(struct run *r, enum container_kind kind, struct err *e)
+{
+	struct arena a = { 0 };
+	struct json_val v;
+	int rc;
+
+	rc = inspect(r, container_id(r, kind), &a, &v, call_deadline(r), e);
+	if (rc == 0)
+		rc = !str_eqc(json_str(&a, json_path(v, "State.StartedAt")), r->mem.started_before);
+	arena_reset(&a);
+	return rc;
+}
+
+/* ---- its output ---- */
+
+enum follow { FOLLOW_ENDED, FOLLOW_LOST, FOLLOW_STOPPED };
+
+/* Takes the log from where the trace stands until it ends. FOLLOW_STOPPED: *e says by what. */
+static enum follow
+follow(struct run *r, enum container_kind kind, mono_t until, struct err *e)
+{
+	int64_t *taken = bytes_taken(r, kind), skip = *taken;
+	size_t uncommitted = 0;
+	struct log_piece p;
+	int rc;
+
+	if (engine_logs_begin(r->logs, container_id(r, kind), true, mono_min(until, mono_after(CALL_LIMIT)), e) < 0)
+		return e->kind == ERR_CANCELLED || mono_passed(until) ? FOLLOW_STOPPED : FOLLOW_LOST;
+	r->next_commit = mono_after(NSEC_SEC);
+	for (;;) {
+		rc = engine_logs_wait(r->logs, uncommitted > 0 ? mono_min(until, r->next_commit) : until, e);
+		if (rc < 0 && e->kind == ERR_TIMEOUT && !mono_passed(until)) {
+			/* A quiet moment: what has come so far is safe to show. */
+			commit(r);
+			uncommitted = 0;
+			continue;
+		}
+		if (rc == 0)
+			rc = engine_logs_next(r->logs, &p, until, e);
+		if (rc <= 0)
+			break;
+		if (skip > 0) {
+			size_t n = (int64_t)p.bytes.n < skip ? p.bytes.n : (size_t)skip;
+
+			skip -= (int64_t)n;
+			p.bytes = str_sub(p.bytes, n, p.bytes.n);
+			if (p.bytes.n == 0 && !(skip == 0 && n == 0))
+				continue;
+		}
+		output_feed(&r->out, p.stream == DOCKERMUX_STDERR, p.bytes, p.at, p.last);
+		*taken += (int64_t)p.bytes.n;
+		uncommitted += p.bytes.n + 1;
+		if (p.last && (uncommitted >= COMMIT_BYTES || mono_passed(r->next_commit))) {
+			commit(r);
+			uncommitted = 0;
+		}
+	}
+	engine_logs_end(r->logs);
+	if (rc == 0)
+		return FOLLOW_ENDED;
+	return e->kind == ERR_CANCELLED || mono_passed(until) ? FOLLOW_STOPPED : FOLLOW_LOST;
+}
+
+/* ---- its end ---- */
+
+/* Every process but the first and itself: a PID 1 shell ignores SIGTERM until its child is gone (spec job-execution 1.13). */
+static const char term_all[] =
+	"{\"Cmd\":[\"sh\",\"-c\",\"for p in /proc/[0-9]*; do p=${p#/proc/}; [ \\\"$p\\\" = 1 ] || [ \\\"$p\\\" = $$ ] || kill -TERM \\\"$p\\\" 2>/dev/null; done\"]}";
+
+static void
+signal_processes(struct run *r, const char *id)
+{
+	struct arena a = { 0 };
+	struct json_val v;
+	char path[160];
+	mono_t limit = mono_after(10 * NSEC_SEC);
+
+	snprintf(path, sizeof(path), "/containers/%s/exec", id);
+	if (engine_call(r->api, "POST", path, STR(term_all), &a, &v, NULL, limit, NULL) == 0) {
+		snprintf(path, sizeof(path), "/exec/%.100s/start", json_cstr(&a, json_get(v, "Id")));
+		engine_call(r->api, "POST", path, STR("{\"Detach\":true}"), NULL, NULL, NULL, limit, NULL);
+	}
+	arena_reset(&a);
+}
+
+/* Ends the container politely, then not, and takes its last words. Orders that come meanwhile make it quick. */
+static void
+terminate(struct run *r, enum container_kind kind)
+{
+	const char *id = container_id(r, kind);
+	struct err e = { 0 };
+	bool now = r->sigterms > 1;
+	enum follow f = FOLLOW_STOPPED;
+
+	/* From here on only a further signal interrupts. */
+	if (!now && kind == CONTAINER_BUILD && !work_flag(&r->work, "FF_USE_NATIVE_CONTAINER_STOP"))
+		signal_processes(r, id);
+	else if (!now)
+		post(r, id, "kill?signal=SIGTERM", mono_after(10 * NSEC_SEC), &e);
+	if (!now)
+		f = follow(r, kind, mono_after(TERM_GRACE), &e);
+	if (f != FOLLOW_ENDED) {
+		post(r, id, "kill?signal=SIGKILL", mono_after(KILL_GRACE), &e);
+		net_control(-1);
+		f = follow(r, kind, mono_after(KILL_GRACE), &e);
+		net_control(r->signals);
+	}
+	if (f != FOLLOW_ENDED) {
+		log_warn("Container could not be stopped: the machine will not be used again", F_STR("container", id), F_ERR(&e));
+		r->dirty = true;
+	}
+}
+
+static void
+explain_oom(struct run *r, struct json_val v)
+{
+	int64_t limit = json_i64(json_path(v, "HostConfig.Memory"), 0);
+
+	if (!json_bool(json_path(v, "State.OOMKilled"), false))
+		return;
+	if (limit > 0)
+		say(r, tl_warning, "the container hit its memory limit of %" PRId64 " MiB: the kernel ended a process in it", limit >> 20);
+	else
+		say(r, tl_warning, "the machine ran out of memory: the kernel ended a process of the job");
+}
+
+/*
+ * The stage's exit code. 1 known, 0 it still runs, -1 error. A container that a dying machine took with it
+ * has an exit code too, but not its script's: after a broken connection those codes are the machine's failure, never the script's.
+ */
+static int
+exit_code(struct run *r, enum container_kind kind, struct err *e)
+{
+	struct arena a = { 0 };
+	struct json_val v;
+	int rc = inspect(r, container_id(r, kind), &a, &v, call_deadline(r), e);
+
+	if (rc == 0 && !json_bool(json_path(v, "State.Running"), false)) {
+		int64_t code = json_i64(json_path(v, "State.ExitCode"), -1);
+
+		rc = 1;
+		r->mem.exit_code = (int32_t)code;
+		if (r->lost_once && (code == 255 || code == 137) && !json_bool(json_path(v, "State.OOMKilled"), false))
+			rc = err_set(e, ERR_SERVER, 0, "the machine or its Docker Engine restarted under the job");
+		else if (str_eqc(json_str(&a, json_path(v, "State.Status")), "created"))
+			rc = err_set(e, ERR_SERVER, 0, "container did not start: %.200s", json_cstr(&a, json_path(v, "State.Error")));
+		else if (code != 0)
+			explain_oom(r, v);
+	}
+	arena_reset(&a);
+	return rc;
+}
+
+/* The machine does not answer: again and again for a while, as long as it is still in the store. 0 it answers, -1 given up. */
+static int
+reach_again(struct run *r, mono_t since, struct err *e)
+{
+	mono_t give_up = since + LOST_LIMIT;
+	int64_t wait = NSEC_SEC;
+
+	r->lost_once = true;
+	log_warn("Machine does not answer", F_STR("name", r->machine), F_ERR(e));
+	while (!mono_passed(give_up)) {
+		if (net_pause(wait, e) < 0)
+			return -1;
+		wait = wait < 16 * NSEC_SEC ? wait * 2 : wait;
+		if (mono_passed(deadline_of(r)))
+			return err_set(e, ERR_TIMEOUT, 0, "no answer before the deadline");
+		if (machine_gone(r))
+			return err_set(e, ERR_NET, 0, "machine %s was removed under the job", r->machine);
+		if (engine_hello(r->api, mono_min(call_deadline(r), mono_after(20 * NSEC_SEC)), e) == 0 &&
+		    engine_hello(r->logs, mono_min(call_deadline(r), mono_after(20 * NSEC_SEC)), e) == 0)
+			return 0;
+		if (e->kind == ERR_CANCELLED)
+			return -1;
+	}
+	return err_ctx(e, "machine %s did not answer for %d minutes", r->machine, (int)(LOST_LIMIT / NSEC_SEC / 60));
+}
+
+/* Reads the container's output to its end, through lost connections. */
+static enum outcome
+attend(struct run *r, enum container_kind kind, struct err *e)
+{
+	mono_t lost_since = MONO_NEVER;
+
+	for (;;) {
+		int64_t before = *bytes_taken(r, kind);
+		enum follow f = follow(r, kind, deadline_of(r), e);
+		enum outcome why;
+		int rc = -1;
+
+		if (f == FOLLOW_STOPPED) {
+			why = interrupted(r, e);
+			/* An order that does not concern this stage: on with it. */
+			if (why == OUT_FAILED && e->kind == ERR_CANCELLED)
+				continue;
+			return why;
+		}
+		if (f == FOLLOW_ENDED)
+			rc = exit_code(r, kind, e);
+		if (rc > 0)
+			return r->mem.exit_code == 0 ? OUT_OK : OUT_EXIT;
+		if (rc == 0) {
+			/* The log ended and the container did not: the engine was restarted with live containers, or is about to say so. */
+			if (net_pause(NSEC_SEC / 10, e) < 0) {
+				why = interrupted(r, e);
+				if (why != OUT_FAILED)
+					return why;
+			}
+			continue;
+		}
+		if (!err_retryable(e) && e->kind != ERR_CANCELLED && e->kind != ERR_TLS)
+			return OUT_FAILED;
+		if (e->kind == ERR_SERVER && f == FOLLOW_ENDED)
+			return OUT_FAILED;
+		if (lost_since == MONO_NEVER || *bytes_taken(r, kind) > before)
+			lost_since = mono_now();
+		if (e->kind != ERR_CANCELLED && reach_again(r, lost_since, e) == 0)
+			continue;
+		why = interrupted(r, e);
+		if (why == OUT_FAILED && e->kind == ERR_CANCELLED)
+			continue;
+		return why;
+	}
+}
+
+/* ---- the stage ---- */
+
+static void
+forget_container(struct run *r, enum container_kind kind)
+{
+	container_id(r, kind)[0] = '\0';
+	*bytes_taken(r, kind) = 0;
+	r->mem.phase = PHASE_ENTER;
+}
+
+static enum outcome
+run_once(struct run *r, enum container_kind kind, void (*script)(const struct run *r, struct buf *b), const char **reason, struct err *e)
+{
+	enum outcome out;
+	int started = 0;
+
+	if (r->mem.phase == PHASE_STARTED) {
+		started = was_started(r, kind, e);
+		if (started < 0 && err_retryable(e) && reach_again(r, mono_now(), e) == 0)
+			started = was_started(r, kind, e);
+		if (started < 0)
+			return e->kind == ERR_NOTFOUND ? OUT_FAILED : interrupted(r, e);
+		/* Recorded but not started: the file is in place, or is put again with the same bytes. */
+		if (started == 0)
+			r->mem.phase = PHASE_ENTER;
+	}
+	while (started == 0) {
+		if (begin(r, kind, script, reason, e) == 0)
+			break;
+		out = e->kind == ERR_NOTFOUND ? OUT_FAILED : interrupted(r, e);
+		if (out != OUT_FAILED || (*reason)[0] != '\0' ||
+		    (e->kind != ERR_NET && e->kind != ERR_TIMEOUT && e->kind != ERR_CANCELLED))
+			return out;
+		/* The connection broke around the start (or an order for another stage came): whether it happened, the engine knows. */
+		if (e->kind != ERR_CANCELLED && reach_again(r, mono_now(), e) < 0)
+			return interrupted(r, e);
+		if (r->mem.phase == PHASE_STARTED) {
+			started = was_started(r, kind, e);
+			if (started < 0)
+				return OUT_FAILED;
+			if (started == 0)
+				r->mem.phase = PHASE_ENTER;
+		}
+	}
+	return attend(r, kind, e);
+}
+
+enum outcome
+stage_run(struct run *r, enum container_kind kind, const char *name, const char *heading,
+    void (*script)(const struct run *r, struct buf *b), const char **reason, struct err *e)
+{
+	enum outcome out;
+
+	*reason = "";
+	if (r->mem.phase == PHASE_ENTER) {
+		struct buf line = { .max = 1024 };
+
+		r->lost_once = false;
+		output_section_start(&r->out, name);
+		tl_heading(&line, "%s", heading);
+		output_lines(&r->out, buf_str(&line));
+		buf_free(&line);
+	}
+	for (int tries = 1; ; tries++) {
+		out = run_once(r, kind, script, reason, e);
+		if (out != OUT_FAILED || e->kind != ERR_NOTFOUND || tries >= r->work.executor_attempts)
+			break;
+		say(r, tl_warning, "the container of this stage is gone (removed by somebody?): trying with a new one, attempt %d of %d",
+		    tries + 1, r->work.executor_attempts);
+		forget_container(r, kind);
+	}
+	if ((out == OUT_TIMEOUT || out == OUT_STAGE_TIMEOUT || out == OUT_CANCELED) && r->mem.phase == PHASE_STARTED)
+		terminate(r, kind);
+	if (out == OUT_FAILED && e->kind == ERR_NOTFOUND)
+		err_ctx(e, "the container of this stage has vanished from machine %s", r->machine);
+	output_stage_end(&r->out);
+	output_section_end(&r->out, name);
+	return out;
+}
