@@ -138,31 +138,51 @@ is_oid(struct str s, const char *oid, size_t n)
 }
 #define IS_OID(s, lit)	is_oid((s), (lit), sizeof(lit) - 1)
 
+/*
+ * An extension that is a list of elements: its contents in *list, checked to
+ * be elements to the end, so that who walks them later meets no surprise.
+ * RFC 5280 4.2 forbids the same extension twice; which one counts would be
+ * a matter of taste.
+ */
+static int
+parse_list(struct str value, struct str *list)
+{
+	struct der whole, d;
+	struct str left;
+	int rc;
+
+	if (list->p != NULL || der_want(&value, DER_SEQUENCE, &whole) < 0 || value.n != 0)
+		return -1;
+	left = *list = whole.in;
+	while ((rc = der_next(&left, &d)) == 1)
+		continue;
+	return rc;
+}
+
+static int
+parse_basic_constraints(struct str value, struct x509 *c)
+{
+	struct der list, flag;
+	int rc;
+
+	if (c->has_constraints || der_want(&value, DER_SEQUENCE, &list) < 0)
+		return -1;
+	c->has_constraints = true;
+	if ((rc = der_maybe(&list.in, DER_BOOLEAN, &flag)) == 1)
+		c->ca = flag.in.n == 1 && flag.in.p[0] != 0;
+	return rc < 0 ? -1 : 0;
+}
+
 /* One extension's value by its OID. */
 static int
 parse_extension(struct str oid, struct str value, struct x509 *c)
 {
-	struct der d, flag;
-
-	if (IS_OID(oid, "\x55\x1d\x11")) {			/* subjectAltName */
-		if (der_want(&value, DER_SEQUENCE, &d) < 0)
-			return -1;
-		c->san = d.in;
-	} else if (IS_OID(oid, "\x55\x1d\x25")) {		/* extKeyUsage */
-		if (der_want(&value, DER_SEQUENCE, &d) < 0)
-			return -1;
-		c->eku = d.in;
-	} else if (IS_OID(oid, "\x55\x1d\x13")) {		/* basicConstraints */
-		if (der_want(&value, DER_SEQUENCE, &d) < 0)
-			return -1;
-		switch (der_maybe(&d.in, DER_BOOLEAN, &flag)) {
-		case 1:
-			c->ca = flag.in.n == 1 && flag.in.p[0] != 0;
-			break;
-		case -1:
-			return -1;
-		}
-	}
+	if (IS_OID(oid, "\x55\x1d\x11"))
+		return parse_list(value, &c->san);		/* subjectAltName */
+	if (IS_OID(oid, "\x55\x1d\x25"))
+		return parse_list(value, &c->eku);		/* extKeyUsage */
+	if (IS_OID(oid, "\x55\x1d\x13"))
+		return parse_basic_constraints(value, c);
 	return 0;
 }
 

@@ -23,6 +23,7 @@ struct x509 {
 	struct str	spki;		/* SubjectPublicKeyInfo, with tag and length */
 	struct str	san;		/* contents of GeneralNames; p == NULL if none */
 	struct str	eku;		/* contents of the extended key usages; p == NULL if none */
+	bool		has_constraints;
 	bool		ca;		/* basic constraints say so */
 };
 
@@ -35,9 +36,8 @@ int	x509_next(struct str *in, struct x509 *c, struct err *e);
 enum x509_name_kind { X509_NAME_OTHER, X509_NAME_DNS, X509_NAME_IP };
 
 /*
- * Takes the next alternative name off *san (a copy of x509.san). 1 with
- * its kind and bytes (4 or 16 address bytes for a good X509_NAME_IP); 0 at the end, and where the list
- * is malformed.
+ * Takes the next alternative name off *san (a copy of x509.san). 1 with its
+ * kind and bytes (4 or 16 of them for X509_NAME_IP); 0 at the end.
  */
 int	x509_san_next(struct str *san, enum x509_name_kind *kind, struct str *value);
 bool	x509_has_ip(const struct x509 *c, const uint8_t *ip, size_t n);

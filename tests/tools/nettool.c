@@ -284,7 +284,7 @@ do_keys(const char *const *words, size_t n)
 {
 	struct buf priv = { 0 }, pub = { 0 };
 	struct err e = { 0 };
-	struct str text = STR_NULL;
+	struct str text;
 	char print[48];
 	int64_t t;
 	int rc = 0;
