@@ -1,7 +1,8 @@
 /*
- * HTTP/1.1 messages as bytes (RFC 9112): the head of an answer or request, and a body by length,
- * chunks or end of connection. No sockets here. Bytes may arrive split anywhere; what
- * comes out does not depend on where. Nothing is allocated or copied; all strings are views.
+ * HTTP/1.1 messages as bytes (RFC 9112): the head of an answer or request,
+ * and a body by length, chunks or end of connection. No sockets here. Bytes
+ * may arrive split anywhere; what comes out does not depend on where. Nothing
+ * is allocated or copied; all strings are views.
  *
  * Errors are ERR_PROTO and quote nothing the peer sent: there may be secrets in it.
  */
@@ -26,24 +27,30 @@ struct http_head {
 };
 
 /*
- * Looks for a complete answer head at the start of in. 1: *h filled with views into in,
- * *used = its length with the blank line; 0: more input needed (in.n < HTTP_HEAD_MAX);
- * -1: not HTTP/1.x, or too large. Bare LF line ends are accepted; folded lines, control characters (a tab
- * in a value is none) and blanks before the colon are refused.
+ * Looks for a complete answer head at the start of in. 1: *h filled with
+ * views into in, *used = its length with the blank line; 0: more input needed
+ * (in.n < HTTP_HEAD_MAX); -1: not HTTP/1.x, or too large. Bare LF line ends
+ * are accepted; folded lines, control characters (a tab in a value is none)
+ * and blanks before the colon are refused.
  *
- * Call it again with all bytes so far when more have come: a peer that does not speak HTTP is
- * found out at its first wrong byte, not when its head is complete. Interim answers (1xx)
- * are heads like others: drop *used bytes and look for the next. What follows the head of a 101, or
- * of a 2xx to a CONNECT, is no HTTP any more.
+ * When more has come, call it again with all bytes so far. A peer that does
+ * not speak HTTP is found out at its first wrong byte, not when its head is
+ * complete. Interim answers (1xx) are heads like others: drop *used bytes and
+ * look for the next. What follows the head of a 101, or of a 2xx to a CONNECT,
+ * is no HTTP any more.
  */
 int	http1_head(struct str in, struct http_head *h, size_t *used, struct err *e);
-/* The same for a request head: method and target are views. For our own small server. Blank lines in front are skipped. */
-int	http1_request(struct str in, struct http_head *h, struct str *method, struct str *target, size_t *used, struct err *e);
+/*
+ * The same for a request's head, for our own small server: method and
+ * target are views. Blank lines in front are passed over.
+ */
+int	http1_request(struct str in, struct http_head *h, struct str *method,
+	    struct str *target, size_t *used, struct err *e);
 /* The first field of that name (ASCII case ignored); p == NULL if none. */
 struct str http1_field(const struct http_head *h, const char *name);
-/* Whether a field of that name holds token as one of its comma-separated members, in any case ("Connection", "close"). */
+/* Whether a field of that name has token among its comma-separated members, in any case ("Connection", "close"). */
 bool	http1_has_token(const struct http_head *h, const char *name, const char *token);
-/* Whether the connection may be used again once the body is done: its version and its Connection field (RFC 9112 9.3). */
+/* Whether the peer lets the connection be used again once the body is done (RFC 9112 9.3). */
 bool	http1_keeps_alive(const struct http_head *h);
 
 enum http1_framing { HTTP1_NONE, HTTP1_LENGTH, HTTP1_CHUNKED, HTTP1_UNTIL_CLOSE };
@@ -57,17 +64,21 @@ struct http1_body {
 };
 
 /*
- * Decides the framing from the request's method and the answer's head (RFC 9112 6.3). Conflicting
- * or malformed lengths, lengths besides chunks, and Transfer-Encoding other than chunked (or in
- * HTTP/1.0) are ERR_PROTO: where such a body ends is a guess. A body that cannot have a byte is done at once.
+ * Decides the framing from the request's method and the answer's head (RFC
+ * 9112 6.3). Conflicting or malformed lengths, lengths besides chunks, and
+ * Transfer-Encoding other than chunked (or in HTTP/1.0) are ERR_PROTO: where
+ * such a body ends is a guess. A body that cannot have a byte is done at once.
  */
-int	http1_body_init(struct http1_body *b, bool head_request, const struct http_head *h, struct err *e);
+int	http1_body_init(struct http1_body *b, bool head_request,
+	    const struct http_head *h, struct err *e);
 /* The same for a request's body, which is empty when nothing is said about it. */
 int	http1_request_body_init(struct http1_body *b, const struct http_head *h, struct err *e);
 /*
- * Takes bytes from *in and gives the next piece of payload (a view into in, never empty). 1 with a piece,
- * 0 more input needed (*in is empty) or the body is done (b->done; the rest of *in belongs to
- * the next message), -1 malformed. Chunk lines must end in CRLF; extensions and trailer fields are skipped.
+ * Takes bytes from *in and gives the next piece of payload (a view into in,
+ * never empty). 1 with a piece; 0 when more input is needed (*in is empty) or
+ * the body is done (b->done; the rest of *in belongs to the next message); -1
+ * malformed. Chunk lines must end in CRLF; extensions and trailer fields are
+ * passed over.
  */
 int	http1_body_next(struct http1_body *b, struct str *in, struct str *out, struct err *e);
 /* The peer closed: success only for a body that is done or framed by the close, else ERR_NET. */

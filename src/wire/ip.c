@@ -90,7 +90,7 @@ parse_v6(struct str s, uint8_t out[16])
 int
 ip_parse(struct str s, struct ip *ip)
 {
-	struct ip r;
+	struct ip r = { { 0 } };
 
 	if (str_chr(s, ':') >= 0) {
 		if (parse_v6(s, r.b) < 0)

@@ -61,7 +61,7 @@ struct json_val	json_path(struct json_val v, const char *dotted);	/* "git_info.s
 size_t		json_len(struct json_val v);		/* members or elements; 0 for others */
 struct json_val	json_at(struct json_val array, size_t i);	/* i steps: use JSON_EACH to see all */
 
-/* First child / next sibling. For objects the iteration gives the members' values; json_key() names each. */
+/* First child, next sibling. Of objects these are the members' values; json_key() names each. */
 struct json_val	json_first(struct json_val container);
 struct json_val	json_next(struct json_val v);
 struct str	json_key(struct arena *a, struct json_val member);	/* p == NULL if it is no member */
@@ -74,8 +74,8 @@ struct str	json_key(struct arena *a, struct json_val member);	/* p == NULL if it
  */
 struct str	json_str_or(struct arena *a, struct json_val v, struct str dflt);
 struct str	json_str(struct arena *a, struct json_val v);		/* dflt "" */
-char		*json_cstr(struct arena *a, struct json_val v);	/* NUL-terminated copy, "" if none; cut at an embedded NUL */
-/* For fields that come as a string or as a number: a string as json_str(), a number's or boolean's own text, else "". */
+char		*json_cstr(struct arena *a, struct json_val v);	/* NUL-terminated copy, "" if none; cut at a NUL */
+/* For fields that come as a string or a number: a string as json_str(), a number's or boolean's own text, else "". */
 struct str	json_text(struct arena *a, struct json_val v);
 /*
  * Exact for all of int64_t, 1e3 and 1.5e3 included; a fraction is cut off

@@ -37,13 +37,13 @@ struct vars {
 	size_t		 n, cap;
 	uint32_t	*index;		/* hash table over keys, last entry; private */
 	size_t		 nindex;
-	struct str	 file_dir;	/* where file variables are written: a file variable expands to file_dir/KEY */
+	struct str	 file_dir;	/* a view: a file variable expands to file_dir/KEY */
 	bool		 too_large;	/* vars_expand_all() met VARS_EXPANDED_MAX */
 };
 
 void	vars_init(struct vars *vs, struct arena *a);
 void	vars_add(struct vars *vs, struct str key, struct str value, unsigned flags);	/* copies */
-/* The last entry of that name, NULL if none; valid until one is added. 10,000 variables are usual enough: this is a hash look-up. */
+/* The last entry of that name, NULL if none; valid until one is added. A hash look-up: 10,000 variables are usual enough. */
 const struct var *vars_find(const struct vars *vs, struct str key);
 /* Its value, dflt if there is none. For a file variable the content, not the path. */
 struct str vars_get(const struct vars *vs, const char *key, struct str dflt);

@@ -351,7 +351,7 @@ test_big(void)
 	struct buf b = { .max = 64 << 20 };
 	struct json_w w = { .b = &b };
 	struct arena a = { 0 };
-	struct json_val r;
+	struct json_val r = JSON_NONE;
 	struct err e = { 0 };
 	double t0;
 	int n = 0, wrong = 0;
