@@ -3,6 +3,18 @@
  * keeps for each key and value where it stands in the text, so that errors can
  * name line and column and an editor can change one value and leave every other
  * byte alone. All memory is in the arena; strings without escapes are views into the text.
+ *
+ * CRLF in a string of several lines becomes LF. Columns count characters.
+ * Messages name keys, never values: those may be secrets.
+ *
+ * Places, as byte offsets: text[at..end) of a value in a line is its own text,
+ * which means the same when it is read again. For a table with a header, and
+ * each element of an array of tables, `at` is the start of the header's line
+ * and `end` the end of the line of the last key in its own body (of the header, if there is
+ * none): where a further key would be inserted. Comments and blank lines
+ * behind that count to what follows. The root's is the same from the start
+ * of the text. An array of tables reaches from its first header to the end of its last element's own body.
+ * A table that was only implied stands where it was first named.
  */
 #ifndef WIRE_TOML_H
 #define WIRE_TOML_H
@@ -34,11 +46,11 @@ struct toml {
 	size_t		 n;		/* number of children */
 	/* where it stands in the text, byte offsets */
 	size_t		 key_at, key_end;	/* of the key's last part */
-	size_t		 at, end;		/* of the value; of a [table]: its header line's start, and the end of its own body */
-	int		 line, column;		/* of the value (of a table: its header), from 1 */
+	size_t		 at, end;		/* of the value, of a table as said above */
+	int		 line, column;		/* of the value, of a [table] its '[', from 1 */
 	uint8_t		 how;			/* private: dotted, header, inline, static array, array of tables */
 	bool		 array_of_tables;	/* this array was made by [[x]] */
-	bool		 is_inline;
+	bool		 is_inline;		/* an inline table, or one of its dotted keys' tables */
 };
 
 /* Parses; 0 and the root table, or -1 (ERR_PARSE, message "line L, column C: reason"; e->sys is the line). A BOM at the start is skipped. */
