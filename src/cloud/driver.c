@@ -1,0 +1,224 @@
+/* What all drivers share: see driver.h. */
+#include <unistd.h>
+
+#include "cloud/driver.h"
+#include "core/fs.h"
+
+#define SECRET_MAX	(16u << 10)
+#define SSH_PORT	22
+#define ENGINE_PORT	2376
+
+const struct cloud_driver *const cloud_drivers[] = {
+	&cloud_digitalocean, &cloud_generic, &cloud_none, NULL,
+};
+
+const struct field cloud_base_fields[] = {
+	FIELD(struct cloud_base, STR, "IPAddress", ip),
+	FIELD(struct cloud_base, STR, "MachineName", name),
+	FIELD(struct cloud_base, STR, "SSHUser", ssh_user),
+	FIELD(struct cloud_base, INT, "SSHPort", ssh_port),
+	FIELD(struct cloud_base, STR, "SSHKeyPath", ssh_key_path),
+	FIELD(struct cloud_base, STR, "StorePath", store),
+	FIELD(struct cloud_base, BOOL, "SwarmMaster", swarm_master),
+	FIELD(struct cloud_base, STR, "SwarmHost", swarm_host),
+	FIELD(struct cloud_base, STR, "SwarmDiscovery", swarm_discovery),
+};
+const size_t cloud_base_nfields = NELEM(cloud_base_fields);
+
+static const char *const state_names[] = {
+	"", "Running", "Paused", "Saved", "Stopped", "Stopping", "Starting", "Error", "Timeout",
+};
+static const char *const power_names[] = { "start", "stop", "restart", "kill" };
+
+void (*cloud_say)(const char *text);
+
+const struct cloud_driver *
+cloud_driver_find(struct str name)
+{
+	for (size_t i = 0; cloud_drivers[i] != NULL; i++)
+		if (str_eqc(name, cloud_drivers[i]->name))
+			return cloud_drivers[i];
+	return NULL;
+}
+
+void
+cloud_init(struct cloud *c, struct arena *a, const struct cloud_driver *d, const char *store,
+    const char *name)
+{
+	*c = (struct cloud){ .driver = d, .driver_name = d->name, .a = a };
+	c->own = arena_alloc(a, d->own_size + 1);
+	c->base = (struct cloud_base){
+		.ip = "", .name = arena_dup(a, str_from(name)),
+		.ssh_user = "root", .ssh_port = SSH_PORT,
+		.ssh_key_path = arena_fmt(a, "%s/machines/%s/id_rsa", store, name),
+		.store = arena_dup(a, str_from(store)),
+		.swarm_host = "tcp://0.0.0.0:3376", .swarm_discovery = "",
+	};
+}
+
+void
+cloud_load(struct cloud *c, struct arena *a, const char *driver_name, struct json_val obj)
+{
+	const struct cloud_driver *d = cloud_driver_find(str_from(driver_name));
+
+	*c = (struct cloud){ .driver = d, .driver_name = driver_name, .a = a };
+	c->base = (struct cloud_base){ .ip = "", .name = "", .ssh_user = "", .ssh_key_path = "",
+		.store = "", .swarm_host = "", .swarm_discovery = "" };
+	fields_read(a, obj, cloud_base_fields, cloud_base_nfields, &c->base);
+	if (d != NULL) {
+		c->own = arena_alloc(a, d->own_size + 1);
+		fields_read(a, obj, d->fields, d->nfields, c->own);
+	}
+	c->unknown = fields_unknown(a, obj, cloud_base_fields, cloud_base_nfields,
+	    d != NULL ? d->fields : NULL, d != NULL ? d->nfields : 0);
+}
+
+void
+cloud_save(const struct cloud *c, struct json_w *w)
+{
+	fields_write(w, cloud_base_fields, cloud_base_nfields, &c->base);
+	if (c->driver != NULL)
+		fields_write(w, c->driver->fields, c->driver->nfields, c->own);
+	fields_write_unknown(w, c->unknown);
+}
+
+void
+cloud_close(struct cloud *c)
+{
+	if (c->session != NULL && c->driver->close != NULL)
+		c->driver->close(c);
+	c->session = NULL;
+}
+
+int
+cloud_need_driver(const struct cloud *c, struct err *e)
+{
+	if (c->driver != NULL)
+		return 0;
+	return err_set(e, ERR_CONFIG, 0, "windlass has no driver \"%s\" (it has digitalocean, generic, none)",
+	    c->driver_name);
+}
+
+const char *
+cloud_url(const struct cloud *c)
+{
+	int port = ENGINE_PORT;
+
+	if (c->driver != NULL && c->driver->url != NULL)
+		return c->driver->url(c);
+	if (c->base.ip == NULL || c->base.ip[0] == '\0')
+		return "";
+	if (c->driver != NULL && c->driver->engine_port != NULL)
+		port = c->driver->engine_port(c);
+	return arena_fmt(c->a, strchr(c->base.ip, ':') != NULL ? "tcp://[%s]:%d" : "tcp://%s:%d",
+	    c->base.ip, port != 0 ? port : ENGINE_PORT);
+}
+
+void
+cloud_opts(const struct cloud_driver *d, struct opt *out)
+{
+	for (size_t i = 0; i < d->nflags; i++)
+		out[i] = (struct opt){ .name = d->flags[i].name, .type = d->flags[i].type,
+			.env = d->flags[i].env, .help = d->flags[i].help };
+}
+
+static const char *
+flag_default(const struct cloud_driver *d, const char *name)
+{
+	for (size_t i = 0; i < d->nflags; i++)
+		if (strcmp(d->flags[i].name, name) == 0)
+			return d->flags[i].dflt;
+	assert(!"an option that the driver's table does not have");
+	return NULL;
+}
+
+const char *
+cloud_opt_str(const struct cloud_driver *d, struct opt *opts, size_t n, const char *name)
+{
+	const struct opt *o = opt_find(opts, n, name);
+	const char *dflt = flag_default(d, name);
+
+	if (o != NULL && o->given && o->value != NULL)
+		return o->value;
+	return dflt != NULL ? dflt : "";
+}
+
+int64_t
+cloud_opt_int(const struct cloud_driver *d, struct opt *opts, size_t n, const char *name)
+{
+	const struct opt *o = opt_find(opts, n, name);
+	const char *dflt = flag_default(d, name);
+	int64_t v = 0;
+
+	if (o != NULL && o->given)
+		return o->number;
+	if (dflt != NULL)
+		str_to_i64(str_from(dflt), &v);
+	return v;
+}
+
+bool
+cloud_opt_bool(const struct cloud_driver *d, struct opt *opts, size_t n, const char *name)
+{
+	const struct opt *o = opt_find(opts, n, name);
+	const char *dflt = flag_default(d, name);
+
+	if (o != NULL && o->given)
+		return o->number != 0;
+	return dflt != NULL && strcmp(dflt, "true") == 0;
+}
+
+int
+cloud_secret(struct arena *a, const char *text, const char *what, const char **out, struct err *e)
+{
+	struct buf b = { .max = SECRET_MAX };
+	const char *v;
+
+	if (str_starts(str_from(text), "env:")) {
+		v = getenv(text + 4);
+		if (v == NULL || v[0] == '\0')
+			return err_set(e, ERR_CONFIG, 0, "%s: environment variable %s is not set", what, text + 4);
+		*out = arena_dup(a, str_from(v));
+		return 0;
+	}
+	if (!str_starts(str_from(text), "file:")) {
+		*out = arena_dup(a, str_from(text));
+		return 0;
+	}
+	if (fs_read(AT_FDCWD, text + 5, SECRET_MAX, &b, e) < 0) {
+		buf_wipe(&b);
+		e->kind = ERR_CONFIG;
+		return err_ctx(e, "%s", what);
+	}
+	*out = arena_dup(a, str_trim(buf_str(&b)));
+	buf_wipe(&b);
+	if ((*out)[0] == '\0')
+		return err_set(e, ERR_CONFIG, 0, "%s: file %s is empty", what, text + 5);
+	return 0;
+}
+
+const char *
+cloud_state_name(enum cloud_state s)
+{
+	return state_names[s];
+}
+
+const char *
+cloud_power_name(enum cloud_power p)
+{
+	return power_names[p];
+}
+
+void
+cloud_tell(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (cloud_say == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cloud_say(text);
+}

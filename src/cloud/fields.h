@@ -1,0 +1,55 @@
+/*
+ * Structs and JSON objects, joined by a table: one row names the key, the
+ * type and the member, and both the reader and the writer are made of it.
+ * config.json (spec machines 4.3) is written by others too, so the reader is
+ * tolerant (what is missing is empty, what has another type is taken as missing) and
+ * keys that no table names are kept as text and written back behind ours.
+ */
+#ifndef CLOUD_FIELDS_H
+#define CLOUD_FIELDS_H
+
+#include "core/arena.h"
+#include "wire/json.h"
+
+enum field_type {
+	FIELD_STR,		/* const char *; NULL is written as "" */
+	FIELD_STR_IF,		/* the same, but left out when empty: keys that docker-machine does not know */
+	FIELD_BOOL,		/* bool */
+	FIELD_INT,		/* int64_t */
+	FIELD_LIST,		/* struct field_list */
+};
+
+/* A list of strings. Go writes a list that was never set as null, and an empty one as []. */
+struct field_list {
+	const char	**v;
+	size_t		  n;
+	bool		  null;
+};
+
+struct field {
+	const char	*key;
+	enum field_type	 type;
+	size_t		 offset;
+};
+
+/* A row: FIELD(struct x, STR, "Key", member). */
+#define FIELD(s, type, key, member)	{ key, FIELD_##type, offsetof(s, member) }
+
+/* Fills what obj has; the rest of *to is left alone. Strings and lists live in the arena. */
+void	fields_read(struct arena *a, struct json_val obj, const struct field *f, size_t n, void *to);
+/* Writes the members in the table's order; the caller has opened the object. */
+void	fields_write(struct json_w *w, const struct field *f, size_t n, const void *from);
+
+/*
+ * The members of obj that are neither in f[n] nor in g[m] (either may be NULL): an object's text in the
+ * arena, or the null view when there are none.
+ */
+struct str fields_unknown(struct arena *a, struct json_val obj, const struct field *f, size_t n,
+	    const struct field *g, size_t m);
+/* Writes them back as members of the object that the caller has opened. */
+void	fields_write_unknown(struct json_w *w, struct str unknown);
+
+/* A copy of the list with one more string. */
+void	fields_append(struct arena *a, struct field_list *l, const char *v);
+
+#endif

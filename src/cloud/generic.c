@@ -1,0 +1,129 @@
+/*
+ * A machine that exists already and is reached by SSH (spec cloud-drivers 8).
+ * Nothing is created and nothing deleted but what lies on this host.
+ */
+#include <unistd.h>
+
+#include "cloud/driver.h"
+#include "core/fs.h"
+#include "net/dial.h"
+
+#define PROBE_NS	(15 * NSEC_SEC)
+
+struct generic {
+	int64_t		 engine_port;
+	const char	*ssh_key;
+};
+
+static const struct field fields[] = {
+	FIELD(struct generic, INT, "EnginePort", engine_port),
+	FIELD(struct generic, STR, "SSHKey", ssh_key),
+};
+
+static const struct cloud_flag flags[] = {
+	{ "generic-engine-port", "GENERIC_ENGINE_PORT", OPT_INT, "2376", "port of the engine (default 2376)" },
+	{ "generic-ip-address", "GENERIC_IP_ADDRESS", OPT_STRING, NULL, "address of the machine" },
+	{ "generic-ssh-user", "GENERIC_SSH_USER", OPT_STRING, "root", "SSH user (default root)" },
+	{ "generic-ssh-key", "GENERIC_SSH_KEY", OPT_STRING, NULL,
+	  "private key (default: the first of ~/.ssh/id_ecdsa, ~/.ssh/id_rsa)" },
+	{ "generic-ssh-port", "GENERIC_SSH_PORT", OPT_INT, "22", "SSH port (default 22)" },
+};
+
+static int
+generic_configure(struct cloud *c, struct opt *opts, size_t n, struct err *e)
+{
+	struct generic *own = c->own;
+
+	own->engine_port = cloud_opt_int(c->driver, opts, n, "generic-engine-port");
+	own->ssh_key = arena_dup(c->a, str_from(cloud_opt_str(c->driver, opts, n, "generic-ssh-key")));
+	c->base.ip = arena_dup(c->a, str_from(cloud_opt_str(c->driver, opts, n, "generic-ip-address")));
+	c->base.ssh_user = arena_dup(c->a, str_from(cloud_opt_str(c->driver, opts, n, "generic-ssh-user")));
+	c->base.ssh_port = cloud_opt_int(c->driver, opts, n, "generic-ssh-port");
+	/* A copy under the key's own name; without one, the client's default keys are meant. */
+	if (own->ssh_key[0] == '\0')
+		c->base.ssh_key_path = "";
+	else
+		c->base.ssh_key_path = arena_fmt(c->a, "%s/machines/%s/%s", c->base.store, c->base.name,
+		    strrchr(own->ssh_key, '/') != NULL ? strrchr(own->ssh_key, '/') + 1 : own->ssh_key);
+	if (c->base.ip[0] == '\0')
+		return err_set(e, ERR_CONFIG, 0, "generic driver requires the --generic-ip-address option");
+	if (own->engine_port < 1 || own->engine_port > 65535 || c->base.ssh_port < 1 || c->base.ssh_port > 65535)
+		return err_set(e, ERR_CONFIG, 0, "generic-engine-port and generic-ssh-port must be 1 to 65535");
+	return 0;
+}
+
+static int
+generic_check(struct cloud *c, struct err *e)
+{
+	const struct generic *own = c->own;
+
+	if (own->ssh_key != NULL && own->ssh_key[0] != '\0' && !fs_exists(AT_FDCWD, own->ssh_key))
+		return err_set(e, ERR_CONFIG, 0, "SSH key does not exist: \"%s\"", own->ssh_key);
+	return 0;
+}
+
+static const char *
+generic_foreign_key(const struct cloud *c)
+{
+	const struct generic *own = c->own;
+
+	return own->ssh_key != NULL ? own->ssh_key : "";
+}
+
+static int
+generic_state(struct cloud *c, enum cloud_state *s, mono_t deadline, struct err *e)
+{
+	struct err why = { 0 };
+	int fd = dial_tcp(str_from(c->base.ip), (uint16_t)c->base.ssh_port, NULL,
+	    mono_min(deadline, mono_after(PROBE_NS)), &why);
+
+	if (fd < 0 && why.kind == ERR_CANCELLED) {
+		*e = why;
+		return -1;
+	}
+	*s = fd >= 0 ? STATE_RUNNING : STATE_STOPPED;
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+static int
+generic_power(struct cloud *c, enum cloud_power p, mono_t deadline, struct err *e)
+{
+	(void)c;
+	(void)deadline;
+	return err_set(e, ERR_CONFIG, 0, "generic driver does not support %s", cloud_power_name(p));
+}
+
+static int
+generic_destroy(struct cloud *c, const struct cloud_labels *l, const char *pub_line, bool thorough, mono_t deadline,
+    struct err *e)
+{
+	(void)c;
+	(void)l;
+	(void)pub_line;
+	(void)thorough;
+	(void)deadline;
+	(void)e;
+	return 0;
+}
+
+static int
+generic_engine_port(const struct cloud *c)
+{
+	return (int)((const struct generic *)c->own)->engine_port;
+}
+
+const struct cloud_driver cloud_generic = {
+	.name = "generic",
+	.traits = CLOUD_NO_VM,
+	.flags = flags, .nflags = NELEM(flags),
+	.fields = fields, .nfields = NELEM(fields), .own_size = sizeof(struct generic),
+	.configure = generic_configure,
+	.check = generic_check,
+	.foreign_key = generic_foreign_key,
+	.state = generic_state,
+	.power = generic_power,
+	.destroy = generic_destroy,
+	.engine_port = generic_engine_port,
+};
