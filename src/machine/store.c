@@ -1,0 +1,496 @@
+/* The store of machines: see store.h. */
+#include <sys/stat.h>
+#include <dirent.h>
+#include <limits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cloud/fields.h"
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/lock.h"
+#include "core/rand.h"
+#include "machine/store.h"
+#include "wire/json.h"
+
+#define RECORD_FILE	"windlass.json"
+#define CONFIG_FILE	"config.json"
+#define LOCK_FILE	"lock"
+#define FILE_BYTES_MAX	(1u << 20)
+#define NEW_PREFIX	".new."
+#define GONE_PREFIX	".gone."
+#define YOUNG_S		60	/* an unfinished directory this young may be about to get its lock */
+
+static const char *const phase_names[] = {
+	[PHASE_NONE] = "", [PHASE_PLANNED] = "planned", [PHASE_REQUESTED] = "requested",
+	[PHASE_CREATED] = "created", [PHASE_BOOTED] = "booted", [PHASE_PROVISIONED] = "provisioned",
+	[PHASE_READY] = "ready", [PHASE_DELETING] = "deleting",
+};
+
+const char *
+phase_name(enum machine_phase p)
+{
+	return phase_names[p];
+}
+
+enum machine_phase
+phase_parse(struct str s)
+{
+	for (size_t i = 1; i < NELEM(phase_names); i++)
+		if (str_eqc(s, phase_names[i]))
+			return (enum machine_phase)i;
+	return PHASE_NONE;
+}
+
+void
+machine_options_hash(const char *driver, const char *const *options, size_t n, char out[17])
+{
+	struct buf b = { 0 };
+	uint8_t digest[32];
+
+	buf_puts(&b, driver);
+	for (size_t i = 0; i < n; i++) {
+		buf_putc(&b, '\0');
+		buf_puts(&b, options[i]);
+	}
+	hash_sha256(b.p, b.n, digest);
+	hash_hex(digest, 8, out);
+	buf_wipe(&b);
+}
+
+char *
+store_default_path(void)
+{
+	const char *v = getenv("MACHINE_STORAGE_PATH");
+
+	if (v != NULL && v[0] != '\0')
+		return xstrdup(v);
+	v = getenv("HOME");
+	return v != NULL && v[0] != '\0' ? fs_join(v, ".docker/machine") : NULL;
+}
+
+bool
+store_name_ok(struct str name)
+{
+	if (name.n == 0 || name.n > MACHINE_NAME_MAX || name.p[0] == '.' || name.p[0] == '-')
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.p[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    c == '.' || c == '-'))
+			return false;
+	}
+	return true;
+}
+
+static int
+open_machines(const char *store, struct err *e)
+{
+	char *path = fs_join(store, "machines");
+	int fd = fs_opendir(AT_FDCWD, path, e);
+
+	free(path);
+	return fd;
+}
+
+ssize_t
+store_list(const char *store, char ***names, struct err *e)
+{
+	char *path = fs_join(store, "machines"), **all = NULL;
+	ssize_t n = fs_list(AT_FDCWD, path, &all, e), kept = 0;
+	int fd = -1;
+
+	*names = NULL;
+	if (n > 0 && (fd = fs_opendir(AT_FDCWD, path, e)) < 0) {
+		fs_free_names(all, n);
+		n = -1;
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		char config[NAME_MAX + sizeof("/" CONFIG_FILE)];
+
+		snprintf(config, sizeof(config), "%s/" CONFIG_FILE, all[i]);
+		if (fs_exists(fd, config))
+			all[kept++] = all[i];
+		else
+			free(all[i]);
+	}
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	if (n < 0)
+		return -1;
+	*names = all;
+	return kept;
+}
+
+int
+store_open(const char *store, const char *name, struct err *e)
+{
+	int machines, fd;
+
+	if (!store_name_ok(str_from(name)))
+		return err_set(e, ERR_NOTFOUND, 0, "\"%s\" is not a machine's name", name);
+	machines = open_machines(store, e);
+	if (machines >= 0) {
+		fd = openat(machines, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0)
+			err_sys(e, "machine %s", name);
+		close(machines);
+	} else
+		fd = -1;
+	if (fd < 0 && e != NULL && e->kind == ERR_NOTFOUND)
+		err_set(e, ERR_NOTFOUND, ENOENT, "machine \"%s\" does not exist", name);
+	return fd;
+}
+
+/* Whether the directory still is where it was opened: removing a machine renames it to a name with a dot. */
+static bool
+still_there(int dir)
+{
+	char link[64], path[PATH_MAX];
+	ssize_t n;
+	const char *base;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	base = strrchr(path, '/');
+	if (base != NULL && strncmp(base + 1, GONE_PREFIX, strlen(GONE_PREFIX)) == 0)
+		return false;
+	return fs_exists(dir, LOCK_FILE);
+}
+
+int
+store_lock(int machine_dir, bool wait, struct err *e)
+{
+	int fd = lock_take(machine_dir, LOCK_FILE, wait ? LOCK_WAIT : LOCK_TRY, e);
+
+	if (fd >= 0 && !still_there(machine_dir)) {
+		close(fd);
+		return err_set(e, ERR_NOTFOUND, ENOENT, "the machine has been removed meanwhile");
+	}
+	if (fd < 0 && e != NULL && e->kind == ERR_NOTFOUND)
+		err_set(e, ERR_NOTFOUND, ENOENT, "the machine has been removed meanwhile");
+	return fd;
+}
+
+int
+store_make(const char *store, const char *name, char *tmp, size_t tmp_size, int *dir, int *lock, struct err *e)
+{
+	char *path = fs_join(store, "machines"), tag[9];
+	int machines = -1, rc = -1;
+
+	*dir = *lock = -1;
+	if (!store_name_ok(str_from(name))) {
+		err_set(e, ERR_CONFIG, 0, "invalid machine name \"%s\": letters, digits, dots and dashes, beginning with a "
+		    "letter or digit, at most %d", name, MACHINE_NAME_MAX);
+		goto out;
+	}
+	if (fs_mkdirs(path, 0700, e) < 0)
+		goto out;
+	machines = fs_opendir(AT_FDCWD, path, e);
+	if (machines < 0)
+		goto out;
+	if (fs_exists(machines, name)) {
+		err_set(e, ERR_CONFLICT, EEXIST, "machine \"%s\" already exists", name);
+		goto out;
+	}
+	rand_hex(tag, 8);
+	snprintf(tmp, tmp_size, NEW_PREFIX "%s.%s", name, tag);
+	if (mkdirat(machines, tmp, 0700) < 0) {
+		err_sys(e, "mkdir %s/%s", path, tmp);
+		goto out;
+	}
+	*dir = fs_opendir(machines, tmp, e);
+	*lock = *dir >= 0 ? lock_take(*dir, LOCK_FILE, LOCK_TRY, e) : -1;
+	rc = *lock >= 0 ? 0 : -1;
+out:
+	if (rc < 0 && *dir >= 0) {
+		close(*dir);
+		*dir = -1;
+	}
+	if (machines >= 0)
+		close(machines);
+	free(path);
+	return rc;
+}
+
+int
+store_reveal(const char *store, const char *tmp, const char *name, struct err *e)
+{
+	int machines = open_machines(store, e), rc = -1;
+
+	if (machines < 0)
+		return -1;
+	/* An empty directory of that name would be replaced by rename(2); it is nobody's machine. */
+	if (renameat(machines, tmp, machines, name) == 0)
+		rc = fs_sync_dir(machines, e);
+	else if (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR)
+		err_set(e, ERR_CONFLICT, EEXIST, "machine \"%s\" already exists", name);
+	else
+		err_sys(e, "rename %s to %s", tmp, name);
+	close(machines);
+	return rc;
+}
+
+int
+store_has_certified(const char *store, struct err *e)
+{
+	char **names;
+	ssize_t n = store_list(store, &names, e);
+	int machines = n > 0 ? open_machines(store, e) : -1, has = 0;
+
+	if (n < 0 || (n > 0 && machines < 0))
+		return -1;
+	for (ssize_t i = 0; i < n && !has; i++) {
+		char path[NAME_MAX + sizeof("/server.pem")];
+
+		snprintf(path, sizeof(path), "%s/server.pem", names[i]);
+		has = fs_exists(machines, path);
+	}
+	fs_free_names(names, n);
+	if (machines >= 0)
+		close(machines);
+	return has;
+}
+
+int
+store_forget(const char *store, const char *name, struct err *e)
+{
+	char gone[MACHINE_NAME_MAX + 32], tag[9];
+	int machines, rc;
+
+	if (!store_name_ok(str_from(name)))
+		return err_set(e, ERR_NOTFOUND, 0, "\"%s\" is not a machine's name", name);
+	machines = open_machines(store, e);
+	if (machines < 0)
+		return e != NULL && e->kind == ERR_NOTFOUND ? 0 : -1;
+	rand_hex(tag, 8);
+	snprintf(gone, sizeof(gone), GONE_PREFIX "%s.%s", name, tag);
+	if (renameat(machines, name, machines, gone) < 0) {
+		rc = errno == ENOENT ? 0 : err_sys(e, "rename %s to %s", name, gone);
+		close(machines);
+		return rc;
+	}
+	rc = fs_sync_dir(machines, e);
+	if (rc == 0)
+		rc = fs_remove_tree(machines, gone, e);
+	close(machines);
+	return rc;
+}
+
+static bool
+in_use(int machines, const char *name)
+{
+	struct stat st;
+	int dir = fs_opendir(machines, name, NULL);
+	int held;
+
+	if (dir < 0)
+		return false;
+	held = lock_held(dir, LOCK_FILE, NULL, NULL);
+	if (held == 0 && !fs_exists(dir, LOCK_FILE) && fstat(dir, &st) == 0)
+		held = time(NULL) - st.st_mtime < YOUNG_S;
+	close(dir);
+	return held != 0;
+}
+
+int
+store_sweep(const char *store, struct err *e)
+{
+	int machines = open_machines(store, e), rc = 0;
+	struct dirent *d;
+	DIR *dir;
+
+	if (machines < 0)
+		return e != NULL && e->kind == ERR_NOTFOUND ? 0 : -1;
+	dir = fdopendir(machines);
+	if (dir == NULL) {
+		close(machines);
+		return err_sys(e, "list machines");
+	}
+	while ((d = readdir(dir)) != NULL) {
+		bool gone = strncmp(d->d_name, GONE_PREFIX, strlen(GONE_PREFIX)) == 0;
+
+		if (!gone && strncmp(d->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) != 0)
+			continue;
+		if (in_use(dirfd(dir), d->d_name))
+			continue;
+		if (fs_remove_tree(dirfd(dir), d->d_name, e) < 0)
+			rc = -1;
+	}
+	closedir(dir);
+	return rc;
+}
+
+/* windlass.json */
+
+static const struct field record_fields[] = {
+	FIELD(struct machine_record, STR, "name", name),
+	FIELD(struct machine_record, STR, "owner", owner),
+	FIELD(struct machine_record, STR, "nonce", nonce),
+	FIELD(struct machine_record, STR, "driver", driver),
+	FIELD(struct machine_record, STR, "runner", runner),
+};
+static const struct field record_more[] = {
+	FIELD(struct machine_record, STR, "host_key", host_key),
+	FIELD(struct machine_record, STR, "options_hash", options_hash),
+	FIELD(struct machine_record, INT, "uses", uses),
+	FIELD(struct machine_record, INT, "attempts", attempts),
+	FIELD(struct machine_record, STR, "last_error", last_error),
+	FIELD(struct machine_record, STR, "remove_reason", remove_reason),
+};
+static const struct field record_ids[] = {
+	FIELD(struct machine_record, STR, "key", id_key),
+	FIELD(struct machine_record, STR, "droplet", id_droplet),
+};
+/* Members that need a word of their own; here so that they are not taken for unknown ones. */
+static const char *const record_special[] = { "v", "phase", "created", "phase_since", "last_used", "ids" };
+
+static void
+empty_record(struct machine_record *r)
+{
+	*r = (struct machine_record){
+		.name = "", .owner = "", .nonce = "", .driver = "", .runner = "", .id_key = "", .id_droplet = "",
+		.host_key = "", .options_hash = "", .last_error = "", .remove_reason = "",
+	};
+}
+
+static wall_t
+read_time(struct arena *a, struct json_val v)
+{
+	wall_t t = 0;
+
+	(void)time_parse_rfc3339(json_str(a, v), &t);
+	return t;
+}
+
+static void
+write_time(struct json_w *w, const char *key, wall_t t)
+{
+	char text[TIME_RFC3339_MAX] = "";
+
+	if (t != 0)
+		time_rfc3339(t, 3, text);
+	jw_cstr(w, key, text);
+}
+
+/* What no table and no special member names. */
+static struct str
+unknown_members(struct arena *a, struct json_val root)
+{
+	struct field known[NELEM(record_fields) + NELEM(record_special)];
+
+	for (size_t i = 0; i < NELEM(record_fields); i++)
+		known[i] = record_fields[i];
+	for (size_t i = 0; i < NELEM(record_special); i++)
+		known[NELEM(record_fields) + i] = (struct field){ record_special[i], FIELD_STR, 0 };
+	return fields_unknown(a, root, known, NELEM(known), record_more, NELEM(record_more));
+}
+
+int
+machine_record_parse(struct arena *a, struct str text, struct machine_record *r, struct err *e)
+{
+	struct json_val root, ids;
+
+	empty_record(r);
+	if (json_parse(a, text, &root, e) < 0)
+		return -1;
+	if (json_type(root) != JSON_OBJECT)
+		return err_set(e, ERR_PARSE, 0, "it is not a JSON object");
+	ids = json_get(root, "ids");
+	fields_read(a, root, record_fields, NELEM(record_fields), r);
+	fields_read(a, root, record_more, NELEM(record_more), r);
+	fields_read(a, ids, record_ids, NELEM(record_ids), r);
+	r->phase = phase_parse(json_str(a, json_get(root, "phase")));
+	r->created = read_time(a, json_get(root, "created"));
+	r->phase_since = read_time(a, json_get(root, "phase_since"));
+	r->last_used = read_time(a, json_get(root, "last_used"));
+	r->rest = unknown_members(a, root);
+	r->rest_ids = fields_unknown(a, ids, record_ids, NELEM(record_ids), NULL, 0);
+	return 0;
+}
+
+void
+machine_record_print(const struct machine_record *r, struct buf *b)
+{
+	struct json_w w = { .b = b, .indent = 2 };
+
+	jw_object(&w, NULL);
+	jw_i64(&w, "v", 1);
+	fields_write(&w, record_fields, NELEM(record_fields), r);
+	jw_cstr(&w, "phase", phase_name(r->phase));
+	write_time(&w, "created", r->created);
+	write_time(&w, "phase_since", r->phase_since);
+	jw_object(&w, "ids");
+	fields_write(&w, record_ids, NELEM(record_ids), r);
+	fields_write_unknown(&w, r->rest_ids);
+	jw_end_object(&w);
+	write_time(&w, "last_used", r->last_used);
+	fields_write(&w, record_more, NELEM(record_more), r);
+	fields_write_unknown(&w, r->rest);
+	jw_end_object(&w);
+	buf_putc(b, '\n');
+}
+
+int
+machine_record_read(int machine_dir, struct arena *a, struct machine_record *r, struct err *e)
+{
+	struct buf b = { .max = FILE_BYTES_MAX };
+	int rc = -1;
+
+	if (fs_read(machine_dir, RECORD_FILE, FILE_BYTES_MAX, &b, e) == 0) {
+		rc = machine_record_parse(a, arena_str(a, buf_str(&b)), r, e);
+		if (rc < 0)
+			err_ctx(e, RECORD_FILE);
+	}
+	buf_free(&b);
+	return rc;
+}
+
+int
+machine_record_write(int machine_dir, const struct machine_record *r, struct err *e)
+{
+	struct buf b = { .max = FILE_BYTES_MAX };
+	int rc;
+
+	machine_record_print(r, &b);
+	rc = b.failed ? err_set(e, ERR_FULL, 0, RECORD_FILE " would be larger than %u bytes", FILE_BYTES_MAX) :
+	    fs_write(machine_dir, RECORD_FILE, buf_str(&b), 0600, e);
+	buf_free(&b);
+	return rc;
+}
+
+/* config.json, as far as others need it */
+
+int
+machine_config_read(int machine_dir, struct arena *a, struct machine_config *c, struct err *e)
+{
+	struct buf b = { .max = FILE_BYTES_MAX };
+	struct json_val root, driver;
+	int rc = -1;
+
+	if (fs_read(machine_dir, CONFIG_FILE, FILE_BYTES_MAX, &b, e) < 0)
+		goto out;
+	if (json_parse(a, arena_str(a, buf_str(&b)), &root, e) < 0) {
+		err_ctx(e, CONFIG_FILE);
+		goto out;
+	}
+	driver = json_get(root, "Driver");
+	*c = (struct machine_config){
+		.name = json_cstr(a, json_get(root, "Name")),
+		.driver = json_cstr(a, json_get(root, "DriverName")),
+		.ip = json_cstr(a, json_get(driver, "IPAddress")),
+		.ssh_user = json_cstr(a, json_get(driver, "SSHUser")),
+		.ssh_key_path = json_cstr(a, json_get(driver, "SSHKeyPath")),
+		.ssh_port = (int)json_i64(json_get(driver, "SSHPort"), 0),
+		.auth_store_path = json_cstr(a, json_path(root, "HostOptions.AuthOptions.StorePath")),
+	};
+	rc = 0;
+out:
+	buf_wipe(&b);	/* it holds the cloud's token */
+	return rc;
+}
