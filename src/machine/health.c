@@ -1,0 +1,149 @@
+/* A machine's engine: see health.h. */
+#include "core/fs.h"
+#include "machine/certs.h"
+#include "machine/health.h"
+#include "net/dial.h"
+#include "net/http.h"
+
+#define PEM_MAX		(64u << 10)
+#define ANSWER_MAX	(256u << 10)
+#define AGAIN_NS	(200 * NSEC_MSEC)
+#define TRY_NS		(10 * NSEC_SEC)
+
+struct engine {
+	struct http		*http;
+	struct tls_trust	*trust;
+	struct tls_identity	*identity;
+};
+
+static void
+engine_close(struct engine *g)
+{
+	http_free(g->http);
+	tls_trust_free(g->trust);
+	tls_identity_free(g->identity);
+	*g = (struct engine){ 0 };
+}
+
+/* The machine's own copy, else the store's. */
+static int
+read_pem(int dir, const char *name, const char *fallback, struct buf *b, struct err *e)
+{
+	if (fs_exists(dir, name))
+		return fs_read(dir, name, PEM_MAX, b, e);
+	if (fallback == NULL || fallback[0] == '\0')
+		return err_set(e, ERR_NOTFOUND, 0, "%s is missing", name);
+	return fs_read(AT_FDCWD, fallback, PEM_MAX, b, e);
+}
+
+static int
+engine_open(struct engine *g, const struct machine_host *h, int dir, struct err *e)
+{
+	struct buf ca = { .max = PEM_MAX }, cert = ca, key = ca, server = ca, base = { 0 };
+	struct http_opts o = { 0 };
+	struct url u;
+	int rc = -1;
+
+	if (cloud_url(&h->cloud)[0] == '\0')
+		return err_set(e, ERR_CONFIG, 0, "it has no address");
+	if (url_parse(str_from(cloud_url(&h->cloud)), &u, e) < 0 ||
+	    read_pem(dir, "ca.pem", h->auth.ca_cert, &ca, e) < 0 ||
+	    read_pem(dir, "cert.pem", h->auth.client_cert, &cert, e) < 0 ||
+	    read_pem(dir, "key.pem", h->auth.client_key, &key, e) < 0 ||
+	    (fs_exists(dir, "server.pem") && fs_read(dir, "server.pem", PEM_MAX, &server, e) < 0))
+		goto out;
+	if (server.n > 0 && !certs_has_name(buf_str(&server), h->name))
+		g->trust = tls_trust_key(buf_str(&server), "server.pem", e);
+	else {
+		g->trust = tls_trust_new(buf_str(&ca), false, "ca.pem", e);
+		o.name = server.n > 0 ? h->name : NULL;
+	}
+	if (g->trust == NULL)
+		goto out;
+	g->identity = tls_identity_new(buf_str(&cert), buf_str(&key), "cert.pem", e);
+	if (g->identity == NULL)
+		goto out;
+	o.trust = g->trust;
+	o.identity = g->identity;
+	buf_puts(&base, "https://");
+	buf_fmt(&base, str_chr(u.host, ':') >= 0 ? "[%.*s]:%d" : "%.*s:%d", STR_ARG(u.host), u.port != 0 ? u.port : 2376);
+	g->http = http_new(buf_str(&base), &o, e);
+	rc = g->http != NULL ? 0 : -1;
+out:
+	buf_free(&ca);
+	buf_free(&cert);
+	buf_wipe(&key);
+	buf_free(&server);
+	buf_free(&base);
+	if (rc < 0)
+		engine_close(g);
+	return rc;
+}
+
+static int
+get(struct engine *g, const char *target, struct http_resp *r, mono_t deadline, struct err *e)
+{
+	struct http_req q = { .method = "GET", .target = str_from(target) };
+
+	r->body.max = ANSWER_MAX;
+	if (http_do(g->http, &q, r, deadline, e) < 0)
+		return -1;
+	if (r->head.status != 200)
+		return err_set(e, ERR_SERVER, r->head.status, "the engine answers GET %s with HTTP status %d", target,
+		    r->head.status);
+	return 0;
+}
+
+int
+health_check(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e)
+{
+	struct http_resp r = { 0 };
+	struct engine g = { 0 };
+	int rc = engine_open(&g, h, machine_dir, e);
+
+	if (rc == 0)
+		rc = get(&g, "/_ping", &r, deadline, e);
+	http_resp_free(&r);
+	engine_close(&g);
+	return rc < 0 ? err_ctx(e, "machine %s", h->name) : 0;
+}
+
+int
+health_await(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e)
+{
+	struct err why;
+
+	for (;;) {
+		if (health_check(h, machine_dir, mono_min(deadline, mono_after(TRY_NS)), &why) == 0)
+			return 0;
+		if (why.kind == ERR_CANCELLED || why.kind == ERR_CONFIG || why.kind == ERR_NOTFOUND ||
+		    why.kind == ERR_PARSE || (deadline != MONO_NEVER && mono_passed(deadline - AGAIN_NS)))
+			break;
+		if (net_pause(AGAIN_NS, &why) < 0)
+			break;
+	}
+	*e = why;
+	return -1;
+}
+
+int
+health_version(const struct machine_host *h, int machine_dir, char *out, size_t size, mono_t deadline,
+    struct err *e)
+{
+	struct http_resp r = { 0 };
+	struct arena a = { 0 };
+	struct engine g = { 0 };
+	struct json_val root;
+	int rc = engine_open(&g, h, machine_dir, e);
+
+	if (rc == 0)
+		rc = get(&g, "/version", &r, deadline, e);
+	if (rc == 0)
+		rc = json_parse(&a, buf_str(&r.body), &root, e);
+	if (rc == 0 && str_copy(json_str(&a, json_get(root, "Version")), out, size) < 0)
+		rc = err_set(e, ERR_PROTO, 0, "the engine's version is too long");
+	arena_reset(&a);
+	http_resp_free(&r);
+	engine_close(&g);
+	return rc < 0 ? err_ctx(e, "machine %s", h->name) : 0;
+}

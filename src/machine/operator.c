@@ -1,0 +1,1004 @@
+/*
+ * The operator process: see operator.h. Each act below is announced by a
+ * record before it and followed by one after it; crash points stand between.
+ */
+#include <sys/socket.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/exit.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "machine/certs.h"
+#include "machine/health.h"
+#include "machine/operator.h"
+#include "machine/provision.h"
+#include "net/dial.h"
+#include "net/ssh.h"
+#include "policy/retry.h"
+
+#define KEY_FILE_MAX		(64u << 10)
+#define PLAN_MAX		(1u << 20)
+#define UNSEEN_NS		(20 * NSEC_SEC)	/* a create call this old shows in lists if it worked */
+#define SSH_TRY_NS		(10 * NSEC_SEC)
+#define SSH_LAST_NS		(500 * NSEC_MSEC)
+#define SSH_ASK_CLOUD_NS	(30 * NSEC_SEC)
+#define SSH_REFUSED_NS		(120 * NSEC_SEC)	/* a first boot installs the key after sshd is up */
+#define ENGINE_NS		(60 * NSEC_SEC)
+#define CHECK_NS		(20 * NSEC_SEC)
+#define PROVISION_TRIES		3
+
+const char *const operator_crash_points[] = {
+	/* create */
+	"operator:plan-written",	/* the directory is complete, but not yet visible */
+	"operator:planned",
+	"operator:requested",		/* recorded: from here the cloud may hold something */
+	"operator:key-made",		/* the account has the key; its id is not recorded */
+	"operator:key-recorded",
+	"operator:create-announced",	/* recorded: the create call is about to go out */
+	"operator:machine-made",	/* it was answered; the id is not recorded */
+	"operator:created",
+	"operator:address-known",	/* not recorded */
+	"operator:booted",
+	"operator:host-key-pinned",
+	"operator:certified",		/* the server pair is written here, not there */
+	"operator:script-done",		/* the engine was restarted; not recorded */
+	"operator:provisioned",
+	"operator:engine-answered",	/* not recorded */
+	"operator:ready",
+	/* remove */
+	"operator:deleting",
+	"operator:destroyed",		/* the cloud holds nothing; the directory is still there */
+	"operator:forgotten",
+	NULL,
+};
+
+static const char *
+text(const char *s)
+{
+	return s != NULL ? s : "";
+}
+
+static void
+say(const struct operation *op, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	if (op->say == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	op->say(line);
+}
+
+void
+operation_init(struct operation *op, const char *store, const char *name)
+{
+	*op = (struct operation){ .store = store, .name = name, .dir = -1, .lock = -1,
+		.deadline = mono_after(OPERATOR_LIMIT_NS) };
+}
+
+void
+operation_end(struct operation *op)
+{
+	if (op->host.cloud.a != NULL)
+		cloud_close(&op->host.cloud);
+	if (op->lock >= 0)
+		close(op->lock);
+	if (op->dir >= 0)
+		close(op->dir);
+	op->lock = op->dir = -1;
+	arena_reset(&op->arena);
+}
+
+/* Records */
+
+/* The ids as the driver has them, into the record. */
+static void
+note_ids(struct operation *op)
+{
+	char key[32], machine[32];
+
+	if (op->host.cloud.driver == NULL || op->host.cloud.driver->ids == NULL)
+		return;
+	op->host.cloud.driver->ids(&op->host.cloud, key, machine);
+	op->rec.id_key = arena_dup(&op->arena, str_from(key));
+	op->rec.id_droplet = arena_dup(&op->arena, str_from(machine));
+}
+
+/* Both files: what is new is in both or in neither that matters, since reading joins them. */
+static int
+save(struct operation *op, struct err *e)
+{
+	note_ids(op);
+	if (machine_host_write(&op->host, op->dir, e) < 0)
+		return -1;
+	return machine_record_write(op->dir, &op->rec, e);
+}
+
+static int
+set_phase(struct operation *op, enum machine_phase p, struct err *e)
+{
+	wall_t now = wall_now();
+
+	if (op->rec.phase_since != 0)
+		log_debug("Machine phase done", F_STR("name", op->name), F_STR("phase", phase_name(op->rec.phase)),
+		    F_DUR("duration", now - op->rec.phase_since));
+	op->rec.phase = p;
+	op->rec.phase_since = now;
+	if (save(op, e) < 0)
+		return -1;
+	if (op->on_phase != NULL)
+		op->on_phase(op->ctx, op->name, p);
+	return 0;
+}
+
+static struct cloud_labels
+labels(const struct operation *op)
+{
+	return (struct cloud_labels){ text(op->rec.owner), text(op->rec.nonce) };
+}
+
+/* Planning */
+
+static int
+read_key(const char *path, struct buf *b, struct err *e)
+{
+	if (fs_read(AT_FDCWD, path, KEY_FILE_MAX, b, e) < 0) {
+		e->kind = ERR_CONFIG;
+		return err_ctx(e, "SSH key");
+	}
+	return 0;
+}
+
+/* The key that ssh itself would take when none is named. */
+static int
+default_key(struct buf *b, struct err *e)
+{
+	static const char *const names[] = { ".ssh/id_ecdsa", ".ssh/id_rsa" };
+	const char *home = getenv("HOME");
+
+	for (size_t i = 0; home != NULL && i < NELEM(names); i++) {
+		char *path = fs_join(home, names[i]);
+		int found = fs_exists(AT_FDCWD, path) ? read_key(path, b, e) == 0 ? 1 : -1 : 0;
+
+		free(path);
+		if (found != 0)
+			return found > 0 ? 0 : -1;
+	}
+	return err_set(e, ERR_CONFIG, 0, "no SSH key was named, and there is no ~/.ssh/id_ecdsa or ~/.ssh/id_rsa");
+}
+
+/* Writes the SSH key into the new directory: a new one, or a copy of the one that the options name. */
+static int
+plan_key(int dir, const struct cloud *c, struct err *e)
+{
+	const struct cloud_driver *d = c->driver;
+	const char *foreign = d->foreign_key != NULL ? d->foreign_key(c) : NULL;
+	const char *name = strrchr(text(c->base.ssh_key_path), '/');
+	struct buf key = { .max = KEY_FILE_MAX }, pub = { .max = KEY_FILE_MAX };
+	char pub_name[300];
+	int rc = -1;
+
+	if ((d->traits & CLOUD_NO_SSH) || (foreign != NULL && foreign[0] == '\0'))
+		return 0;
+	if (foreign == NULL ? ssh_keygen(&key, &pub, e) < 0 :
+	    read_key(foreign, &key, e) < 0 || ssh_public_line(buf_str(&key), &pub, e) < 0)
+		goto out;
+	name = name != NULL ? name + 1 : "id_rsa";
+	snprintf(pub_name, sizeof(pub_name), "%s.pub", name);
+	buf_putc(&pub, '\n');
+	if (fs_write_fast(dir, name, buf_str(&key), 0600, e) == 0 &&
+	    fs_write_fast(dir, pub_name, buf_str(&pub), 0600, e) == 0)
+		rc = 0;
+out:
+	buf_wipe(&key);
+	buf_free(&pub);
+	return rc;
+}
+
+static struct certs_paths
+auth_paths(const struct machine_host *h)
+{
+	return (struct certs_paths){ h->auth.ca_cert, h->auth.ca_key, h->auth.client_cert, h->auth.client_key };
+}
+
+int
+operation_plan(struct operation *op, const struct machine_host *h, const char *owner, const char *runner,
+    const char *options_hash, struct err *e)
+{
+	char tmp[MACHINE_NAME_MAX + 32], nonce[33];
+	struct certs_paths certs = auth_paths(h);
+	const struct cloud_driver *d = h->cloud.driver;
+
+	if (d->check != NULL && d->check((struct cloud *)(uintptr_t)&h->cloud, e) < 0)
+		return -1;
+	if (certs_ensure(op->store, &certs, e) < 0)
+		return -1;
+	if (store_make(op->store, op->name, tmp, sizeof(tmp), &op->dir, &op->lock, e) < 0)
+		return -1;
+	rand_hex(nonce, 32);
+	op->host = *h;
+	op->rec = (struct machine_record){
+		.name = op->name, .owner = owner, .driver = d->name, .runner = runner, .options_hash = options_hash,
+		.nonce = d->traits & CLOUD_NO_VM ? "" : arena_dup(&op->arena, str_from(nonce)), .created = wall_now(),
+	};
+	if (plan_key(op->dir, &h->cloud, e) < 0)
+		goto fail;
+	op->rec.phase = PHASE_PLANNED;
+	op->rec.phase_since = op->rec.created;
+	if (save(op, e) < 0)
+		goto fail;
+	crash_point("operator:plan-written");
+	if (store_reveal(op->store, tmp, op->name, e) < 0)
+		goto fail;
+	if (op->on_phase != NULL)
+		op->on_phase(op->ctx, op->name, PHASE_PLANNED);
+	crash_point("operator:planned");
+	return 0;
+fail:
+	{
+		char *path = fs_join(op->store, "machines"), *dir = fs_join(path, tmp);
+
+		fs_remove_tree(AT_FDCWD, dir, NULL);
+		free(path);
+		free(dir);
+	}
+	return -1;
+}
+
+/* Opening what is there */
+
+/* A machine of docker-machine's: all that is known of it stands in config.json. */
+static void
+adopt(struct operation *op)
+{
+	op->adopted = true;
+	op->rec = (struct machine_record){ .name = op->name, .driver = op->host.cloud.driver_name };
+}
+
+int
+operation_open(struct operation *op, struct err *e)
+{
+	struct err why = { 0 };
+
+	op->dir = store_open(op->store, op->name, e);
+	if (op->dir < 0)
+		return -1;
+	op->lock = store_lock(op->dir, false, e);
+	if (op->lock < 0)
+		return err_ctx(e, "machine %s", op->name);
+	if (machine_host_read(&op->host, &op->arena, op->dir, op->name, e) < 0)
+		return err_ctx(e, "machine %s", op->name);
+	if (machine_record_read(op->dir, &op->arena, &op->rec, &why) < 0) {
+		if (why.kind != ERR_NOTFOUND) {
+			*e = why;
+			return err_ctx(e, "machine %s", op->name);
+		}
+		adopt(op);
+	}
+	/* Ids are written to config.json first; one of the two may be behind. */
+	if (op->host.cloud.driver != NULL && op->host.cloud.driver->adopt != NULL)
+		op->host.cloud.driver->adopt(&op->host.cloud, text(op->rec.id_key), text(op->rec.id_droplet));
+	note_ids(op);
+	return 0;
+}
+
+/* The public key's line; "" if the file is lost. */
+static const char *
+pub_line(struct operation *op)
+{
+	struct buf b = { .max = KEY_FILE_MAX };
+	const char *line = "";
+
+	if (fs_read(op->dir, "id_rsa.pub", KEY_FILE_MAX, &b, NULL) == 0)
+		line = arena_dup(&op->arena, str_trim(buf_str(&b)));
+	buf_free(&b);
+	return line;
+}
+
+/* Creating */
+
+static bool
+has_machine_id(struct operation *op)
+{
+	note_ids(op);
+	return text(op->rec.id_droplet)[0] != '\0';
+}
+
+/*
+ * Looks for what a create call without an answer may have made. That nothing is found is only believed
+ * once the call is so old that its machine must show. 1 found, 0 nothing, -1.
+ */
+static int
+look_for_machine(struct operation *op, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+	struct cloud_labels l = labels(op);
+
+	for (;;) {
+		int64_t age = wall_now() - op->rec.phase_since;
+		int found = d->find(&op->host.cloud, &l, op->deadline, e);
+
+		if (found != 0)
+			return found;
+		/* A clock that was set back must not make us wait for ever. */
+		if (age < 0 || age >= UNSEEN_NS)
+			return 0;
+		if (net_pause(mono_min(UNSEEN_NS - age + NSEC_MSEC, 3 * NSEC_SEC), e) < 0)
+			return -1;
+	}
+}
+
+static int
+request_key(struct operation *op, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+
+	note_ids(op);
+	if (!(d->traits & CLOUD_UPLOADS_KEY) || text(op->rec.id_key)[0] != '\0')
+		return 0;
+	if (d->key(&op->host.cloud, pub_line(op), op->deadline, e) < 0) {
+		/* Credentials that were refused at the very first call: the cloud holds nothing of this machine. */
+		if (e->kind == ERR_AUTH && op->rec.attempts == 0)
+			(void)set_phase(op, PHASE_PLANNED, NULL);
+		return -1;
+	}
+	crash_point("operator:key-made");
+	if (save(op, e) < 0)
+		return -1;
+	crash_point("operator:key-recorded");
+	return 0;
+}
+
+/* One create call, announced. *certain: it made nothing for sure. */
+static int
+request_once(struct operation *op, bool *certain, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+	struct cloud_labels l = labels(op);
+	enum cloud_made made;
+
+	op->rec.attempts++;
+	op->rec.phase_since = wall_now();
+	if (save(op, e) < 0)
+		return -1;
+	crash_point("operator:create-announced");
+	made = d->create(&op->host.cloud, &l, op->deadline, e);
+	*certain = made == CLOUD_NOT_MADE;
+	if (made == CLOUD_NOT_MADE) {
+		op->rec.attempts--;
+		(void)save(op, NULL);
+	}
+	return made == CLOUD_MADE ? 0 : -1;
+}
+
+/* Until the cloud has one machine with our nonce, and its id is known. */
+static int
+request_machine(struct operation *op, struct err *e)
+{
+	bool certain = true;
+
+	for (unsigned attempt = 0; ; attempt++) {
+		if (op->rec.attempts > 0 && !has_machine_id(op)) {
+			int found = look_for_machine(op, e);
+
+			if (found < 0)
+				return -1;
+		}
+		if (has_machine_id(op))
+			return 0;
+		if (request_once(op, &certain, e) == 0)
+			return 0;
+		if (!err_retryable(e) || mono_passed(op->deadline))
+			return -1;
+		log_info("Create call failed, looking again", F_STR("name", op->name), F_ERR(e));
+		if (net_pause(retry_delay(&retry_cloud, attempt, rand_below(UINT64_MAX)), e) < 0)
+			return -1;
+	}
+}
+
+static int
+step_request(struct operation *op, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+
+	if (op->rec.phase < PHASE_REQUESTED) {
+		if (set_phase(op, PHASE_REQUESTED, e) < 0)
+			return -1;
+		crash_point("operator:requested");
+	}
+	if (!(d->traits & CLOUD_NO_VM)) {
+		if (request_key(op, e) < 0 || request_machine(op, e) < 0)
+			return -1;
+		crash_point("operator:machine-made");
+	}
+	if (set_phase(op, PHASE_CREATED, e) < 0)
+		return -1;
+	crash_point("operator:created");
+	return 0;
+}
+
+static int
+step_address(struct operation *op, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+
+	if (d->address != NULL && d->address(&op->host.cloud, op->deadline, e) < 0)
+		return -1;
+	crash_point("operator:address-known");
+	if (set_phase(op, PHASE_BOOTED, e) < 0)
+		return -1;
+	crash_point("operator:booted");
+	return 0;
+}
+
+/* SSH */
+
+static int
+load_key(struct operation *op, struct buf *key, struct err *e)
+{
+	const char *path = text(op->host.cloud.base.ssh_key_path), *name = strrchr(path, '/');
+
+	/* In its own directory by the name alone, so that a store that was moved still works. */
+	if (name != NULL && fs_exists(op->dir, name + 1))
+		return fs_read(op->dir, name + 1, KEY_FILE_MAX, key, e);
+	return path[0] != '\0' ? read_key(path, key, e) : default_key(key, e);
+}
+
+static int
+pin_host_key(struct operation *op, const struct buf *pin, struct err *e)
+{
+	if (text(op->rec.host_key)[0] != '\0' || pin->n == 0)
+		return 0;
+	op->rec.host_key = arena_dup(&op->arena, buf_str(pin));
+	if (op->adopted)
+		return 0;
+	if (machine_record_write(op->dir, &op->rec, e) < 0)
+		return -1;
+	crash_point("operator:host-key-pinned");
+	return 0;
+}
+
+/* Whether a failed try may be followed by another. The cloud is asked now and then whether there is still a machine. */
+static bool
+ssh_may_come(struct operation *op, mono_t *ask, mono_t *refused, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+	struct err why = { 0 };
+
+	/* So near the deadline another try would only say that there was no time. */
+	if (e->kind == ERR_CANCELLED || e->kind == ERR_CONFIG || e->kind == ERR_TLS ||
+	    mono_passed(op->deadline - SSH_LAST_NS))
+		return false;
+	if (e->kind == ERR_AUTH && *refused == 0)
+		*refused = mono_after(SSH_REFUSED_NS);
+	if (e->kind == ERR_AUTH && mono_passed(*refused))
+		return false;
+	if (d == NULL || d->lost == NULL || !mono_passed(*ask))
+		return true;
+	*ask = mono_after(SSH_ASK_CLOUD_NS);
+	if (d->lost(&op->host.cloud, mono_min(op->deadline, mono_after(SSH_ASK_CLOUD_NS)), &why) != 1)
+		return true;
+	*e = why;
+	return false;
+}
+
+struct ssh *
+operation_ssh(struct operation *op, struct err *e)
+{
+	const struct cloud_base *b = &op->host.cloud.base;
+	struct buf key = { .max = KEY_FILE_MAX }, pin = { 0 };
+	struct ssh_opts o = { .host = str_from(text(b->ip)), .port = (uint16_t)b->ssh_port,
+		.user = text(b->ssh_user), .pin = str_from(text(op->rec.host_key)) };
+	mono_t ask = mono_after(SSH_ASK_CLOUD_NS), refused = 0;
+	struct ssh *s = NULL;
+	int64_t pause = 100 * NSEC_MSEC;
+
+	if (o.host.n == 0) {
+		err_set(e, ERR_CONFIG, 0, "it has no address");
+		return NULL;
+	}
+	if (load_key(op, &key, e) < 0)
+		goto out;
+	o.key_pem = buf_str(&key);
+	for (;;) {
+		buf_clear(&pin);
+		s = ssh_open(&o, &pin, mono_min(op->deadline, mono_after(SSH_TRY_NS)), e);
+		if (s != NULL || !ssh_may_come(op, &ask, &refused, e))
+			break;
+		log_debug("SSH does not answer yet", F_STR("name", op->name), F_ERR(e));
+		if (net_pause(pause, e) < 0)
+			break;
+		if (pause < 2 * NSEC_SEC)
+			pause += pause / 2;
+	}
+	if (s != NULL && pin_host_key(op, &pin, e) < 0) {
+		ssh_close(s);
+		s = NULL;
+	}
+	/* Passing faults that did not pass: for whoever decides, this machine's time was up. */
+	if (s == NULL && (err_retryable(e) || e->kind == ERR_AUTH)) {
+		e->kind = ERR_TIMEOUT;
+		err_ctx(e, "SSH did not answer in time, the last try said");
+	}
+out:
+	buf_wipe(&key);
+	buf_free(&pin);
+	return s;
+}
+
+/* Provisioning */
+
+static int
+copy_pem(struct operation *op, const char *from, const char *to, mode_t mode, struct buf *b, struct err *e)
+{
+	if (fs_read(AT_FDCWD, from, KEY_FILE_MAX, b, e) < 0)
+		return -1;
+	return fs_write_fast(op->dir, to, buf_str(b), mode, e);
+}
+
+/* The machine's own pair and the copies that its clients use. Leaves ca, cert and key for the engine in the buffers. */
+static int
+certify(struct operation *op, struct buf *ca, struct buf *cert, struct buf *key, struct err *e)
+{
+	struct certs_paths p = auth_paths(&op->host);
+	struct certs_server server = { .name = op->name, .ip = text(op->host.cloud.base.ip), .sans = &op->host.auth.sans,
+		.key = CERTS_EC_P256 };
+	struct buf client = { .max = KEY_FILE_MAX };
+	int rc = -1;
+
+	say(op, "Copying certs to the local machine directory...");
+	if (copy_pem(op, p.ca, "ca.pem", 0644, ca, e) < 0 ||
+	    copy_pem(op, p.cert, "cert.pem", 0644, &client, e) < 0)
+		goto out;
+	buf_clear(&client);
+	if (copy_pem(op, p.key, "key.pem", 0600, &client, e) < 0 ||
+	    certs_server_make(&p, &server, cert, key, e) < 0)
+		goto out;
+	/* The key first: who sees the certificate can rely on the key. */
+	if (fs_write_fast(op->dir, "server-key.pem", buf_str(key), 0600, e) == 0 &&
+	    fs_write(op->dir, "server.pem", buf_str(cert), 0644, e) == 0)
+		rc = 0;
+	crash_point("operator:certified");
+out:
+	buf_wipe(&client);
+	return rc;
+}
+
+static void
+log_output(const struct operation *op, const struct buf *output)
+{
+	struct str s = str_trim(buf_str(output));
+	int lines = 0;
+
+	for (size_t i = s.n; i > 0 && lines < 20; i--)
+		if (s.p[i - 1] == '\n' && ++lines == 20)
+			s = str_sub(s, i, s.n);
+	if (s.n == 0)
+		return;
+	log_error("Last lines of the machine's output", F_STR("name", op->name), F_VIEW("output", s));
+}
+
+static int
+provision_once(struct operation *op, const struct provision *p, struct err *e)
+{
+	struct provision_result r = { 0 };
+	mono_t began = mono_now();
+	struct ssh *s;
+	int rc;
+
+	say(op, "Waiting for SSH to be available...");
+	s = operation_ssh(op, e);
+	if (s == NULL)
+		return -1;
+	log_info("SSH answers", F_STR("name", op->name), F_DUR("duration", mono_now() - began));
+	say(op, "Detecting the provisioner...");
+	began = mono_now();
+	rc = provision_run(s, p, &r, op->deadline, e);
+	ssh_close(s);
+	if (rc == 0) {
+		log_info("Machine provisioned", F_STR("name", op->name), F_STR("system", r.system),
+		    F_STR("docker", r.installed ? "installed" : "found"), F_DUR("duration", mono_now() - began));
+		say(op, "Provisioning with %s...", r.system);
+	} else if (e->kind != ERR_NET)
+		log_output(op, &r.output);
+	buf_free(&r.output);
+	return rc;
+}
+
+static int
+step_provision(struct operation *op, struct err *e)
+{
+	const struct cloud *c = &op->host.cloud;
+	struct buf ca = { .max = KEY_FILE_MAX }, cert = ca, key = ca;
+	struct provision p = { .name = op->name, .driver = c->driver_name, .user = c->base.ssh_user,
+		.engine = &op->host.engine, .port = c->driver->engine_port != NULL ? c->driver->engine_port(c) : 0,
+		.await_cloud_init = c->driver->user_data != NULL && c->driver->user_data(c) };
+	int rc;
+
+	rc = certify(op, &ca, &cert, &key, e);
+	p.ca = buf_str(&ca);
+	p.cert = buf_str(&cert);
+	p.key = buf_str(&key);
+	for (int i = 0; rc == 0; i++) {
+		rc = provision_once(op, &p, e);
+		/* The connection broke in the middle: the script may be run again at any point. */
+		if (rc == 0 || e->kind != ERR_NET || i + 1 == PROVISION_TRIES)
+			break;
+		log_warn("Provisioning was interrupted, trying again", F_STR("name", op->name), F_ERR(e));
+		rc = 0;
+	}
+	buf_free(&ca);
+	buf_free(&cert);
+	buf_wipe(&key);
+	if (rc < 0)
+		return err_ctx(e, "provisioning");
+	say(op, "Copying certs to the remote machine...");
+	say(op, "Setting Docker configuration on the remote daemon...");
+	crash_point("operator:script-done");
+	if (set_phase(op, PHASE_PROVISIONED, e) < 0)
+		return -1;
+	crash_point("operator:provisioned");
+	return 0;
+}
+
+static int
+step_ready(struct operation *op, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+	struct cloud_labels l = labels(op);
+	mono_t began = mono_now();
+
+	if (!(d->traits & CLOUD_NO_SSH)) {
+		say(op, "Checking connection to Docker...");
+		if (health_await(&op->host, op->dir, mono_min(op->deadline, mono_after(ENGINE_NS)), e) < 0) {
+			e->kind = ERR_TIMEOUT;
+			return err_ctx(e, "the engine does not answer");
+		}
+		log_debug("Engine answers", F_STR("name", op->name), F_DUR("duration", mono_now() - began));
+		say(op, "Docker is up and running!");
+	}
+	crash_point("operator:engine-answered");
+	/* More than one create call may have gone through: the others' machines show by now. */
+	if (op->rec.attempts > 1 && d->find != NULL && d->find(&op->host.cloud, &l, op->deadline, e) < 0)
+		return -1;
+	op->rec.last_error = "";
+	if (set_phase(op, PHASE_READY, e) < 0)
+		return -1;
+	crash_point("operator:ready");
+	return 0;
+}
+
+static int
+create_steps(struct operation *op, struct err *e)
+{
+	bool ssh = !(op->host.cloud.driver->traits & CLOUD_NO_SSH);
+
+	if (op->rec.phase < PHASE_CREATED && step_request(op, e) < 0)
+		return -1;
+	if (op->rec.phase < PHASE_BOOTED && step_address(op, e) < 0)
+		return -1;
+	if (op->rec.phase < PHASE_PROVISIONED && ssh && step_provision(op, e) < 0)
+		return -1;
+	return op->rec.phase < PHASE_READY ? step_ready(op, e) : 0;
+}
+
+/* What went wrong, for whoever looks at the directory. Best effort: the disk may be what is wrong. */
+static void
+note_error(struct operation *op, const struct err *e)
+{
+	op->rec.last_error = arena_dup(&op->arena, str_from(e->msg));
+	if (op->dir >= 0 && !op->adopted)
+		(void)machine_record_write(op->dir, &op->rec, NULL);
+}
+
+int
+operation_create(struct operation *op, struct err *e)
+{
+	if (cloud_need_driver(&op->host.cloud, e) < 0)
+		return -1;
+	if (op->adopted)
+		return err_set(e, ERR_CONFLICT, EEXIST, "machine %s was made by docker-machine: there is nothing to go on with",
+		    op->name);
+	if (op->rec.phase == PHASE_DELETING)
+		return err_set(e, ERR_CONFLICT, EEXIST, "machine %s is being removed (%s)", op->name,
+		    text(op->rec.remove_reason));
+	if (create_steps(op, e) == 0)
+		return 0;
+	note_error(op, e);
+	return -1;
+}
+
+int
+operation_provision(struct operation *op, struct err *e)
+{
+	enum machine_phase was = op->rec.phase;
+
+	if (cloud_need_driver(&op->host.cloud, e) < 0)
+		return -1;
+	if (op->host.cloud.driver->traits & CLOUD_NO_SSH)
+		return err_set(e, ERR_CONFIG, 0, "machine %s has no SSH: its driver is %s", op->name, op->host.cloud.driver_name);
+	if (was != PHASE_READY && !op->adopted)
+		return err_set(e, ERR_CONFLICT, 0, "machine %s is not ready: it is %s", op->name, phase_name(was));
+	op->rec.phase = PHASE_BOOTED;
+	if (step_provision(op, e) == 0 && step_ready(op, e) == 0)
+		return 0;
+	note_error(op, e);
+	return -1;
+}
+
+/* Removing */
+
+static int
+remove_from_cloud(struct operation *op, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+	struct cloud_labels l = labels(op);
+
+	if (!has_machine_id(op) && op->rec.attempts > 0 && d->find != NULL && look_for_machine(op, e) < 0)
+		return -1;
+	return d->destroy(&op->host.cloud, &l, pub_line(op), op->rec.attempts > 1, op->deadline, e);
+}
+
+int
+operation_remove(struct operation *op, const char *reason, struct err *e)
+{
+	if (op->rec.phase != PHASE_PLANNED) {
+		if (cloud_need_driver(&op->host.cloud, e) < 0)
+			return -1;
+		if (op->rec.phase != PHASE_DELETING) {
+			wall_t asked = op->rec.phase_since;
+
+			op->rec.remove_reason = reason;
+			if (set_phase(op, PHASE_DELETING, e) < 0)
+				return -1;
+			/* How old the create call is counts for the look below; in a later life it is old enough. */
+			op->rec.phase_since = asked;
+		}
+		crash_point("operator:deleting");
+		if (remove_from_cloud(op, e) < 0) {
+			op->rec.phase_since = wall_now();
+			note_error(op, e);
+			return -1;
+		}
+		crash_point("operator:destroyed");
+	}
+	if (store_forget(op->store, op->name, e) < 0)
+		return -1;
+	crash_point("operator:forgotten");
+	if (op->on_phase != NULL)
+		op->on_phase(op->ctx, op->name, PHASE_NONE);
+	return 0;
+}
+
+/* The process */
+
+struct args {
+	const char	*store, *name, *act, *owner, *reason;
+	int64_t		 plan_fd, control_fd, limit_s;
+};
+
+static int control = -1;
+
+/* One datagram; a manager that does not read must not stop us. */
+static void
+tell_manager(const char *fmt, ...)
+{
+	char msg[OPERATOR_MSG_MAX];
+	va_list ap;
+	int n;
+
+	if (control < 0)
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	if (n >= (int)sizeof(msg))
+		n = sizeof(msg) - 1;
+	if (n > 0)
+		(void)!send(control, msg, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void
+tell_phase(void *ctx, const char *name, enum machine_phase p)
+{
+	(void)ctx;
+	tell_manager("phase %s %s", name, p == PHASE_NONE ? "gone" : phase_name(p));
+}
+
+static int
+parse_args(struct args *a, int argc, char **argv, struct err *e)
+{
+	static struct opt opts[] = {
+		{ .name = "store", .type = OPT_STRING }, { .name = "name", .type = OPT_STRING },
+		{ .name = "do", .type = OPT_STRING }, { .name = "owner", .type = OPT_STRING },
+		{ .name = "reason", .type = OPT_STRING }, { .name = "plan-fd", .type = OPT_INT },
+		{ .name = "control-fd", .type = OPT_INT }, { .name = "limit", .type = OPT_INT },
+	};
+	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+	size_t nwords;
+	int rc = opt_parse(opts, NELEM(opts), argc, argv, 0, words, &nwords, e);
+
+	free(words);
+	*a = (struct args){ .store = opts[0].value, .name = opts[1].value, .act = opts[2].value,
+		.owner = text(opts[3].value), .reason = text(opts[4].value),
+		.plan_fd = opts[5].given ? opts[5].number : -1, .control_fd = opts[6].given ? opts[6].number : -1,
+		.limit_s = opts[7].given ? opts[7].number : OPERATOR_LIMIT_NS / NSEC_SEC };
+	if (rc == 0 && (nwords > 0 || a->store == NULL || a->name == NULL || a->act == NULL || a->limit_s < 1 ||
+	    a->limit_s > 86400))
+		rc = err_set(e, ERR_CONFIG, 0, "usage: --store DIR --name NAME --do create|remove|check [--plan-fd N] "
+		    "[--owner HEX] [--control-fd N] [--reason TEXT] [--limit SECONDS]");
+	return rc;
+}
+
+static int
+read_plan(int64_t fd, struct buf *b, struct err *e)
+{
+	for (;;) {
+		char *room = buf_room(b, 4096);
+		ssize_t n;
+
+		if (room == NULL)
+			return err_set(e, ERR_CONFIG, 0, "the plan is longer than %u bytes", PLAN_MAX);
+		n = read((int)fd, room, 4096);
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return err_sys(e, "read the plan");
+		if (n > 0)
+			buf_grown(b, (size_t)n);
+	}
+}
+
+/* A machine by the manager's plan. */
+static int
+plan(struct operation *op, const struct args *args, struct err *e)
+{
+	struct buf b = { .max = PLAN_MAX };
+	struct machine_options o = { 0 };
+	struct machine_host h;
+	struct arena *a = &op->arena;
+	struct json_val root;
+	const struct cloud_driver *d;
+	const char **list, *owner;
+	char hash[17];
+	size_t n = 0;
+	int rc = -1;
+
+	if (args->plan_fd < 0)
+		return err_set(e, ERR_NOTFOUND, 0, "machine %s does not exist, and there is no plan to make it by", op->name);
+	if (read_plan(args->plan_fd, &b, e) < 0 || json_parse(a, arena_str(a, buf_str(&b)), &root, e) < 0)
+		goto out;
+	d = cloud_driver_find(json_str(a, json_get(root, "driver")));
+	if (d == NULL) {
+		err_set(e, ERR_CONFIG, 0, "windlass has no driver \"%s\" (MachineDriver)", json_cstr(a, json_get(root, "driver")));
+		goto out;
+	}
+	list = arena_calloc(a, json_len(json_get(root, "options")) + 1, sizeof(*list));
+	JSON_EACH(v, json_get(root, "options"))
+		list[n++] = json_cstr(a, v);
+	owner = json_cstr(a, json_get(root, "owner"));
+	machine_options_hash(d->name, list, n, hash);
+	machine_options_init(&o, d);
+	if (machine_options_take(&o, a, list, n, e) < 0 ||
+	    machine_options_host(&o, &h, a, op->store, op->name, e) < 0)
+		goto out;
+	rc = operation_plan(op, &h, owner[0] != '\0' ? owner : args->owner, json_cstr(a, json_get(root, "runner")),
+	    arena_dup(a, str_from(hash)), e);
+out:
+	machine_options_free(&o);
+	buf_wipe(&b);
+	return rc < 0 ? err_ctx(e, "plan") : 0;
+}
+
+static int
+status_of(const struct err *e)
+{
+	switch (e->kind) {
+	case ERR_QUOTA:
+		return EXIT_QUOTA;
+	case ERR_REFUSED: case ERR_AUTH: case ERR_CONFIG:
+		return EXIT_REFUSED;
+	case ERR_NET: case ERR_SERVER: case ERR_CANCELLED: case ERR_FULL: case ERR_TLS: case ERR_PROTO:
+		return EXIT_RETRY;
+	default:
+		return EXIT_FAIL;
+	}
+}
+
+static int
+do_create(struct operation *op, const struct args *args, struct err *e)
+{
+	mono_t began = mono_now();
+	int status;
+
+	if (operation_open(op, e) < 0) {
+		if (e->kind == ERR_CONFLICT)
+			return EXIT_BUSY;
+		if (e->kind != ERR_NOTFOUND)
+			return status_of(e);
+		if (plan(op, args, e) < 0)
+			return e->kind == ERR_CONFLICT ? EXIT_BUSY : status_of(e);
+	}
+	if (operation_create(op, e) < 0) {
+		status = status_of(e);
+		/* A boot that did not end in time, say: it is not worth another try. */
+		return status;
+	}
+	log_debug("Machine is ready", F_STR("name", op->name), F_DUR("duration", mono_now() - began));
+	return EXIT_OK;
+}
+
+static int
+do_remove(struct operation *op, const struct args *args, struct err *e)
+{
+	if (operation_open(op, e) < 0) {
+		if (e->kind == ERR_CONFLICT)
+			return EXIT_BUSY;
+		if (e->kind == ERR_NOTFOUND) {
+			tell_phase(NULL, op->name, PHASE_NONE);
+			return EXIT_OK;
+		}
+		return status_of(e);
+	}
+	if (operation_remove(op, args->reason, e) == 0)
+		return EXIT_OK;
+	return e->kind == ERR_TIMEOUT ? EXIT_RETRY : status_of(e);
+}
+
+static int
+do_check(struct operation *op, struct err *e)
+{
+	if (operation_open(op, e) < 0)
+		return e->kind == ERR_CONFLICT ? EXIT_BUSY : EXIT_MACHINE;
+	if (health_check(&op->host, op->dir, mono_min(op->deadline, mono_after(CHECK_NS)), e) == 0)
+		return EXIT_OK;
+	return e->kind == ERR_CANCELLED ? EXIT_RETRY : EXIT_MACHINE;
+}
+
+int
+operator_main(int argc, char **argv)
+{
+	struct err e = { 0 };
+	struct operation op;
+	struct args args;
+	int status;
+
+	proc_harden();
+	signal(SIGPIPE, SIG_IGN);
+	if (parse_args(&args, argc, argv, &e) < 0) {
+		log_error("Operator was started wrongly", F_ERR(&e));
+		return EXIT_CONFIG;
+	}
+	if (args.control_fd >= 0) {
+		control = (int)args.control_fd;
+		fcntl(control, F_SETFD, FD_CLOEXEC);
+		net_control(control);
+	}
+	operation_init(&op, args.store, args.name);
+	op.deadline = mono_after(args.limit_s * NSEC_SEC);
+	op.on_phase = tell_phase;
+	if (strcmp(args.act, "create") == 0)
+		status = do_create(&op, &args, &e);
+	else if (strcmp(args.act, "remove") == 0)
+		status = do_remove(&op, &args, &e);
+	else if (strcmp(args.act, "check") == 0)
+		status = do_check(&op, &e);
+	else {
+		err_set(&e, ERR_CONFIG, 0, "--do %s: it is create, remove or check", args.act);
+		status = EXIT_CONFIG;
+	}
+	if (status != EXIT_OK) {
+		log_debug("Operator failed", F_STR("name", args.name), F_STR("do", args.act), F_INT("status", status), F_ERR(&e));
+		tell_manager("error %s", e.msg);
+	}
+	operation_end(&op);
+	return status;
+}

@@ -1,0 +1,73 @@
+/*
+ * The operator: one operation on one machine, to its end or to its deadline.
+ *
+ * It may be started twice. What it is about to do stands in the machine's
+ * directory before it does it (docs/state.md), so whoever comes next, after a
+ * death at any instant, goes on from there: an id that was not written down
+ * is looked up by nonce or fingerprint before anything is created again, and the
+ * directory goes only after the cloud has said that nothing is left.
+ *
+ * It holds the machine's lock all the time. It talks to one cloud and one machine, and reads
+ * nothing but its machine's directory, certs/ and the files that options name.
+ */
+#ifndef MACHINE_OPERATOR_H
+#define MACHINE_OPERATOR_H
+
+#include "machine/options.h"
+#include "machine/store.h"
+
+/* A create without limit of its own ends after this; so does a remove. */
+#define OPERATOR_LIMIT_NS	(600 * NSEC_SEC)
+
+struct operation {
+	const char	*store;
+	const char	*name;
+	mono_t		 deadline;
+	/* For people at a terminal, line by line as docker-machine says it; NULL: nobody. */
+	void		(*say)(const char *line);
+	/* A phase was written down; PHASE_NONE: the directory is gone. May be NULL. */
+	void		(*on_phase)(void *ctx, const char *name, enum machine_phase p);
+	void		*ctx;
+
+	/* below: the operator's own */
+	int		 dir, lock;
+	struct arena	 arena;
+	struct machine_record	rec;
+	struct machine_host	host;
+	bool		 adopted;	/* made by docker-machine: there was no windlass.json */
+};
+
+void	operation_init(struct operation *op, const char *store, const char *name);
+void	operation_end(struct operation *op);	/* closes everything; the lock with it */
+
+/*
+ * Makes the directory, phase planned: config.json as host has it, windlass.json, the SSH key. certs/ is made
+ * if need be. h's arena must outlive op. ERR_CONFLICT: the name is taken.
+ */
+int	operation_plan(struct operation *op, const struct machine_host *h, const char *owner, const char *runner,
+	    const char *options_hash, struct err *e);
+/* Opens what is there, and takes the lock: ERR_NOTFOUND, ERR_CONFLICT (busy). */
+int	operation_open(struct operation *op, struct err *e);
+/* From the phase it is in to ready. On failure the machine stays in its phase, with last_error. */
+int	operation_create(struct operation *op, struct err *e);
+/* Until nothing is left. */
+int	operation_remove(struct operation *op, const char *reason, struct err *e);
+/* Writes the server pair anew and provisions once more: `provision`, `regenerate-certs`. */
+int	operation_provision(struct operation *op, struct err *e);
+/* Opens SSH to it, waiting until it answers. NULL on failure. */
+struct ssh *operation_ssh(struct operation *op, struct err *e);
+
+/*
+ * The process. argv: windlass-operator --store DIR --name NAME --do create|remove|check [--plan-fd N] [--owner HEX]
+ * [--control-fd N] [--reason TEXT] [--limit SECONDS]. Plan: {"driver", "options": ["k=v"], "runner", "owner"}.
+ * To the manager it sends, one text a datagram of at most OPERATOR_MSG_MAX bytes: "phase NAME PHASE" for each phase ("gone" when
+ * the directory is), and "error TEXT" before it fails. Anything that comes back, or the end of the other side, makes it stop.
+ * Exit: EXIT_OK, EXIT_FAIL, EXIT_BUSY, EXIT_RETRY, EXIT_QUOTA, EXIT_REFUSED, EXIT_CONFIG; check: EXIT_OK or EXIT_MACHINE.
+ */
+#define OPERATOR_MSG_MAX	512
+int	operator_main(int argc, char **argv);
+
+/* The crash points of this file in the order of a life; NULL behind the last. */
+extern const char *const operator_crash_points[];
+
+#endif
