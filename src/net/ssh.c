@@ -47,6 +47,9 @@ explain(struct ssh *s, const char *what, struct err *e)
 	case LIBSSH2_ERROR_SOCKET_RECV:
 	case LIBSSH2_ERROR_SOCKET_DISCONNECT:
 	case LIBSSH2_ERROR_SOCKET_TIMEOUT:
+	case LIBSSH2_ERROR_TIMEOUT:
+	/* In the middle of a key exchange this is what libssh2 makes of a closed connection. */
+	case LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE:
 		kind = ERR_NET;
 		break;
 	case LIBSSH2_ERROR_AUTHENTICATION_FAILED:
@@ -204,6 +207,15 @@ handshake(struct ssh *s, struct str pin, mono_t deadline, struct err *e)
 	return 0;
 }
 
+static bool
+hung_up(const struct ssh *s)
+{
+	char c;
+	ssize_t n = recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n == 0 || (n == -1 && errno != EAGAIN);
+}
+
 /* libssh2 with mbedTLS can work the public key out only for RSA, so it is given the line. */
 static int
 authenticate(struct ssh *s, const char *user, struct str key, struct str line, mono_t deadline, struct err *e)
@@ -214,6 +226,9 @@ authenticate(struct ssh *s, const char *user, struct str key, struct str line, m
 	    key.p, key.n, NULL), deadline, e);
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return -1;
+	/* This code means a refusal, or that no answer came because the connection broke. */
+	if (rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && hung_up(s))
+		return err_set(e, ERR_NET, rc, "the host closed the connection during authentication");
 	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
 		return err_set(e, ERR_AUTH, rc, "the host does not accept our key for user %s", user);
 	if (rc != 0)

@@ -281,16 +281,28 @@ check_chain(struct verify *v, struct anchors *as, int64_t now)
 	return code;
 }
 
-/* What BearSSL's engine leaves to us: addresses, and what the certificates are meant for. */
+static bool
+ends_in(const struct anchors *as, const struct x509 *c)
+{
+	for (size_t i = 0; i < as->n; i++)
+		if (str_eq(str_of(as->ta[i].dn.data, as->ta[i].dn.len), c->issuer))
+			return true;
+	return false;
+}
+
+/* What BearSSL's engine leaves to us: addresses, and what the certificates up to the anchor are meant for. */
 static void
-check_use(struct verify *v)
+check_use(struct verify *v, const struct anchors *as)
 {
 	if (v->dns == NULL && (v->nip == 0 || !x509_has_ip(&v->path[0], v->ip, v->nip)))
 		explain_name(v);
-	for (size_t i = 0; i < v->npath; i++)
+	for (size_t i = 0; i < v->npath; i++) {
 		if (!x509_is_for_servers(&v->path[i]))
 			fail(v, BR_ERR_X509_FORBIDDEN_KEY_USAGE, "%s is not meant for servers (extended key usage)",
 			    i == 0 ? "certificate" : "an authority of its chain");
+		if (ends_in(as, &v->path[i]))
+			break;
+	}
 }
 
 static void
@@ -337,7 +349,7 @@ on_end_chain(const br_x509_class **ctx)
 	if (v->trust->pinned) {
 		check_pin(v, &certs[0]);
 	} else if (check_chain(v, &as, wall_now() / NSEC_SEC) == 0) {
-		check_use(v);
+		check_use(v, &as);
 	}
 	if (v->why.kind == ERR_NONE && v->keep)
 		keep_chain(v, &as);

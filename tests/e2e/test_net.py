@@ -594,6 +594,50 @@ def test_truncated(pki, ca):
         assert (rc, out) == (1, b"some lines\n") and "Connection reset" in err
 
 
+def cutter(port, after):
+    """A relay that closes when so many bytes came from the server."""
+    count = [0]
+
+    def cut(data):
+        data = data[:max(0, after - count[0])]
+        count[0] += len(data)
+        return data
+
+    def relay(conn):
+        up = socket.create_connection(("127.0.0.1", port))
+        a, b = conn, up
+        with b:
+            while count[0] < after:
+                ready, _, _ = select.select([a, b], [], [], 10)
+                if not ready:
+                    return
+                for one, other, change in ((a, b, bytes), (b, a, cut)):
+                    if one in ready:
+                        data = one.recv(65536)
+                        if not data:
+                            return
+                        other.sendall(change(data))
+    return relay
+
+
+def test_cut_anywhere(pki, ca):
+    """Wherever the connection breaks, it is an error of the network, and worth another try. (The last 31 bytes are close_notify.)"""
+    with Server(say_hi, pki.server(ca)) as s:
+        sent = []
+
+        def count(conn):
+            splice(conn, socket.create_connection(("127.0.0.1", s.port)), lambda data: sent.append(len(data)) or data)
+
+        with Server(count) as r:
+            good("http", "GET", url(r), "--ca", ca.crt)
+        total = sum(sent)
+        assert total > 500
+        for after in [*range(1, total - 60, 53), total - 60, total - 33]:
+            with Server(cutter(s.port, after)) as r:
+                err = bad("http", "GET", url(r), "--ca", ca.crt)
+                assert err.startswith("network: "), f"after {after} of {total}: {err}"
+
+
 def test_changed_on_the_way(pki, ca):
     body = b"x" * 50000
 
@@ -1086,6 +1130,13 @@ def test_ssh_lost(sshd, key):
         os.kill(pid, signal.SIGKILL)
     out, err = p.communicate(timeout=10)
     assert p.returncode == 1 and err.startswith("network: ssh: "), err
+
+
+def test_ssh_cut_anywhere(sshd, key):
+    for after in [1, 10, 21, 30, 100, 500, 1000, 1100, 1200, 1500, 1700, 1900, 2100, 2300, 2400, 2500, 2600, 2700, 2800]:
+        with Server(cutter(sshd.port, after)) as r:
+            rc, out, err = nettool("ssh", "root", "127.0.0.1", r.port, "--key", key, "head -c 100000 /dev/zero", "--size")
+            assert (rc, out) == (1, b"") and err.splitlines()[-1].startswith("network: "), f"after {after}: {err}"
 
 
 # --- machine ssh, with and without a terminal
