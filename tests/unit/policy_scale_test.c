@@ -1349,10 +1349,74 @@ test_histories(void)
 	scale_plan_free(&plan);
 }
 
+/* Numbers from a damaged file or an absurd configuration: no overflow (UBSan looks on), and counts that add up. */
+static int64_t
+absurd_time(void)
+{
+	static const int64_t times[] = { INT64_MIN, INT64_MIN + 1, -1, 0, 1, NOW - 1, NOW, NOW + 1, INT64_MAX - 1, INT64_MAX };
+
+	return chance(70) ? times[upto((int)NELEM(times) - 1)] : (int64_t)rnd();
+}
+
+static int
+absurd_int(void)
+{
+	static const int ints[] = { INT_MIN, -1, 0, 1, 2, 3, 100, INT_MAX - 1, INT_MAX };
+
+	return ints[upto((int)NELEM(ints) - 1)];
+}
+
+static void
+test_absurd(void)
+{
+	static const double factors[] = { 0, -1, 0.5, 1, 1e300, -1e300 };
+	struct scale_plan plan = { 0 };
+	int wrong = 0;
+
+	seed = 7;
+	for (int round = 0; round < 30000; round++) {
+		struct scale_policy p = { .rules = (unsigned)rnd() & SCALE_BETTER,
+			.idle_count = absurd_int(), .idle_count_min = absurd_int(), .idle_factor = factors[upto(5)],
+			.idle_time = absurd_time(), .until = absurd_time(), .limit = absurd_int(),
+			.max_growth = absurd_int(), .max_builds = absurd_int(), .factor_limit = absurd_int(),
+			.failure_threshold = absurd_int(), .max_age = absurd_time(), .grace = absurd_time(),
+			.billing_unit = absurd_time(), .billing_margin = 120 * S, .preemptive = chance(10) };
+		struct scale_gate gate = { (unsigned)upto(9), absurd_time(), absurd_time(), chance(50) };
+		struct budget growth = { absurd_time() & (INT64_MAX / 4096), 1 + upto(9), absurd_time(), absurd_time() };
+		struct scale_machine m[12];
+		struct scale_job jobs[12];
+		struct scale_input in = {
+			.now = chance(80) ? NOW : 0, .policy = &p, .machines = m, .nmachines = (size_t)upto(12),
+			.waiting = jobs, .nwaiting = (size_t)upto(12), .running = upto(3), .slots_free = absurd_int() / 2,
+			.machines_free = chance(50) ? SCALE_UNLIMITED : upto(5) - 2, .machines_over = upto(2),
+			.pending = upto(2), .gate = &gate, .growth = chance(50) ? &growth : NULL,
+			.phase = (enum scale_phase)upto(2),
+		};
+		int n = 0;
+
+		for (size_t i = 0; i < NELEM(m); i++)
+			m[i] = (struct scale_machine){ NULL, absurd_time(), absurd_time(), (uint32_t)rnd(), (uint16_t)upto(4),
+			    (uint16_t)upto(4), (uint8_t)upto(SCALE_STUCK), (uint8_t)upto(7) };
+		for (size_t j = 0; j < NELEM(jobs); j++)
+			jobs[j] = (struct scale_job){ NULL, absurd_time(), chance(50) };
+		scale_decide(&in, &plan);
+		n = plan.counts.acquired + plan.counts.creating + plan.counts.idle + plan.counts.used +
+		    plan.counts.removing + plan.counts.stuck;
+		for (size_t i = 0; i < plan.nactions; i++) {
+			if (plan.actions[i].act == SCALE_CREATE)
+				n -= plan.actions[i].n;
+		}
+		wrong += n != (int)in.nmachines || plan.ask < 0;
+	}
+	is_int(wrong, 0, "30000 absurd inputs: counts add up");
+	scale_plan_free(&plan);
+}
+
 int
 main(void)
 {
 	test_vectors();
+	test_absurd();
 	test_next_tick();
 	test_cases();
 	test_compat_use();

@@ -1,0 +1,28 @@
+/* `windlass debug ...`: for tests and for people who look inside. Not part of the interface. */
+#include "cmd/cmd.h"
+#include "machine/operator.h"
+
+/* Every crash_point() of every process but the operator's, whose list is its own. tests/walls checks it against the sources. */
+static const char *const crash_points[] = {
+	"manager:started", "manager:poller-started", "manager:asked", "manager:job-known", "manager:reporter-started",
+	"manager:create-decided", "manager:operator-started", "manager:use-counted", "manager:job-assigned",
+	"manager:executor-started", "manager:job-renamed", "manager:remove-decided",
+	"poller:job-written", "poller:job-kept",
+	"executor:begun", "executor:committed", "executor:container-made", "executor:stage-recorded", "executor:stage-started",
+	"executor:stage-done", "executor:containers-removed", "executor:result-written",
+	"reporter:acknowledged", "reporter:patched", "reporter:order-written", "reporter:result-sent", "reporter:reported",
+};
+
+int
+cmd_debug(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "crash-points") == 0) {
+		for (size_t i = 0; i < NELEM(crash_points); i++)
+			puts(crash_points[i]);
+		for (size_t i = 0; operator_crash_points[i] != NULL; i++)
+			puts(operator_crash_points[i]);
+		return 0;
+	}
+	fprintf(stderr, "Usage: windlass debug crash-points\n");
+	return 1;
+}

@@ -1,0 +1,168 @@
+"""Nothing is lost: every process is stopped at every recorded step, and by plain kill -9 in mid-job.
+
+After a new `windlass run` the job passes, GitLab has every line once and in order, and when the idle time is over the cloud
+holds nothing.
+"""
+
+import concurrent.futures
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import world
+from world import plain, wait_until
+
+# Several lives at once: each waits for most of its time.
+AT_ONCE = 4
+LINES = 6
+SCRIPT = [f"for i in $(seq 1 {LINES}); do echo line $i of the job; sleep 0.5; done"]
+
+
+def points():
+    return subprocess.run([world.WINDLASS, "debug", "crash-points"], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.split()
+
+
+def whole(trace, lines=LINES):
+    """The job's own lines as GitLab has them: each once and in order."""
+    got = [int(n) for n in re.findall(r"^line (\d+) of the job$", plain(trace), re.M)]
+    assert got == list(range(1, lines + 1)), plain(trace)[-3000:]
+
+
+def one_life(rig, folder, point):
+    """A windlass that stops at one point, once, and is started again whenever its manager is gone."""
+    once = os.path.join(str(folder), "crashed")
+    w = world.Windlass(rig, folder, IdleTime=2)
+    try:
+        w.start(WINDLASS_CRASH_AT=point, WINDLASS_CRASH_ONCE=once)
+        job = w.job(SCRIPT, after_script=["echo after"])
+        canceled = point == "reporter:order-written"
+        if canceled:
+            wait_until(lambda: "line 2" in rig.trace(job), 120, f"{point}: a line")
+            rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": False})
+        end = time.monotonic() + 150
+        while rig.state(job)["state"] not in ("success", "failed", "canceled") or w.jobs() or w.machines() or w.in_cloud():
+            if w.process.poll() is not None:
+                assert w.process.returncode == -signal.SIGKILL, f"{point}: windlass run ended by itself\n{w.text()[-3000:]}"
+                w.process = None
+                w.start()
+            assert time.monotonic() < end, f"{point}: not over: job {rig.state(job)['state']}, {w.jobs()}, {w.in_cloud()}\n{w.text()[-4000:]}"
+            time.sleep(0.1)
+        state = rig.state(job)["state"]
+        if canceled:
+            assert state == "canceled", point
+        else:
+            assert state == "success", f"{point}: {state}\n{plain(rig.trace(job))[-3000:]}\n{w.text()[-3000:]}"
+            whole(rig.trace(job))
+        # A point that is never reached is a promise without a test.
+        assert os.path.exists(once), f"{point}: nobody came by"
+    finally:
+        w.stop()
+    return point
+
+
+def test_every_crash_point(rig, tmp_path):
+    rig.gitlab("DELETE", "/faults")
+    failed = []
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        lives = {pool.submit(one_life, rig, tmp_path / p.replace(":", "-"), p): p for p in points()}
+        for life in concurrent.futures.as_completed(lives):
+            try:
+                life.result()
+            except Exception as e:      # all of them are told, not the first only
+                failed.append(f"{lives[life]}: {e}")
+    if failed:
+        rig.clear_cloud()
+    assert not failed, "\n\n".join(failed)
+    assert rig.violations() == ""
+
+
+@pytest.mark.parametrize("role", ["manager", "poller", "executor", "reporter"])
+def test_kill_in_mid_job(rig, windlass, role):
+    w = windlass(IdleTime=2).start()
+    job = w.job([f"for i in $(seq 1 12); do echo line $i of the job; sleep 1; done"])
+    wait_until(lambda: "line 3 of" in rig.trace(job), 90, "the third line")
+    before = dict((n, p) for n, p in w.roles())
+    for _, pid in w.roles(role):
+        os.kill(pid, signal.SIGKILL)
+    if role == "manager":
+        assert w.wait(10) == -signal.SIGKILL
+        # It takes no executor and no reporter with it.
+        time.sleep(0.5)
+        after = dict((n, p) for n, p in w.roles())
+        assert after.get("executor") == before["executor"] and after.get("reporter") == before["reporter"]
+        w.start()
+    end = rig.ended(job, 60)
+    assert end["state"] == "success", plain(rig.trace(job))
+    whole(rig.trace(job), 12)
+    w.until_empty()
+
+
+def test_kill_the_executor_again_and_again(rig, windlass):
+    w = windlass(IdleTime=2).start()
+    job = w.job(["for i in $(seq 1 12); do echo line $i of the job; sleep 1; done"])
+    wait_until(lambda: "line 2 of" in rig.trace(job), 90, "the second line")
+    for _ in range(3):
+        for _, pid in w.roles("executor"):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(1.5)
+    assert rig.ended(job, 90)["state"] == "success", plain(rig.trace(job))
+    whole(rig.trace(job), 12)
+    w.until_empty()
+
+
+def test_reboot_of_the_bastion(rig, windlass):
+    """All processes at once; the machines live on; a while later the bastion is back."""
+    w = windlass(IdleTime=2).start()
+    jobs = [w.job(["for i in $(seq 1 12); do echo line $i of the job; sleep 1; done"]) for _ in range(2)]
+    for job in jobs:
+        wait_until(lambda: "line 3 of" in rig.trace(job), 90, "the third line")
+    while w.roles():
+        for _, pid in w.roles():
+            with world.contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    w.wait(10)
+    time.sleep(3)
+    w.start()
+    for job in jobs:
+        assert rig.ended(job, 60)["state"] == "success", plain(rig.trace(job))
+        whole(rig.trace(job), 12)
+    w.until_empty()
+
+
+def test_gitlab_away(rig, windlass):
+    """GitLab goes away in the middle of a job: the machine is free on time, and nothing of the log is lost."""
+    away = 40
+    w = windlass(IdleTime=2).start()
+    job = w.job(["for i in $(seq 1 8); do echo line $i of the job; sleep 1; done"])
+    wait_until(lambda: "line 2 of" in rig.trace(job), 90, "the second line")
+    rig.fault(what="down", seconds=away)
+    back = time.monotonic() + away
+    wait_until(lambda: not w.in_cloud(), away - 5, "the machine gone while GitLab is still away")
+    assert time.monotonic() < back
+    assert rig.state(job)["state"] == "running"
+    assert rig.ended(job, away + 60)["state"] == "success"
+    whole(rig.trace(job), 8)
+    w.until_empty()
+
+
+def test_gitlab_away_and_everything_killed(rig, windlass):
+    """The result waits on disk for a GitLab that is away, through the death of the one who should deliver it."""
+    w = windlass(IdleTime=2).start()
+    job = w.job(["for i in $(seq 1 6); do echo line $i of the job; sleep 1; done"])
+    wait_until(lambda: "line 2 of" in rig.trace(job), 90, "the second line")
+    rig.fault(what="down", seconds=30)
+    wait_until(lambda: not w.in_cloud(), 28, "the machine gone while GitLab is away")
+    while w.roles():
+        for _, pid in w.roles():
+            with world.contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    w.wait(10)
+    w.start()
+    assert rig.ended(job, 90)["state"] == "success"
+    whole(rig.trace(job), 6)
+    w.until_empty()

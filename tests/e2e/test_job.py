@@ -1,0 +1,215 @@
+"""One job, end to end: what goes in at GitLab comes out at GitLab, and the cloud is empty afterwards."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+import world
+from world import plain, wait_until
+
+
+def test_success(rig, windlass):
+    w = windlass().start()
+    job = w.job(["echo hello from the job", "git log --oneline | head -n 1 || true", "cat README.md | head -n 3"],
+                  image=rig.env["RIG_DEBIAN_IMAGE"])
+    end = rig.ended(job)
+    text = plain(rig.trace(job))
+    assert end["state"] == "success", text
+    for line in ("Running with gitlab-runner ", 'Preparing the "docker+machine" executor', "Preparing environment",
+                 "Getting source from Git repository", 'Executing "step_script" stage of the job script',
+                 "$ echo hello from the job", "hello from the job", "Job succeeded"):
+        assert line in text, line
+    assert text.rstrip().endswith("Job succeeded")
+    assert end.get("checksum_match", True)
+    w.until_empty()
+    assert "Machine created" in w.text() and "Machine removed" in w.text()
+
+
+def test_results(rig, windlass):
+    """Exit codes, reasons, after_script, masking, sh without bash: several jobs on one machine, one after the other."""
+    w = windlass(concurrent=1, limit=1).start()
+    busybox, debian = rig.env["RIG_BUSYBOX_IMAGE"], rig.env["RIG_DEBIAN_IMAGE"]
+    fails = w.job(["echo before", "exit 42", "echo never"], image=debian,
+                    after_script=["echo after $CI_JOB_STATUS"])
+    shell = w.job(["echo shell is ${BASH_VERSION:-sh}", "read x || echo stdin is empty", "echo $PRICE $FROM"], image=busybox,
+                    variables=[{"key": "PRICE", "value": "$100", "raw": True}, {"key": "FROM", "value": "x-${NAME}-y"},
+                               {"key": "NAME", "value": "name"}])
+    masks = w.job(["echo the word is $SECRET", "printf '%s' $SECRET | cut -c 1-5; printf '%s\\n' $SECRET | cut -c 6-", "cat $FILE"],
+                    image=debian, variables=[{"key": "SECRET", "value": "correct-horse", "masked": True},
+                                             {"key": "FILE", "value": "in the file", "file": True}])
+    nothing = w.job(["true"], image=rig.env["RIG_REGISTRY"] + "/wl/none:1")
+    end = rig.ended(fails)
+    text = plain(rig.trace(fails))
+    assert (end["state"], end["failure_reason"], end["exit_code"]) == ("failed", "script_failure", 42), text
+    assert "never" not in text.replace("echo never", "") and "after failed" in text
+    assert text.rstrip().endswith("ERROR: Job failed: exit code 42")
+    assert rig.ended(shell)["state"] == "success", rig.trace(shell)
+    text = plain(rig.trace(shell))
+    assert "shell is sh" in text and "stdin is empty" in text and "$100 x-name-y" in text
+    assert rig.ended(masks)["state"] == "success", rig.trace(masks)
+    text = plain(rig.trace(masks))
+    assert "the word is [MASKED]" in text and "in the file" in text and "correct-horse" not in rig.trace(masks)
+    end = rig.ended(nothing)
+    assert end["state"] == "failed" and end["failure_reason"] in ("runner_configuration_error", "script_failure"), rig.trace(nothing)
+    assert "failed to pull image" in plain(rig.trace(nothing))
+    w.until_empty()
+    assert w.text().count("Machine created") == 1, "one machine served them all"
+
+
+def test_cancel_runs_after_script(rig, windlass):
+    w = windlass().start()
+    job = w.job(["echo started", "sleep 600", "echo never"], image=rig.env["RIG_DEBIAN_IMAGE"],
+                  after_script=["echo after $CI_JOB_STATUS"])
+    wait_until(lambda: "started" in plain(rig.trace(job)).replace("echo started", ""), 60, "the script's first line")
+    rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": False})
+    end = rig.ended(job, 60)
+    text = plain(rig.trace(job))
+    assert end["state"] == "canceled", text
+    assert "after canceled" in text
+    w.until_empty()
+
+
+def test_forced_cancel_ends_at_once(rig, windlass):
+    w = windlass().start()
+    job = w.job(["echo started", "sleep 600"], image=rig.env["RIG_DEBIAN_IMAGE"], after_script=["echo after"])
+    wait_until(lambda: "started" in plain(rig.trace(job)).replace("echo started", ""), 60, "the script's first line")
+    rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": True})
+    w.until_empty(60)
+    assert "after" not in plain(rig.trace(job))
+
+
+def test_cancel_while_waiting_for_a_machine(rig, windlass):
+    w = windlass().start()
+    rig("fault", "cloud", "boot-never")
+    job = w.job(["echo never"])
+    wait_until(lambda: "Waiting for a machine" in rig.trace(job), 30, "the job is told that it waits")
+    rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": False})
+    assert rig.ended(job, 30)["state"] == "canceled"
+    w.until_empty(90)
+
+
+def test_timeout(rig, windlass):
+    w = windlass().start()
+    job = w.job(["echo started", "sleep 600"], image=rig.env["RIG_DEBIAN_IMAGE"], timeout=12)
+    end = rig.ended(job, 90)
+    text = plain(rig.trace(job))
+    assert (end["state"], end["failure_reason"]) == ("failed", "job_execution_timeout"), text
+    assert "execution took longer than 12s" in text
+    w.until_empty()
+
+
+def test_two_at_once_and_limit(rig, windlass):
+    w = windlass(concurrent=4, limit=2).start()
+    jobs = [w.job(["sleep 3", "echo done"]) for _ in range(4)]
+    most = 0
+    while any(rig.state(j)["state"] in ("pending", "running") for j in jobs):
+        most = max(most, len(w.machines()))
+        time.sleep(0.2)
+    assert [rig.state(j)["state"] for j in jobs] == ["success"] * 4
+    assert most == 2, "limit bounds the machines"
+    w.until_empty()
+
+
+def test_max_builds(rig, windlass):
+    w = windlass(concurrent=1, limit=1, MaxBuilds=1).start()
+    jobs = [w.job(["echo one"]), w.job(["echo two"])]
+    for j in jobs:
+        assert rig.ended(j)["state"] == "success"
+    w.until_empty()
+    assert w.text().count("Machine created") == 2
+
+
+def test_graceful_stop_loop(rig, windlass):
+    """The classic: SIGQUIT, poll `status` until it says no; the job is finished, not lost."""
+    w = windlass().start()
+    assert w.run("status", "--state-dir", w.state, check=False).returncode in (0, 1)
+    job = w.job(["echo started", "sleep 5", "echo finished"])
+    wait_until(lambda: "started" in plain(rig.trace(job)).replace("echo started", ""), 60, "the script's first line")
+    assert w.run("status", "--state-dir", w.state).strip().endswith("Service is running")
+    w.kill(signal.SIGQUIT)
+    late = w.job(["echo late"])
+    assert w.wait(60) == 0
+    assert w.run("status", "--state-dir", w.state, check=False).returncode != 0
+    assert rig.state(job)["state"] == "success" and "finished" in rig.trace(job)
+    assert rig.state(late)["state"] == "pending", "no new job after SIGQUIT"
+    w.start()
+    assert rig.ended(late)["state"] == "success"
+    w.until_empty()
+
+
+def test_forceful_stop(rig, windlass):
+    w = windlass().start()
+    job = w.job(["echo started", "sleep 600"])
+    wait_until(lambda: "started" in plain(rig.trace(job)).replace("echo started", ""), 60, "the script's first line")
+    w.kill(signal.SIGTERM)
+    assert w.wait(60) == 0
+    end = rig.ended(job, 10)
+    assert end["state"] == "failed" and end["failure_reason"] in ("runner_interrupted", "unknown_failure")
+    assert "aborted: terminated" in plain(rig.trace(job))
+    # Its machine is still there; the next start finds it and, when its time is over, removes it.
+    w.start()
+    w.until_empty(60)
+
+
+def test_reload(rig, windlass):
+    """SIGHUP and a changed file: new values count; a broken file is refused with its place, and the last good one stays."""
+    w = windlass(concurrent=1).start()
+    wait_until(lambda: "Configuration loaded" in w.text(), 10, "the start")
+    with open(w.config) as f:
+        good = f.read()
+    with open(w.config, "w") as f:
+        f.write(good.replace("concurrent = 1", "concurrent = = 1"))
+    w.kill(signal.SIGHUP)
+    wait_until(lambda: "Failed to load config" in w.text(), 10, "the refusal")
+    line = 1 + good[:good.index("concurrent = 1")].count("\n")
+    assert re.search(rf"config\.toml: line {line}, column \d+: ", w.text())
+    job = w.job(["echo still running"])
+    assert rig.ended(job)["state"] == "success"
+    w.write_config(concurrent=3)
+    wait_until(lambda: "max_builds=3" in w.text(), 10, "the new value, by the file's time alone")
+    w.until_empty()
+
+
+def test_broken_config_at_start(rig, windlass):
+    w = windlass()
+    with open(w.config, "a") as f:
+        f.write("\n[[runners]\n")
+    w.start()
+    assert w.wait(10) == 1
+    assert re.search(r"config\.toml: line \d+, column \d+: ", w.text())
+
+
+def test_status_of_nothing(rig, windlass):
+    w = windlass()
+    p = w.run("status", "--state-dir", w.state, check=False)
+    assert p.returncode == 1 and "stopped" in p.stderr
+
+
+def test_names_of_processes(rig, windlass):
+    w = windlass().start()
+    job = w.job(["sleep 20"])
+    wait_until(lambda: {n for n, _ in w.roles()} >= {"manager", "poller", "executor", "reporter"}, 60, "all roles")
+    for name, pid in w.roles():
+        with open(f"/proc/{pid}/comm") as f:
+            assert f.read().startswith("windlass"), name
+        # No secret is in any argument list or environment.
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            words = f.read().decode()
+        assert rig.env["RIG_RUNNER_TOKEN"] not in words and rig.env["RIG_DO_TOKEN"] not in words
+    rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": True})
+    w.until_empty()
+
+
+def test_unsupported_parts_are_named(rig, windlass):
+    w = windlass().start()
+    job = w.job(["echo ran"], services=[{"name": "postgres:16"}],
+                  cache=[{"key": "k", "paths": ["x/"], "policy": "pull-push", "when": "on_success"}],
+                  artifacts=[{"name": "a", "paths": ["x"], "artifact_type": "archive", "artifact_format": "zip"}])
+    assert rig.ended(job)["state"] == "success"
+    text = plain(rig.trace(job))
+    for word in ("ervices", "ache", "rtifacts"):
+        assert re.search(rf"WARNING: .*{word}", text), word
+    w.until_empty()

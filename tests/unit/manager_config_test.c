@@ -1,0 +1,214 @@
+/* manager/config and manager/keys: what is read, what is refused with its place, what is said. */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/fs.h"
+#include "manager/config.h"
+#include "manager/keys.h"
+#include "tap.h"
+
+static char notes[8192];
+
+static void
+take_note(void *ctx, enum log_level level, int line, const char *text)
+{
+	size_t n = strlen(notes);
+
+	(void)ctx;
+	snprintf(notes + n, sizeof(notes) - n, "%s %d %s\n", log_level_name(level), line, text);
+}
+
+static struct config *
+parse(const char *text, struct err *e)
+{
+	notes[0] = '\0';
+	return config_parse("config.toml", str_from(text), take_note, NULL, e);
+}
+
+#define RUNNER \
+	"[[runners]]\nname = \"r\"\nurl = \"https://gitlab.example/\"\ntoken = \"glrt-t1_AbCdEfGhIjKl\"\n" \
+	"executor = \"docker+machine\"\n[runners.docker]\nimage = \"alpine\"\n[runners.machine]\n" \
+	"MachineDriver = \"digitalocean\"\nMachineName = \"auto-%s\"\n"
+
+static void
+test_values(void)
+{
+	struct err e = { 0 };
+	struct config *c = parse("concurrent = 7\ncheck_interval = 0\nconnection_max_age = \"1h\"\n" RUNNER
+	    "idlecount = 3\nIdleTime = 600\nIdleScaleFactor = 1\nMaxBuilds = 5\nMachineOptions = [\"digitalocean-size=s\", \"engine-env=A=b\"]\n", &e);
+	struct runner *r;
+
+	if (!ok(c != NULL, "a whole file is read: %s", e.msg))
+		return;
+	is_int(c->concurrent, 7, "concurrent");
+	is_int(c->check_interval, 3, "check_interval 0 is the default");
+	is_int(c->connection_max_age, 3600 * NSEC_SEC, "a duration");
+	is_int(c->shutdown_timeout, 30, "a default");
+	is_int((long long)c->nrunners, 1, "one runner");
+	r = &c->runners[0];
+	ok(r->disabled == NULL, "it can run: %s", r->disabled != NULL ? r->disabled : "");
+	is_str(r->base_url, "https://gitlab.example", "the URL is trimmed");
+	is_str(r->short_token, "AbCdEfGhI", "short token");
+	is_int(r->idle_count, 3, "a key in other case");
+	is_int(r->idle_time, 600, "IdleTime");
+	ok(r->idle_scale_factor == 1.0, "a factor written as a whole number");
+	is_int(r->output_limit, 4096, "default of output_limit");
+	is_int((long long)r->machine_options.n, 2, "options");
+	is_str(r->machine_options.v[1], "engine-env=A=b", "an option with two =");
+	ok(r->safe_directory_checkout && r->clean_git_config && r->custom_build_dir, "booleans that are true by default");
+	is_str(notes, "", "nothing to remark");
+	config_free(c);
+}
+
+static void
+test_refused(void)
+{
+	static const struct { const char *name, *text, *want; } cases[] = {
+		{ "broken TOML", "concurrent = = 1\n", "config.toml: line 1, column 14: " },
+		{ "wrong type", "concurrent = \"4\"\n", "config.toml: line 1, column 14: concurrent in the global section needs a whole number, not a string" },
+		{ "wrong type below", RUNNER "IdleCount = true\n", "line 11, column 13: IdleCount in [runners.machine] needs a whole number, not a boolean" },
+		{ "bad duration", "connection_max_age = \"soon\"\n", "needs a duration such as" },
+		{ "no slots", "concurrent = 0\n", "concurrent must be at least 1, not 0" },
+		{ "strings of numbers", RUNNER "MachineOptions = [1]\n", "MachineOptions in [runners.machine] needs a list of strings" },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct err e = { 0 };
+		struct config *c = parse(cases[i].text, &e);
+
+		ok(c == NULL, "%s is refused", cases[i].name);
+		ok(strstr(e.msg, cases[i].want) != NULL, "  and says: %s", e.msg);
+		config_free(c);
+	}
+}
+
+static void
+test_disabled(void)
+{
+	static const struct { const char *name, *from, *to, *want; } cases[] = {
+		{ "another executor", "docker+machine", "shell", "windlass runs docker+machine only" },
+		{ "no %s", "auto-%s", "auto", "MachineName" },
+		{ "no token", "glrt-t1_AbCdEfGhIjKl", "  ", "no token" },
+		{ "no driver", "MachineDriver = \"digitalocean\"", "", "MachineDriver" },
+		{ "a URL that is none", "https://gitlab.example/", "gitlab.example", "is no URL" },
+		{ "a scheme we cannot", "https://", "ftp://", "only http and https" },
+		{ "a negative number", "MachineName", "IdleCount = -1\nMachineName", "IdleCount must not be negative" },
+		{ "dashes", "MachineName", "MachineOptions = [\"--digitalocean-size=s\"]\nMachineName", "without leading dashes" },
+		{ "no name in the option", "MachineName", "MachineOptionsWithName = [\"x=y\"]\nMachineName", "has no %s" },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct buf b = { 0 };
+		struct err e = { 0 };
+		const char *at = strstr(RUNNER, cases[i].from);
+		struct config *c;
+
+		buf_put(&b, RUNNER, (size_t)(at - RUNNER));
+		buf_puts(&b, cases[i].to);
+		buf_puts(&b, at + strlen(cases[i].from));
+		c = parse(b.p, &e);
+		ok(c != NULL && c->nrunners == 1, "%s: the file is read", cases[i].name);
+		if (c != NULL)
+			ok(c->runners[0].disabled != NULL && strstr(c->runners[0].disabled, cases[i].want) != NULL,
+			    "  the entry is skipped: %s", c->runners[0].disabled != NULL ? c->runners[0].disabled : "(it is not)");
+		ok(strstr(notes, "is skipped") != NULL, "  and it is said");
+		config_free(c);
+		buf_free(&b);
+	}
+}
+
+static void
+test_notes(void)
+{
+	struct err e = { 0 };
+	struct config *c = parse("concurent = 2\n" RUNNER "idle_count = 2\nOffPeakTimezone = \"UTC\"\n[runners.cache]\nType = \"s3\"\n[runners.kubernetes]\nwhatever = 1\n", &e);
+
+	ok(c != NULL, "unknown keys are no error: %s", e.msg);
+	ok(strstr(notes, "warning 1 unknown key concurent in the global section is ignored: did you mean concurrent?") != NULL, "a misspelt key");
+	ok(strstr(notes, "unknown key idle_count in [runners.machine] is ignored: did you mean IdleCount?") != NULL, "snake case is no CamelCase");
+	ok(strstr(notes, "OffPeakTimezone in [runners.machine] was removed from gitlab-runner") != NULL, "a dead key");
+	ok(strstr(notes, "cache in [[runners]] is not honoured by this version") != NULL, "one that comes later");
+	ok(strstr(notes, "kubernetes in [[runners]] has no effect") != NULL, "another executor's section");
+	ok(strstr(notes, "whatever") == NULL, "  whose keys are its own affair");
+	config_free(c);
+}
+
+static void
+test_pools(void)
+{
+	struct err e = { 0 };
+	struct config *a = parse(RUNNER, &e), *twice = parse(RUNNER RUNNER, &e), *opt;
+
+	ok(a != NULL && twice != NULL, "read");
+	is_str(twice->runners[0].key, a->runners[0].key, "a pool's key does not depend on its neighbours");
+	ok(twice->runners[1].disabled != NULL, "the same pool twice: %s", twice->runners[1].disabled);
+	opt = parse(RUNNER "MachineOptions = [\"digitalocean-size=big\"]\n", &e);
+	ok(opt != NULL && strcmp(opt->runners[0].options_hash, a->runners[0].options_hash) != 0, "other options, other hash");
+	is_str(opt->runners[0].key, a->runners[0].key, "  and the same pool");
+	config_free(a);
+	config_free(twice);
+	config_free(opt);
+	setenv("CONFIG_TEST_TOKEN", "glrt-fromenvironment", 1);
+	a = parse("[[runners]]\nurl = \"https://${CONFIG_TEST_HOST}h\"\ntoken = \"$CONFIG_TEST_TOKEN\"\n", &e);
+	ok(a != NULL, "variables");
+	is_str(a->runners[0].token, "glrt-fromenvironment", "  in the token");
+	is_str(a->runners[0].url, "https://h", "  unknown ones are empty");
+	config_free(a);
+}
+
+static void
+test_keys(void)
+{
+	for (size_t i = 0; i < nkeys; i++) {
+		const struct key *k = &keys[i];
+
+		if (k->help == NULL || k->help[0] == '\0' || key_find(k->section, str_from(k->name)) != k)
+			ok(false, "key %s in %s: no help, or twice in the table", k->name, key_section_title(k->section));
+		for (size_t n = 0; n < i; n++)
+			if (k->flag != NULL && keys[n].flag != NULL && strcmp(k->flag, keys[n].flag) == 0)
+				ok(false, "flag --%s belongs to two keys", k->flag);
+	}
+	ok(nkeys > 150, "%zu keys, each with help, none twice", nkeys);
+}
+
+static void
+test_system_id(void)
+{
+	char dir[] = "/tmp/config_test.XXXXXX", id[15], again[15];
+	struct err e = { 0 };
+	struct buf b = { 0 };
+	char *path;
+	struct stat st;
+
+	if (mkdtemp(dir) == NULL)
+		return;
+	path = fs_join(dir, "config.toml");
+	is_int(config_system_id(path, id, &e), 0, "system id: %s", e.msg);
+	ok((id[0] == 's' || id[0] == 'r') && strlen(id) == 14, "  of the right form: %s", id);
+	is_int(config_system_id(path, again, &e), 0, "again");
+	is_str(again, id, "  the same");
+	free(path);
+	path = fs_join(dir, ".runner_system_id");
+	ok(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600, "kept, 0600");
+	is_int(fs_write(AT_FDCWD, path, STR("r_0123456789ab\n"), 0600, &e), 0, "one that is there");
+	free(path);
+	path = fs_join(dir, "config.toml");
+	config_system_id(path, again, &e);
+	is_str(again, "r_0123456789ab", "  is used");
+	free(path);
+	fs_remove_tree(AT_FDCWD, dir, &e);
+	buf_free(&b);
+}
+
+int
+main(void)
+{
+	test_values();
+	test_refused();
+	test_disabled();
+	test_notes();
+	test_pools();
+	test_keys();
+	test_system_id();
+	return done_testing();
+}
