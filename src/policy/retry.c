@@ -1,6 +1,4 @@
 /* When to try again. See retry.h. */
-#include <math.h>
-
 #include "policy/retry.h"
 
 #define DAY		(86400 * NSEC_SEC)
@@ -236,7 +234,10 @@ adaptive_clamp(double x, int request_concurrency)
 int
 adaptive_limit(const struct adaptive *a, int request_concurrency)
 {
-	return (int)ceil(adaptive_clamp(a->x, request_concurrency));
+	double x = adaptive_clamp(a->x, request_concurrency);
+	int whole = (int)x;
+
+	return whole < x ? whole + 1 : whole;
 }
 
 void

@@ -9,13 +9,12 @@
  * for; say when to look again. The original's passes (compat) stand beside
  * them and share the tables.
  */
-#include <math.h>
-
 #include "core/mono.h"
 #include "policy/choose.h"
 #include "policy/scale.h"
 
 #define STUCK_FROM	3
+#define TARGET_MAX	(INT_MAX / 4)	/* whatever the configuration says: sums must fit an int */
 
 /* What the passes of one decision share. */
 struct pass {
@@ -120,11 +119,11 @@ counter(struct scale_counts *c, const struct scale_machine *m)
 static int
 scaled(const struct scale_policy *p, int in_use)
 {
-	double f = trunc(in_use * p->idle_factor);
+	double f = in_use * p->idle_factor;
 
-	if (!(f > 0))
+	if (!(f >= 1))
 		return 0;
-	return f > INT_MAX / 2 ? INT_MAX / 2 : (int)f;
+	return f > TARGET_MAX ? TARGET_MAX : (int)f;
 }
 
 static int
@@ -136,18 +135,18 @@ idle_min(const struct scale_policy *p)
 int
 scale_idle_target(const struct scale_policy *p, int in_use)
 {
-	int want;
+	int most = least(p->idle_count, TARGET_MAX), want;
 
-	if (p->idle_count <= 0)
+	if (most <= 0)
 		return 0;
 	if (!(p->idle_factor > 0))
-		return p->idle_count;
+		return most;
 	want = scaled(p, in_use);
 	if (p->factor_limit > 0)
 		want = least(want, p->factor_limit);
 	if (want < idle_min(p))
 		want = idle_min(p);
-	return least(want, p->idle_count);
+	return least(want, most);
 }
 
 /* The plan's actions. */

@@ -1,6 +1,4 @@
 /* Replaying a history of jobs. See simulate.h. */
-#include <math.h>
-
 #include "core/mono.h"
 #include "policy/simulate.h"
 
@@ -716,6 +714,12 @@ column(const struct sim_result *r, int x, int width)
 	return sum;
 }
 
+static double
+larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
 /* The highest stack of machines, and the most jobs waiting. */
 static void
 peaks(const struct sim_result *r, int width, double *machines, double *waiting)
@@ -725,8 +729,8 @@ peaks(const struct sim_result *r, int width, double *machines, double *waiting)
 	for (int x = 0; x < width; x++) {
 		struct sim_sample c = column(r, x, width);
 
-		*machines = fmax(*machines, c.busy + c.idle + c.coming);
-		*waiting = fmax(*waiting, c.waiting);
+		*machines = larger(*machines, c.busy + c.idle + c.coming);
+		*waiting = larger(*waiting, c.waiting);
 	}
 }
 
@@ -831,7 +835,7 @@ sim_svg(const struct sim_result *r, const char *title, struct buf *out)
 	if (columns == 0)
 		return;
 	peaks(r, columns, &machines, &waiting);
-	top = fmax(machines, waiting);
+	top = larger(machines, waiting);
 	buf_fmt(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
 	    "font-family=\"sans-serif\" font-size=\"12\">\n<title>", SVG_WIDTH, SVG_HEIGHT);
 	put_xml(out, title);

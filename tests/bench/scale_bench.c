@@ -2,8 +2,6 @@
  * How long one decision takes over 10,000 machines and 1,000 waiting jobs, in the worst
  * shapes we could think of. The budget is a millisecond; the slowest shape's median counts.
  */
-#include <math.h>
-
 #include "core/mono.h"
 #include "policy/scale.h"
 
@@ -92,7 +90,8 @@ main(void)
 			took[i] = mono_now() - begun;
 		}
 		qsort(took, ROUNDS, sizeof(took[0]), by_size);
-		worst = fmax(worst, (double)took[ROUNDS / 2] / 1e3);
+		if ((double)took[ROUNDS / 2] / 1e3 > worst)
+			worst = (double)took[ROUNDS / 2] / 1e3;
 		printf("%-32s median %6.0f us, longest %6.0f us, %zu actions\n", names[shape],
 		    (double)took[ROUNDS / 2] / 1e3, (double)took[ROUNDS - 1] / 1e3, plan.nactions);
 	}
