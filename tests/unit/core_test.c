@@ -163,24 +163,24 @@ test_opt(void)
 		{ .name = "count", .type = OPT_INT },
 		{ .name = "label", .type = OPT_LIST },
 	};
-	char *argv[] = { "x", "a", "--driver=do", "-f", "--count", "12", "--label", "k=v", "-label=w", "b", "--", "-z", NULL };
-	char *bad[] = { "x", "--count", "many", NULL };
+	const char *argv[] = { "x", "a", "--driver=do", "-f", "--count", "12", "--label", "k=v", "-label=w", "b", "--", "-z", NULL };
+	const char *bad[] = { "x", "--count", "many", NULL };
 	const char *words[16];
 	struct err e = { 0 };
 	size_t n;
 
-	is_int(opt_parse(o, NELEM(o), 12, argv, 0, words, &n, &e), 0, "parse");
+	is_int(opt_parse(o, NELEM(o), 12, (char **)argv, 0, words, &n, &e), 0, "parse");
 	ok(n == 3 && strcmp(words[0], "a") == 0 && strcmp(words[2], "-z") == 0, "words");
 	is_str(o[0].value, "do", "string");
 	is_int(o[1].number, 1, "bool");
 	is_int(o[2].number, 12, "int");
 	ok(o[3].nlist == 2 && strcmp(o[3].list[0], "k=v") == 0 && strcmp(o[3].list[1], "w") == 0, "list");
 	opt_free(o, NELEM(o));
-	is_int(opt_parse(o, NELEM(o), 3, bad, 0, words, &n, &e), -1, "not a number");
+	is_int(opt_parse(o, NELEM(o), 3, (char **)bad, 0, words, &n, &e), -1, "not a number");
 	is_str(e.msg, "option --count needs a whole number, not \"many\"", "  says which");
 	opt_free(o, NELEM(o));
 	setenv("CORE_TEST_DRIVER", "env", 1);
-	is_int(opt_parse(o, NELEM(o), 1, argv, 0, words, &n, &e), 0, "environment");
+	is_int(opt_parse(o, NELEM(o), 1, (char **)argv, 0, words, &n, &e), 0, "environment");
 	is_str(o[0].value, "env", "  value");
 	opt_free(o, NELEM(o));
 }
