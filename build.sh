@@ -17,6 +17,8 @@ packages_build="gcc make libc6-dev linux-libc-dev binutils patch curl ca-certifi
 packages_test="python3 debootstrap systemd-container docker.io docker-registry docker-cli busybox-static
     iproute2 iptables openssl openssh-client procps psmisc jq util-linux e2fsprogs
     cppcheck clang clang-tidy libclang-rt-14-dev libclang-rt-19-dev"
+# and to make what is given away, for both architectures:
+packages_dist="python3 gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 # Units that some of those start at once where systemd runs; they would take
 # the ports and the networks that the rig makes for itself.
 units_unwanted="docker.service docker.socket containerd.service docker-registry.service"
@@ -32,6 +34,7 @@ usage: ./build.sh [verb]
   demo            a small pipeline on the rig, watched live
   bench           measure speed and size, print a table
   fuzz [seconds]  let each fuzzer run for that long (60)
+  dist            what is given away: dist/linux-ARCH/ for amd64 and arm64, checksums, an SBOM
   clean           remove what was built, keep what was downloaded
 
   WINDLASS_DL=DIR        keep the downloaded sources there
@@ -96,7 +99,7 @@ install_packages()
 # The lists may be absent, or older than what the mirror has: once is enough.
 update_lists()
 {
-	[ ! -f build/.apt-updated ] || return 0
+	[ -z "$(find build/.apt-updated -mmin -600 2>/dev/null)" ] || return 0
 	run apt-update apt-get update
 	: >build/.apt-updated
 }
@@ -194,7 +197,8 @@ part()
 	failed=$((failed + $2))
 	printf '%d passed, %d failed (%d s)\n' "$1" "$2" $(($(date +%s) - start))
 	[ "$2" != 0 ] || return 0
-	grep -E '^not ok|^FAILED|^ERROR|^#' "$log/test-$name.log" | head -n 60 || :
+	grep -E '^not ok|^FAILED|^ERROR|^#|^cannot run|: [0-9]+ passed, [1-9]|[: ]error: ' "$log/test-$name.log" |
+	    head -n 80 || :
 	printf -- '-- the end of build/log/test-%s.log:\n' "$name"
 	tail -n 15 "$log/test-$name.log"
 }
@@ -217,7 +221,9 @@ unit()
 
 fuzz_replay()
 {
-	in_make asan && tests/fuzz/replay build/asan/fuzz
+	built=0
+	in_make -k asan || built=1
+	tests/fuzz/replay build/asan/fuzz && [ $built = 0 ]
 }
 
 # Each fuzzer for some time, its finds beside the seeds it started from.
@@ -285,6 +291,28 @@ tests()
 	[ "$failed" = 0 ] && [ "$passed" != 0 ]
 }
 
+# A binary for another architecture than this machine's.
+cross()
+{
+	ARCH=$1 JOBS=$jobs vendor/build sysroot &&
+	    forget "build/sysroot/$1" "$1" &&
+	    PATH="$root/build/sysroot/$1/tools:$PATH" in_make release ARCH="$1" OUT="build/$1" DIST="dist/$2" &&
+	    tests/release/check --file-only "dist/$2"
+}
+
+dist()
+{
+	[ "$(uname -m)" = x86_64 ] || die "dist is made on amd64, this is $(uname -m)"
+	build
+	need $packages_dist
+	mkdir -p dist/linux-amd64
+	cp -p dist/windlass dist/windlass.debug dist/linux-amd64/
+	run arm64 cross aarch64 linux-arm64
+	vendor/sbom >dist/windlass.spdx.json
+	(cd dist && sha256sum linux-*/windlass linux-*/windlass.debug windlass.spdx.json >SHA256SUMS)
+	cat dist/SHA256SUMS
+}
+
 # The download of the sources is kept: it is the slow and fragile part.
 clean()
 {
@@ -322,6 +350,9 @@ fuzz)
 	build
 	need $packages_test
 	fuzz "${2:-60}"
+	;;
+dist)
+	dist
 	;;
 clean)
 	clean
