@@ -130,7 +130,7 @@ jobs=${JOBS:-$(nproc)}
 
 in_make()
 {
-	make -f src/Makefile -j"$jobs" "$@"
+	make -s -f src/Makefile -j"$jobs" "$@"
 }
 
 # (A function that is judged by "if" runs without set -e: hence the &&.)
