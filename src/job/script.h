@@ -1,7 +1,15 @@
 /*
  * The shell scripts of a job's stages (spec job-execution 5 and 6): whole
  * text, to be run as `sh FILE` in the helper or the build container by bash
- * or any POSIX shell. Pure. Nothing but single quotes is used for quoting, so any byte but NUL passes.
+ * or any POSIX shell, with nothing on stdin. Pure. Nothing but single quotes is used for quoting, so any
+ * byte but NUL passes; NULs are dropped.
+ *
+ * A script ends with the status of the first command that failed, else 0.
+ * It may be run again from the start in a container where it ran before, as
+ * far as the job's own lines allow that.
+ *
+ * They are appended to `out`; its limit is the script's, and out->failed
+ * says that it was reached. Scripts hold every secret of the job.
  */
 #ifndef JOB_SCRIPT_H
 #define JOB_SCRIPT_H
