@@ -2,11 +2,11 @@
  * The operator process: see operator.h. Each act below is announced by a
  * record before it and followed by one after it; crash points stand between.
  */
-#include <sys/socket.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "core/chan.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -263,17 +263,11 @@ adopt(struct operation *op)
 	op->rec = (struct machine_record){ .name = op->name, .driver = op->host.cloud.driver_name };
 }
 
-int
-operation_open(struct operation *op, struct err *e)
+static int
+load(struct operation *op, struct err *e)
 {
 	struct err why = { 0 };
 
-	op->dir = store_open(op->store, op->name, e);
-	if (op->dir < 0)
-		return -1;
-	op->lock = store_lock(op->dir, false, e);
-	if (op->lock < 0)
-		return err_ctx(e, "machine %s", op->name);
 	if (machine_host_read(&op->host, &op->arena, op->dir, op->name, e) < 0)
 		return err_ctx(e, "machine %s", op->name);
 	if (machine_record_read(op->dir, &op->arena, &op->rec, &why) < 0) {
@@ -288,6 +282,25 @@ operation_open(struct operation *op, struct err *e)
 		op->host.cloud.driver->adopt(&op->host.cloud, text(op->rec.id_key), text(op->rec.id_droplet));
 	note_ids(op);
 	return 0;
+}
+
+int
+operation_look(struct operation *op, struct err *e)
+{
+	op->dir = store_open(op->store, op->name, e);
+	return op->dir < 0 ? -1 : load(op, e);
+}
+
+int
+operation_open(struct operation *op, struct err *e)
+{
+	op->dir = store_open(op->store, op->name, e);
+	if (op->dir < 0)
+		return -1;
+	op->lock = store_lock(op->dir, false, e);
+	if (op->lock < 0)
+		return err_ctx(e, "machine %s", op->name);
+	return load(op, e);
 }
 
 /* The public key's line; "" if the file is lost. */
@@ -430,6 +443,8 @@ step_address(struct operation *op, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
 
+	if (!(d->traits & CLOUD_NO_SSH))
+		say(op, "Waiting for machine to be running, this may take a few minutes...");
 	if (d->address != NULL && d->address(&op->host.cloud, op->deadline, e) < 0)
 		return -1;
 	crash_point("operator:address-known");
@@ -458,7 +473,7 @@ pin_host_key(struct operation *op, const struct buf *pin, struct err *e)
 	if (text(op->rec.host_key)[0] != '\0' || pin->n == 0)
 		return 0;
 	op->rec.host_key = arena_dup(&op->arena, buf_str(pin));
-	if (op->adopted)
+	if (op->adopted || op->lock < 0)
 		return 0;
 	if (machine_record_write(op->dir, &op->rec, e) < 0)
 		return -1;
@@ -594,6 +609,7 @@ provision_once(struct operation *op, const struct provision *p, struct err *e)
 	struct ssh *s;
 	int rc;
 
+	say(op, "Detecting operating system of created instance...");
 	say(op, "Waiting for SSH to be available...");
 	s = operation_ssh(op, e);
 	if (s == NULL)
@@ -787,30 +803,12 @@ struct args {
 
 static int control = -1;
 
-/* One datagram; a manager that does not read must not stop us. */
-static void
-tell_manager(const char *fmt, ...)
-{
-	char msg[OPERATOR_MSG_MAX];
-	va_list ap;
-	int n;
-
-	if (control < 0)
-		return;
-	va_start(ap, fmt);
-	n = vsnprintf(msg, sizeof(msg), fmt, ap);
-	va_end(ap);
-	if (n >= (int)sizeof(msg))
-		n = sizeof(msg) - 1;
-	if (n > 0)
-		(void)!send(control, msg, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 static void
 tell_phase(void *ctx, const char *name, enum machine_phase p)
 {
 	(void)ctx;
-	tell_manager("phase %s %s", name, p == PHASE_NONE ? "gone" : phase_name(p));
+	if (control >= 0)
+		(void)chan_send(control, CHAN_OPERATOR, CHAN_PHASE, NULL, "%s %s", name, p == PHASE_NONE ? "gone" : phase_name(p));
 }
 
 static int
@@ -885,7 +883,8 @@ plan(struct operation *op, const struct args *args, struct err *e)
 	JSON_EACH(v, json_get(root, "options"))
 		list[n++] = json_cstr(a, v);
 	owner = json_cstr(a, json_get(root, "owner"));
-	machine_options_hash(d->name, list, n, hash);
+	if (str_copy(json_str(a, json_get(root, "options_hash")), hash, sizeof(hash)) < 0 || hash[0] == '\0')
+		machine_options_hash(d->name, list, n, hash);
 	machine_options_init(&o, d);
 	if (machine_options_take(&o, a, list, n, e) < 0 ||
 	    machine_options_host(&o, &h, a, op->store, op->name, e) < 0)
@@ -980,6 +979,8 @@ operator_main(int argc, char **argv)
 	if (args.control_fd >= 0) {
 		control = (int)args.control_fd;
 		fcntl(control, F_SETFD, FD_CLOEXEC);
+		/* A manager that does not read must not stop us: what counts is in the record. */
+		fcntl(control, F_SETFL, O_NONBLOCK);
 		net_control(control);
 	}
 	operation_init(&op, args.store, args.name);
@@ -997,7 +998,8 @@ operator_main(int argc, char **argv)
 	}
 	if (status != EXIT_OK) {
 		log_debug("Operator failed", F_STR("name", args.name), F_STR("do", args.act), F_INT("status", status), F_ERR(&e));
-		tell_manager("error %s", e.msg);
+		if (control >= 0)
+			(void)chan_send(control, CHAN_OPERATOR, CHAN_ERROR, NULL, "%s %s", err_kind_name(e.kind), e.msg);
 	}
 	operation_end(&op);
 	return status;

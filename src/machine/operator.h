@@ -48,6 +48,8 @@ int	operation_plan(struct operation *op, const struct machine_host *h, const cha
 	    const char *options_hash, struct err *e);
 /* Opens what is there, and takes the lock: ERR_NOTFOUND, ERR_CONFLICT (busy). */
 int	operation_open(struct operation *op, struct err *e);
+/* The same without the lock, for looking only. */
+int	operation_look(struct operation *op, struct err *e);
 /* From the phase it is in to ready. On failure the machine stays in its phase, with last_error. */
 int	operation_create(struct operation *op, struct err *e);
 /* Until nothing is left. */
@@ -59,12 +61,11 @@ struct ssh *operation_ssh(struct operation *op, struct err *e);
 
 /*
  * The process. argv: windlass-operator --store DIR --name NAME --do create|remove|check [--plan-fd N] [--owner HEX]
- * [--control-fd N] [--reason TEXT] [--limit SECONDS]. Plan: {"driver", "options": ["k=v"], "runner", "owner"}.
- * To the manager it sends, one text a datagram of at most OPERATOR_MSG_MAX bytes: "phase NAME PHASE" for each phase ("gone" when
- * the directory is), and "error TEXT" before it fails. Anything that comes back, or the end of the other side, makes it stop.
+ * [--control-fd N] [--reason TEXT] [--limit SECONDS]. Plan: {"driver", "options": ["k=v"], "runner", "owner", "options_hash"}.
+ * To the manager it says (core/chan.h) "phase NAME PHASE" for each phase that is on disk ("gone" when the directory is gone), and
+ * "error KIND TEXT" before it fails. Anything that comes back, or the end of the other side, makes it stop.
  * Exit: EXIT_OK, EXIT_FAIL, EXIT_BUSY, EXIT_RETRY, EXIT_QUOTA, EXIT_REFUSED, EXIT_CONFIG; check: EXIT_OK or EXIT_MACHINE.
  */
-#define OPERATOR_MSG_MAX	512
 int	operator_main(int argc, char **argv);
 
 /* The crash points of this file in the order of a life; NULL behind the last. */

@@ -1,0 +1,947 @@
+/* The commands of docker-machine: see machine.h. */
+#include <limits.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/machine.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "machine/certs.h"
+#include "machine/health.h"
+#include "net/dial.h"
+#include "net/ssh.h"
+#include "versions.h"
+
+#define COMPAT_MACHINE	"0.16.2"	/* the docker-machine that we answer to be */
+#define STATE_TRIES	60
+#define STATE_PAUSE	(3 * NSEC_SEC)
+#define CALL_NS		(120 * NSEC_SEC)
+
+/* Helpers that all commands share */
+
+int
+machine_fail(const struct err *e)
+{
+	fflush(stdout);
+	fprintf(stderr, "%s\n", e->msg);
+	return 1;
+}
+
+int
+machine_args(struct machine_args *a, struct opt *opt, size_t nopt, int argc, char **argv)
+{
+	struct err e = { 0 };
+
+	*a = (struct machine_args){ .opt = opt, .nopt = nopt, .words = xcalloc((size_t)argc + 1, sizeof(*a->words)) };
+	if (opt_parse(opt, nopt, argc, argv, 0, a->words, &a->nwords, &e) == 0)
+		return 0;
+	printf("Incorrect Usage.\n\n");
+	machine_fail(&e);
+	machine_args_free(a);
+	return -1;
+}
+
+void
+machine_args_free(struct machine_args *a)
+{
+	opt_free(a->opt, a->nopt);
+	free(a->words);
+	a->words = NULL;
+}
+
+static bool
+exists(const struct machine_cli *m, const char *name)
+{
+	int dir = store_open(m->store, name, NULL);
+
+	if (dir < 0)
+		return false;
+	close(dir);
+	return true;
+}
+
+int
+machine_names(const struct machine_cli *m, struct machine_args *a)
+{
+	struct err e;
+
+	if (a->nwords > 0)
+		return 0;
+	if (!exists(m, "default")) {
+		err_set(&e, ERR_CONFIG, 0, "Error: No machine name(s) specified and no \"default\" machine exists");
+		machine_fail(&e);
+		return -1;
+	}
+	a->words[a->nwords++] = "default";
+	return 0;
+}
+
+void
+machine_unknown(const struct machine_cli *m, const char *name, struct err *e)
+{
+	err_set(e, ERR_NOTFOUND, 0, "Docker machine \"%s\" does not exist. Use \"%s ls\" to list machines. "
+	    "Use \"%s create\" to add a new one.", name, m->program, m->program);
+}
+
+int
+machine_look(const struct machine_cli *m, struct operation *op, const char *name, struct err *e)
+{
+	operation_init(op, m->store, name);
+	op->deadline = mono_after(CALL_NS);
+	if (!exists(m, name)) {
+		machine_unknown(m, name, e);
+		return -1;
+	}
+	return operation_look(op, e);
+}
+
+/* Opens one for changing it. */
+static int
+take(const struct machine_cli *m, struct operation *op, const char *name, struct err *e)
+{
+	operation_init(op, m->store, name);
+	op->deadline = mono_after(CALL_NS);
+	if (!exists(m, name)) {
+		machine_unknown(m, name, e);
+		return -1;
+	}
+	return operation_open(op, e);
+}
+
+static void
+say_line(const char *line)
+{
+	puts(line);
+	fflush(stdout);
+}
+
+static const char *saying;	/* the machine whose driver speaks */
+
+static void
+say_driver(const char *line)
+{
+	printf("(%s) %s\n", saying, line);
+	fflush(stdout);
+}
+
+static void
+speak(struct operation *op)
+{
+	op->say = say_line;
+	saying = op->name;
+	cloud_say = say_driver;
+}
+
+/* create */
+
+/* The first pass: which driver's options are to be understood. */
+static const char *
+driver_of(int argc, char **argv)
+{
+	const char *env = getenv("MACHINE_DRIVER");
+
+	for (int i = 1; i < argc; i++) {
+		struct str a = str_from(argv[i]), name;
+
+		if (a.n < 2 || a.p[0] != '-')
+			continue;
+		a = str_sub(a, a.p[1] == '-' ? 2 : 1, a.n);
+		name = str_cut(&a, '=');
+		if (!str_eqc(name, "driver") && !str_eqc(name, "d"))
+			continue;
+		return a.p != NULL ? a.p : i + 1 < argc ? argv[i + 1] : "";
+	}
+	return env != NULL ? env : "";
+}
+
+static void
+create_usage(const struct machine_cli *m, struct machine_options *o)
+{
+	printf("Usage: %s create --driver DRIVER [OPTION...] NAME\n\nCreates a machine.\n\nOptions:\n", m->program);
+	opt_help(o->opt, o->n, stdout);
+	if (o->driver == NULL)
+		printf("\nWith --driver digitalocean, generic or none, --help lists that driver's options too.\n");
+}
+
+static bool
+asks_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "-help") == 0)
+			return true;
+	return false;
+}
+
+static void
+use_tls_paths(const struct machine_cli *m, struct machine_host *h)
+{
+	const char **to[] = { &h->auth.ca_cert, &h->auth.ca_key, &h->auth.client_cert, &h->auth.client_key };
+
+	for (size_t i = 0; i < NELEM(to); i++)
+		if (m->tls[i] != NULL)
+			*to[i] = arena_dup(h->a, str_from(m->tls[i]));
+}
+
+/* What a first create makes, docker-machine mentions. */
+static void
+say_certs(const struct machine_host *h)
+{
+	if (!fs_exists(AT_FDCWD, h->auth.ca_cert))
+		printf("Creating CA: %s\n", h->auth.ca_cert);
+	if (!fs_exists(AT_FDCWD, h->auth.client_cert))
+		printf("Creating client certificate: %s\n", h->auth.client_cert);
+	fflush(stdout);
+}
+
+/* 0, 1 or 3. */
+static int
+create_machine(const struct machine_cli *m, struct operation *op, struct machine_host *h, struct err *e)
+{
+	const struct cloud_driver *d = h->cloud.driver;
+	struct certs_paths p = { h->auth.ca_cert, h->auth.ca_key, h->auth.client_cert, h->auth.client_key };
+	int rc;
+
+	speak(op);
+	say_certs(h);
+	if (certs_ensure(m->store, &p, e) < 0)
+		return 1;
+	say_line("Running pre-create checks...");
+	rc = d->check != NULL ? d->check(&h->cloud, e) : 0;
+	if (rc == 0 && d->precreate != NULL)
+		rc = d->precreate(&h->cloud, op->deadline, e);
+	if (rc < 0) {
+		cloud_close(&h->cloud);
+		return 3;
+	}
+	if (operation_plan(op, h, "", "", "", e) < 0) {
+		if (e->kind == ERR_CONFLICT)
+			err_set(e, ERR_CONFLICT, 0, "Docker machine \"%s\" already exists", op->name);
+		cloud_close(&h->cloud);
+		return 1;
+	}
+	say_line("Creating machine...");
+	if (operation_create(op, e) < 0) {
+		err_ctx(e, "Error creating machine");
+		return 1;
+	}
+	if (!(d->traits & CLOUD_NO_SSH))
+		printf("To see how to connect your Docker Client to the Docker Engine running on this virtual machine, run: "
+		    "%s env %s\n", m->program, op->name);
+	return 0;
+}
+
+int
+machine_create(const struct machine_cli *m, int argc, char **argv)
+{
+	const char *driver = driver_of(argc, argv);
+	const struct cloud_driver *d = cloud_driver_find(str_from(driver));
+	struct arena a = { 0 };
+	struct machine_options o;
+	struct machine_host h;
+	struct operation op;
+	struct err e = { 0 };
+	int rc = 1;
+
+	machine_options_init(&o, d);
+	operation_init(&op, m->store, "");
+	if (asks_help(argc, argv)) {
+		create_usage(m, &o);
+		return 0;
+	}
+	if (driver[0] == '\0') {
+		err_set(&e, ERR_CONFIG, 0, "Error: no driver: name one with --driver (digitalocean, generic, none)");
+		goto out;
+	}
+	if (d == NULL) {
+		err_set(&e, ERR_CONFIG, 0, "Driver \"%s\" not found: windlass has digitalocean, generic and none", driver);
+		goto out;
+	}
+	if (machine_options_parse(&o, argc, argv, &e) < 0)
+		goto out;
+	if (o.nwords != 1) {
+		err_set(&e, ERR_CONFIG, 0, o.nwords == 0 ? "Error: No machine name specified" :
+		    "Invalid command line. Found extra arguments [%s]", o.nwords > 1 ? o.words[1] : "");
+		goto out;
+	}
+	if (!store_name_ok(str_from(o.words[0]))) {
+		err_set(&e, ERR_CONFIG, 0, "Error creating machine: Invalid hostname specified. Allowed hostname chars are: "
+		    "0-9a-zA-Z . -, at most %d of them", MACHINE_NAME_MAX);
+		goto out;
+	}
+	if (exists(m, o.words[0])) {
+		err_set(&e, ERR_CONFLICT, 0, "Docker machine \"%s\" already exists", o.words[0]);
+		goto out;
+	}
+	if (machine_options_host(&o, &h, &a, m->store, o.words[0], &e) < 0) {
+		err_ctx(&e, "Error setting machine configuration from flags provided");
+		goto out;
+	}
+	use_tls_paths(m, &h);
+	if (h.swarm.is_swarm)
+		printf("WARNING: legacy Swarm is stored in the machine's configuration, but not set up.\n");
+	op.name = h.name;
+	rc = create_machine(m, &op, &h, &e);
+out:
+	if (rc == 1)
+		machine_fail(&e);
+	else if (rc == 3)
+		fprintf(stderr, "Error with pre-create check: \"%s\"\n", e.msg);
+	operation_end(&op);
+	machine_options_free(&o);
+	arena_reset(&a);
+	return rc;
+}
+
+/* rm */
+
+static bool
+confirmed(void)
+{
+	char answer[64];
+
+	printf("Are you sure? (y/n): ");
+	fflush(stdout);
+	return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* What is left in the cloud when a machine is forgotten by force, for whoever has to delete it by hand. */
+static void
+say_orphan(const struct operation *op)
+{
+	if (op->rec.id_droplet != NULL && op->rec.id_droplet[0] != '\0')
+		fprintf(stderr, "Machine %s is forgotten, but may still exist in the cloud: %s id %s%s%s\n", op->name,
+		    op->host.cloud.driver_name, op->rec.id_droplet,
+		    op->rec.id_key != NULL && op->rec.id_key[0] != '\0' ? ", key " : "", op->rec.id_key != NULL ? op->rec.id_key : "");
+}
+
+static int
+rm_one(const struct machine_cli *m, const char *name, bool force)
+{
+	struct operation op;
+	struct err e = { 0 };
+	int rc;
+
+	rc = take(m, &op, name, &e);
+	op.deadline = mono_after(OPERATOR_LIMIT_NS);
+	if (rc == 0) {
+		speak(&op);
+		rc = operation_remove(&op, "removed by hand", &e);
+	}
+	if (rc < 0)
+		fprintf(stderr, "Error removing host \"%s\": %s\n", name, e.msg);
+	/* By force the record goes even so; but not from under a process that is at work on it. */
+	if (rc < 0 && force && op.dir >= 0 && e.kind != ERR_CONFLICT) {
+		say_orphan(&op);
+		rc = store_forget(m->store, name, &e);
+	}
+	if (rc == 0)
+		printf("Successfully removed %s\n", name);
+	operation_end(&op);
+	return rc;
+}
+
+static int
+machine_rm(const struct machine_cli *m, int argc, char **argv)
+{
+	struct opt o[] = {
+		{ .name = "force", .letter = 'f', .type = OPT_BOOL, .help = "forget the machine even if the cloud does not let it go; implies -y" },
+		{ .name = "y", .type = OPT_BOOL, .help = "do not ask" },
+	};
+	struct machine_args a;
+	bool force;
+	int rc = 0;
+
+	if (machine_args(&a, o, NELEM(o), argc, argv) < 0)
+		return 1;
+	force = o[0].number != 0;
+	if (a.nwords == 0) {
+		fprintf(stderr, "Error: Expected to get one or more machine names as arguments\n");
+		machine_args_free(&a);
+		return 1;
+	}
+	printf("About to remove ");
+	for (size_t i = 0; i < a.nwords; i++)
+		printf("%s%s", i > 0 ? ", " : "", a.words[i]);
+	printf("\nWARNING: This action will delete both local reference and remote instance.\n");
+	if (!force && !o[1].number && !confirmed()) {
+		machine_args_free(&a);
+		return 0;
+	}
+	for (size_t i = 0; i < a.nwords; i++)
+		if (rm_one(m, a.words[i], force) < 0 && !force)
+			rc = 1;
+	machine_args_free(&a);
+	return rc;
+}
+
+/* Power */
+
+static int
+await_state(struct operation *op, enum cloud_state want, struct err *e)
+{
+	enum cloud_state s = STATE_NONE;
+
+	for (int i = 0; i < STATE_TRIES; i++) {
+		if (op->host.cloud.driver->state(&op->host.cloud, &s, op->deadline, e) == 0 && s == want)
+			return 0;
+		if (net_pause(STATE_PAUSE, e) < 0)
+			return -1;
+	}
+	return err_set(e, ERR_TIMEOUT, 0, "machine %s is %s, not %s, after %d tries", op->name, cloud_state_name(s),
+	    cloud_state_name(want), STATE_TRIES);
+}
+
+static int
+await_engine(struct operation *op, struct err *e)
+{
+	say_line("Waiting for Docker...");
+	return health_await(&op->host, op->dir, op->deadline, e);
+}
+
+static int
+power_restart(struct operation *op, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+	struct ssh *s;
+	int status;
+
+	if (d->traits & CLOUD_NO_VM && !(d->traits & CLOUD_NO_SSH)) {
+		/* generic: the machine itself is asked. */
+		s = operation_ssh(op, e);
+		if (s == NULL)
+			return -1;
+		(void)ssh_run(s, "sudo -n shutdown -r now || shutdown -r now", STR_NULL, NULL, &status, mono_after(CALL_NS), NULL);
+		ssh_close(s);
+		return 0;
+	}
+	return d->power(&op->host.cloud, POWER_RESTART, op->deadline, e);
+}
+
+static int
+power_one(const struct machine_cli *m, const char *name, enum cloud_power p, struct err *e)
+{
+	static const struct { const char *doing, *done; } words[] = {
+		[POWER_START] = { "Starting", "started" }, [POWER_STOP] = { "Stopping", "stopped" },
+		[POWER_RESTART] = { "Restarting", "restarted" }, [POWER_KILL] = { "Killing", "killed" },
+	};
+	enum cloud_state s, target = p == POWER_STOP || p == POWER_KILL ? STATE_STOPPED : STATE_RUNNING;
+	const struct cloud_driver *d;
+	struct operation op;
+	int rc = -1;
+
+	if (take(m, &op, name, e) < 0 || cloud_need_driver(&op.host.cloud, e) < 0)
+		goto out;
+	op.deadline = mono_after(OPERATOR_LIMIT_NS);
+	speak(&op);
+	d = op.host.cloud.driver;
+	if (d->state(&op.host.cloud, &s, op.deadline, e) < 0)
+		goto out;
+	if (p != POWER_RESTART && s == target) {
+		err_set(e, ERR_CONFIG, 0, "Machine \"%s\" is already %s.", name, s == STATE_RUNNING ? "running" : "stopped");
+		goto out;
+	}
+	printf("%s \"%s\"...\n", words[p].doing, name);
+	fflush(stdout);
+	if (p == POWER_RESTART && s == STATE_RUNNING)
+		rc = power_restart(&op, e);
+	else
+		rc = d->power(&op.host.cloud, p == POWER_RESTART ? POWER_START : p, op.deadline, e);
+	if (rc == 0)
+		rc = await_state(&op, target, e);
+	if (rc == 0 && target == STATE_RUNNING && !(d->traits & CLOUD_NO_SSH))
+		rc = await_engine(&op, e);
+	if (rc == 0 && p != POWER_RESTART)
+		printf("Machine \"%s\" was %s.\n", name, words[p].done);
+out:
+	operation_end(&op);
+	return rc;
+}
+
+/* One thing done to each machine that is named. */
+static int
+each(const struct machine_cli *m, int argc, char **argv, int (*fn)(const struct machine_cli *m, const char *name,
+    struct err *e))
+{
+	struct machine_args a;
+	int rc = 0;
+
+	if (machine_args(&a, NULL, 0, argc, argv) < 0)
+		return 1;
+	if (machine_names(m, &a) < 0) {
+		machine_args_free(&a);
+		return 1;
+	}
+	for (size_t i = 0; i < a.nwords; i++) {
+		struct err e = { 0 };
+
+		if (fn(m, a.words[i], &e) < 0)
+			rc = machine_fail(&e);
+	}
+	machine_args_free(&a);
+	return rc;
+}
+
+static int
+start_one(const struct machine_cli *m, const char *name, struct err *e)
+{
+	return power_one(m, name, POWER_START, e);
+}
+
+static int
+stop_one(const struct machine_cli *m, const char *name, struct err *e)
+{
+	return power_one(m, name, POWER_STOP, e);
+}
+
+static int
+restart_one(const struct machine_cli *m, const char *name, struct err *e)
+{
+	return power_one(m, name, POWER_RESTART, e);
+}
+
+static int
+kill_one(const struct machine_cli *m, const char *name, struct err *e)
+{
+	return power_one(m, name, POWER_KILL, e);
+}
+
+static int
+machine_start(const struct machine_cli *m, int argc, char **argv)
+{
+	int rc = each(m, argc, argv, start_one);
+
+	if (rc == 0)
+		printf("Started machines may have new IP addresses. You may need to re-run the `%s env` command.\n", m->program);
+	return rc;
+}
+
+static int
+machine_stop(const struct machine_cli *m, int argc, char **argv)
+{
+	return each(m, argc, argv, stop_one);
+}
+
+static int
+machine_restart(const struct machine_cli *m, int argc, char **argv)
+{
+	int rc = each(m, argc, argv, restart_one);
+
+	if (rc == 0)
+		printf("Restarted machines may have new IP addresses. You may need to re-run the `%s env` command.\n", m->program);
+	return rc;
+}
+
+static int
+machine_kill(const struct machine_cli *m, int argc, char **argv)
+{
+	return each(m, argc, argv, kill_one);
+}
+
+/* Provisioning again */
+
+static int
+provision_one(const struct machine_cli *m, const char *name, struct err *e)
+{
+	struct operation op;
+	int rc = -1;
+
+	if (take(m, &op, name, e) < 0)
+		goto out;
+	op.deadline = mono_after(2 * OPERATOR_LIMIT_NS);
+	speak(&op);
+	/* A machine whose making was interrupted is made to its end. */
+	if (!op.adopted && op.rec.phase < PHASE_READY && op.rec.phase != PHASE_NONE)
+		rc = operation_create(&op, e);
+	else
+		rc = operation_provision(&op, e);
+out:
+	operation_end(&op);
+	return rc;
+}
+
+static int
+machine_provision(const struct machine_cli *m, int argc, char **argv)
+{
+	return each(m, argc, argv, provision_one);
+}
+
+static int
+machine_regenerate(const struct machine_cli *m, int argc, char **argv)
+{
+	struct opt o[] = {
+		{ .name = "force", .letter = 'f', .type = OPT_BOOL, .help = "do not ask" },
+		{ .name = "client-certs", .type = OPT_BOOL, .help = "also make the store's certificates if they are missing or old" },
+	};
+	struct machine_args a;
+	int rc = 1;
+
+	if (machine_args(&a, o, NELEM(o), argc, argv) < 0)
+		return 1;
+	if (machine_names(m, &a) < 0)
+		goto out;
+	if (!o[0].number) {
+		printf("Regenerate TLS machine certs?  Warning: this is irreversible. (y/n): ");
+		fflush(stdout);
+		rc = 0;
+		if (!confirmed())
+			goto out;
+	}
+	rc = 0;
+	puts("Regenerating TLS certificates");
+	if (o[1].number) {
+		struct arena ar = { 0 };
+		struct certs_paths p = certs_default(&ar, m->store);
+		struct err e = { 0 };
+
+		rc = certs_ensure(m->store, &p, &e) < 0 ? machine_fail(&e) : 0;
+		arena_reset(&ar);
+	}
+	for (size_t i = 0; rc == 0 && i < a.nwords; i++) {
+		struct err e = { 0 };
+
+		if (provision_one(m, a.words[i], &e) < 0)
+			rc = machine_fail(&e);
+	}
+out:
+	machine_args_free(&a);
+	return rc;
+}
+
+/* Small questions */
+
+static int
+state_of(struct operation *op, enum cloud_state *s, struct err *e)
+{
+	int rc;
+
+	if (cloud_need_driver(&op->host.cloud, e) < 0)
+		return -1;
+	rc = op->host.cloud.driver->state(&op->host.cloud, s, op->deadline, e);
+	/* docker-machine says Error for a machine that the cloud does not know. */
+	if (rc < 0 && e->kind == ERR_NOTFOUND) {
+		*s = STATE_ERROR;
+		rc = 0;
+	}
+	return rc;
+}
+
+static int
+status_one(const struct machine_cli *m, const char *name, struct err *e)
+{
+	enum cloud_state s;
+	struct operation op;
+	int rc = -1;
+
+	if (machine_look(m, &op, name, e) == 0)
+		rc = state_of(&op, &s, e);
+	if (rc == 0)
+		puts(cloud_state_name(s));
+	operation_end(&op);
+	return rc;
+}
+
+static int
+machine_status(const struct machine_cli *m, int argc, char **argv)
+{
+	return each(m, argc, argv, status_one);
+}
+
+static int
+ip_one(const struct machine_cli *m, const char *name, struct err *e)
+{
+	struct operation op;
+	int rc = machine_look(m, &op, name, e);
+
+	if (rc == 0 && op.host.cloud.base.ip[0] == '\0')
+		rc = err_set(e, ERR_CONFIG, 0, "IP address is not set");
+	if (rc == 0)
+		puts(op.host.cloud.base.ip);
+	operation_end(&op);
+	return rc;
+}
+
+static int
+machine_ip(const struct machine_cli *m, int argc, char **argv)
+{
+	return each(m, argc, argv, ip_one);
+}
+
+static int
+url_one(const struct machine_cli *m, const char *name, struct err *e)
+{
+	struct operation op;
+	int rc = machine_look(m, &op, name, e);
+
+	if (rc == 0 && cloud_url(&op.host.cloud)[0] == '\0')
+		rc = err_set(e, ERR_CONFIG, 0, "machine %s has no address yet", name);
+	if (rc == 0)
+		puts(cloud_url(&op.host.cloud));
+	operation_end(&op);
+	return rc;
+}
+
+static int
+machine_url(const struct machine_cli *m, int argc, char **argv)
+{
+	return each(m, argc, argv, url_one);
+}
+
+static int
+machine_active(const struct machine_cli *m, int argc, char **argv)
+{
+	struct opt o[] = {
+		{ .name = "timeout", .letter = 't', .type = OPT_INT, .help = "seconds (default 10)" },
+	};
+	const char *host = getenv("DOCKER_HOST");
+	struct machine_args a;
+	char **names = NULL;
+	ssize_t n = 0;
+	struct err e = { 0 };
+	int rc = 1;
+
+	if (machine_args(&a, o, NELEM(o), argc, argv) < 0)
+		return 1;
+	if (a.nwords > 0) {
+		err_set(&e, ERR_CONFIG, 0, "Error: Too many arguments given");
+		goto out;
+	}
+	n = store_list(m->store, &names, &e);
+	for (ssize_t i = 0; i < n && rc != 0 && host != NULL; i++) {
+		enum cloud_state s = STATE_NONE;
+		struct operation op;
+
+		if (machine_look(m, &op, names[i], &e) == 0 && strcmp(cloud_url(&op.host.cloud), host) == 0) {
+			op.deadline = mono_after((o[0].given ? o[0].number : 10) * NSEC_SEC);
+			if (state_of(&op, &s, &e) == 0 && s == STATE_RUNNING) {
+				puts(names[i]);
+				rc = 0;
+			}
+		}
+		operation_end(&op);
+	}
+	if (rc != 0 && n >= 0)
+		err_set(&e, ERR_NOTFOUND, 0, "No active host found");
+out:
+	if (rc != 0)
+		machine_fail(&e);
+	fs_free_names(names, n);
+	machine_args_free(&a);
+	return rc;
+}
+
+/* ssh: arguments are taken raw. */
+static int
+machine_ssh(const struct machine_cli *m, int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "default";
+	struct buf cmd = { .max = 1 << 20 };
+	enum cloud_state s;
+	struct operation op;
+	struct err e = { 0 };
+	struct ssh *ssh = NULL;
+	int status = -1;
+
+	for (int i = 2; i < argc; i++)
+		if (i > 2 || strcmp(argv[i], "--") != 0)
+			buf_fmt(&cmd, "%s%s", cmd.n > 0 ? " " : "", argv[i]);
+	if (argc < 2 && !exists(m, "default")) {
+		err_set(&e, ERR_CONFIG, 0, "Error: No machine name specified and no \"default\" machine exists");
+		operation_init(&op, m->store, name);
+		goto out;
+	}
+	if (machine_look(m, &op, name, &e) < 0 || state_of(&op, &s, &e) < 0)
+		goto out;
+	if (s != STATE_RUNNING) {
+		err_set(&e, ERR_CONFIG, 0, "Error: Cannot run SSH command: Host \"%s\" is not running", name);
+		goto out;
+	}
+	op.deadline = mono_after(30 * NSEC_SEC);
+	ssh = operation_ssh(&op, &e);
+	if (ssh == NULL)
+		goto out;
+	status = ssh_interactive(ssh, cmd.n > 0 ? cmd.p : NULL, &e);
+	if (status > 0)
+		err_set(&e, ERR_SYS, status, "exit status %d", status);
+out:
+	if (status != 0)
+		machine_fail(&e);
+	ssh_close(ssh);
+	operation_end(&op);
+	buf_free(&cmd);
+	return status != 0;
+}
+
+static int
+machine_version(const struct machine_cli *m, int argc, char **argv)
+{
+	struct operation op;
+	struct err e = { 0 };
+	char v[64];
+	int rc = 0;
+
+	if (argc < 2) {
+		printf("docker-machine version %s-windlass.%s, build %s\n", COMPAT_MACHINE, WL_VERSION, WL_REVISION);
+		return 0;
+	}
+	rc = machine_look(m, &op, argv[1], &e);
+	if (rc == 0)
+		rc = health_version(&op.host, op.dir, v, sizeof(v), op.deadline, &e);
+	if (rc == 0)
+		puts(v);
+	operation_end(&op);
+	return rc < 0 ? machine_fail(&e) : 0;
+}
+
+/* What docker-machine has and we have not, said plainly and with the way around. */
+static int
+machine_not_here(const struct machine_cli *m, int argc, char **argv)
+{
+	struct operation op;
+	struct err e = { 0 };
+
+	if (strcmp(argv[0], "upgrade") == 0)
+		fprintf(stderr, "%s has no upgrade: make a new machine, or run the system's package manager by `%s ssh NAME`.\n",
+		    m->program, m->program);
+	else
+		fprintf(stderr, "%s has no %s: use %s with the machine's key.\n", m->program, argv[0],
+		    strcmp(argv[0], "scp") == 0 ? "scp" : "sshfs");
+	if (argc > 1 && machine_look(m, &op, argv[argc - 1], &e) == 0) {
+		fprintf(stderr, "For example: scp -i %s -P %" PRId64 " FILE %s@%s:PATH\n", op.host.cloud.base.ssh_key_path,
+		    op.host.cloud.base.ssh_port, op.host.cloud.base.ssh_user, op.host.cloud.base.ip);
+		operation_end(&op);
+	}
+	return 1;
+}
+
+static machine_fn machine_help;
+
+static const struct { const char *name; machine_fn *fn; const char *usage, *help; } table[] = {
+	{ "active", machine_active, "", "Print which machine is active (DOCKER_HOST names it)" },
+	{ "config", machine_config, "[NAME]", "Print the docker client's options for a machine" },
+	{ "create", machine_create, "--driver DRIVER [OPTION...] NAME", "Create a machine" },
+	{ "env", machine_env, "[NAME]", "Print the commands that point the docker client at a machine" },
+	{ "inspect", machine_inspect, "[NAME]", "Print what is known of a machine, as JSON" },
+	{ "ip", machine_ip, "[NAME...]", "Print the address of a machine" },
+	{ "kill", machine_kill, "[NAME...]", "Switch a machine off at once" },
+	{ "ls", machine_ls, "", "List machines" },
+	{ "provision", machine_provision, "[NAME...]", "Provision again, or go on with an interrupted create" },
+	{ "regenerate-certs", machine_regenerate, "[NAME...]", "Make a machine's TLS certificates anew" },
+	{ "restart", machine_restart, "[NAME...]", "Restart a machine" },
+	{ "rm", machine_rm, "NAME...", "Remove machines, here and in the cloud" },
+	{ "ssh", machine_ssh, "[NAME] [COMMAND...]", "Log into a machine, or run a command there, by SSH" },
+	{ "start", machine_start, "[NAME...]", "Start a machine" },
+	{ "status", machine_status, "[NAME]", "Print the state of a machine" },
+	{ "stop", machine_stop, "[NAME...]", "Stop a machine" },
+	{ "url", machine_url, "[NAME]", "Print the URL of a machine's engine" },
+	{ "version", machine_version, "[NAME]", "Print our version, or that of a machine's engine" },
+	{ "help", machine_help, "[COMMAND]", "Print this list, or a command's usage" },
+	{ "mount", machine_not_here, NULL, NULL },
+	{ "scp", machine_not_here, NULL, NULL },
+	{ "upgrade", machine_not_here, NULL, NULL },
+};
+
+static struct opt globals[] = {
+	{ .name = "debug", .letter = 'D', .type = OPT_BOOL, .env = "MACHINE_DEBUG", .help = "say more, on standard error" },
+	{ .name = "storage-path", .letter = 's', .type = OPT_STRING, .env = "MACHINE_STORAGE_PATH", .help = "directory of machines (default ~/.docker/machine)" },
+	{ .name = "tls-ca-cert", .type = OPT_STRING, .env = "MACHINE_TLS_CA_CERT", .help = "authority's certificate instead of the store's" },
+	{ .name = "tls-ca-key", .type = OPT_STRING, .env = "MACHINE_TLS_CA_KEY", .help = "its private key" },
+	{ .name = "tls-client-cert", .type = OPT_STRING, .env = "MACHINE_TLS_CLIENT_CERT", .help = "client's certificate instead of the store's" },
+	{ .name = "tls-client-key", .type = OPT_STRING, .env = "MACHINE_TLS_CLIENT_KEY", .help = "its private key" },
+	{ .name = "github-api-token", .type = OPT_STRING, .env = "MACHINE_GITHUB_API_TOKEN" },
+	{ .name = "native-ssh", .type = OPT_BOOL, .env = "MACHINE_NATIVE_SSH" },
+	{ .name = "bugsnag-api-token", .type = OPT_STRING, .env = "MACHINE_BUGSNAG_API_TOKEN" },
+	{ .name = "help", .letter = 'h', .type = OPT_BOOL, .help = "this text" },
+	{ .name = "version", .letter = 'v', .type = OPT_BOOL, .help = "our version" },
+};
+
+static int
+machine_help(const struct machine_cli *m, int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < NELEM(table); i++)
+		if (strcmp(table[i].name, argv[1]) == 0 && table[i].usage != NULL) {
+			printf("Usage: %s %s %s\n\n%s\n", m->program, table[i].name, table[i].usage, table[i].help);
+			return 0;
+		}
+	printf("Usage: %s [OPTION...] COMMAND [ARG...]\n\nCreates and manages machines that run Docker.\n\nCommands:\n", m->program);
+	for (size_t i = 0; i < NELEM(table); i++)
+		if (table[i].help != NULL)
+			printf("  %-18s%s\n", table[i].name, table[i].help);
+	printf("\nOptions, before the command:\n");
+	opt_help(globals, NELEM(globals), stdout);
+	printf("\nRun '%s COMMAND --help' for more information on a command.\n", m->program);
+	return 0;
+}
+
+static int
+dispatch(const struct machine_cli *m, int argc, char **argv)
+{
+	for (size_t i = 0; i < NELEM(table); i++) {
+		if (strcmp(table[i].name, argv[0]) != 0)
+			continue;
+		/* create lists its driver's options itself; ssh passes everything on. */
+		if (argc == 2 && table[i].fn != machine_create && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+			char *help[] = { argv[0], argv[0], NULL };
+
+			return machine_help(m, 2, help);
+		}
+		return table[i].fn(m, argc, argv);
+	}
+	fprintf(stderr, "%s: '%s' is not a %s command. See '%s --help'.\n", m->program, argv[0], m->program, m->program);
+	return 1;
+}
+
+/* Absolute, since it goes into files that are read from elsewhere; malloc'd. NULL if nobody says where. */
+static char *
+store_path(const char *given)
+{
+	char cwd[PATH_MAX], *path = given != NULL ? xstrdup(given) : store_default_path(), *whole;
+
+	if (path == NULL || path[0] == '/' || getcwd(cwd, sizeof(cwd)) == NULL)
+		return path;
+	whole = fs_join(cwd, path);
+	free(path);
+	return whole;
+}
+
+int
+cmd_machine(int argc, char **argv)
+{
+	const char *base = strrchr(argv[0], '/');
+	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+	struct machine_cli m = { 0 };
+	struct err e = { 0 };
+	size_t nwords;
+	char *path = NULL;
+	int rc = 1;
+
+	base = base != NULL ? base + 1 : argv[0];
+	m.program = strncmp(base, "docker-machine", strlen("docker-machine")) == 0 ? "docker-machine" : "windlass machine";
+	if (opt_parse(globals, NELEM(globals), argc, argv, OPT_STOP_AT_WORD, words, &nwords, &e) < 0) {
+		printf("Incorrect Usage.\n\n");
+		machine_fail(&e);
+		goto out;
+	}
+	m.debug = globals[0].number != 0;
+	log_setup(m.debug ? LOG_DEBUG : LOG_ERROR, log_format());
+	m.store = path = store_path(globals[1].value);
+	for (size_t i = 0; i < 4; i++)
+		m.tls[i] = globals[2 + i].value;
+	if (opt_find(globals, NELEM(globals), "version")->number) {
+		rc = machine_version(&m, 1, argv);
+		goto out;
+	}
+	if (nwords == 0 || opt_find(globals, NELEM(globals), "help")->number) {
+		rc = machine_help(&m, 1, argv);
+		goto out;
+	}
+	if (m.store == NULL) {
+		fprintf(stderr, "There is no directory of machines: neither --storage-path, MACHINE_STORAGE_PATH nor HOME is set\n");
+		goto out;
+	}
+	rc = dispatch(&m, (int)nwords, argv + argc - (int)nwords);
+out:
+	free(path);
+	free(words);
+	opt_free(globals, NELEM(globals));
+	return rc;
+}
