@@ -46,9 +46,7 @@ work_quoted(const struct work *w, struct str value)
 	struct buf b = { .max = 1024 };
 	char *s;
 
-	buf_putc(&b, '"');
 	buf_put_quoted(&b, value, 64);
-	buf_putc(&b, '"');
 	s = arena_dup(w->a, buf_str(&b));
 	buf_free(&b);
 	return s;
