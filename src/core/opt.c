@@ -67,14 +67,27 @@ from_env(struct opt *o, struct err *e)
 	return 0;
 }
 
+static void
+forget_list(struct opt *o)
+{
+	for (size_t k = 0; k < o->nlist; k++)
+		free((void *)(uintptr_t)o->list[k]);
+	free(o->list);
+	o->list = NULL;
+	o->nlist = 0;
+}
+
 int
 opt_parse(struct opt *opts, size_t n, int argc, char **argv, unsigned flags,
     const char **words, size_t *nwords, struct err *e)
 {
+	bool *typed = xcalloc(n + 1, sizeof(*typed));
+	int rc = -1;
+
 	*nwords = 0;
 	for (size_t i = 0; i < n; i++)
 		if (from_env(&opts[i], e) < 0)
-			return -1;
+			goto out;
 	for (int i = 1; i < argc; i++) {
 		struct str a = str_from(argv[i]), name, value = STR_NULL;
 		struct opt *o;
@@ -100,21 +113,32 @@ opt_parse(struct opt *opts, size_t n, int argc, char **argv, unsigned flags,
 			name = str_cut(&value, '=');
 		}
 		o = find(opts, n, name);
-		if (o == NULL)
-			return err_set(e, ERR_CONFIG, 0, "unknown option %s", argv[i]);
+		if (o == NULL) {
+			/* Without its value, which may be a token. */
+			err_set(e, ERR_CONFIG, 0, "unknown option %.*s", (int)strcspn(argv[i], "="), argv[i]);
+			goto out;
+		}
 		snprintf(how, sizeof(how), "option --%s", o->name);
 		if (value.p == NULL && o->type == OPT_BOOL)
 			value = STR("true");
 		if (value.p == NULL) {
-			if (i + 1 >= argc)
-				return err_set(e, ERR_CONFIG, 0, "%s needs a value", how);
+			if (i + 1 >= argc) {
+				err_set(e, ERR_CONFIG, 0, "%s needs a value", how);
+				goto out;
+			}
 			value = str_from(argv[++i]);
 		}
 		/* A list given by the environment is replaced by the first one on the command line. */
+		if (!typed[o - opts])
+			forget_list(o);
+		typed[o - opts] = true;
 		if (set(o, value, how, e) < 0)
-			return -1;
+			goto out;
 	}
-	return 0;
+	rc = 0;
+out:
+	free(typed);
+	return rc;
 }
 
 void
@@ -122,12 +146,8 @@ opt_free(struct opt *opts, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		free((void *)(uintptr_t)opts[i].value);
-		for (size_t k = 0; k < opts[i].nlist; k++)
-			free((void *)(uintptr_t)opts[i].list[k]);
-		free(opts[i].list);
+		forget_list(&opts[i]);
 		opts[i].value = NULL;
-		opts[i].list = NULL;
-		opts[i].nlist = 0;
 		opts[i].given = false;
 	}
 }

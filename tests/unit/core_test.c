@@ -161,10 +161,11 @@ test_opt(void)
 		{ .name = "driver", .letter = 'd', .type = OPT_STRING, .env = "CORE_TEST_DRIVER" },
 		{ .name = "force", .letter = 'f', .type = OPT_BOOL },
 		{ .name = "count", .type = OPT_INT },
-		{ .name = "label", .type = OPT_LIST },
+		{ .name = "label", .type = OPT_LIST, .env = "CORE_TEST_LABEL" },
 	};
 	const char *argv[] = { "x", "a", "--driver=do", "-f", "--count", "12", "--label", "k=v", "-label=w", "b", "--", "-z", NULL };
 	const char *bad[] = { "x", "--count", "many", NULL };
+	const char *unknown[] = { "x", "--tokn=secret", NULL };
 	const char *words[16];
 	struct err e = { 0 };
 	size_t n;
@@ -182,6 +183,17 @@ test_opt(void)
 	setenv("CORE_TEST_DRIVER", "env", 1);
 	is_int(opt_parse(o, NELEM(o), 1, (char **)argv, 0, words, &n, &e), 0, "environment");
 	is_str(o[0].value, "env", "  value");
+	opt_free(o, NELEM(o));
+	setenv("CORE_TEST_LABEL", "x,y,z", 1);
+	is_int(opt_parse(o, NELEM(o), 1, (char **)argv, 0, words, &n, &e), 0, "a list in the environment");
+	ok(o[3].nlist == 3 && strcmp(o[3].list[2], "z") == 0, "  has a value between two commas");
+	opt_free(o, NELEM(o));
+	is_int(opt_parse(o, NELEM(o), 12, (char **)argv, 0, words, &n, &e), 0, "a list in both");
+	ok(o[3].nlist == 2 && strcmp(o[3].list[0], "k=v") == 0, "  is that of the command line alone");
+	opt_free(o, NELEM(o));
+	unsetenv("CORE_TEST_LABEL");
+	is_int(opt_parse(o, NELEM(o), 2, (char **)unknown, 0, words, &n, &e), -1, "an unknown option");
+	is_str(e.msg, "unknown option --tokn", "  is named without its value");
 	opt_free(o, NELEM(o));
 }
 
