@@ -91,8 +91,9 @@ cmd_run(int argc, char **argv)
 	m.config_path = opt_find(o, NELEM(o), "config")->value;
 	m.state_dir = opt_find(o, NELEM(o), "state-dir")->value;
 	m.store = opt_find(o, NELEM(o), "storage-path")->value;
-	m.level_given = getenv("WINDLASS_LOG_LEVEL_GIVEN") != NULL;
-	m.format_given = getenv("WINDLASS_LOG_FORMAT_GIVEN") != NULL;
+	/* Global options of the command line went into these variables, and either beats the file (spec gitlab-runner 3.1). */
+	m.level_given = getenv("LOG_LEVEL") != NULL;
+	m.format_given = getenv("LOG_FORMAT") != NULL;
 	text = opt_find(o, NELEM(o), "log-level")->value;
 	if (opt_find(o, NELEM(o), "debug")->number)
 		text = "debug";

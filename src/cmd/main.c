@@ -78,20 +78,13 @@ global_options(int argc, char **argv)
 		}
 		if (str_eqc(a, "--debug")) {
 			setenv("LOG_LEVEL", "debug", 1);
-			setenv("WINDLASS_LOG_LEVEL_GIVEN", "1", 1);
 			continue;
 		}
 		if (!str_eqc(a, "--log-level") && !str_eqc(a, "-l") && !str_eqc(a, "--log-format"))
 			return i;
 		if (v.p == NULL && i + 1 < argc)
 			v = str_from(argv[++i]);
-		if (str_eqc(a, "--log-format")) {
-			setenv("LOG_FORMAT", v.p != NULL ? v.p : "", 1);
-			setenv("WINDLASS_LOG_FORMAT_GIVEN", "1", 1);
-		} else {
-			setenv("LOG_LEVEL", v.p != NULL ? v.p : "", 1);
-			setenv("WINDLASS_LOG_LEVEL_GIVEN", "1", 1);
-		}
+		setenv(str_eqc(a, "--log-format") ? "LOG_FORMAT" : "LOG_LEVEL", v.p != NULL ? v.p : "", 1);
 	}
 	return i;
 }

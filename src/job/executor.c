@@ -554,8 +554,6 @@ lost_machine(struct run *r, const struct err *e)
 {
 	r->dirty = true;
 	judge(r, OUT_FAILED, "runner_system_failure", e, "", 0);
-	r->mem.helper[0] = r->mem.build[0] = '\0';
-	r->volumes.n = 0;
 	return finish(r);
 }
 
@@ -566,9 +564,6 @@ connect_patiently(struct run *r, struct err *e)
 	mono_t give_up = mono_after(300 * NSEC_SEC);
 
 	while (machine_connect(r, e) < 0) {
-		engine_free(r->api);
-		engine_free(r->logs);
-		r->api = r->logs = NULL;
 		if (machine_gone(r) || mono_passed(give_up) || (r->mem.deadline != 0 && wall_now() > r->mem.deadline))
 			return -1;
 		if (net_pause(5 * NSEC_SEC, e) < 0)

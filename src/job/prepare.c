@@ -90,7 +90,14 @@ machine_connect(struct run *r, struct err *e)
 		rc = engine_hello(r->logs, mono_after(CONNECT_LIMIT), e);
 out:
 	close(dir);
-	return rc < 0 ? err_ctx(e, "machine %s", r->machine) : 0;
+	if (rc < 0) {
+		/* Nobody may use a connection that never said hello. */
+		engine_free(r->api);
+		engine_free(r->logs);
+		r->api = r->logs = NULL;
+		err_ctx(e, "machine %s", r->machine);
+	}
+	return rc;
 }
 
 /* ---- calls that may be repeated ---- */
@@ -483,7 +490,8 @@ machine_tidy(struct run *r)
 
 	end_puller(r);
 	net_control(-1);
-	if (r->mem.helper[0] == '\0' && r->mem.build[0] == '\0' && r->volumes.n == 0)
+	/* Nothing was made, or the machine is out of reach: then it is dirty, and goes. */
+	if (r->api == NULL || (r->mem.helper[0] == '\0' && r->mem.build[0] == '\0' && r->mem.stage == STAGE_PREPARE))
 		return;
 	if (remove_container(r, r->work.build_name, deadline, &e) < 0 || remove_container(r, r->work.helper_name, deadline, &e) < 0) {
 		log_warn("Containers of the job could not be removed: the machine will not be used again", F_STR("name", r->machine), F_ERR(&e));

@@ -20,7 +20,7 @@
 /* From SIGTERM to the processes until SIGKILL, and from that until we stop listening. */
 #define TERM_GRACE	(10 * NSEC_SEC)
 #define KILL_GRACE	(20 * NSEC_SEC)
-#define COMMIT_BYTES	(4u << 20)
+#define COMMIT_BYTES	(1u << 20)	/* of the trace, in memory: a burst's worth */
 #define SCRIPT_MAX	(256u << 20)
 
 /* ---- orders and deadlines ---- */
@@ -246,7 +246,7 @@ follow(struct run *r, enum container_kind kind, mono_t until, struct err *e)
 		output_feed(&r->out, p.stream == DOCKERMUX_STDERR, p.bytes, p.at, p.last);
 		*taken += (int64_t)p.bytes.n;
 		uncommitted += p.bytes.n + 1;
-		if (p.last && (uncommitted >= COMMIT_BYTES || mono_passed(r->next_commit))) {
+		if (p.last && (r->out.pending.n >= COMMIT_BYTES || mono_passed(r->next_commit))) {
 			commit(r);
 			uncommitted = 0;
 		}

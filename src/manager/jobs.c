@@ -48,7 +48,7 @@ job_ended(struct manager *m, struct job *j)
 		mc->state = SCALE_IDLE;
 	if (j->dirty)
 		mc->flags |= SCALE_F_DOOMED;
-	machine_used(m, mc, true);
+	machines_used(m, mc, true);
 }
 
 /* The result of a job that has no executor to write it. */
@@ -198,7 +198,7 @@ executor_ended(struct manager *m, struct watch *w)
 		job_unassign(m, j);
 		if (mc != NULL) {
 			mc->failures = UINT16_MAX;
-			machine_remove(m, mc, "machine is unavailable");
+			machines_remove(m, mc, "machine is unavailable");
 		}
 		if (++j->machines_tried >= MACHINES_MAX)
 			job_fail(m, j, "runner_system_failure", "three machines in a row could not be used; see the log of windlass on the bastion", false);
@@ -372,7 +372,7 @@ job_assign(struct manager *m, struct job *j, struct machine *mc)
 
 	/* Counted before it is given: a use too many sends a machine away early, one too few would break MaxBuilds. */
 	mc->uses++;
-	machine_used(m, mc, false);
+	machines_used(m, mc, false);
 	crash_point("manager:use-counted");
 	dir = job_dir(m, j, &e);
 	j->slot = free_slot(m, j->pool);

@@ -135,7 +135,7 @@ failed:
 }
 
 void
-machine_create(struct manager *m, struct pool *p)
+machines_create(struct manager *m, struct pool *p)
 {
 	char name[NAMES_LABEL_SIZE];
 	struct machine *mc;
@@ -152,7 +152,7 @@ machine_create(struct manager *m, struct pool *p)
 }
 
 void
-machine_remove(struct manager *m, struct machine *mc, const char *why)
+machines_remove(struct manager *m, struct machine *mc, const char *why)
 {
 	if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
 		return;
@@ -167,7 +167,7 @@ machine_remove(struct manager *m, struct machine *mc, const char *why)
 
 /* uses and last_used into the record, under the machine's lock. Errors cost accuracy, not safety. */
 void
-machine_used(struct manager *m, struct machine *mc, bool ended)
+machines_used(struct manager *m, struct machine *mc, bool ended)
 {
 	struct machine_record r = { 0 };
 	struct arena a = { 0 };
@@ -236,7 +236,7 @@ created(struct manager *m, struct machine *mc, int status)
 		return;
 	}
 	mc->state = SCALE_CREATING;
-	machine_remove(m, mc, "Failed to create");
+	machines_remove(m, mc, "Failed to create");
 }
 
 static void
@@ -321,7 +321,7 @@ machines_start(struct manager *m)
 				log_info("Going on with an unfinished machine", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
 				scale_create_started(&mc->pool->gate, wall_now());
 			} else
-				machine_remove(m, mc, "its runner left the configuration");
+				machines_remove(m, mc, "its runner left the configuration");
 		} else if (mc->state == SCALE_REMOVING)
 			log_info("Going on with the removal of a machine", F_STR("name", mc->name), F_STR("reason", mc->why));
 	}

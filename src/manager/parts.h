@@ -17,9 +17,9 @@ void	jobs_notify(struct manager *m, struct watch *w);	/* inotify */
 
 /* machines.c */
 void	machines_start(struct manager *m);
-void	machine_create(struct manager *m, struct pool *p);
-void	machine_remove(struct manager *m, struct machine *mc, const char *why);
-void	machine_used(struct manager *m, struct machine *mc, bool ended);	/* writes uses and last use */
+void	machines_create(struct manager *m, struct pool *p);
+void	machines_remove(struct manager *m, struct machine *mc, const char *why);
+void	machines_used(struct manager *m, struct machine *mc, bool ended);	/* writes uses and last use */
 void	machines_tend(struct manager *m);
 mono_t	machines_wake(const struct manager *m);
 

@@ -96,12 +96,12 @@ carry_out(struct manager *m, struct pool *p, const struct scale_plan *plan, stru
 				break;
 			log_info("Scaling up", F_INT("machines", a->n), F_STR("runner", p->conf->short_token), F_VIEW("reason", buf_str(&why)));
 			for (int n = 0; n < a->n; n++)
-				machine_create(m, p);
+				machines_create(m, p);
 			crash_point("manager:create-decided");
 			break;
 		case SCALE_REMOVE:
 			log_debug("Scaling down", F_STR("name", mc->name), F_VIEW("reason", buf_str(&why)));
-			machine_remove(m, mc, scale_why(a->why));
+			machines_remove(m, mc, scale_why(a->why));
 			crash_point("manager:remove-decided");
 			break;
 		case SCALE_TRY:

@@ -83,7 +83,7 @@ def test_forced_cancel_ends_at_once(rig, windlass):
 
 def test_cancel_while_waiting_for_a_machine(rig, windlass):
     w = windlass().start()
-    rig("fault", "cloud", "boot-never")
+    rig("fault", "cloud", "boot-delay", "seconds=15")
     job = w.job(["echo never"])
     wait_until(lambda: "Waiting for a machine" in rig.trace(job), 30, "the job is told that it waits")
     rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": False})
