@@ -1,8 +1,5 @@
 /* The Engine API, one call at a time: see engine.h. */
-#include <poll.h>
-
 #include "docker/engine.h"
-#include "net/dial.h"
 
 #define ANSWER_MAX	(16u << 20)
 #define STAMP_MAX	64		/* RFC 3339 time and its blank */
@@ -411,14 +408,6 @@ engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct 
 		*p = (struct log_piece){ stream == DOCKERMUX_STDERR ? DOCKERMUX_STDERR : DOCKERMUX_STDOUT, g->at, bytes, g->mux.left == 0 };
 		return 1;
 	}
-}
-
-int
-engine_logs_wait(struct engine *g, mono_t deadline, struct err *e)
-{
-	if (g->in.n > 0 || http_pending(g->http) || http_fd(g->http) < 0)
-		return 0;
-	return net_wait(http_fd(g->http), POLLIN, deadline, e);
 }
 
 void

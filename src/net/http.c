@@ -43,6 +43,7 @@ struct http {
 	mono_t			 born, last_use;
 	char			*in;		/* IN_SIZE bytes, only while connected */
 	struct str		 rest;		/* of them, not used yet */
+	struct str		 ahead;		/* in front of them: a piece that http_await() found */
 
 	/* the exchange under way */
 	bool			 busy;
@@ -100,6 +101,7 @@ http_drop(struct http *h)
 	free(h->in);
 	h->in = NULL;
 	h->rest = STR_NULL;
+	h->ahead = STR_NULL;
 	h->busy = false;
 }
 
@@ -583,6 +585,11 @@ http_begin(struct http *h, const struct http_req *q, struct http_resp *r, mono_t
 static int
 next_part(struct http *h, struct str *piece, mono_t deadline, struct err *e)
 {
+	if (h->ahead.n > 0) {
+		*piece = h->ahead;
+		h->ahead = STR_NULL;
+		return 1;
+	}
 	for (;;) {
 		int rc = http1_body_next(&h->body, &h->rest, piece, e);
 		mono_t start;
@@ -608,14 +615,19 @@ next_part(struct http *h, struct str *piece, mono_t deadline, struct err *e)
 int
 http_more(struct http *h, struct str *piece, mono_t deadline, struct err *e)
 {
+	struct err mine = { 0 };
 	int rc;
 
+	if (e == NULL)
+		e = &mine;
 	if (!h->busy)
 		return 0;
 	rc = next_part(h, piece, deadline, e);
 	if (rc >= 0)
 		return rc;
-	http_drop(h);
+	/* Nothing came in time: the stream is as it was, and the caller may ask again or end it. */
+	if (e->kind != ERR_TIMEOUT)
+		http_drop(h);
 	return err_ctx(e, "answer of %s", h->origin);
 }
 
@@ -647,6 +659,7 @@ http_end(struct http *h)
 
 	if (!h->busy)
 		return;
+	h->ahead = STR_NULL;
 	/* What has come already costs nothing to pass over; more is not waited for. */
 	while (h->rest.n > 0 && !h->body.done && http1_body_next(&h->body, &h->rest, &piece, NULL) > 0)
 		continue;
@@ -686,10 +699,32 @@ http_fd(const struct http *h)
 	return h->fd;
 }
 
+int
+http_await(struct http *h, mono_t deadline, struct err *e)
+{
+	while (h->busy && h->ahead.n == 0) {
+		ssize_t n;
+
+		/* What is malformed is still there for http_more() to complain of. */
+		if (http1_body_next(&h->body, &h->rest, &h->ahead, NULL) != 0 || h->body.done)
+			break;
+		if (!http_pending(h) && net_wait(h->fd, POLLIN, deadline, e) < 0)
+			return -1;
+		n = fill(h, deadline, e);
+		if (n < 0 && e->kind != ERR_TIMEOUT && e->kind != ERR_CANCELLED)
+			http_drop(h);
+		if (n < 0)
+			return err_ctx(e, "answer of %s", h->origin);
+		if (n == 0)
+			break;
+	}
+	return 0;
+}
+
 bool
 http_pending(const struct http *h)
 {
-	return h->rest.n > 0 || (h->tls != NULL && tls_pending(h->tls));
+	return h->ahead.n > 0 || h->rest.n > 0 || (h->tls != NULL && tls_pending(h->tls));
 }
 
 struct tls *

@@ -637,6 +637,45 @@ test_upgrade(const char *head)
 	fake_free(&f);
 }
 
+/* A log that is followed: what frames a chunk may come late, and is no reason to read. */
+static void
+test_await(void)
+{
+	static const struct fake_step steps[] = {
+		{ ACCEPT, NULL, 0 }, { HEAD, NULL, 0 },
+		{ SEND, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello", 0 }, { PAUSE, NULL, 50 },
+		{ SEND, "\r", 0 }, { PAUSE, NULL, 50 }, { SEND, "\n", 0 }, { PAUSE, NULL, 400 },
+		{ SEND, "7\r\n, world\r\n0\r\n\r\n", 0 }, { READ_ALL, NULL, 0 }, { DONE, NULL, 0 },
+	};
+	struct http_req q = { .method = "GET", .target = STR("/logs") };
+	struct http_resp r = { 0 };
+	struct err e = { 0 };
+	struct str piece = STR_NULL;
+	struct http *h;
+	struct fake f;
+
+	fake_start(&f, steps);
+	h = client(f.port, NULL);
+	is_int(http_begin(h, &q, &r, soon(5000), &e), 0, "begun %s", e.msg);
+	is_int(http_await(h, soon(5000), &e), 0, "something came %s", e.msg);
+	ok(http_pending(h), "... and waits");
+	is_int(http_await(h, soon(5000), &e), 0, "asked twice");
+	is_int(http_more(h, &piece, soon(5000), &e), 1, "it is a piece %s", e.msg);
+	ok(str_eqc(piece, "hello"), "\"%.*s\"", STR_ARG(piece));
+	ok(http_await(h, soon(250), &e) == -1 && e.kind == ERR_TIMEOUT, "the end of a chunk is nothing to read: %s", e.msg);
+	is_int(http_await(h, soon(5000), &e), 0, "the next chunk is %s", e.msg);
+	is_int(http_more(h, &piece, soon(5000), &e), 1, "it is a piece %s", e.msg);
+	ok(str_eqc(piece, ", world"), "\"%.*s\"", STR_ARG(piece));
+	is_int(http_await(h, soon(5000), &e), 0, "the end %s", e.msg);
+	is_int(http_more(h, &piece, soon(5000), &e), 0, "is one %s", e.msg);
+	http_end(h);
+	ok(http_fd(h) >= 0, "and the connection is kept");
+	http_resp_free(&r);
+	http_free(h);
+	fake_join(&f);
+	fake_free(&f);
+}
+
 static void
 test_cancel(void)
 {
@@ -720,6 +759,7 @@ main(void)
 	test_stream_left();
 	test_upgrade("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nhello ");
 	test_upgrade("HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\nhello ");
+	test_await();
 	test_cancel();
 	test_proxy();
 	return done_testing();
