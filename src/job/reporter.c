@@ -536,7 +536,7 @@ reporter_main(int argc, char **argv)
 		{ .name = "state-dir", .type = OPT_STRING },
 		{ .name = "job", .type = OPT_STRING },
 	};
-	struct reporter r = { .dir = -1, .trace = -1, .inotify = -1, .interval = INTERVAL, .chunk = { .max = CHUNK } };
+	struct reporter r = { .dir = -1, .trace = -1, .inotify = -1, .interval = INTERVAL, .next_patch = mono_now(), .chunk = { .max = CHUNK } };
 	const char *words[8];
 	struct err e = { 0 };
 	size_t nwords;
