@@ -140,14 +140,18 @@ put_git_trust(const struct work *w, struct buf *b)
 	buf_puts(b, "\n	export GIT_CONFIG_COUNT=$((wl_n + 1))\n	unset wl_n\nesac\n");
 }
 
+/*
+ * FF_USE_LEGACY_BASH_EVAL: stdin is an empty pipe. The subshell stays, which gitlab-runner does without there: bash
+ * would turn every failure into a 1.
+ */
 static void
 put_body(const struct work *w, struct str body, struct buf *b)
 {
 	bool legacy = work_flag(w, "FF_USE_LEGACY_BASH_EVAL");
 
-	buf_puts(b, legacy ? ": | eval " : "(trap 'exit 1' TERM; eval ");
+	buf_puts(b, legacy ? ": | (trap 'exit 1' TERM; eval " : "(trap 'exit 1' TERM; eval ");
 	sh_word(b, body);
-	buf_puts(b, legacy ? "\n" : ") < /dev/null\n");
+	buf_puts(b, legacy ? ")\n" : ") < /dev/null\n");
 	buf_puts(b, "exit 0\n");
 }
 
