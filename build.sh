@@ -154,6 +154,12 @@ forget()
 		[ "$with" = "$(cat "build/$flavor/.built-with" 2>/dev/null)" ] && continue
 		rm -rf "build/$flavor"
 		mkdir -p "build/$flavor"
+		# make does not miss the objects as long as what was linked
+		# from them is newer than the sources
+		case $flavor in
+		release) rm -f dist/windlass dist/windlass.debug ;;
+		aarch64) rm -rf dist/linux-arm64 ;;
+		esac
 		printf '%s\n' "$with" >"build/$flavor/.built-with"
 	done
 }
