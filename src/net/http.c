@@ -43,7 +43,6 @@ struct http {
 	mono_t			 born, last_use;
 	char			*in;		/* IN_SIZE bytes, only while connected */
 	struct str		 rest;		/* of them, not used yet */
-	struct str		 ahead;		/* in front of them: a piece that http_await() found */
 
 	/* the exchange under way */
 	bool			 busy;
@@ -101,7 +100,6 @@ http_drop(struct http *h)
 	free(h->in);
 	h->in = NULL;
 	h->rest = STR_NULL;
-	h->ahead = STR_NULL;
 	h->busy = false;
 }
 
@@ -585,11 +583,6 @@ http_begin(struct http *h, const struct http_req *q, struct http_resp *r, mono_t
 static int
 next_part(struct http *h, struct str *piece, mono_t deadline, struct err *e)
 {
-	if (h->ahead.n > 0) {
-		*piece = h->ahead;
-		h->ahead = STR_NULL;
-		return 1;
-	}
 	for (;;) {
 		int rc = http1_body_next(&h->body, &h->rest, piece, e);
 		mono_t start;
@@ -659,7 +652,6 @@ http_end(struct http *h)
 
 	if (!h->busy)
 		return;
-	h->ahead = STR_NULL;
 	/* What has come already costs nothing to pass over; more is not waited for. */
 	while (h->rest.n > 0 && !h->body.done && http1_body_next(&h->body, &h->rest, &piece, NULL) > 0)
 		continue;
@@ -699,32 +691,10 @@ http_fd(const struct http *h)
 	return h->fd;
 }
 
-int
-http_await(struct http *h, mono_t deadline, struct err *e)
-{
-	while (h->busy && h->ahead.n == 0) {
-		ssize_t n;
-
-		/* What is malformed is still there for http_more() to complain of. */
-		if (http1_body_next(&h->body, &h->rest, &h->ahead, NULL) != 0 || h->body.done)
-			break;
-		if (!http_pending(h) && net_wait(h->fd, POLLIN, deadline, e) < 0)
-			return -1;
-		n = fill(h, deadline, e);
-		if (n < 0 && e->kind != ERR_TIMEOUT && e->kind != ERR_CANCELLED)
-			http_drop(h);
-		if (n < 0)
-			return err_ctx(e, "answer of %s", h->origin);
-		if (n == 0)
-			break;
-	}
-	return 0;
-}
-
 bool
 http_pending(const struct http *h)
 {
-	return h->ahead.n > 0 || h->rest.n > 0 || (h->tls != NULL && tls_pending(h->tls));
+	return h->rest.n > 0 || (h->tls != NULL && tls_pending(h->tls));
 }
 
 struct tls *

@@ -101,12 +101,6 @@ void	http_resp_free(struct http_resp *r);
  */
 int	http_begin(struct http *h, const struct http_req *q, struct http_resp *r, mono_t deadline, struct err *e);
 int	http_more(struct http *h, struct str *piece, mono_t deadline, struct err *e);
-/*
- * Waits until http_more() has a piece, an end or an error to give, which the
- * bytes that only frame a body are not. 0; -1 on error: after ERR_TIMEOUT and
- * ERR_CANCELLED the answer is as it was, else the connection is closed.
- */
-int	http_await(struct http *h, mono_t deadline, struct err *e);
 int	http_write(struct http *h, struct str data, mono_t deadline, struct err *e);
 void	http_end(struct http *h);
 /* The socket, for a caller that polls; and whether bytes wait already decoded. -1 when not connected. */
