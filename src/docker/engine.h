@@ -61,7 +61,8 @@ int	engine_put_archive(struct engine *g, const char *container, const char *path
 /*
  * The log of a container from its beginning, followed until the container
  * stops; with timestamps. One stream at a time per engine object, and no other call in between: use a second
- * object for those. engine_logs_next(): 1 an entry's piece, 0 the end, -1 error (ERR_CANCELLED by net_control()).
+ * object for those. engine_logs_next(): 1 an entry's piece, 0 the end, -1 error (ERR_CANCELLED by net_control()); after
+ * ERR_TIMEOUT it may be called again.
  */
 struct log_piece {
 	int		stream;		/* DOCKERMUX_STDOUT or _STDERR */
@@ -71,8 +72,6 @@ struct log_piece {
 };
 int	engine_logs_begin(struct engine *g, const char *container, bool follow, mono_t deadline, struct err *e);
 int	engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct err *e);
-/* Waits until engine_logs_next() has something to read: 0; ERR_TIMEOUT leaves the stream as it is. */
-int	engine_logs_wait(struct engine *g, mono_t deadline, struct err *e);
 void	engine_logs_end(struct engine *g);
 
 /* Appends one file or directory to a tar in memory (ustar; names up to 255 bytes). End with engine_tar_end(). */

@@ -211,28 +211,29 @@ was_started(struct run *r, enum container_kind kind, struct err *e)
 
 enum follow { FOLLOW_ENDED, FOLLOW_LOST, FOLLOW_STOPPED };
 
-/* Takes the log from where the trace stands until it ends. FOLLOW_STOPPED: *e says by what. */
+/*
+ * Takes the log from where the trace stands until it ends: live, or what there is of a stopped container's.
+ * FOLLOW_STOPPED: *e says by what.
+ */
 static enum follow
-follow(struct run *r, enum container_kind kind, mono_t until, struct err *e)
+follow(struct run *r, enum container_kind kind, bool live, mono_t until, struct err *e)
 {
 	int64_t *taken = bytes_taken(r, kind), skip = *taken;
 	size_t uncommitted = 0;
 	struct log_piece p;
 	int rc;
 
-	if (engine_logs_begin(r->logs, container_id(r, kind), true, mono_min(until, mono_after(CALL_LIMIT)), e) < 0)
+	if (engine_logs_begin(r->logs, container_id(r, kind), live, mono_min(until, mono_after(CALL_LIMIT)), e) < 0)
 		return e->kind == ERR_CANCELLED || mono_passed(until) ? FOLLOW_STOPPED : FOLLOW_LOST;
 	r->next_commit = mono_after(NSEC_SEC);
 	for (;;) {
-		rc = engine_logs_wait(r->logs, uncommitted > 0 ? mono_min(until, r->next_commit) : until, e);
+		rc = engine_logs_next(r->logs, &p, uncommitted > 0 ? mono_min(until, r->next_commit) : until, e);
 		if (rc < 0 && e->kind == ERR_TIMEOUT && !mono_passed(until)) {
 			/* A quiet moment: what has come so far is safe to show. */
 			commit(r);
 			uncommitted = 0;
 			continue;
 		}
-		if (rc == 0)
-			rc = engine_logs_next(r->logs, &p, until, e);
 		if (rc <= 0)
 			break;
 		if (skip > 0) {
@@ -294,11 +295,11 @@ terminate(struct run *r, enum container_kind kind)
 	else if (!now)
 		post(r, id, "kill?signal=SIGTERM", mono_after(10 * NSEC_SEC), &e);
 	if (!now)
-		f = follow(r, kind, mono_after(TERM_GRACE), &e);
+		f = follow(r, kind, true, mono_after(TERM_GRACE), &e);
 	if (f != FOLLOW_ENDED) {
 		post(r, id, "kill?signal=SIGKILL", mono_after(KILL_GRACE), &e);
 		net_control(-1);
-		f = follow(r, kind, mono_after(KILL_GRACE), &e);
+		f = follow(r, kind, true, mono_after(KILL_GRACE), &e);
 		net_control(r->signals);
 	}
 	if (f != FOLLOW_ENDED) {
@@ -381,7 +382,7 @@ attend(struct run *r, enum container_kind kind, struct err *e)
 
 	for (;;) {
 		int64_t before = *bytes_taken(r, kind);
-		enum follow f = follow(r, kind, deadline_of(r), e);
+		enum follow f = follow(r, kind, true, deadline_of(r), e);
 		enum outcome why;
 		int rc = -1;
 
@@ -394,8 +395,14 @@ attend(struct run *r, enum container_kind kind, struct err *e)
 		}
 		if (f == FOLLOW_ENDED)
 			rc = exit_code(r, kind, e);
-		if (rc > 0)
+		/*
+		 * Engines end a followed log when the container stops, which may be before its last bytes
+		 * were sent. Once it has stopped the log is whole: what is missing is read now.
+		 */
+		if (rc > 0 && follow(r, kind, false, deadline_of(r), e) == FOLLOW_ENDED)
 			return r->mem.exit_code == 0 ? OUT_OK : OUT_EXIT;
+		if (rc > 0)
+			rc = -1;
 		if (rc == 0) {
 			/* The log ended and the container did not: the engine was restarted with live containers, or is about to say so. */
 			if (net_pause(NSEC_SEC / 10, e) < 0) {
