@@ -167,10 +167,15 @@ put_var(struct buf *b, const char *name, struct str value)
 	buf_putc(b, '\n');
 }
 
-/* A word of an ExecStart= or Environment= line. */
+/* Of the two only ExecStart= replaces $VARIABLES. */
+enum setting { EXEC_START, ENVIRONMENT };
+
+/* A word of such a line. */
 static void
-put_systemd_word(struct buf *b, struct str word, bool quote)
+put_systemd_word(struct buf *b, struct str word, enum setting setting)
 {
+	bool quote = setting == ENVIRONMENT;
+
 	for (size_t i = 0; i < word.n && !quote; i++)
 		quote = strchr(" \t\"'\\;", word.p[i]) != NULL;
 	if (quote)
@@ -178,7 +183,7 @@ put_systemd_word(struct buf *b, struct str word, bool quote)
 	for (size_t i = 0; i < word.n; i++) {
 		char c = word.p[i];
 
-		if (c == '%' || c == '$')
+		if (c == '%' || (c == '$' && setting == EXEC_START))
 			buf_putc(b, c);
 		if (c == '"' || c == '\\')
 			buf_putc(b, '\\');
@@ -205,7 +210,7 @@ put_arg(struct buf *b, bool systemd, const char *flag, const char *value)
 			buf_puts(&word, value);
 	}
 	if (systemd)
-		put_systemd_word(b, buf_str(&word), false);
+		put_systemd_word(b, buf_str(&word), EXEC_START);
 	else
 		buf_put_shell(b, buf_str(&word));
 	buf_free(&word);
@@ -275,7 +280,7 @@ put_environment(struct buf *b, const struct provision *p)
 	/* An empty Environment= would also wipe what the unit itself sets. */
 	for (size_t i = 0; i < env->n; i++) {
 		buf_puts(&line, i == 0 ? "Environment=" : " ");
-		put_systemd_word(&line, str_from(env->v[i]), true);
+		put_systemd_word(&line, str_from(env->v[i]), ENVIRONMENT);
 	}
 	put_var(b, "environment", buf_str(&line));
 	buf_free(&line);
