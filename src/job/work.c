@@ -203,9 +203,11 @@ init_dirs(struct work *w)
 
 	if (wanted.n > 0)
 		dir = custom_project_dir(w, wanted);
-	if (dir == NULL)
-		dir = join(w->a, w->builds_dir, is_host_mounted(w) ?
-		    arena_fmt(w->a, "%s/0/%s", w->p->short_token, slug) : slug);
+	/* Where builds of several runners lie, each has a directory of its own. */
+	if (dir == NULL && is_host_mounted(w))
+		dir = clean_path(w->a, str_from(arena_fmt(w->a, "%s/%s/0/%s", w->builds_dir, w->p->short_token, slug)));
+	if (dir == NULL || !is_within(dir, w->builds_dir))
+		dir = join(w->a, w->builds_dir, slug);
 	if (w->git == GIT_EMPTY)
 		dir = arena_fmt(w->a, "%s-empty", dir);
 	w->project_dir = dir;
