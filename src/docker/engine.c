@@ -3,6 +3,7 @@
 
 #define ANSWER_MAX	(16u << 20)
 #define STAMP_MAX	64		/* RFC 3339 time and its blank */
+#define LINE_MAX_ENGINE	16384		/* bytes of a line that the engine keeps in one log entry */
 #define CALL_TIMEOUT_NS	(120 * NSEC_SEC)	/* to the head of an answer, as upstream */
 
 struct engine {
@@ -20,6 +21,11 @@ struct engine {
 	size_t			 nstamp;
 	bool			 in_stamp;
 	wall_t			 at;
+	size_t			 entry;		/* bytes of the entry under way */
+	bool			 newline;	/* it ends with one, so far */
+	bool			 cut[2];	/* of stdout and stderr: the last entry was one part of a long line */
+	bool			 owed;		/* the newline that the engine lost */
+	int			 stream;	/* of the last piece */
 	bool			 open;
 };
 
@@ -79,6 +85,12 @@ engine_free(struct engine *g)
 	tls_trust_free(g->by_key);
 	free(g->base);
 	free(g);
+}
+
+void
+engine_rest(struct engine *g)
+{
+	http_drop(g->http);
 }
 
 int
@@ -167,8 +179,13 @@ engine_call(struct engine *g, const char *method, const char *path, struct str b
 		goto out;
 	}
 	text = str_trim(buf_str(&r.body));
-	if (answer != NULL && text.n > 0 && (text.p[0] == '{' || text.p[0] == '[') &&
-	    json_parse(a, arena_str(a, text), answer, e) < 0) {
+	/* Whoever answers a question with something else is no engine: a proxy, a sign-in page. */
+	if (answer != NULL && (text.n == 0 || (text.p[0] != '{' && text.p[0] != '['))) {
+		err_set(e, ERR_PROTO, r.head.status, "docker engine: %s %s: the answer is no JSON", method, path);
+		goto out;
+	}
+	if (answer != NULL && json_parse(a, arena_str(a, text), answer, e) < 0) {
+		e->kind = ERR_PROTO;
 		err_ctx(e, "docker engine: %s %s", method, path);
 		goto out;
 	}
@@ -324,7 +341,7 @@ engine_logs_begin(struct engine *g, const char *container, bool follow, mono_t d
 	g->resp = (struct http_resp){ 0 };
 	g->mux = (struct dockermux){ 0 };
 	g->in = STR_NULL;
-	g->in_stamp = false;
+	g->in_stamp = g->owed = g->cut[0] = g->cut[1] = false;
 	rc = http_begin(g->http, &q, &g->resp, deadline, e);
 	buf_free(&target);
 	if (rc < 0)
@@ -371,10 +388,34 @@ take_stamp(struct engine *g, struct str *bytes, struct err *e)
 	return err_set(e, ERR_PROTO, 0, "docker engine: a log entry without a time");
 }
 
+/*
+ * A line above 16 KiB is kept in several entries, all but the last of them of that very size. The `local` log driver
+ * of engines up to 20.10, at least, forgets the newline of the last one. Whether one is missing here.
+ */
+static bool
+newline_lost(struct engine *g, struct str bytes, bool last)
+{
+	bool *cut = &g->cut[g->stream == DOCKERMUX_STDERR], lost;
+
+	g->entry += bytes.n;
+	if (bytes.n > 0)
+		g->newline = bytes.p[bytes.n - 1] == '\n';
+	if (!last)
+		return false;
+	lost = *cut && !g->newline && g->entry < LINE_MAX_ENGINE;
+	*cut = !g->newline && g->entry == LINE_MAX_ENGINE;
+	return lost;
+}
+
 int
 engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct err *e)
 {
 	assert(g->open);
+	if (g->owed) {
+		g->owed = false;
+		*p = (struct log_piece){ g->stream, g->at, STR("\n"), true };
+		return 1;
+	}
 	for (;;) {
 		struct str bytes;
 		bool first = false;
@@ -387,6 +428,8 @@ engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct 
 			rc = http_more(g->http, &g->in, deadline, e);
 			if (rc < 0)
 				return err_ctx(e, "docker engine: log");
+			if (rc == 0 && !dockermux_idle(&g->mux))
+				return err_set(e, ERR_NET, 0, "docker engine: the log ends within an entry");
 			if (rc == 0)
 				return 0;
 			continue;
@@ -395,7 +438,8 @@ engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct 
 			return err_set(e, ERR_SERVER, 0, "docker engine: log: %.*s", STR_ARG(bytes));
 		if (first) {
 			g->in_stamp = true;
-			g->nstamp = 0;
+			g->nstamp = g->entry = 0;
+			g->newline = false;
 		}
 		if (g->in_stamp) {
 			rc = take_stamp(g, &bytes, e);
@@ -405,7 +449,9 @@ engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct 
 				continue;
 		}
 		/* An empty rest still tells that its entry is over. */
-		*p = (struct log_piece){ stream == DOCKERMUX_STDERR ? DOCKERMUX_STDERR : DOCKERMUX_STDOUT, g->at, bytes, g->mux.left == 0 };
+		g->stream = stream == DOCKERMUX_STDERR ? DOCKERMUX_STDERR : DOCKERMUX_STDOUT;
+		g->owed = newline_lost(g, bytes, g->mux.left == 0);
+		*p = (struct log_piece){ g->stream, g->at, bytes, g->mux.left == 0 && !g->owed };
 		return 1;
 	}
 }

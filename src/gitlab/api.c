@@ -118,6 +118,12 @@ gitlab_close(struct gitlab *g)
 }
 
 void
+gitlab_rest(struct gitlab *g)
+{
+	http_drop(g->http);
+}
+
+void
 gitlab_answer_free(struct gitlab_answer *a)
 {
 	buf_wipe(&a->body);
@@ -224,6 +230,21 @@ refuse_redirect(struct gitlab *g, const struct http_head *h, struct gitlab_answe
 	return 0;
 }
 
+/*
+ * Whether somebody on the way answered in GitLab's place: a sign-in page with 200, a maintenance page with 404. Taken at its
+ * word it would lose a result or abort a job. GitLab's API shows no web pages.
+ */
+static bool
+foreign(const char *method, const struct gitlab_answer *a, const struct http_head *h)
+{
+	struct str type = str_trim(http1_field(h, "Content-Type"));
+	bool success = h->status >= 200 && h->status < 300;
+
+	if (success && a->body.n > 0 && h->status != 204 && strcmp(method, "POST") == 0)
+		return !str_casestarts(type, "application/json");
+	return (success || h->status == 403 || h->status == 404) && str_casestarts(type, "text/html");
+}
+
 static int
 exchange(struct gitlab *g, const char *method, const char *path, const char *head, struct str body,
     struct gitlab_answer *a, mono_t deadline, struct err *e)
@@ -263,14 +284,14 @@ exchange(struct gitlab *g, const char *method, const char *path, const char *hea
 	http_end(g->http);
 	if (rc < 0)
 		goto out;
+	if (foreign(method, a, &r.head)) {
+		a->job_status[0] = '\0';
+		rc = err_set(e, ERR_PROTO, 0, "the answer %d is no JSON: it is not GitLab's (a proxy or a wrong url?)", r.head.status);
+		goto out;
+	}
 	a->status = r.head.status;
 	if (a->status < 200 || a->status >= 300)
 		take_error(a);
-	else if (a->body.n > 0 && a->status != 204 && !str_casestarts(str_trim(http1_field(&r.head, "Content-Type")), "application/json") &&
-	    strcmp(method, "POST") == 0) {
-		a->status = 0;
-		rc = err_set(e, ERR_PROTO, 0, "the answer is no JSON (a proxy or a wrong url?)");
-	}
 out:
 	if (rc < 0)
 		a->error = *e;

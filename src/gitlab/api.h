@@ -41,6 +41,8 @@ struct gitlab_answer {
 /* NULL on error: a file that cannot be read, a certificate that is none. */
 struct gitlab	*gitlab_open(const struct gitlab_opts *o, struct err *e);
 void		 gitlab_close(struct gitlab *g);
+/* Closes the idle connection and gives its memory back; the next call opens a new one. */
+void		 gitlab_rest(struct gitlab *g);
 void		 gitlab_answer_free(struct gitlab_answer *a);
 
 /* Shared by all bodies that carry `info` (spec 1.5). */

@@ -423,6 +423,7 @@ static int
 inspect(struct engine *g, const struct work *w, struct str name, struct image *img, mono_t deadline, struct err *e)
 {
 	struct buf path = { .max = 4096 };
+	struct arena a = { 0 };
 	struct json_val v;
 	int rc;
 
@@ -438,15 +439,18 @@ inspect(struct engine *g, const struct work *w, struct str name, struct image *i
 		name = str_sub(name, 1, name.n);
 	}
 	buf_puts(&path, "/json");
-	rc = engine_call(g, "GET", path.p, STR_NULL, w->a, &v, NULL, deadline, e);
+	rc = engine_call(g, "GET", path.p, STR_NULL, &a, &v, NULL, deadline, e);
 	buf_free(&path);
-	if (rc < 0)
+	if (rc < 0) {
+		arena_reset(&a);
 		return -1;
+	}
 	img->id = json_cstr(w->a, json_get(v, "Id"));
 	img->user = json_cstr(w->a, json_path(v, "Config.User"));
 	img->reference = json_cstr(w->a, json_at(json_get(v, "RepoDigests"), 0));
 	if (img->reference[0] == '\0')
 		img->reference = img->id;
+	arena_reset(&a);
 	return 0;
 }
 

@@ -131,7 +131,7 @@ output_write(struct output *o, struct err *e)
 		return err_sys(e, "fdatasync trace");
 	o->length += (int64_t)done;
 	/* A burst's memory is given back: most of a job's life is quiet. */
-	if (o->pending.cap > 256u << 10)
+	if (o->pending.cap > 16u << 10)
 		buf_free(&o->pending);
 	else
 		buf_clear(&o->pending);

@@ -111,7 +111,7 @@ limit(const struct run *r)
 static int
 call(struct run *r, const char *method, const char *path, struct str body, struct json_val *v, struct err *e)
 {
-	return engine_call(r->api, method, path, body, &r->arena, v, NULL, limit(r), e);
+	return engine_call(r->api, method, path, body, &r->scratch, v, NULL, limit(r), e);
 }
 
 static int
@@ -141,14 +141,15 @@ sweep(struct run *r, struct err *e)
 		return -1;
 	snprintf(own, sizeof(own), "%" PRId64, r->job.id);
 	JSON_EACH(c, list) {
-		struct str job = json_str(&r->arena, json_get(json_get(c, "Labels"), LABEL_JOB));
+		struct str job = json_str(&r->scratch, json_get(json_get(c, "Labels"), LABEL_JOB));
 		struct err ignored = { 0 };
 
 		if (str_eqc(job, own))
 			continue;
 		log_info("Removing a container that another job left on the machine", F_STR("name", r->machine), F_VIEW("job", job));
-		remove_container(r, json_cstr(&r->arena, json_get(c, "Id")), limit(r), &ignored);
+		remove_container(r, json_cstr(&r->scratch, json_get(c, "Id")), limit(r), &ignored);
 	}
+	arena_reset(&r->scratch);
 	return 0;
 }
 
@@ -238,12 +239,13 @@ container_make(struct run *r, enum container_kind kind, const char **reason, str
 			e->kind = ERR_SERVER;
 		goto out;
 	}
-	str_copy(json_str(&r->arena, json_get(v, "Id")), id, sizeof(r->mem.build));
+	str_copy(json_str(&r->scratch, json_get(v, "Id")), id, sizeof(r->mem.build));
 	*(build ? &r->mem.build_taken : &r->mem.helper_taken) = 0;
 	if (!build && open_volumes(r, id, e) < 0)
 		rc = -1;
 out:
 	buf_wipe(&body);
+	arena_reset(&r->scratch);
 	return rc < 0 ? err_ctx(e, "%s container", build ? "build" : "helper") : 0;
 }
 
@@ -405,12 +407,15 @@ prepare_once(struct run *r, const char **reason, struct err *e)
 {
 	struct json_val info;
 	struct image helper = { 0 };
+	struct str arch;
 
 	*reason = "";
 	if (sweep(r, e) < 0 || call(r, "GET", "/info", STR_NULL, &info, e) < 0)
 		return -1;
-	if (!str_eqc(json_str(&r->arena, json_get(info, "OSType")), "linux"))
+	arch = arena_str(&r->arena, json_str(&r->scratch, json_get(info, "Architecture")));
+	if (!str_eqc(json_str(&r->scratch, json_get(info, "OSType")), "linux"))
 		return err_set(e, ERR_CONFIG, 0, "the engine of machine %s is not one for Linux containers", r->machine);
+	arena_reset(&r->scratch);
 	*reason = "runner_configuration_error";
 	if (image_allowed(&r->work, e) < 0 || volumes_plan(&r->work, &r->volumes, e) < 0)
 		return -1;
@@ -423,7 +428,7 @@ prepare_once(struct run *r, const char **reason, struct err *e)
 		return -1;
 	if (make_volumes(r, e) < 0)
 		return -1;
-	if (image_ensure(r->api, &r->work, image_helper_name(&r->work, json_str(&r->arena, json_get(info, "Architecture"))),
+	if (image_ensure(r->api, &r->work, image_helper_name(&r->work, arch),
 	    JSON_NONE, STR_NULL, say_image, r, &helper, reason, deadline_of(r), e) < 0)
 		return -1;
 	str_copy(str_from(helper.reference), r->mem.helper_image, sizeof(r->mem.helper_image));

@@ -39,8 +39,15 @@
 /* A cancel is noticed and the job kept alive at least this often, whatever the trace interval is (1.15, Better). */
 #define HEARTBEAT	(30 * NSEC_SEC)
 #define CALL_LIMIT	(120 * NSEC_SEC)
+/* A connection that waits for longer than this costs more memory than its next handshake costs time. */
+#define REST_AFTER	(5 * NSEC_SEC)
 /* After the tries of job_status_final_update_retry_limit the result is not thrown away: it is offered every so often. */
 #define SLOW_RETRY	(600 * NSEC_SEC)
+/* However long the server tells us to stay away: the job must not look dead to it. */
+#define PAUSE_MAX	(900 * NSEC_SEC)
+
+/* A call that failed is repeated until the job's end and beyond. */
+static const struct retry_policy retry_call = { NSEC_SEC, 30 * NSEC_SEC, 0, RETRY_ABOVE_BASE };
 
 struct reporter {
 	struct arena	 arena;
@@ -54,6 +61,7 @@ struct reporter {
 	int64_t		 crc_to;
 	int64_t		 interval;
 	mono_t		 next_patch, next_beat;
+	mono_t		 rest_at;		/* when a connection that nobody used is closed */
 	unsigned	 failures;		/* calls without an answer in a row */
 	bool		 gone;			/* 403, 404: the job is not ours any more */
 	bool		 cancel_told;		/* the order was given */
@@ -92,7 +100,7 @@ final_bytes(struct reporter *r, bool *ended)
 static int
 extend_crc(struct reporter *r, int64_t to, struct err *e)
 {
-	char piece[65536];
+	char piece[8192];
 
 	if (to < r->crc_to) {
 		r->crc = 0;
@@ -165,11 +173,8 @@ pause_after(struct reporter *r, const struct gitlab_answer *a)
 	uint64_t rnd;
 
 	rand_bytes(&rnd, sizeof(rnd));
-	r->failures++;
-	wait = retry_next(&retry_gitlab, r->failures > 8 ? 8 : r->failures, a != NULL ? &a->hint : NULL, wall_now(), rnd);
-	if (wait < NSEC_SEC)
-		wait = NSEC_SEC;
-	return wait < 30 * NSEC_SEC ? wait : 30 * NSEC_SEC;
+	wait = retry_next(&retry_call, r->failures++, a != NULL ? &a->hint : NULL, wall_now(), rnd);
+	return wait < PAUSE_MAX ? wait : PAUSE_MAX;
 }
 
 /*
@@ -231,9 +236,9 @@ patch(struct reporter *r, int64_t final)
 	}
 out:
 	gitlab_answer_free(&a);
+	r->rest_at = mono_after(REST_AFTER);
 	/* A megabyte a job is too much to keep for a log that grows by lines. */
-	if (r->chunk.n == 0 && r->chunk.cap > 65536)
-		buf_free(&r->chunk);
+	buf_free(&r->chunk);
 	return rc;
 }
 
@@ -266,6 +271,7 @@ heartbeat(struct reporter *r, int64_t final)
 		r->next_beat = mono_after(pause_after(r, &a));
 		heed(r, &a);
 	}
+	r->rest_at = mono_after(REST_AFTER);
 	gitlab_answer_free(&a);
 }
 
@@ -449,7 +455,7 @@ static void
 wait_for_news(struct reporter *r, mono_t until)
 {
 	struct pollfd p = { r->inotify, POLLIN, 0 };
-	char events[4096];
+	char events[1024];
 
 	/* While the job has its trace growing, the file itself is what changes: looked at every second. */
 	if (poll(&p, 1, mono_ms_until(until)) > 0)
@@ -484,7 +490,11 @@ report(struct reporter *r)
 			heartbeat(r, final);
 			continue;
 		}
-		wake = mono_after(r->gone ? HEARTBEAT : NSEC_SEC);
+		if (r->rest_at != MONO_NEVER && mono_passed(r->rest_at)) {
+			gitlab_rest(r->gitlab);
+			r->rest_at = MONO_NEVER;
+		}
+		wake = mono_min(mono_after(r->gone ? HEARTBEAT : NSEC_SEC), r->rest_at);
 		if (!r->gone)
 			wake = mono_min(wake, r->next_beat);
 		wait_for_news(r, wake);

@@ -49,7 +49,8 @@ struct memory {
 };
 
 struct run {
-	struct arena	 arena;
+	struct arena	 arena;			/* lives to the end */
+	struct arena	 scratch;		/* one exchange with the engine */
 	struct payload	 job;
 	struct work	 work;
 	struct output	 out;

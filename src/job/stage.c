@@ -22,6 +22,7 @@
 #define KILL_GRACE	(20 * NSEC_SEC)
 #define COMMIT_BYTES	(1u << 20)	/* of the trace, in memory: a burst's worth */
 #define SCRIPT_MAX	(256u << 20)
+#define SETTLED		(3 * NSEC_SEC)
 
 /* ---- orders and deadlines ---- */
 
@@ -84,7 +85,10 @@ order_applies(const struct run *r)
 	return r->order == ORDER_CANCEL && !r->mem.script_canceled && r->mem.stage <= STAGE_STEP;
 }
 
-/* Names why something that had to be waited for did not come. */
+/*
+ * Names why something that had to be waited for did not come. A deadline counts only for what was
+ * waited for until then: a machine that was out of reach when it came is not the script's fault.
+ */
 static enum outcome
 interrupted(struct run *r, const struct err *e)
 {
@@ -92,7 +96,8 @@ interrupted(struct run *r, const struct err *e)
 		orders_read(r);
 		if (order_applies(r))
 			return OUT_CANCELED;
-	}
+	} else if (e->kind != ERR_TIMEOUT)
+		return OUT_FAILED;
 	if (r->mem.deadline != 0 && wall_now() >= r->mem.deadline)
 		return OUT_TIMEOUT;
 	if (mono_passed(deadline_of(r)))
@@ -220,17 +225,26 @@ follow(struct run *r, enum container_kind kind, bool live, mono_t until, struct 
 {
 	int64_t *taken = bytes_taken(r, kind), skip = *taken;
 	size_t uncommitted = 0;
+	mono_t settled, next;
 	struct log_piece p;
 	int rc;
 
 	if (engine_logs_begin(r->logs, container_id(r, kind), live, mono_min(until, mono_after(CALL_LIMIT)), e) < 0)
 		return e->kind == ERR_CANCELLED || mono_passed(until) ? FOLLOW_STOPPED : FOLLOW_LOST;
 	r->next_commit = mono_after(NSEC_SEC);
+	settled = mono_after(SETTLED);
 	for (;;) {
-		rc = engine_logs_next(r->logs, &p, uncommitted > 0 ? mono_min(until, r->next_commit) : until, e);
+		/* A stage of more than a moment: the other connection is not needed until its end, and its memory is. */
+		if (mono_passed(settled)) {
+			engine_rest(r->api);
+			settled = MONO_NEVER;
+		}
+		next = uncommitted > 0 ? mono_min(until, r->next_commit) : until;
+		rc = engine_logs_next(r->logs, &p, mono_min(next, settled), e);
 		if (rc < 0 && e->kind == ERR_TIMEOUT && !mono_passed(until)) {
 			/* A quiet moment: what has come so far is safe to show. */
-			commit(r);
+			if (uncommitted > 0)
+				commit(r);
 			uncommitted = 0;
 			continue;
 		}
@@ -332,7 +346,9 @@ exit_code(struct run *r, enum container_kind kind, struct err *e)
 	struct json_val v;
 	int rc = inspect(r, container_id(r, kind), &a, &v, call_deadline(r), e);
 
-	if (rc == 0 && !json_bool(json_path(v, "State.Running"), false)) {
+	if (rc == 0 && json_type(json_path(v, "State.ExitCode")) != JSON_NUMBER) {
+		rc = err_set(e, ERR_PROTO, 0, "docker engine: a container without State.ExitCode");
+	} else if (rc == 0 && !json_bool(json_path(v, "State.Running"), false)) {
 		int64_t code = json_i64(json_path(v, "State.ExitCode"), -1);
 
 		rc = 1;
@@ -348,6 +364,13 @@ exit_code(struct run *r, enum container_kind kind, struct err *e)
 	return rc;
 }
 
+/* Whether the engine may answer the same question a little later: the way to it broke, or something on the way answered instead. */
+static bool
+may_pass(const struct err *e)
+{
+	return err_retryable(e) || e->kind == ERR_PROTO || e->kind == ERR_TLS;
+}
+
 /* The machine does not answer: again and again for a while, as long as it is still in the store. 0 it answers, -1 given up. */
 static int
 reach_again(struct run *r, mono_t since, struct err *e)
@@ -361,8 +384,10 @@ reach_again(struct run *r, mono_t since, struct err *e)
 		if (net_pause(wait, e) < 0)
 			return -1;
 		wait = wait < 16 * NSEC_SEC ? wait * 2 : wait;
-		if (mono_passed(deadline_of(r)))
-			return err_set(e, ERR_TIMEOUT, 0, "no answer before the deadline");
+		if (mono_passed(deadline_of(r))) {
+			e->kind = ERR_NET;
+			return err_ctx(e, "machine %s does not answer, and the time for this stage is over", r->machine);
+		}
 		if (machine_gone(r))
 			return err_set(e, ERR_NET, 0, "machine %s was removed under the job", r->machine);
 		if (engine_hello(r->api, mono_min(call_deadline(r), mono_after(20 * NSEC_SEC)), e) == 0 &&
@@ -412,7 +437,7 @@ attend(struct run *r, enum container_kind kind, struct err *e)
 			}
 			continue;
 		}
-		if (!err_retryable(e) && e->kind != ERR_CANCELLED && e->kind != ERR_TLS)
+		if (!may_pass(e) && e->kind != ERR_CANCELLED)
 			return OUT_FAILED;
 		if (e->kind == ERR_SERVER && f == FOLLOW_ENDED)
 			return OUT_FAILED;
@@ -440,38 +465,30 @@ forget_container(struct run *r, enum container_kind kind)
 static enum outcome
 run_once(struct run *r, enum container_kind kind, void (*script)(const struct run *r, struct buf *b), const char **reason, struct err *e)
 {
-	enum outcome out;
-	int started = 0;
+	mono_t lost_since = mono_now();
 
-	if (r->mem.phase == PHASE_STARTED) {
-		started = was_started(r, kind, e);
-		if (started < 0 && err_retryable(e) && reach_again(r, mono_now(), e) == 0)
-			started = was_started(r, kind, e);
-		if (started < 0)
-			return e->kind == ERR_NOTFOUND ? OUT_FAILED : interrupted(r, e);
-		/* Recorded but not started: the file is in place, or is put again with the same bytes. */
-		if (started == 0)
+	for (;;) {
+		bool asked = r->mem.phase == PHASE_STARTED;
+		int started = asked ? was_started(r, kind, e) : 0;
+		enum outcome out;
+
+		if (started == 0) {
+			/* Recorded but not started: the file is in place, or is put again with the same bytes. */
 			r->mem.phase = PHASE_ENTER;
-	}
-	while (started == 0) {
-		if (begin(r, kind, script, reason, e) == 0)
-			break;
+			asked = false;
+			started = begin(r, kind, script, reason, e) == 0 ? 1 : -1;
+		}
+		if (started > 0)
+			return attend(r, kind, e);
 		out = e->kind == ERR_NOTFOUND ? OUT_FAILED : interrupted(r, e);
-		if (out != OUT_FAILED || (*reason)[0] != '\0' ||
-		    (e->kind != ERR_NET && e->kind != ERR_TIMEOUT && e->kind != ERR_CANCELLED))
+		/* An engine that says no to a start means it; one that cannot say how a container does may know later. */
+		if (out != OUT_FAILED || (*reason)[0] != '\0' || (!asked && e->kind == ERR_SERVER) ||
+		    (!may_pass(e) && e->kind != ERR_CANCELLED))
 			return out;
 		/* The connection broke around the start (or an order for another stage came): whether it happened, the engine knows. */
-		if (e->kind != ERR_CANCELLED && reach_again(r, mono_now(), e) < 0)
+		if (e->kind != ERR_CANCELLED && reach_again(r, lost_since, e) < 0)
 			return interrupted(r, e);
-		if (r->mem.phase == PHASE_STARTED) {
-			started = was_started(r, kind, e);
-			if (started < 0)
-				return OUT_FAILED;
-			if (started == 0)
-				r->mem.phase = PHASE_ENTER;
-		}
 	}
-	return attend(r, kind, e);
 }
 
 enum outcome
