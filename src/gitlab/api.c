@@ -163,6 +163,8 @@ take_headers(struct gitlab_answer *a, const struct http_head *h)
 	a->range_end = -1;
 	for (size_t i = 0; i < h->nfield; i++)
 		retry_hint_header(&a->hint, h->status, h->field[i].name, h->field[i].value, wall_now());
+	if (time_parse_http(str_trim(http1_field(h, "Date")), &a->date) < 0)
+		a->date = 0;
 	if (str_copy(str_trim(http1_field(h, "X-GitLab-Last-Update")), a->last_update, sizeof(a->last_update)) < 0)
 		a->last_update[0] = '\0';
 	str_copy(str_trim(http1_field(h, "Job-Status")), a->job_status, sizeof(a->job_status));
@@ -235,36 +237,36 @@ refuse_redirect(struct gitlab *g, const struct http_head *h, struct gitlab_answe
  * word it would lose a result or abort a job. GitLab's API shows no web pages.
  */
 static bool
-foreign(const char *method, const struct gitlab_answer *a, const struct http_head *h)
+foreign(const struct gitlab_call *c, const struct gitlab_answer *a, const struct http_head *h)
 {
 	struct str type = str_trim(http1_field(h, "Content-Type"));
 	bool success = h->status >= 200 && h->status < 300;
 
-	if (success && a->body.n > 0 && h->status != 204 && strcmp(method, "POST") == 0)
-		return !str_casestarts(type, "application/json");
+	if (success && a->body.n > 0 && h->status != 204 && strcmp(c->method, "POST") == 0)
+		return !str_casestarts(type, "application/json") && !(c->plain && str_casestarts(type, "text/plain"));
 	return (success || h->status == 403 || h->status == 404) && str_casestarts(type, "text/html");
 }
 
-static int
-exchange(struct gitlab *g, const char *method, const char *path, const char *head, struct str body,
-    struct gitlab_answer *a, mono_t deadline, struct err *e)
+int
+gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab_answer *a, mono_t deadline, struct err *e)
 {
 	struct http_resp r = { 0 };
 	struct buf target = { .max = 4096 }, lines = { .max = 16384 };
-	struct http_req q = { .method = method, .body = body };
+	struct http_req q = { .method = c->method, .body = c->body };
 	char id[33];
 	int rc = -1;
 
 	a->status = 0;
+	a->date = 0;
 	buf_clear(&a->body);
 	a->last_update[0] = a->job_status[0] = '\0';
 	a->trace_interval = 0;
 	a->range_end = -1;
 	rand_hex(id, 32);
 	str_copy(str_from(id), a->request_id, sizeof(a->request_id));
-	buf_fmt(&target, "%s%s", g->prefix, path);
+	buf_fmt(&target, "%s%s", g->prefix, c->path);
 	buf_fmt(&lines, "User-Agent: gitlab-runner %s (windlass %s; none; linux/" ARCH ")\r\nX-Request-Id: %s\r\nAccept: application/json\r\n%s",
-	    GITLAB_COMPAT_VERSION, WL_VERSION, id, head);
+	    GITLAB_COMPAT_VERSION, WL_VERSION, id, c->head);
 	if (target.failed || lines.failed) {
 		err_set(e, ERR_REFUSED, 0, "request head too long");
 		goto out;
@@ -284,7 +286,7 @@ exchange(struct gitlab *g, const char *method, const char *path, const char *hea
 	http_end(g->http);
 	if (rc < 0)
 		goto out;
-	if (foreign(method, a, &r.head)) {
+	if (foreign(c, a, &r.head)) {
 		a->job_status[0] = '\0';
 		rc = err_set(e, ERR_PROTO, 0, "the answer %d is no JSON: it is not GitLab's (a proxy or a wrong url?)", r.head.status);
 		goto out;
@@ -321,7 +323,7 @@ gitlab_request_job(struct gitlab *g, const char *token, const char *system_id, c
 	if (body.failed || head.failed)
 		rc = err_set(e, ERR_REFUSED, 0, "job request above %u bytes", REQUEST_MAX);
 	else
-		rc = exchange(g, "POST", "jobs/request", head.p, buf_str(&body), a, deadline, e);
+		rc = gitlab_exchange(g, &(struct gitlab_call){ "POST", "jobs/request", head.p, buf_str(&body), false }, a, deadline, e);
 	buf_wipe(&body);
 	buf_wipe(&head);
 	return rc;
@@ -341,7 +343,7 @@ gitlab_patch_trace(struct gitlab *g, int64_t id, const char *token, struct str b
 	buf_fmt(&head, "Content-Type: text/plain\r\nJOB-TOKEN: %s\r\nContent-Range: %" PRId64 "-%" PRId64 "\r\n",
 	    token, start, start + (int64_t)bytes.n - 1);
 	rc = head.failed ? err_set(e, ERR_REFUSED, 0, "job token too long") :
-	    exchange(g, "PATCH", path, head.p, bytes, a, deadline, e);
+	    gitlab_exchange(g, &(struct gitlab_call){ "PATCH", path, head.p, bytes, false }, a, deadline, e);
 	buf_wipe(&head);
 	return rc;
 }
@@ -374,7 +376,7 @@ gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const struct 
 	jw_end_object(&w);
 	buf_fmt(&head, "Content-Type: application/json\r\nJOB-TOKEN: %s\r\n", token);
 	rc = body.failed || head.failed ? err_set(e, ERR_REFUSED, 0, "job token too long") :
-	    exchange(g, "PUT", path, head.p, buf_str(&body), a, deadline, e);
+	    gitlab_exchange(g, &(struct gitlab_call){ "PUT", path, head.p, buf_str(&body), false }, a, deadline, e);
 	buf_wipe(&body);
 	buf_wipe(&head);
 	return rc;

@@ -33,6 +33,7 @@ struct gitlab_answer {
 	char			 last_update[128];	/* X-GitLab-Last-Update, "" if absent */
 	char			 job_status[32];	/* Job-Status, "" if absent */
 	int64_t			 trace_interval;	/* X-GitLab-Trace-Update-Interval in s, 0 if absent */
+	wall_t			 date;		/* the server's clock, 0 if it does not say */
 	int64_t			 range_end;	/* of `Range: 0-N`, -1 if absent or malformed */
 	char			 request_id[64];	/* X-Request-Id: of the answer, else ours */
 	struct err		 error;		/* why there is no answer; or the error text of a failure status */
@@ -44,6 +45,16 @@ void		 gitlab_close(struct gitlab *g);
 /* Closes the idle connection and gives its memory back; the next call opens a new one. */
 void		 gitlab_rest(struct gitlab *g);
 void		 gitlab_answer_free(struct gitlab_answer *a);
+
+/* A call below api/v4/, for runners.c and the ones here. */
+struct gitlab_call {
+	const char	*method, *path;
+	const char	*head;		/* lines with CRLF; holds a token */
+	struct str	 body;
+	bool		 plain;		/* an answer in plain text is one too */
+};
+/* One attempt; the answer is read to its end whatever its status, and nobody who wants us to stop is heard from its head on. 0 or -1. */
+int	gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab_answer *a, mono_t deadline, struct err *e);
 
 /* Shared by all bodies that carry `info` (spec 1.5). */
 void	gitlab_put_info(struct json_w *w, const char *shell, struct str gpus);
