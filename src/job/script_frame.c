@@ -70,18 +70,20 @@ put_export(const struct work *w, const struct var *v, bool write_files, struct b
 }
 
 static void
-put_variables(const struct work *w, bool write_files, struct buf *b)
+put_variables(const struct work *w, enum sh_frame frame, struct buf *b)
 {
+	const char *dir = frame == SH_SOURCES ? arena_fmt(w->a, "%s/git-template", w->tmp_dir) : w->tmp_dir;
+
 	buf_puts(b, "[ -d ");
-	sh_cword(b, w->tmp_dir);
+	sh_cword(b, dir);
 	buf_puts(b, " ] || mkdir -p ");
-	sh_cword(b, w->tmp_dir);
+	sh_cword(b, dir);
 	buf_putc(b, '\n');
 	for (size_t i = 0; i < w->vars.n; i++) {
 		const struct var *v = &w->vars.v[i];
 
 		if (vars_find(&w->vars, v->key) == v && vars_name_ok(v->key))
-			put_export(w, v, write_files, b);
+			put_export(w, v, frame != SH_PATHS, b);
 	}
 }
 
@@ -140,6 +142,14 @@ put_git_trust(const struct work *w, struct buf *b)
 	buf_puts(b, "\n	export GIT_CONFIG_COUNT=$((wl_n + 1))\n	unset wl_n\nesac\n");
 }
 
+static void
+put_eval_word(const struct work *w, struct str body, struct buf *b)
+{
+	if (w->debug_trace)
+		buf_puts(b, "'set -o xtrace\n'");
+	sh_word(b, body);
+}
+
 /*
  * FF_USE_LEGACY_BASH_EVAL: stdin is an empty pipe. The subshell stays, which gitlab-runner does without there: bash
  * would turn every failure into a 1.
@@ -149,8 +159,11 @@ put_body(const struct work *w, struct str body, struct buf *b)
 {
 	bool legacy = work_flag(w, "FF_USE_LEGACY_BASH_EVAL");
 
+	/* Traced, the word would be in the log before all else: the whole script once more. */
+	if (w->debug_trace)
+		buf_puts(b, "{ set +o xtrace; } 2> /dev/null\n");
 	buf_puts(b, legacy ? ": | (trap 'exit 1' TERM; eval " : "(trap 'exit 1' TERM; eval ");
-	sh_word(b, body);
+	put_eval_word(w, body, b);
 	buf_puts(b, legacy ? ")\n" : ") < /dev/null\n");
 	buf_puts(b, "exit 0\n");
 }
@@ -160,7 +173,7 @@ sh_stage(const struct work *w, enum sh_frame frame, struct buf *body, struct buf
 {
 	put_options(w, out);
 	if (frame != SH_BARE) {
-		put_variables(w, frame != SH_PATHS, out);
+		put_variables(w, frame, out);
 		put_gitlab_env(w, out);
 		put_git_global(w, out);
 	}

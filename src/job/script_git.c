@@ -102,13 +102,20 @@ put_external(const struct work *w, const struct remote *r, struct buf *b)
 	buf_wipe(&text);
 }
 
+static bool
+clones_natively(const struct work *w)
+{
+	return w->git == GIT_CLONE && work_flag(w, "FF_USE_GIT_NATIVE_CLONE");
+}
+
+/* `git clone` writes a remote of its own, and would add to ours. */
 static void
 put_template(const struct work *w, const struct remote *r, struct buf *b)
 {
 	struct buf text = { .max = 64u << 10 };
 
-	gitconf_template(w, r, &text);
-	buf_puts(b, "mkdir -p \"$wl_t/git-template\"\n");
+	gitconf_template(w, r, !clones_natively(w), &text);
+	buf_puts(b, "[ -d \"$wl_t/git-template\" ] || mkdir -p \"$wl_t/git-template\"\n");
 	put_file(b, buf_str(&text), "\"$wl_t/git-template/config\"", false);
 	buf_putc(b, '\n');
 	buf_wipe(&text);
@@ -204,12 +211,12 @@ put_native_clone(const struct work *w, struct buf *b)
 	    "'git version 2.49'*|'git version 2.'[5-9][0-9]*|'git version 2.'[1-9][0-9][0-9]*|'git version '[3-9]*)\n"
 	    "git");
 	put_user_agent(w, b);
-	buf_puts(b, " -c include.path=\"$wl_ext\" clone --no-checkout \"$wl_url\" \"$wl_p\" --template \"$wl_t/git-template\"");
+	buf_puts(b, " -c include.path=\"$wl_ext\" clone --no-checkout --template \"$wl_t/git-template\"");
 	put_depth(w->depth, b);
 	buf_puts(b, str_starts(ref, "refs/") ? " --revision " : " --branch ");
 	sh_word(b, ref);
 	sh_flags(w, "GIT_CLONE_EXTRA_FLAGS", "", b);
-	buf_puts(b, " && cd \"$wl_p\"\nreturn;;\nesac\n");
+	buf_puts(b, " -- \"$wl_url\" \"$wl_p\" && cd \"$wl_p\"\nreturn;;\nesac\n");
 }
 
 /* A configuration that was kept: it knows some remote, and an external file of another job. */
@@ -229,7 +236,7 @@ define_fetch(const struct work *w, struct buf *b)
 	struct str format = git_info(w, "repo_object_format");
 
 	buf_puts(b, "wl_fetch() {\n");
-	if (w->git == GIT_CLONE && work_flag(w, "FF_USE_GIT_NATIVE_CLONE"))
+	if (clones_natively(w))
 		put_native_clone(w, b);
 	buf_puts(b, "git -c init.defaultBranch=none init --template \"$wl_t/git-template\"");
 	if (format.n > 0 && !str_eqc(format, "sha1")) {
@@ -237,7 +244,10 @@ define_fetch(const struct work *w, struct buf *b)
 		sh_word(b, format);
 	}
 	buf_puts(b, " \"$wl_p\" && cd \"$wl_p\" || return\n");
-	put_old_config(b);
+	if (clones_natively(w))
+		buf_puts(b, "git remote add origin \"$wl_url\" || return\n");
+	else
+		put_old_config(b);
 	buf_puts(b, "if [ -n \"$wl_new\" ]; then wl_say 'Created fresh repository.'; fi\n");
 	if (w->depth > 0)
 		put_fetch(w, b);
@@ -264,7 +274,8 @@ define_checkout(const struct work *w, struct buf *b)
 	struct str sha = git_info(w, "sha"), ref = git_info(w, "ref");
 	struct str id = str_sub(sha, 0, 8);
 
-	sh_set(b, "wl_sha", sha);
+	/* What begins with a dash would be an option. */
+	sh_set(b, "wl_sha", str_starts(sha, "-") ? STR("") : sha);
 	buf_puts(b, "wl_checkout() {\n");
 	sh_say(b, SH_NOTICE, "Checking out %.*s as detached HEAD (ref is %.*s)...", STR_ARG(id), STR_ARG(ref));
 	buf_puts(b, "git -c submodule.recurse=false checkout -f -q \"$wl_sha\" 2> \"$wl_t/checkout.err\" &&\n"
@@ -290,6 +301,18 @@ define_checkout(const struct work *w, struct buf *b)
 	    "}\n");
 }
 
+/* The project directory with all that is in it. It stays where something is mounted on or in it. */
+static void
+put_remove_project(struct buf *b)
+{
+	buf_puts(b, "if [ -e \"$wl_p\" ] || [ -L \"$wl_p\" ]; then\n"
+	    "	rm -rf \"$wl_p\" 2> /dev/null || {\n"
+	    "		chmod -R u+rwX \"$wl_p\" || :\n"
+	    "		find \"$wl_p\" -mindepth 1 -maxdepth 1 -exec rm -rf {} + || [ ! -e \"$wl_p/.git\" ]\n"
+	    "	}\n"
+	    "fi\n");
+}
+
 /* Before anything is fetched: what an earlier job left, and our files. */
 static void
 put_setup(const struct work *w, const struct remote *r, struct buf *b)
@@ -298,8 +321,7 @@ put_setup(const struct work *w, const struct remote *r, struct buf *b)
 
 	sh_set(b, "wl_url", str_from(r->url));
 	if (w->git == GIT_CLONE)
-		buf_puts(b, "if [ -e \"$wl_p\" ] || [ -L \"$wl_p\" ]; then\n"
-		    "	rm -rf \"$wl_p\" 2> /dev/null || { chmod -R u+rwX \"$wl_p\"; rm -rf \"$wl_p\"; }\nfi\n");
+		put_remove_project(b);
 	/* A file or link in its place would lead git to a configuration that nobody cleaned. */
 	if (cleans_config(w))
 		buf_puts(b, "if [ -L \"$wl_p/.git\" ] || [ -f \"$wl_p/.git\" ]; then rm -f \"$wl_p/.git\"; fi\n");
@@ -334,7 +356,7 @@ put_fetch_and_checkout(const struct work *w, struct buf *b)
 	buf_fmt(b, "if %s; then :; else\n"
 	    "	wl_s=$?\n"
 	    "	cd /\n"
-	    "	if [ -n \"$wl_new\" ] || ! git -c include.path=\"$wl_ext\" ls-remote -q \"$wl_url\" HEAD > /dev/null 2>&1; then exit $wl_s; fi\n"
+	    "	if [ -n \"$wl_new\" ] || ! git -c include.path=\"$wl_ext\" ls-remote -q -- \"$wl_url\" HEAD > /dev/null 2>&1; then exit $wl_s; fi\n"
 	    "	wl_warn 'The repository that was kept from an earlier job cannot be used: starting with a fresh one'\n"
 	    "	rm -rf \"$wl_t/broken.git\"\n"
 	    "	mv \"$wl_p/.git\" \"$wl_t/broken.git\"\n"
@@ -400,7 +422,7 @@ put_without_git(const struct work *w, struct buf *b)
 {
 	if (w->git == GIT_EMPTY) {
 		sh_say(b, SH_NOTICE, "Skipping Git repository setup and creating an empty build directory");
-		buf_puts(b, "rm -rf \"$wl_p\" 2> /dev/null || { chmod -R u+rwX \"$wl_p\"; rm -rf \"$wl_p\"; }\n");
+		put_remove_project(b);
 	} else {
 		sh_say(b, SH_NOTICE, "Skipping Git repository setup");
 		sh_say(b, SH_NOTICE, "Skipping Git checkout");

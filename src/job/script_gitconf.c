@@ -353,7 +353,7 @@ gitconf_external(const struct work *w, const struct remote *r, struct buf *b)
 }
 
 void
-gitconf_template(const struct work *w, const struct remote *r, struct buf *b)
+gitconf_template(const struct work *w, const struct remote *r, bool with_remote, struct buf *b)
 {
 	section(b, "init", NULL);
 	entry(b, "defaultBranch", STR("none"));
@@ -365,6 +365,8 @@ gitconf_template(const struct work *w, const struct remote *r, struct buf *b)
 	entry(b, "autoDetach", STR("false"));
 	section(b, "include", NULL);
 	entry(b, "path", str_from(gitconf_external_path(w)));
+	if (!with_remote)
+		return;
 	/* What `git remote add` would write, without starting it. */
 	section(b, "remote", "origin");
 	entry(b, "url", str_from(r->url));

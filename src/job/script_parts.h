@@ -57,7 +57,7 @@ struct remote {
 struct remote remote_of(const struct work *w);
 /* The texts of git's configuration files (spec job-execution 6.2 step 8, 6.4, 6.5). */
 void	gitconf_external(const struct work *w, const struct remote *r, struct buf *b);
-void	gitconf_template(const struct work *w, const struct remote *r, struct buf *b);
+void	gitconf_template(const struct work *w, const struct remote *r, bool with_remote, struct buf *b);
 void	gitconf_global(const struct work *w, const struct remote *r, struct buf *b);
 /* X-Gitaly-Correlation-ID's value, "" if none is to be sent. */
 struct str gitconf_correlation_id(const struct work *w);

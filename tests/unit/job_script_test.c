@@ -105,6 +105,7 @@ test_options(void)
 		ok(!saw("\nyes\n"), "%s: ends there", sh->name);
 		is_int(step(&(struct fake_spec){ .script = "\"echo hello\"", .vars = V("CI_DEBUG_TRACE", "true") }), 0, "%s: debug trace", sh->name);
 		ok(saw("+ echo hello\n"), "%s: shows the commands", sh->name);
+		ok(saw("+ export ") && !saw("+ eval"), "%s: and the variables, but not the whole script twice", sh->name);
 		is_int(step(&(struct fake_spec){ .script = "\"echo hello\"", .vars = V("CI_DEBUG_TRACE", "true"), .runner = "\"debug_trace_disabled\":true" }), 0, "%s: debug trace forbidden", sh->name);
 		ok(!saw("+ echo hello\n"), "%s: does not show the commands", sh->name);
 		is_int(step(&(struct fake_spec){ .script = "\"echo $x\"", .runner = "\"pre_build_script\":\"x=pre\\necho 1\",\"post_build_script\":\"echo post $x\"" }), 0, "%s: pre and post build script", sh->name);

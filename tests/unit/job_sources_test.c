@@ -221,6 +221,11 @@ test_clone(void)
 	in_project("touch .git/marker; mkdir d; touch d/x; chmod 500 d");
 	GOOD(run_sources(&work) == 0 && is_checked_out("main") && saw("Created fresh repository."), "clone over an old one");
 	GOOD(strcmp(in_project("ls .git/marker d 2>&1 | grep -c 'No such'"), "2") == 0, "which is gone");
+	/* A git that says it can clone as FF_USE_GIT_NATIVE_CLONE wants it: branches are cloned alike by all. */
+	must("cat > @B/bin/git <<E\n#!/bin/sh\nif [ \"\\$1\" = version ]; then echo git version 2.50.1; exit; fi\nexec $(command -v git) \"\\$@\"\nE\nchmod +x @B/bin/git");
+	GOOD(sources(&(struct fake_spec){ .vars = V("GIT_STRATEGY", "clone"), .flags = "\"FF_USE_GIT_NATIVE_CLONE\":true" }) == 0 && saw("Cloning into") && is_checked_out("main"), "native clone");
+	GOOD(strcmp(in_project("git config --get-all remote.origin.fetch; git rev-list --count HEAD"), "+refs/heads/main:refs/remotes/origin/main\n20") == 0, "has the one branch, as deep as it should be");
+	must("rm @B/bin/git");
 	in_project("cd / && rm -rf \"$OLDPWD\" && ln -s /tmp \"$OLDPWD\"");
 	GOOD(run_sources(&work) == 0 && is_checked_out("main"), "clone over a link");
 	GOOD(sources(&(struct fake_spec){ .vars = V("GIT_STRATEGY", "clone"), .flags = "\"FF_USE_GIT_NATIVE_CLONE\":true" }) == 0 && is_checked_out("main"), "native clone, or what this git has in its place");
@@ -235,7 +240,7 @@ test_none(void)
 	in_project("touch keep");
 	GOOD(run_sources(&work) == 0 && strcmp(in_project("ls -A"), "keep") == 0, "and keeps what is in it");
 	GOOD(sources(&(struct fake_spec){ .vars = V("GIT_STRATEGY", "empty") }) == 0 && str_ends(str_from(work.project_dir), "-empty"), "empty");
-	in_project("touch x .y");
+	in_project("touch x .y; mkdir d; touch d/x; chmod 500 d");
 	GOOD(run_sources(&work) == 0 && strcmp(in_project("ls -A"), "") == 0, "is always empty");
 	fresh();
 	GOOD(sources(&(struct fake_spec){ .vars = V("GIT_CHECKOUT", "false") }) == 0 && saw("Skipping Git checkout"), "no checkout");
