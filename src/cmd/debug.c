@@ -2,7 +2,7 @@
 #include "cmd/cmd.h"
 #include "machine/operator.h"
 
-/* Every crash_point() of every process but the operator's, whose list is its own. tests/walls checks it against the sources. */
+/* Every crash_point() of every process but the operator's, whose list is its own. tests/e2e/test_crash.py checks both against the sources. */
 static const char *const crash_points[] = {
 	"manager:started", "manager:poller-started", "manager:asked", "manager:job-known", "manager:reporter-started",
 	"manager:create-decided", "manager:operator-started", "manager:use-counted", "manager:job-assigned",

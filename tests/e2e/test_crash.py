@@ -27,6 +27,17 @@ def points():
                           check=True).stdout.split()
 
 
+def test_the_list_is_whole():
+    """Every crash_point() in the sources is in the list that the other tests go through."""
+    found = set()
+    for folder, _, files in os.walk(os.path.join(world.ROOT, "src")):
+        for name in files:
+            if name.endswith(".c") and name != "crash.c":
+                with open(os.path.join(folder, name)) as f:
+                    found |= set(re.findall(r'crash_point\("([^"]+)"\)', f.read()))
+    assert found == set(points())
+
+
 def whole(trace, lines=LINES):
     """The job's own lines as GitLab has them: each once and in order."""
     got = [int(n) for n in re.findall(r"^line (\d+) of the job$", plain(trace), re.M)]
