@@ -1,6 +1,7 @@
 /* Create bodies for a job's containers and volumes: see container.h. */
 #include <arpa/inet.h>
 
+#include "core/fs.h"
 #include "core/hash.h"
 #include "job/container.h"
 #include "wire/glob.h"
@@ -10,6 +11,7 @@
 #define ENV_ENTRY_MAX	(128u << 10)
 /* All of them together: a quarter of what exec takes; the stage scripts export the rest anyway. */
 #define ENV_TOTAL_MAX	(512u << 10)
+#define SECCOMP_MAX	(1u << 20)
 
 /* The first shell there is, then our script: exit codes and output are the script's own. */
 static const char detect_shell[] =
@@ -168,6 +170,43 @@ put_caps(const struct work *w, struct json_w *j, const char *key, const char *fi
 		buf_free(&b);
 	}
 	jw_end_array(j);
+}
+
+/*
+ * seccomp=FILE means a profile on this host, and the engine wants its text;
+ * unconfined, builtin and JSON pass as they are (spec job-execution 1.10).
+ */
+static int
+put_security(const struct work *w, struct json_w *j, struct err *e)
+{
+	struct json_val list = json_get(w->p->docker, "security_opt"), parsed;
+
+	if (json_len(list) == 0)
+		return 0;
+	jw_array(j, "SecurityOpt");
+	JSON_EACH(v, list) {
+		struct str o = json_str(w->a, v), file = str_sub(o, strlen("seccomp="), o.n);
+		struct buf b = { .max = SECCOMP_MAX };
+
+		if ((!str_starts(o, "seccomp=") && !str_starts(o, "seccomp:")) || str_eqc(file, "unconfined") ||
+		    str_eqc(file, "builtin") || str_starts(file, "{")) {
+			jw_str(j, NULL, o);
+			continue;
+		}
+		if (fs_read(AT_FDCWD, arena_dup(w->a, file), SECCOMP_MAX, &b, e) < 0) {
+			e->kind = ERR_CONFIG;
+			return err_ctx(e, "security_opt \"%.*s\" in [runners.docker]", STR_ARG(o));
+		}
+		if (json_parse(w->a, buf_str(&b), &parsed, e) < 0) {
+			buf_free(&b);
+			e->kind = ERR_CONFIG;
+			return err_ctx(e, "security_opt \"%.*s\" in [runners.docker]", STR_ARG(o));
+		}
+		jw_str(j, NULL, str_from(arena_fmt(w->a, "seccomp=%s", b.p)));
+		buf_free(&b);
+	}
+	jw_end_array(j);
+	return 0;
 }
 
 static void
@@ -390,7 +429,8 @@ put_host_config(const struct work *w, enum container_kind kind, const struct vol
 		jw_bool(j, "Privileged", true);
 	put_caps(w, j, "cap_add", "CapAdd");
 	put_caps(w, j, "cap_drop", "CapDrop");
-	put_list(w, j, "security_opt", "SecurityOpt");
+	if (put_security(w, j, e) < 0)
+		return -1;
 	put_devices(w, j);
 	put_list(w, j, "device_cgroup_rules", "DeviceCgroupRules");
 	put_list(w, j, "volumes_from", "VolumesFrom");

@@ -1,6 +1,7 @@
 /*
  * The bodies of the engine's create calls for a job's containers and
- * volumes, from [runners.docker] and the job (spec job-execution 1.8-1.12). Pure: JSON in, JSON out.
+ * volumes, from [runners.docker] and the job (spec job-execution 1.8-1.12).
+ * JSON in, JSON out; the one file that is read is a seccomp profile named in security_opt.
  */
 #ifndef JOB_CONTAINER_H
 #define JOB_CONTAINER_H
