@@ -61,7 +61,8 @@ next_word(struct str *s, struct buf *w, char *end)
 			}
 			assert(i < s->n);
 		} else if (c == '\\') {
-			assert(++i < s->n);
+			i++;
+			assert(i < s->n);
 			buf_putc(w, s->p[i]);
 		} else
 			buf_putc(w, c);

@@ -1,7 +1,8 @@
 /*
  * Runs generated scripts for tests: every shell of this machine that a job's
  * image may have, in a directory of its own, as the container would: file as
- * argument, nothing on stdin, a small environment.
+ * argument, a small environment. stdin is not empty as there, so that a script
+ * which reads it is found out.
  */
 #ifndef JOB_SHELLS_H
 #define JOB_SHELLS_H
@@ -48,7 +49,7 @@ wait_for(pid_t pid)
 static inline int
 run_argv(const char *const *argv)
 {
-	char home[64], path[256];
+	char home[64], path[256], stdin_file[64];
 	const char *env[] = { home, path, "LC_ALL=C", env_more, NULL };
 	char chunk[65536];
 	int out[2];
@@ -56,15 +57,16 @@ run_argv(const char *const *argv)
 	pid_t pid;
 
 	snprintf(home, sizeof(home), "HOME=%s/home", base);
+	snprintf(stdin_file, sizeof(stdin_file), "%s/stdin", base);
 	snprintf(path, sizeof(path), "PATH=%s/bin:/usr/local/bin:/usr/bin:/bin", base);
 	buf_clear(&said);
 	if (pipe2(out, O_CLOEXEC) < 0 || (pid = fork()) < 0)
 		return -1;
 	if (pid == 0) {
-		int null = open("/dev/null", O_RDONLY);
+		int in = open(stdin_file, O_RDONLY | O_CREAT, 0600);
 
 		alarm(60);
-		dup2(null, 0);
+		dup2(in, 0);
 		dup2(out[1], 1);
 		dup2(out[1], 2);
 		if (chdir("/") == 0)
@@ -199,7 +201,7 @@ shells_init(void)
 		printf("Bail out! %s: %s\n", base, strerror(errno));
 		exit(2);
 	}
-	must("mkdir @B/home @B/bin @B/builds");
+	must("echo stolen > @B/stdin; mkdir @B/home @B/bin @B/builds");
 	for (size_t i = 0; i < NELEM(shells); i++) {
 		const char *argv[] = { shells[i].argv[0], NULL, NULL, NULL, NULL };
 		size_t n = 1;
