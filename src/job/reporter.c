@@ -174,7 +174,10 @@ pause_after(struct reporter *r, const struct gitlab_answer *a)
 
 	rand_bytes(&rnd, sizeof(rnd));
 	wait = retry_next(&retry_call, r->failures++, a != NULL ? &a->hint : NULL, wall_now(), rnd);
-	return wait < PAUSE_MAX ? wait : PAUSE_MAX;
+	wait = wait < PAUSE_MAX ? wait : PAUSE_MAX;
+	if (a != NULL && a->hint.not_before > wall_now())
+		r->hold = mono_after(wait);
+	return wait;
 }
 
 /*
