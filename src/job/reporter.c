@@ -61,6 +61,7 @@ struct reporter {
 	int64_t		 crc_to;
 	int64_t		 interval;
 	mono_t		 next_patch, next_beat;
+	mono_t		 hold;			/* the server told us to stay away until then */
 	mono_t		 rest_at;		/* when a connection that nobody used is closed */
 	unsigned	 failures;		/* calls without an answer in a row */
 	bool		 gone;			/* 403, 404: the job is not ours any more */
@@ -300,7 +301,13 @@ mark_reported(struct reporter *r, int status)
 	crash_point("reporter:reported");
 }
 
-struct verdict { const char *state, *reason; int64_t exit_code; };
+struct verdict {
+	const char	*state, *reason;
+	int64_t		 exit_code;
+	bool		 untold;	/* no executor wrote the trace's last line */
+	bool		 system;
+	struct str	 text;		/* of that line */
+};
 
 static int
 read_result(struct reporter *r, struct verdict *v, struct err *e)
@@ -316,6 +323,9 @@ read_result(struct reporter *r, struct verdict *v, struct err *e)
 	buf_free(&b);
 	v->state = str_eqc(json_str(&r->arena, json_get(root, "state")), "success") ? "success" : "failed";
 	v->exit_code = json_i64(json_get(root, "exit_code"), 0);
+	v->untold = !json_bool(json_get(root, "told"), true);
+	v->system = str_eqc(json_str(&r->arena, json_get(root, "failure_reason")), "runner_system_failure");
+	v->text = json_str(&r->arena, json_get(root, "text"));
 	v->reason = strcmp(v->state, "failed") == 0 ?
 	    payload_map_reason(&r->job, json_cstr(&r->arena, json_get(root, "failure_reason"))) : NULL;
 	return 0;
@@ -386,6 +396,23 @@ flush(struct reporter *r, int64_t final, int64_t *wait)
 	return 0;
 }
 
+/* Whoever reads the log of a job that never got an executor, or lost it, must find out why it failed. 0 or -1. */
+static int
+tell_end(struct reporter *r, struct verdict *v, int64_t *wait)
+{
+	struct err e = { 0 };
+
+	if (!v->untold)
+		return 0;
+	if (trace_append_end(r->dir, &r->job, v->text, v->system, &e) < 0) {
+		log_error("The job's log cannot be ended", F_ERR(&e));
+		*wait = INTERVAL;
+		return -1;
+	}
+	v->untold = false;
+	return 0;
+}
+
 static int
 deliver(struct reporter *r)
 {
@@ -400,10 +427,11 @@ deliver(struct reporter *r)
 		log_error("Result is not readable", F_ERR(&e));
 		return EXIT_RETRY;
 	}
+	mono_sleep(mono_ms_until(r->hold) * NSEC_MSEC);
 	for (int64_t failed = 0;;) {
 		int rc;
 
-		if (fstat(r->trace, &st) == 0 && flush(r, st.st_size, &wait) == 0 && extend_crc(r, st.st_size, &e) == 0) {
+		if (tell_end(r, &v, &wait) == 0 && fstat(r->trace, &st) == 0 && flush(r, st.st_size, &wait) == 0 && extend_crc(r, st.st_size, &e) == 0) {
 			rc = final_update(r, &v, plain_reason, &wait, &status);
 			if (rc > 0) {
 				mark_reported(r, status);

@@ -17,6 +17,7 @@ trace_put_heading(const struct payload *p, struct buf *b)
 	tl_plain(b, "  on %s %s, system ID: %s", json_cstr(p->arena, json_get(p->runner, "name")), p->short_token, p->system_id);
 }
 
+/* text: one line with its newline. */
 static int
 append(int fd, const struct payload *p, struct str text, struct err *e)
 {
@@ -29,7 +30,7 @@ append(int fd, const struct payload *p, struct str text, struct err *e)
 
 	if (fstat(fd, &st) == 0 && st.st_size == 0)
 		trace_put_heading(p, &lines);
-	tl_plain(&lines, "%.*s", STR_ARG(text));
+	buf_putstr(&lines, text);
 	tl_sink_init(&sink, &out, 0, p->timestamps);
 	tl_init(&s, none, TL_ID_RUNNER, 'O', TL_RUNNER);
 	tl_entry(&s, &sink, buf_str(&lines), wall_now());
@@ -43,18 +44,56 @@ append(int fd, const struct payload *p, struct str text, struct err *e)
 	return rc;
 }
 
+/* The trace, locked. */
+static int
+open_trace(int dir, struct err *e)
+{
+	int fd = openat(dir, "trace", O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, "open trace");
+	if (flock(fd, LOCK_EX) == 0)
+		return fd;
+	err_sys(e, "lock trace");
+	close(fd);
+	return -1;
+}
+
 int
 trace_append_waiting(int dir, const struct payload *p, struct str text, struct err *e)
 {
-	int fd, rc = 0;
+	struct buf line = { .max = 4096 };
+	int fd = open_trace(dir, e), rc = 0;
 
-	fd = openat(dir, "trace", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return err_sys(e, "open trace");
-	if (flock(fd, LOCK_EX) < 0)
-		rc = err_sys(e, "lock trace");
-	else if (!fs_exists(dir, "stage.json"))
-		rc = append(fd, p, text, e);
+		return -1;
+	tl_plain(&line, "%.*s", STR_ARG(text));
+	if (!fs_exists(dir, "stage.json"))
+		rc = append(fd, p, buf_str(&line), e);
+	buf_free(&line);
+	close(fd);
+	return rc;
+}
+
+int
+trace_append_end(int dir, const struct payload *p, struct str text, bool system, struct err *e)
+{
+	struct buf line = { .max = 4096 };
+	int fd = open_trace(dir, e), rc = 0;
+	char tail[4096];
+	struct stat st;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return -1;
+	tl_error(&line, "Job failed%s: %.*s", system ? " (system failure)" : "", STR_ARG(text));
+	if (fstat(fd, &st) == 0)
+		n = pread(fd, tail, sizeof(tail), st.st_size > (off_t)sizeof(tail) ? st.st_size - (off_t)sizeof(tail) : 0);
+	if (n < 0)
+		rc = err_sys(e, "read trace");
+	else if (str_find(str_of(tail, (size_t)n), line.p) < 0)
+		rc = append(fd, p, buf_str(&line), e);
+	buf_free(&line);
 	close(fd);
 	return rc;
 }

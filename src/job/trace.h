@@ -17,4 +17,10 @@ void	trace_put_heading(const struct payload *p, struct buf *b);
  */
 int	trace_append_waiting(int job_dir, const struct payload *p, struct str text, struct err *e);
 
+/*
+ * The last line of a job that no executor ended: why it failed. Only once result.json exists and no executor lives; a
+ * line that is there already is not written again. 0 or -1.
+ */
+int	trace_append_end(int job_dir, const struct payload *p, struct str text, bool system, struct err *e);
+
 #endif

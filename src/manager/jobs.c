@@ -68,6 +68,8 @@ job_fail(struct manager *m, struct job *j, const char *reason, const char *text,
 	jw_i64(&w, "exit_code", 0);
 	jw_cstr(&w, "text", text);
 	jw_bool(&w, "dirty", dirty);
+	/* The trace is the reporter's as long as no executor lives: it writes the last line. */
+	jw_bool(&w, "told", false);
 	jw_cstr(&w, "finished", now);
 	jw_end_object(&w);
 	dir = job_dir(m, j, &e);
@@ -379,6 +381,7 @@ job_assign(struct manager *m, struct job *j, struct machine *mc)
 	buf_fmt(&line, "%s\n%" PRId64 "\n", mc->name, j->slot);
 	if (dir < 0 || fs_write(dir, "machine", buf_str(&line), 0600, &e) < 0) {
 		log_error("Job could not be given its machine", F_STR("job", j->id), F_STR("name", mc->name), F_ERR(&e));
+		mc->uses--;
 		goto out;
 	}
 	crash_point("manager:job-assigned");
