@@ -8,6 +8,7 @@
  * an unanswered request.
  */
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -25,6 +26,8 @@
 
 #define PLAN_MAX	(4u << 20)
 #define PAYLOAD_MAX	(256u << 20)
+/* With less than this free where the jobs are kept, the logs of those that run are about to stop: no time for another. */
+#define ROOM		(8u << 20)
 /* Workhorse holds a request for 50 s by default, and operators raise that (spec 1.10). */
 #define ANSWER_LIMIT	(600 * NSEC_SEC)
 
@@ -195,7 +198,7 @@ give_back(struct poller *p, int64_t id, const char *token, const struct err *why
 	struct gitlab_answer a = { 0 };
 	struct err e = { 0 };
 
-	log_error("Job cannot be kept on this host's disk: it is given back as failed", F_INT("job", id), F_ERR(why));
+	log_error("Job cannot be taken: it is given back as failed", F_INT("job", id), F_ERR(why));
 	if (gitlab_update_job(p->gitlab, id, token, &u, &a, mono_after(60 * NSEC_SEC), &e) < 0)
 		log_error("GitLab could not be told", F_INT("job", id), F_ERR(&e));
 	gitlab_answer_free(&a);
@@ -208,6 +211,55 @@ say(struct poller *p, const char *kind, const struct gitlab_answer *a, const cha
 
 	chan_send(p->control, CHAN_POLLER, CHAN_ANSWER, &e, "%s %d %" PRId64 " %s", kind, a->status,
 	    a->hint.not_before / NSEC_MSEC, text[0] != '\0' ? text : "-");
+}
+
+/* The next byte but blanks is c: passes it. */
+static bool
+pass(struct str *s, char c)
+{
+	*s = str_trim(*s);
+	if (s->n == 0 || s->p[0] != c)
+		return false;
+	*s = str_sub(*s, 1, s->n);
+	return true;
+}
+
+static bool
+pass_key(struct str *s, const char *key)
+{
+	*s = str_trim(*s);
+	if (!str_starts(*s, key))
+		return false;
+	*s = str_sub(*s, strlen(key), s->n);
+	return pass(s, ':');
+}
+
+/*
+ * A job whose answer broke off runs nowhere, but GitLab believes that it runs here, for as long as its time limit. Number and
+ * token stand at the beginning of the answer: enough to tell it.
+ */
+static void
+give_back_broken(struct poller *p, struct str body, const struct err *why)
+{
+	char token[8192];
+	int64_t id = 0;
+	size_t n = 0;
+
+	if (!pass(&body, '{') || !pass_key(&body, "\"id\""))
+		return;
+	body = str_trim(body);
+	while (n < body.n && n < 18 && body.p[n] >= '0' && body.p[n] <= '9')
+		id = id * 10 + (body.p[n++] - '0');
+	body = str_sub(body, n, body.n);
+	if (id <= 0 || !pass(&body, ',') || !pass_key(&body, "\"token\"") || !pass(&body, '"'))
+		return;
+	for (n = 0; n < body.n && body.p[n] != '"'; n++)
+		/* Tokens are words, or JSON Web Tokens; with an escape it is none that we could send. */
+		if (body.p[n] <= ' ' || body.p[n] == '\\')
+			return;
+	if (n == 0 || n == body.n || str_copy(str_sub(body, 0, n), token, sizeof(token)) < 0)
+		return;
+	give_back(p, id, token, why);
 }
 
 static void
@@ -223,7 +275,7 @@ take_job(struct poller *p, struct gitlab_answer *a)
 		if (e.kind == ERR_NONE)
 			err_set(&e, ERR_PROTO, 0, "no id in it");
 		err_ctx(&e, "the job that GitLab sent is not readable");
-		log_error("Job is lost to us; GitLab will end it by its own time limit", F_ERR(&e));
+		give_back_broken(p, buf_str(&a->body), &e);
 		say(p, "lost", a, e.msg);
 		goto out;
 	}
@@ -238,6 +290,18 @@ out:
 	arena_reset(&ar);
 }
 
+static int
+has_room(const struct poller *p, struct err *e)
+{
+	struct statvfs v;
+
+	if (fstatvfs(p->jobs, &v) < 0)
+		return err_sys(e, "statvfs jobs");
+	if ((uint64_t)v.f_bavail * v.f_frsize < ROOM || (v.f_files > 0 && v.f_favail < 64))
+		return err_set(e, ERR_FULL, ENOSPC, "the disk of the state directory is full (less than %u MiB or 64 files are free): no job is asked for", ROOM >> 20);
+	return 0;
+}
+
 static void
 ask(struct poller *p)
 {
@@ -245,6 +309,10 @@ ask(struct poller *p)
 	struct err e = { 0 };
 	mono_t began = mono_now();
 
+	if (has_room(p, &e) < 0) {
+		say(p, "later", &a, e.msg);
+		return;
+	}
 	if (open_gitlab(p, &e) < 0) {
 		say(p, "lost", &a, e.msg);
 		return;
@@ -268,8 +336,10 @@ ask(struct poller *p)
 		say(p, "conflict", &a, a.error.msg);
 		break;
 	case 0:
-		if (e.kind != ERR_CANCELLED)
+		if (e.kind != ERR_CANCELLED) {
+			give_back_broken(p, buf_str(&a.body), &e);
 			say(p, "lost", &a, e.msg);
+		}
 		break;
 	default:
 		say(p, retry_gitlab_status(a.status) ? "later" : "refused", &a, a.error.msg);

@@ -108,7 +108,8 @@ struct pool {
 	struct scale_plan plan;
 	int		 ask;		/* of the last plan */
 	int64_t		 wake_at;	/* wall; 0 none */
-	bool		 told_unhealthy;
+	uint64_t	 told;		/* hash of the last complaint about GitLab that was logged; 0 none */
+	mono_t		 told_at;
 };
 
 /* Back-off of one GitLab instance, shared by its pools. */

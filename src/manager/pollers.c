@@ -14,6 +14,9 @@
 #include "manager/parts.h"
 #include "wire/json.h"
 
+/* The same complaint again is not news before that. */
+#define TELL_AGAIN	(60 * NSEC_SEC)
+
 static void poller_ended(struct manager *m, struct watch *w);
 
 int
@@ -217,8 +220,14 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 		    F_DUR("unhealthy_interval", p->conf->unhealthy_interval));
 	else if (ev == HEALTH_BACK)
 		log_info("Runner is healthy again", F_STR("runner", p->conf->short_token));
-	if (a == PACE_NOTHING || a == PACE_CHANGED || a == PACE_JOB)
+	if (a == PACE_NOTHING || a == PACE_CHANGED || a == PACE_JOB) {
+		p->told = 0;
 		return;
+	}
+	if (p->told == hash_fnv(text) && mono_now() - p->told_at < TELL_AGAIN)
+		return;
+	p->told = hash_fnv(text);
+	p->told_at = mono_now();
 	log_warn("Checking for jobs... failed", F_STR("runner", p->conf->short_token), F_INT("status", status), F_VIEW("error", text));
 }
 
