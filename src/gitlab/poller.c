@@ -159,12 +159,12 @@ static int
 keep_job(struct poller *p, int64_t id, struct str payload, char name[96], struct err *e)
 {
 	struct buf runner = { .max = PLAN_MAX };
-	char tmp[128], tag[9];
+	char tmp[128];
 	int dir = -1, rc = -1;
 
 	job_name(p, id, name);
-	rand_hex(tag, 8);
-	snprintf(tmp, sizeof(tmp), ".new.%s.%s", name, tag);
+	/* Our pid in the name: should we die before the rename, the manager knows whose it was and finishes it. */
+	snprintf(tmp, sizeof(tmp), ".new.%s.%ld", name, (long)getpid());
 	if (mkdirat(p->jobs, tmp, 0700) < 0) {
 		err_sys(e, "mkdir jobs/%s", tmp);
 		goto out;

@@ -42,7 +42,7 @@
 /* A connection that waits for longer than this costs more memory than its next handshake costs time. */
 #define REST_AFTER	(5 * NSEC_SEC)
 /* After the tries of job_status_final_update_retry_limit the result is not thrown away: it is offered every so often. */
-#define SLOW_RETRY	(600 * NSEC_SEC)
+#define SLOW_RETRY	(45 * NSEC_SEC)
 /* However long the server tells us to stay away: the job must not look dead to it. */
 #define PAUSE_MAX	(900 * NSEC_SEC)
 
@@ -453,7 +453,7 @@ deliver(struct reporter *r)
 			failed++;
 		if (failed >= tries_max && wait < SLOW_RETRY) {
 			if (failed == tries_max)
-				log_error("GitLab does not take the result; it is kept and offered every ten minutes", F_INT("tries", failed));
+				log_error("GitLab does not take the result; it is kept and offered until it does, every minute or so", F_INT("tries", failed));
 			wait = SLOW_RETRY;
 		}
 		mono_sleep(wait);

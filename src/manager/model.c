@@ -365,24 +365,63 @@ out:
 	return j;
 }
 
-/* Half-made and half-removed job directories of earlier deaths. */
+/* ".new.<name>.<pid>": the name, when it was that poller's (or anybody's, for pid 0). */
+static bool
+arrival_name(const char *dir, pid_t pid, char name[128])
+{
+	struct str s = str_from(dir), tail;
+	ssize_t dot;
+	int64_t of;
+
+	if (!str_starts(s, ".new."))
+		return false;
+	s = str_sub(s, strlen(".new."), s.n);
+	dot = str_rchr(s, '.');
+	if (dot <= 0)
+		return false;
+	tail = str_sub(s, (size_t)dot + 1, s.n);
+	if (str_to_i64(tail, &of) < 0 || (pid != 0 && of != pid))
+		return false;
+	return str_copy(str_sub(s, 0, (size_t)dot), name, 128) == 0;
+}
+
+void
+model_finish_arrivals(struct manager *m, pid_t pid)
+{
+	struct err e = { 0 };
+	char **names, name[128];
+	ssize_t n = fs_list_dotted(m->jobs_fd, &names, &e);
+
+	for (ssize_t i = 0; i < n; i++) {
+		int dir;
+
+		if (!arrival_name(names[i], pid, name))
+			continue;
+		dir = fs_opendir(m->jobs_fd, names[i], &e);
+		/* runner.json is written last, each file whole: with both there the job is. */
+		if (dir >= 0 && fs_exists(dir, "payload.json") && fs_exists(dir, "runner.json")) {
+			log_info("Taking up a job whose poller died before it was in its place", F_STR("job", name));
+			if (fs_rename(m->jobs_fd, names[i], m->jobs_fd, name, &e) < 0)
+				log_error("Job could not be put in its place", F_STR("job", name), F_ERR(&e));
+		} else
+			fs_remove_tree(m->jobs_fd, names[i], &e);
+		if (dir >= 0)
+			close(dir);
+	}
+	fs_free_names(names, n);
+}
+
+/* Half-removed job directories of earlier deaths. */
 static void
 sweep_jobs(struct manager *m, struct err *e)
 {
 	char **names;
-	ssize_t n;
-	int fd;
+	ssize_t n = fs_list_dotted(m->jobs_fd, &names, e);
 
-	/* fs_list() skips names with a dot, so the sweep reads for itself. */
-	fd = fs_opendir(m->state_fd, "jobs", e);
-	if (fd < 0)
-		return;
-	n = fs_list_dotted(fd, &names, e);
 	for (ssize_t i = 0; i < n; i++)
-		if (strncmp(names[i], ".new.", 5) == 0 || strncmp(names[i], ".gone.", 6) == 0)
-			fs_remove_tree(fd, names[i], e);
+		if (strncmp(names[i], ".gone.", 6) == 0)
+			fs_remove_tree(m->jobs_fd, names[i], e);
 	fs_free_names(names, n);
-	close(fd);
 }
 
 int
@@ -394,6 +433,7 @@ model_scan(struct manager *m, struct err *e)
 	if (store_sweep(m->store, e) < 0)
 		return -1;
 	sweep_jobs(m, e);
+	model_finish_arrivals(m, 0);
 	n = store_list(m->store, &names, e);
 	if (n < 0)
 		return err_ctx(e, "store %s", m->store);

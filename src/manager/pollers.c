@@ -264,11 +264,15 @@ poller_ended(struct manager *m, struct watch *w)
 {
 	struct poller *po = w->owner;
 	struct pool *p = po->pool;
+	pid_t pid;
 	int status;
 
 	if (po->child.control.fd >= 0)
 		poller_says(m, &po->child.control);
+	pid = po->child.pid;
 	status = child_bury(m, &po->child);
+	/* A job it had on disk and not yet in view is seen by the watch on jobs/ once it is renamed. */
+	model_finish_arrivals(m, pid);
 	m->dirty = true;
 	if (po->leaving || status == EXIT_CONFIG) {
 		if (status == EXIT_CONFIG && p->conf != NULL) {
