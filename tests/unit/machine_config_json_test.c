@@ -155,7 +155,7 @@ test_refusals(void)
 {
 	static const struct { const char *name; const char *option[3]; const char *want; } cases[] = {
 		{ "no token", { "digitalocean-region=fra1" }, "digitalocean driver requires the --digitalocean-access-token option" },
-		{ "another driver's option", { "digitalocean-access-token=x", "amazonec2-region=y" }, "MachineOptions: unknown option --amazonec2-region=y" },
+		{ "another driver's option", { "digitalocean-access-token=x", "amazonec2-region=y" }, "MachineOptions: unknown option --amazonec2-region" },
 		{ "no number", { "digitalocean-access-token=x", "digitalocean-ssh-port=ssh" },
 		  "MachineOptions: option --digitalocean-ssh-port needs a whole number, not \"ssh\"" },
 		{ "no boolean", { "digitalocean-access-token=x", "digitalocean-ipv6=maybe" },
