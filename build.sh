@@ -209,20 +209,23 @@ part()
 	tail -n 15 "$log/test-$name.log"
 }
 
-# The programs that a flavor's unit tests became.
-unit_programs()
+# programs FLAVOR FOLDER PATTERN: what became of the sources in tests/FOLDER
+programs()
 {
-	for f in tests/unit/*_test.c; do
-		printf 'build/%s/unit/%s\n' "$1" "$(basename "$f" .c)"
+	for f in tests/"$2"/$3.c; do
+		printf 'build/%s/%s/%s\n' "$1" "$2" "$(basename "$f" .c)"
 	done
 }
 
-# What does not compile has failed, and the rest is run all the same.
+# What does not compile has failed, and the rest is run all the same. Scripts
+# (*.t) drive a tool of tests/tools, which is built with the sanitizers.
 unit()
 {
 	built=0
 	in_make -k "$1" || built=1
-	tests/tap $(unit_programs "$1") && [ $built = 0 ]
+	scripts=
+	[ "$1" != asan ] || scripts=$(ls tests/unit/*.t)
+	tests/tap $(programs "$1" unit '*_test') $scripts && [ $built = 0 ]
 }
 
 fuzz_replay()
@@ -257,6 +260,7 @@ fuzz()
 e2e()
 {
 	rm -f "$log/e2e.xml"
+	in_make $(programs asan tools '*') || return
 	code=0
 	python3 -m pytest -q -ra -p no:cacheprovider --junitxml="$log/e2e.xml" tests/e2e || code=$?
 	# 5: pytest found no test, which its report counts as nothing failed
@@ -344,14 +348,16 @@ test)
 	tests "$@"
 	;;
 demo)
+	shift
 	build
 	need $packages_test
-	exec tests/rig/demo
+	exec tests/rig/demo "$@"
 	;;
 bench)
+	shift
 	build
 	need $packages_test
-	exec tests/bench/run
+	exec tests/bench/run "$@"
 	;;
 fuzz)
 	build
