@@ -361,30 +361,17 @@ next_wake(const struct manager *m)
 	return mono_ms_until(at);
 }
 
-static int
-operators_alive(const struct manager *m)
-{
-	int n = 0;
-
-	LIST_EACH(struct machine, mc, link, &m->machines)
-		n += child_alive(&mc->operator);
-	return n;
-}
-
 /* Whether a stop has nothing left to wait for. */
 static void
 check_end(struct manager *m)
 {
 	if (m->phase == MANAGER_RUNNING)
 		return;
-	if (list_empty(&m->jobs) && (m->phase == MANAGER_DRAINING || operators_alive(m) == 0)) {
+	/* Operators are not waited for: what they were at is in the store, and the next start goes on with it. */
+	if (list_empty(&m->jobs)) {
 		log_info("All workers stopped. Can exit now!");
 		m->done = true;
 	} else if (m->phase == MANAGER_STOPPING && mono_passed(m->stop_by)) {
-		if (list_empty(&m->jobs)) {
-			m->done = true;
-			return;
-		}
 		log_error("Service run failed: shutdown_timeout is over; jobs that still end do so without us, and the next start finds them",
 		    F_INT("builds", jobs_active(m, NULL)));
 		m->exit_status = EXIT_FAIL;
