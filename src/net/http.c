@@ -183,7 +183,7 @@ usable(const struct http *h)
 		return false;
 	if (h->o.max_age_ns > 0 && now - h->born > h->o.max_age_ns)
 		return false;
-	return poll(&p, 1, 0) == 0 && (h->tls == NULL || !tls_pending(h->tls));
+	return poll(&p, 1, 0) == 0 && (h->tls == NULL || tls_fresh(h->tls));
 }
 
 /* The point in time by which something must have moved. */

@@ -23,6 +23,7 @@
  */
 #define OUT_FRAGMENT	4096
 #define OUT_OVERHEAD	85
+#define AHEAD		4096
 #define NAME_MAX_DNS	255
 #define IDENTITY_CERTS	8
 #define PEM_MAX		(4u << 20)
@@ -39,6 +40,8 @@ struct tls {
 	const br_ssl_client_certificate_class *no_cert;	/* for servers that ask and get none */
 	struct verify		*verify;	/* only during the handshake */
 	struct buf		 chain;
+	size_t			 ahead_at, nahead;	/* what was received and BearSSL has not asked for yet */
+	unsigned char		 ahead[AHEAD];
 	unsigned char		 in[BR_SSL_BUFSIZE_INPUT];
 	unsigned char		 out[OUT_FRAGMENT + OUT_OVERHEAD];
 };
@@ -479,21 +482,37 @@ send_records(struct tls *t, struct err *e)
 	return err_set(e, ERR_NET, errno, "send: %s", strerror(errno));
 }
 
-/* One recv(2) for the engine. 1 progress, 0 nothing there, -1. */
+/*
+ * At most one recv(2) for the engine, which asks for a record's head and then for its rest. A server that sends
+ * every line in a record of its own would cost two calls a line: so what is there is taken, and handed out
+ * from memory. The rest of a long record goes straight to its place. 1 progress, 0 nothing there, -1.
+ */
 static int
 recv_records(struct tls *t, struct err *e)
 {
-	br_ssl_engine_context *eng = &t->cc.eng;
 	size_t n;
-	unsigned char *p = br_ssl_engine_recvrec_buf(eng, &n);
-	ssize_t got = recv(t->fd, p, n, 0);
+	unsigned char *p = br_ssl_engine_recvrec_buf(&t->cc.eng, &n);
+	ssize_t got = 0;
 
+	if (t->nahead == 0 && n >= AHEAD)
+		got = recv(t->fd, p, n, 0);
+	else if (t->nahead == 0) {
+		got = recv(t->fd, t->ahead, AHEAD, 0);
+		t->ahead_at = 0;
+		t->nahead = got > 0 ? (size_t)got : 0;
+	}
+	if (t->nahead > 0) {
+		got = (ssize_t)(n < t->nahead ? n : t->nahead);
+		memcpy(p, t->ahead + t->ahead_at, (size_t)got);
+		t->ahead_at += (size_t)got;
+		t->nahead -= (size_t)got;
+	}
 	if (got > 0) {
 		if (!t->have_first) {
 			t->first = p[0];
 			t->have_first = true;
 		}
-		br_ssl_engine_recvrec_ack(eng, (size_t)got);
+		br_ssl_engine_recvrec_ack(&t->cc.eng, (size_t)got);
 		return 1;
 	}
 	if (got == -1 && errno == EINTR)
@@ -689,6 +708,12 @@ ssize_t
 tls_write_until_answer(struct tls *t, const void *p, size_t n, mono_t deadline, struct err *e)
 {
 	return write_some(t, p, n, true, deadline, e);
+}
+
+bool
+tls_fresh(const struct tls *t)
+{
+	return t->nahead == 0 && !tls_pending(t);
 }
 
 bool

@@ -79,6 +79,8 @@ int	tls_write(struct tls *t, const void *p, size_t n, mono_t deadline, struct er
 ssize_t	tls_write_until_answer(struct tls *t, const void *p, size_t n, mono_t deadline, struct err *e);
 /* Whether decrypted bytes wait, so that poll(2) on the socket would miss them. */
 bool	tls_pending(const struct tls *t);
+/* Whether nothing lies here that came and was not read; what is still in the socket poll(2) knows. */
+bool	tls_fresh(const struct tls *t);
 int	tls_fd(const struct tls *t);
 /* close_notify if it goes out at once, then close. NULL allowed. */
 void	tls_close(struct tls *t);
