@@ -293,6 +293,60 @@ trim_url(struct reader *r, struct runner *run)
 	return arena_dup(&r->c->arena, u);
 }
 
+/* Where certificates lie that are found by a server's name (spec gitlab-runner 1.1). malloc'd, NULL without a home. */
+static char *
+certs_dir(void)
+{
+	const char *home = getenv("HOME");
+
+	if (geteuid() == 0)
+		return xstrdup("/etc/gitlab-runner/certs");
+	return home != NULL && home[0] != '\0' ? fs_join(home, ".gitlab-runner/certs") : NULL;
+}
+
+char *
+config_cert_file(const char *url, const char *suffix)
+{
+	char *dir = certs_dir(), *path = NULL, *name;
+	struct buf b = { .max = 512 };
+	struct url u;
+
+	if (dir != NULL && url_parse(str_trim(str_from(url)), &u, NULL) == 0 && str_chr(u.host, '/') < 0) {
+		buf_putstr(&b, u.host);
+		buf_puts(&b, suffix);
+		name = buf_take(&b);
+		path = fs_join(dir, name);
+		free(name);
+		if (!fs_exists(AT_FDCWD, path)) {
+			free(path);
+			path = NULL;
+		}
+	}
+	free(dir);
+	return path;
+}
+
+static const char *
+found_cert(struct reader *r, const struct runner *run, const char *suffix)
+{
+	char *path = config_cert_file(run->base_url, suffix);
+	const char *copy = path != NULL ? arena_dup(&r->c->arena, str_from(path)) : "";
+
+	free(path);
+	return copy;
+}
+
+static void
+find_certs(struct reader *r, struct runner *run)
+{
+	if (run->tls_ca_file[0] == '\0')
+		run->tls_ca_file = found_cert(r, run, ".crt");
+	if (run->tls_cert_file[0] != '\0' || run->tls_key_file[0] != '\0')
+		return;
+	run->tls_cert_file = found_cert(r, run, ".auth.crt");
+	run->tls_key_file = run->tls_cert_file[0] != '\0' ? found_cert(r, run, ".auth.key") : "";
+}
+
 static void
 hash_key(char out[9], struct str a, struct str b)
 {
@@ -388,6 +442,7 @@ read_runner(struct reader *r, const struct toml *t, struct runner *run)
 	run->url = expand_env(&r->c->arena, run->url);
 	run->token = expand_env(&r->c->arena, run->token);
 	run->base_url = trim_url(r, run);
+	find_certs(r, run);
 	names_short_token(str_from(run->token), run->short_token);
 	hash_key(run->key, str_from(run->base_url), str_from(run->short_token));
 	hash_key(run->instance, str_from(run->base_url), STR(""));

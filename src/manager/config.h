@@ -78,6 +78,11 @@ void		 config_free(struct config *c);
 
 /* Spec gitlab-runner 2.1: by CONFIG_FILE, the user, the home directory. malloc'd. */
 char	*config_default_path(void);
+/*
+ * A file that goes with a server by its name, for those that config.toml does not name: <certs>/<host><suffix>, where
+ * suffix is ".crt" (authority), ".auth.crt" or ".auth.key" (client). malloc'd; NULL if there is none.
+ */
+char	*config_cert_file(const char *url, const char *suffix);
 /* Spec gitlab-runner 2.3: reads .runner_system_id beside the file, or makes it. out[15]. */
 int	config_system_id(const char *config_path, char out[15], struct err *e);
 

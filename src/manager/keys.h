@@ -44,7 +44,7 @@ struct key {
 	const char	*flag;		/* of `register`, without dashes; NULL: none */
 	const char	*env;		/* its variable; NULL: none */
 	const char	*help;
-	int		 sub;		/* KEY_SECTION, KEY_TABLES: the section below */
+	int		 sub;		/* KEY_SECTION, KEY_TABLES: the section below; KS_OTHER: a KEY_TABLE of another executor */
 	size_t		 offset;	/* into struct config or struct runner; KEY_NOFIELD if read elsewhere */
 };
 
