@@ -11,6 +11,11 @@
 const struct command commands[] = {
 	{ "run", cmd_run, "take jobs and run them (the service itself)" },
 	{ "status", cmd_status, "exit status 0 while `run` runs on this host" },
+	{ "register", cmd_register, "add a runner to config.toml, confirmed by GitLab" },
+	{ "unregister", cmd_unregister, "take runners out of GitLab and of config.toml" },
+	{ "verify", cmd_verify, "ask GitLab whether the tokens of config.toml are good" },
+	{ "list", cmd_list, "the runners of config.toml" },
+	{ "reset-token", cmd_reset_token, "replace a runner's token by a new one" },
 	{ "machine", cmd_machine, "create, list, inspect and remove machines by hand (docker-machine's commands)" },
 	{ "version", cmd_version, "versions of windlass and of every library in it" },
 	{ "debug", cmd_debug, NULL },

@@ -1,0 +1,607 @@
+/*
+ * `windlass register`: asks for what it needs, has GitLab confirm the token
+ * (or make a runner, the old way), and adds an entry to config.toml (spec
+ * gitlab-runner 3.2).
+ *
+ * Nothing is half done: what may fail on this host is tried first (options,
+ * template, whether the new file would be good and find room), then GitLab
+ * is asked, then the file is written. When something fails behind GitLab's
+ * answer, or somebody interrupts, what GitLab was told is taken back, unless --leave-runner.
+ */
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/runnercmd.h"
+#include "cmd/runnerflags.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "manager/confedit.h"
+#include "policy/names.h"
+
+#define TEMPLATE_MAX	(1u << 20)
+#define EXECUTOR	"docker+machine"
+
+static const struct opt own[] = {
+	OPT_CONFIG,
+	{ .name = "template-config", .type = OPT_STRING, .env = "TEMPLATE_CONFIG_FILE",
+	  .help = "file with one [[runners]] entry: what no option says is taken from it" },
+	{ .name = "non-interactive", .letter = 'n', .type = OPT_BOOL, .env = "REGISTER_NON_INTERACTIVE", .help = "ask nothing" },
+	{ .name = "registration-token", .letter = 'r', .type = OPT_STRING, .env = "REGISTRATION_TOKEN",
+	  .help = "registration token (deprecated in GitLab), or a token created in GitLab" },
+	{ .name = "leave-runner", .type = OPT_BOOL, .env = "REGISTER_LEAVE_RUNNER",
+	  .help = "do not take the registration back when a later step fails" },
+	{ .name = "description", .type = OPT_STRING, .help = "the same as --name" },
+	{ .name = "tag-list", .type = OPT_STRING, .env = "RUNNER_TAG_LIST", .help = "tags, with commas; only with a registration token" },
+	{ .name = "run-untagged", .type = OPT_BOOL, .env = "REGISTER_RUN_UNTAGGED",
+	  .help = "take jobs without tags; only with a registration token" },
+	{ .name = "locked", .type = OPT_BOOL, .env = "REGISTER_LOCKED",
+	  .help = "lock to the project, true unless told otherwise; only with a registration token" },
+	{ .name = "access-level", .type = OPT_STRING, .env = "REGISTER_ACCESS_LEVEL",
+	  .help = "not_protected or ref_protected; only with a registration token" },
+	{ .name = "maximum-timeout", .type = OPT_INT, .env = "REGISTER_MAXIMUM_TIMEOUT",
+	  .help = "seconds a job may take; only with a registration token" },
+	{ .name = "paused", .type = OPT_BOOL, .env = "REGISTER_PAUSED", .help = "begin paused; only with a registration token" },
+	{ .name = "maintenance-note", .type = OPT_STRING, .env = "REGISTER_MAINTENANCE_NOTE",
+	  .help = "note for administrators; only with a registration token" },
+	OPT_HELP,
+};
+
+/* What the server keeps for a token that was created there, and no option may say. */
+static const char *const server_side[] = {
+	"tag-list", "run-untagged", "locked", "access-level", "maximum-timeout", "paused", "maintenance-note",
+};
+
+struct registering {
+	struct runnerflags	 f;
+	char			*config;	/* path */
+	char			 system_id[15];
+	bool			 ask;
+	int			 signals;
+	struct arena		 arena;		/* of the template's tree */
+	struct buf		 template_text;
+	const struct toml	*template;
+	struct gitlab		*gitlab;
+	struct gitlab_tries	 tries;
+	bool			 created;	/* the token was created in GitLab */
+	bool			 told;		/* GitLab knows of us now */
+	bool			 known_before;	/* an entry of the file has this token */
+	struct gitlab_runner	 runner;
+};
+
+static const char *
+text(const struct registering *r, const char *flag)
+{
+	return runnerflags_str(&r->f, flag);
+}
+
+static bool
+given(const struct registering *r, const char *flag)
+{
+	return runnerflags_opt(&r->f, flag)->given;
+}
+
+/* ---- questions ---- */
+
+enum answer { ANSWER_NEEDED, ANSWER_OPTIONAL };
+
+/*
+ * The question, with what an empty line means in brackets, until there is an answer. Not interactive: what is
+ * needed must have been given.
+ */
+static int
+ask(struct registering *r, const char *flag, const char *question, const char *otherwise, enum answer kind, struct err *e)
+{
+	const struct opt *o = runnerflags_opt(&r->f, flag);
+	const char *now = text(r, flag)[0] != '\0' ? text(r, flag) : otherwise;
+
+	if (!r->ask) {
+		if (now[0] == '\0' && kind == ANSWER_NEEDED)
+			return err_set(e, ERR_CONFIG, 0, "--%s%s%s is missing, and --non-interactive forbids to ask for it", flag,
+			    o->env != NULL ? " or $" : "", o->env != NULL ? o->env : "");
+		runnerflags_set(&r->f, flag, now);
+		return 0;
+	}
+	for (;;) {
+		char *line;
+		struct str answer;
+
+		fprintf(stderr, "%s\n", question);
+		if (now[0] != '\0')
+			fprintf(stderr, "[%s]: ", now);
+		line = runnercmd_read_line(r->signals, e);
+		if (line == NULL) {
+			fputc('\n', stderr);
+			return e->kind == ERR_NOTFOUND ?
+			    err_ctx(e, "no answer to \"%s\" (to be asked nothing, give --non-interactive and the options)", question) : -1;
+		}
+		answer = str_trim(str_from(line));
+		if (answer.n > 0 || now[0] != '\0' || kind == ANSWER_OPTIONAL) {
+			char *value = answer.n > 0 ? str_dup(answer) : xstrdup(now);
+
+			runnerflags_set(&r->f, flag, value);
+			free(value);
+			free(line);
+			return 0;
+		}
+		free(line);
+	}
+}
+
+static const char *
+host_name(void)
+{
+	static char name[256];
+
+	if (gethostname(name, sizeof(name)) < 0)
+		return "windlass";
+	name[sizeof(name) - 1] = '\0';
+	return name;
+}
+
+static int
+ask_executor(struct registering *r, struct err *e)
+{
+	for (;;) {
+		bool wrong;
+
+		if (ask(r, "executor", "Enter an executor: " EXECUTOR ":", r->ask ? EXECUTOR : "", ANSWER_NEEDED, e) < 0)
+			return -1;
+		wrong = strcmp(text(r, "executor"), EXECUTOR) != 0;
+		if (!wrong)
+			return 0;
+		if (!r->ask)
+			return err_set(e, ERR_CONFIG, 0, "--executor %s: windlass runs " EXECUTOR " and no other", text(r, "executor"));
+		log_error("windlass runs " EXECUTOR " and no other", F_STR("executor", text(r, "executor")));
+		runnerflags_set(&r->f, "executor", "");
+	}
+}
+
+/* ---- the template ---- */
+
+/* A text key of the template where no option says it: so that questions show it, and it counts like one. */
+static void
+fill_from_template(struct registering *r, const struct toml *table, const char *key, const char *flag)
+{
+	const struct toml *v = toml_get(table, key);
+
+	if (v == NULL || v->type != TOML_STRING || text(r, flag)[0] != '\0')
+		return;
+	runnerflags_set(&r->f, flag, arena_dup(&r->arena, v->s));
+}
+
+static int
+load_template(struct registering *r, struct err *e)
+{
+	const char *path = text(r, "template-config");
+	struct toml *root;
+	const struct toml *runners;
+
+	if (path[0] == '\0')
+		return 0;
+	r->template_text.max = TEMPLATE_MAX;
+	if (fs_read(AT_FDCWD, path, TEMPLATE_MAX, &r->template_text, e) < 0)
+		return err_ctx(e, "--template-config");
+	if (toml_parse(&r->arena, buf_str(&r->template_text), &root, e) < 0)
+		return err_ctx(e, "--template-config %s", path);
+	runners = toml_get(root, "runners");
+	if (runners == NULL || runners->type != TOML_ARRAY || runners->n != 1 || runners->first->type != TOML_TABLE)
+		return err_set(e, ERR_CONFIG, 0, "--template-config %s: it needs exactly one [[runners]] entry, not %zu", path,
+		    runners != NULL ? runners->n : (size_t)0);
+	r->template = runners->first;
+	fill_from_template(r, r->template, "name", "name");
+	fill_from_template(r, r->template, "url", "url");
+	fill_from_template(r, r->template, "executor", "executor");
+	fill_from_template(r, r->template, "shell", "shell");
+	fill_from_template(r, r->template, "tls-ca-file", "tls-ca-file");
+	fill_from_template(r, r->template, "tls-cert-file", "tls-cert-file");
+	fill_from_template(r, r->template, "tls-key-file", "tls-key-file");
+	fill_from_template(r, toml_get(r->template, "docker"), "image", "docker-image");
+	return 0;
+}
+
+/* ---- the file ---- */
+
+/* What a new config.toml begins with. */
+static const char new_file[] =
+	"concurrent = 1\n"
+	"check_interval = 0\n"
+	"connection_max_age = \"15m0s\"\n"
+	"shutdown_timeout = 0\n";
+
+/* Puts the entry into the text in memory and looks whether the whole is a configuration then. */
+static int
+put_entry(struct registering *r, struct confedit *c, const char *obtained, const char *expires, struct err *e)
+{
+	const struct toml *runners;
+	struct entry_facts facts = { .array = "runners", .id = r->runner.id, .obtained = obtained, .expires = expires };
+	struct buf entry = { 0 };
+	struct config *conf;
+	char array[64];
+	int rc = -1;
+
+	if (c->missing) {
+		tomledit_close(&c->t);
+		if (tomledit_open(&c->t, STR(new_file), e) < 0)
+			return -1;
+	}
+	runners = toml_get(c->t.root, "runners");
+	if (runners != NULL && !runners->array_of_tables)
+		return err_set(e, ERR_CONFIG, runners->line, "%s: line %d: runners is a list in brackets; write its entries as [[runners]], "
+		    "then one more can be added", c->path, runners->line);
+	if (runners != NULL && str_copy(runners->key, array, sizeof(array)) == 0)
+		facts.array = array;
+	if (runnerflags_entry(&r->f, &facts, r->template, buf_str(&r->template_text), &entry, e) < 0)
+		goto out;
+	if (tomledit_append(&c->t, buf_str(&entry), e) < 0) {
+		err_ctx(e, "%s", c->path);
+		goto out;
+	}
+	conf = config_parse(c->path, buf_str(&c->t.text), NULL, NULL, e);
+	if (conf == NULL) {
+		err_ctx(e, "with the new entry at its end");
+		goto out;
+	}
+	config_free(conf);
+	rc = 0;
+out:
+	buf_wipe(&entry);
+	return rc;
+}
+
+static void
+warn_of_neighbours(struct registering *r, const struct config *c)
+{
+	const struct opt *limit = runnerflags_opt(&r->f, "limit"), *requests = runnerflags_opt(&r->f, "request-concurrency");
+
+	for (size_t i = 0; i < c->nrunners && text(r, "token")[0] != '\0'; i++)
+		if (strcmp(c->runners[i].token, text(r, "token")) == 0) {
+			r->known_before = true;
+			log_warn("A runner with this token is in the file already; another entry is added. They need different MachineName",
+			    F_INT("line", c->runners[i].line), F_STR("name", c->runners[i].name));
+		}
+	if (limit->number > c->concurrent)
+		log_warn("The limit of this runner is above concurrent, the limit of all runners together",
+		    F_INT("limit", limit->number), F_INT("concurrent", c->concurrent));
+	if (requests->number > c->concurrent)
+		log_warn("request_concurrency of this runner is above concurrent, the limit of all runners together",
+		    F_INT("request_concurrency", requests->number), F_INT("concurrent", c->concurrent));
+}
+
+/* Everything that may fail on this host, tried before GitLab hears anything. The file is not changed. */
+static int
+rehearse(struct registering *r, struct err *e)
+{
+	struct confedit c;
+	struct config *conf = NULL;
+	int rc = -1;
+
+	if (confedit_open(&c, r->config, CONFEDIT_MAY_CREATE, e) < 0)
+		goto out;
+	conf = config_parse(c.path, buf_str(&c.t.text), NULL, NULL, e);
+	if (conf == NULL)
+		goto out;
+	warn_of_neighbours(r, conf);
+	if (put_entry(r, &c, "0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", e) < 0 || confedit_reserve(&c, e) < 0)
+		goto out;
+	rc = 0;
+out:
+	config_free(conf);
+	confedit_close(&c);
+	return rc;
+}
+
+static int
+save(struct registering *r, struct err *e)
+{
+	char obtained[RUNNERCMD_DATE_MAX], expires[RUNNERCMD_DATE_MAX];
+	struct confedit c;
+	int rc = -1;
+
+	runnercmd_date(wall_now() / NSEC_SEC * NSEC_SEC, obtained);
+	runnercmd_date(r->runner.expires_at, expires);
+	if (confedit_open(&c, r->config, CONFEDIT_MAY_CREATE, e) == 0 &&
+	    put_entry(r, &c, obtained, expires, e) == 0)
+		rc = confedit_save(&c, e);
+	confedit_close(&c);
+	return rc;
+}
+
+/* ---- GitLab ---- */
+
+static struct str
+gpus(const struct registering *r)
+{
+	return str_from(text(r, "docker-gpus"));
+}
+
+static void
+mention_expiry(const struct gitlab_runner *g)
+{
+	char when[RUNNERCMD_DATE_MAX];
+
+	if (g->expires_at == 0)
+		return;
+	runnercmd_date(g->expires_at, when);
+	log_info("The token expires", F_STR("token_expires_at", when));
+}
+
+static int
+verify(struct registering *r, struct err *e)
+{
+	char runner[NAMES_SHORT_SIZE];
+
+	names_short_token(str_from(text(r, "token")), runner);
+	if (gitlab_verify(r->gitlab, text(r, "token"), r->system_id, text(r, "shell"), gpus(r), &r->tries, &r->runner,
+	    mono_after(RUNNERCMD_CALL_NS), e) < 0) {
+		if (e->kind == ERR_AUTH)
+			return err_ctx(e, "GitLab does not know this token (was it copied whole? was the runner deleted?)");
+		return err_ctx(e, "the token could not be verified");
+	}
+	r->told = true;
+	if (r->created && r->runner.id == 0)
+		return err_set(e, ERR_PROTO, 0, "GitLab did not say which runner this token belongs to; is the server older than 15.10?");
+	log_info("Verifying runner... is valid", F_STR("runner", runner));
+	return 0;
+}
+
+static int
+register_runner(struct registering *r, struct err *e)
+{
+	const struct opt *untagged = runnerflags_opt(&r->f, "run-untagged"), *locked = runnerflags_opt(&r->f, "locked");
+	struct gitlab_registration reg = {
+		.token = text(r, "registration-token"), .description = text(r, "name"),
+		.maintenance_note = text(r, "maintenance-note"), .tag_list = text(r, "tag-list"),
+		.access_level = text(r, "access-level"),
+		/* A runner without tags that takes no untagged jobs would take none. */
+		.run_untagged = untagged->number || str_trim(str_from(text(r, "tag-list"))).n == 0,
+		.locked = !locked->given || locked->number, .paused = runnerflags_opt(&r->f, "paused")->number,
+		.maximum_timeout = runnerflags_opt(&r->f, "maximum-timeout")->number,
+		.shell = text(r, "shell"), .gpus = gpus(r),
+	};
+
+	if (gitlab_register(r->gitlab, &reg, &r->tries, &r->runner, mono_after(RUNNERCMD_CALL_NS), e) < 0) {
+		if (e->sys == 410)
+			return err_ctx(e, "this GitLab takes no registration tokens any more: create a runner there and register with its token (glrt-...)");
+		if (e->kind == ERR_AUTH)
+			return err_ctx(e, "forbidden (check registration token)");
+		if (e->kind == ERR_CANCELLED)
+			return err_ctx(e, "GitLab may have made a runner named \"%s\" all the same, look there", reg.description);
+		return -1;
+	}
+	r->told = true;
+	runnerflags_set(&r->f, "token", r->runner.token);
+	log_info("Registering runner... succeeded", F_INT("id", r->runner.id));
+	return 0;
+}
+
+/* What GitLab was told is taken back: nobody would use it. */
+static void
+take_back(struct registering *r)
+{
+	struct err e = { 0 };
+
+	if (!r->told)
+		return;
+	runnercmd_forget_signal(r->signals);
+	if (runnerflags_opt(&r->f, "leave-runner")->number) {
+		log_warn("The registration is left in GitLab (--leave-runner)", F_INT("id", r->runner.id));
+		return;
+	}
+	/* This host's entry under the token belongs to the other entry of the file as well. */
+	if (r->known_before || (!r->created && given(r, "token") && text(r, "registration-token")[0] == '\0'))
+		return;
+	if (gitlab_unregister(r->gitlab, text(r, "token"), r->system_id, &r->tries, mono_after(RUNNERCMD_CALL_NS), &e) < 0 &&
+	    e.kind != ERR_NOTFOUND)
+		log_error("The registration could not be taken back: remove the runner in GitLab", F_INT("id", r->runner.id), F_ERR(&e));
+	else
+		log_info("The registration was taken back", F_INT("id", r->runner.id));
+}
+
+/* ---- the story ---- */
+
+static int
+check_options(struct registering *r, struct err *e)
+{
+	const char *level = text(r, "access-level"), *token = text(r, "token"), *legacy = text(r, "registration-token");
+
+	if (level[0] != '\0' && strcmp(level, "not_protected") != 0 && strcmp(level, "ref_protected") != 0)
+		return err_set(e, ERR_CONFIG, 0, "--access-level %s: it is not_protected or ref_protected", level);
+	for (const char *p = token; *p != '\0'; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return err_set(e, ERR_CONFIG, 0, "--token holds a blank or a control character");
+	for (const char *p = legacy; *p != '\0'; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return err_set(e, ERR_CONFIG, 0, "--registration-token holds a blank or a control character");
+	return 0;
+}
+
+/* A token that was created in GitLab leaves nothing to say about the runner itself. */
+static int
+check_server_side(struct registering *r, bool by_registration_option, struct err *e)
+{
+	struct buf b = { .max = 300 };
+
+	for (size_t i = 0; i < NELEM(server_side); i++)
+		if (given(r, server_side[i]))
+			buf_fmt(&b, "%s--%s", b.n > 0 ? ", " : "", server_side[i]);
+	if (b.n > 0 && !by_registration_option)
+		err_set(e, ERR_CONFIG, 0, "%s: a runner with this kind of token is configured in GitLab; leave these options out", b.p);
+	else if (b.n > 0)
+		log_warn("Options without effect: a runner with this kind of token is configured in GitLab", F_STR("options", b.p));
+	if (b.n > 0 && !by_registration_option) {
+		buf_free(&b);
+		return -1;
+	}
+	buf_free(&b);
+	return 0;
+}
+
+/* Which of the three ways it goes: a created token, a registration token, or a runner's old token to verify. */
+static int
+find_token(struct registering *r, struct err *e)
+{
+	bool by_registration_option = false;
+
+	if (text(r, "token")[0] == '\0' && text(r, "registration-token")[0] == '\0' &&
+	    ask(r, "registration-token", "Enter the registration token:", "", ANSWER_NEEDED, e) < 0)
+		return -1;
+	if (text(r, "token")[0] == '\0' && names_token_is_created(str_from(text(r, "registration-token")))) {
+		char *token = xstrdup(text(r, "registration-token"));
+
+		runnerflags_set(&r->f, "token", token);
+		runnerflags_set(&r->f, "registration-token", "");
+		free(token);
+		by_registration_option = true;
+	}
+	r->created = names_token_is_created(str_from(text(r, "token")));
+	if (r->created)
+		return check_server_side(r, by_registration_option, e);
+	if (text(r, "token")[0] != '\0') {
+		log_info("A runner's own token is only verified; a registration token is given with -r");
+		runnerflags_set(&r->f, "registration-token", "");
+	}
+	return 0;
+}
+
+/* What a registration token wants to know before it makes a runner. */
+static int
+ask_description(struct registering *r, struct err *e)
+{
+	if (ask(r, "name", "Enter a description for the runner:", host_name(), ANSWER_OPTIONAL, e) < 0 ||
+	    ask(r, "tag-list", "Enter tags for the runner (comma-separated):", "", ANSWER_OPTIONAL, e) < 0)
+		return -1;
+	return ask(r, "maintenance-note", "Enter optional maintenance note for the runner:", "", ANSWER_OPTIONAL, e);
+}
+
+/* What only this host's file wants to know. */
+static int
+ask_rest(struct registering *r, struct err *e)
+{
+	if (text(r, "registration-token")[0] == '\0' && ask(r, "name",
+	    "Enter a name for the runner. This is stored only in the local config.toml file:", host_name(), ANSWER_OPTIONAL, e) < 0)
+		return -1;
+	if (ask_executor(r, e) < 0)
+		return -1;
+	return ask(r, "docker-image", "Enter the default Docker image (for example, alpine:latest):", "", ANSWER_NEEDED, e);
+}
+
+/* Files are named from everywhere alike: the service runs in another directory than this command. */
+static void
+make_absolute(struct registering *r, const char *flag)
+{
+	char *cwd, *path;
+
+	if (text(r, flag)[0] == '\0' || text(r, flag)[0] == '/' || (cwd = getcwd(NULL, 0)) == NULL)
+		return;
+	path = fs_join(cwd, text(r, flag));
+	runnerflags_set(&r->f, flag, path);
+	free(path);
+	free(cwd);
+}
+
+static void
+say_done(const struct registering *r)
+{
+	char *said;
+	struct buf b = { 0 };
+
+	buf_fmt(&b, "Configuration (with the authentication token) was saved in \"%s\"", r->config);
+	said = buf_take(&b);
+	log_info("Runner registered successfully. A running windlass reads the file again by itself within seconds.");
+	log_info(said);
+	free(said);
+	if (text(r, "machine-machine-driver")[0] == '\0' || text(r, "machine-machine-name")[0] == '\0')
+		log_info("Next: in [runners.machine] of that file set MachineDriver, MachineName and MachineOptions, then run `windlass check --online`");
+}
+
+/* All that is needed to talk to GitLab, and that can go wrong before. */
+static int
+prepare(struct registering *r, struct err *e)
+{
+	static const char *const files[] = { "tls-ca-file", "tls-cert-file", "tls-key-file" };
+
+	if (load_template(r, e) < 0 ||
+	    ask(r, "url", "Enter the GitLab instance URL (for example, https://gitlab.com/):", "", ANSWER_NEEDED, e) < 0 ||
+	    find_token(r, e) < 0 || check_options(r, e) < 0)
+		return -1;
+	for (size_t i = 0; i < NELEM(files); i++)
+		make_absolute(r, files[i]);
+	if (given(r, "description"))
+		runnerflags_set(&r->f, "name", text(r, "description"));
+	if (text(r, "registration-token")[0] != '\0' && ask_description(r, e) < 0)
+		return -1;
+	/* Whoever can be asked learns first whether the token is good. */
+	if (!r->ask && ask_rest(r, e) < 0)
+		return -1;
+	if (rehearse(r, e) < 0 || config_system_id(r->config, r->system_id, e) < 0)
+		return -1;
+	r->gitlab = runnercmd_gitlab(text(r, "url"), text(r, "tls-ca-file"), text(r, "tls-cert-file"), text(r, "tls-key-file"), e);
+	return r->gitlab != NULL ? 0 : -1;
+}
+
+static int
+go(struct registering *r, struct err *e)
+{
+	if (prepare(r, e) < 0)
+		return -1;
+	if ((text(r, "registration-token")[0] != '\0' ? register_runner(r, e) : verify(r, e)) < 0 ||
+	    (r->ask && ask_rest(r, e) < 0) || save(r, e) < 0) {
+		take_back(r);
+		return -1;
+	}
+	mention_expiry(&r->runner);
+	say_done(r);
+	return 0;
+}
+
+static void
+help(const struct runnerflags *f)
+{
+	size_t from = f->nown;
+
+	printf("Usage: windlass register [OPTION...]\n\n"
+	    "Registers a runner with GitLab and adds its entry to config.toml. What is not given is asked for.\n\nOptions:\n");
+	opt_help(f->opt, f->nown, stdout);
+	while (from < f->n) {
+		size_t to = from + 1;
+
+		while (to < f->n && f->key[to]->section == f->key[from]->section)
+			to++;
+		printf("\nFor %s of the new entry:\n", key_section_title(f->key[from]->section));
+		opt_help(f->opt + from, to - from, stdout);
+		from = to;
+	}
+}
+
+int
+cmd_register(int argc, char **argv)
+{
+	struct registering r = { .signals = -1 };
+	struct err e = { 0 };
+	int rc = 1;
+
+	runnerflags_init(&r.f, own, NELEM(own));
+	if (runnerflags_parse(&r.f, argc, argv, &e) < 0) {
+		fprintf(stderr, "FATAL: register: %s (`windlass register --help` lists the options)\n", e.msg);
+		goto out;
+	}
+	if (runnerflags_opt(&r.f, "help")->number) {
+		help(&r.f);
+		rc = 0;
+		goto out;
+	}
+	runnercmd_hello(true);
+	r.ask = !runnerflags_opt(&r.f, "non-interactive")->number;
+	r.config = text(&r, "config")[0] != '\0' ? xstrdup(text(&r, "config")) : config_default_path();
+	r.signals = runnercmd_catch_signals();
+	r.tries = (struct gitlab_tries){ GITLAB_TRIES, r.signals };
+	rc = go(&r, &e) == 0 ? 0 : runnercmd_fatal("Runner was not registered", &e);
+out:
+	gitlab_close(r.gitlab);
+	gitlab_runner_wipe(&r.runner);
+	buf_wipe(&r.template_text);
+	arena_reset(&r.arena);
+	runnerflags_free(&r.f);
+	free(r.config);
+	return rc;
+}

@@ -1,0 +1,208 @@
+/*
+ * `windlass reset-token`: has GitLab make a new token for a runner, and
+ * writes it into config.toml (spec gitlab-runner 3.3, 1.9).
+ *
+ * The old token is dead from GitLab's answer on. So the file is locked, read and found good, and the space for the new
+ * one taken, before GitLab is asked.
+ */
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/runnercmd.h"
+#include "core/log.h"
+#include "manager/confedit.h"
+#include "wire/tomledit.h"
+
+static const char about[] =
+	"Replaces the token of runners by a new one. Entries are chosen by --name, by --url with --id, or by --all-runners.\n"
+	"GitLab is asked with the old token, or with a personal access token (--pat) if the old one is not good any more.";
+
+struct resetting {
+	const char		*name, *url, *pat;
+	int64_t			 id;		/* 0: any */
+	bool			 all;
+	struct gitlab_tries	 tries;
+};
+
+static bool
+selects(const struct resetting *s, const struct runner *r)
+{
+	struct selection sel = { .name = s->name, .url = s->url };
+
+	return s->all || (runnercmd_selects(&sel, r) && (s->id == 0 || s->id == r->id));
+}
+
+static int
+ask_gitlab(const struct resetting *s, const struct runner *r, struct gitlab_runner *out, struct err *e)
+{
+	mono_t deadline = mono_after(RUNNERCMD_CALL_NS);
+	struct gitlab *g;
+	int rc;
+
+	if (s->pat != NULL && r->id == 0)
+		return err_set(e, ERR_CONFIG, 0, "its entry has no id, which --pat needs: look the number up in GitLab and write id = ... into the entry");
+	g = runnercmd_gitlab_of(r, e);
+	if (g == NULL)
+		return -1;
+	rc = s->pat != NULL ? gitlab_reset_token_by(g, s->pat, r->id, &s->tries, out, deadline, e) :
+	    gitlab_reset_token(g, r->token, &s->tries, out, deadline, e);
+	gitlab_close(g);
+	if (rc < 0 && e->kind == ERR_AUTH)
+		err_ctx(e, s->pat != NULL ? "GitLab refuses the personal access token for this" :
+		    "GitLab refuses the old token (reset it with --pat, or in GitLab)");
+	return rc;
+}
+
+static struct toml *
+entry(const struct confedit *c, size_t i)
+{
+	struct toml *t = toml_get(c->t.root, "runners")->first;
+
+	while (i-- > 0)
+		t = t->next;
+	return t;
+}
+
+static int
+set(struct confedit *c, size_t i, const char *key, struct str value, struct err *e)
+{
+	return tomledit_set(&c->t, entry(c, i), key, value, e);
+}
+
+/* Writes what GitLab said into the i-th entry, and the file. */
+static int
+put_token(struct confedit *c, size_t i, const struct gitlab_runner *g, struct err *e)
+{
+	char obtained[RUNNERCMD_DATE_MAX], expires[RUNNERCMD_DATE_MAX];
+	struct buf token = { .max = 8192 };
+	int rc;
+
+	runnercmd_date(wall_now() / NSEC_SEC * NSEC_SEC, obtained);
+	runnercmd_date(g->expires_at, expires);
+	toml_put_str(&token, str_from(g->token));
+	rc = set(c, i, "token", buf_str(&token), e);
+	/* The dates are worth less than the token: an entry that cannot take them is saved all the same. */
+	if (rc == 0 && (set(c, i, "token_obtained_at", str_from(obtained), e) < 0 ||
+	    set(c, i, "token_expires_at", str_from(expires), e) < 0))
+		log_warn("The dates of the token could not be written", F_ERR(e));
+	buf_wipe(&token);
+	return rc == 0 ? confedit_save(c, e) : -1;
+}
+
+static bool
+is_reference(const struct toml *node)
+{
+	const struct toml *v = toml_get(node, "token");
+
+	return v != NULL && v->type == TOML_STRING && str_chr(v->s, '$') >= 0;
+}
+
+/* Whether the entry could take a new token, found out before the old one dies. */
+static int
+rehearse(struct confedit *c, size_t i, struct err *e)
+{
+	struct tomledit t;
+	struct toml *node;
+	int rc = tomledit_open(&t, buf_str(&c->t.text), e);
+
+	if (rc == 0) {
+		node = toml_get(t.root, "runners")->first;
+		while (i-- > 0)
+			node = node->next;
+		rc = tomledit_set(&t, node, "token", STR("\"x\""), e);
+	}
+	tomledit_close(&t);
+	return rc < 0 ? -1 : confedit_reserve(c, e);
+}
+
+static int
+reset_one(const struct resetting *s, struct confedit *c, const struct runner *r, size_t i)
+{
+	struct gitlab_runner g = { 0 };
+	struct err e = { 0 };
+	int rc = -1;
+
+	if (rehearse(c, i, &e) < 0 || ask_gitlab(s, r, &g, &e) < 0)
+		goto out;
+	if (is_reference(entry(c, i)))
+		log_warn("The token came from the environment; the new one is written into the file itself", F_STR("name", r->name));
+	rc = put_token(c, i, &g, &e);
+	if (rc < 0)
+		err_ctx(&e, "GitLab has made a new token, which is lost: reset it in GitLab and write it into the file");
+out:
+	gitlab_runner_wipe(&g);
+	if (rc < 0)
+		log_error("The token was not reset", F_STR("runner", r->short_token), F_STR("name", r->name), F_INT("line", r->line), F_ERR(&e));
+	else
+		log_info("The token was reset", F_STR("name", r->name), F_INT("id", r->id));
+	return rc;
+}
+
+static int
+go(const char *path, const struct resetting *s, struct err *e)
+{
+	size_t meant = 0, failed = 0;
+	struct confedit c;
+	struct config *conf = NULL;
+	int rc = -1;
+
+	if (confedit_open(&c, path, CONFEDIT_MUST_EXIST, e) < 0)
+		goto out;
+	conf = config_parse(c.path, buf_str(&c.t.text), NULL, NULL, e);
+	if (conf == NULL)
+		goto out;
+	for (size_t i = 0; i < conf->nrunners; i++)
+		if (selects(s, &conf->runners[i]) && (s->all || meant == 0)) {
+			meant++;
+			failed += reset_one(s, &c, &conf->runners[i], i) < 0;
+		}
+	if (meant > failed)
+		log_info("Updated", F_STR("file", c.path));
+	if (meant == 0)
+		err_set(e, ERR_NOTFOUND, 0, "%s has no such runner: see `list`", c.path);
+	else if (failed > 0)
+		err_set(e, ERR_SERVER, 0, "%zu of %zu tokens were not reset", failed, meant);
+	else
+		rc = 0;
+out:
+	config_free(conf);
+	confedit_close(&c);
+	return rc;
+}
+
+int
+cmd_reset_token(int argc, char **argv)
+{
+	struct opt o[] = {
+		OPT_CONFIG,
+		{ .name = "name", .letter = 'n', .type = OPT_STRING, .env = "RUNNER_NAME", .help = "the runner of this name" },
+		{ .name = "url", .letter = 'u', .type = OPT_STRING, .env = "CI_SERVER_URL", .help = "with --id: its GitLab instance" },
+		{ .name = "id", .letter = 'i', .type = OPT_INT, .env = "RUNNER_ID", .help = "with --url: its number in GitLab" },
+		{ .name = "all-runners", .type = OPT_BOOL, .help = "all of them" },
+		{ .name = "pat", .type = OPT_STRING, .env = "PERSONAL_ACCESS_TOKEN", .help = "personal access token to ask GitLab with" },
+		OPT_HELP,
+	};
+	struct resetting s;
+	struct err e = { 0 };
+	char *path;
+	int rc = runnercmd_options(o, NELEM(o), argc, argv, about);
+
+	if (rc != 0)
+		return rc < 0;
+	runnercmd_hello(true);
+	s = (struct resetting){ .name = o[1].value, .url = o[2].value, .id = o[3].number, .all = o[4].number, .pat = o[5].value,
+	    .tries = { GITLAB_TRIES, -1 } };
+	if (!s.all && s.name == NULL && (s.url == NULL || s.id == 0)) {
+		err_set(&e, ERR_CONFIG, 0, "which one? Give --name, --url with --id, or --all-runners");
+		rc = runnercmd_fatal("reset-token", &e);
+		goto out;
+	}
+	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
+	s.tries.control = runnercmd_catch_signals();
+	if (go(path, &s, &e) < 0)
+		rc = runnercmd_fatal("reset-token", &e);
+	free(path);
+out:
+	opt_free(o, NELEM(o));
+	return rc;
+}

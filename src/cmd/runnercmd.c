@@ -1,0 +1,218 @@
+/* What the commands about runners share: see runnercmd.h. */
+#include <sys/signalfd.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/runnercmd.h"
+#include "core/log.h"
+#include "manager/keys.h"
+#include "versions.h"
+
+#define LINE_MAX_BYTES	(64u << 10)
+
+#if defined(__aarch64__)
+#define ARCH "arm64"
+#else
+#define ARCH "amd64"
+#endif
+
+int
+runnercmd_options(struct opt *o, size_t n, int argc, char **argv, const char *about)
+{
+	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+	struct opt *help = opt_find(o, n, "help");
+	struct err e = { 0 };
+	size_t nwords;
+	int rc = opt_parse(o, n, argc, argv, 0, words, &nwords, &e);
+
+	if (rc == 0 && help->number) {
+		printf("Usage: windlass %s [OPTION...]\n\n%s\n\nOptions:\n", argv[0], about);
+		opt_help(o, n, stdout);
+		rc = 1;
+	} else if (rc == 0 && nwords > 0) {
+		rc = err_set(&e, ERR_CONFIG, 0, "\"%s\" is no option (a switch is turned off with --switch=false)", words[0]);
+	}
+	if (rc < 0)
+		fprintf(stderr, "FATAL: %s: %s (`windlass %s --help` lists the options)\n", argv[0], e.msg, argv[0]);
+	free(words);
+	return rc;
+}
+
+void
+runnercmd_hello(bool mode)
+{
+	log_info("Runtime platform", F_STR("arch", ARCH), F_STR("os", "linux"), F_INT("pid", getpid()),
+	    F_STR("revision", WL_REVISION), F_STR("version", COMPAT_VERSION));
+	if (!mode)
+		return;
+	if (geteuid() == 0)
+		log_info("Running in system-mode.");
+	else
+		log_warn("Running in user-mode: the configuration is this user's. As root it would be the system's.");
+}
+
+int
+runnercmd_fatal(const char *what, const struct err *e)
+{
+	char text[640];
+
+	snprintf(text, sizeof(text), "%s%s%s", what, what[0] != '\0' && e != NULL ? ": " : "", e != NULL ? e->msg : "");
+	LOG_LINE(LOG_FATAL, text);
+	return 1;
+}
+
+int
+runnercmd_catch_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		abort();
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		abort();
+	net_control(fd);
+	return fd;
+}
+
+void
+runnercmd_forget_signal(int fd)
+{
+	struct signalfd_siginfo s;
+
+	(void)!read(fd, &s, sizeof(s));
+}
+
+/* Trimmed as config_parse() does it (spec gitlab-runner 1.1). malloc'd. */
+static char *
+base_url(const char *url)
+{
+	struct str u = str_trim(str_from(url));
+
+	while (str_ends(u, "/"))
+		u.n--;
+	if (str_ends(u, "/ci"))
+		u.n -= 3;
+	while (str_ends(u, "/"))
+		u.n--;
+	return str_dup(u);
+}
+
+struct gitlab *
+runnercmd_gitlab(const char *url, const char *ca, const char *cert, const char *key, struct err *e)
+{
+	char *base = base_url(url);
+	char *found_ca = ca == NULL || ca[0] == '\0' ? config_cert_file(base, ".crt") : NULL;
+	bool own = (cert != NULL && cert[0] != '\0') || (key != NULL && key[0] != '\0');
+	char *found_cert = own ? NULL : config_cert_file(base, ".auth.crt");
+	char *found_key = found_cert == NULL ? NULL : config_cert_file(base, ".auth.key");
+	struct gitlab_opts o = { .url = base, .ca_file = found_ca != NULL ? found_ca : ca,
+	    .cert_file = found_cert != NULL ? found_cert : cert, .key_file = found_key != NULL ? found_key : key };
+	struct gitlab *g = gitlab_open(&o, e);
+
+	free(base);
+	free(found_ca);
+	free(found_cert);
+	free(found_key);
+	return g;
+}
+
+struct gitlab *
+runnercmd_gitlab_of(const struct runner *r, struct err *e)
+{
+	if (r->base_url[0] == '\0') {
+		err_set(e, ERR_CONFIG, 0, "it has no url");
+		return NULL;
+	}
+	return runnercmd_gitlab(r->base_url, r->tls_ca_file, r->tls_cert_file, r->tls_key_file, e);
+}
+
+struct str
+runnercmd_gpus(const struct runner *r)
+{
+	const struct toml *v = r->docker != NULL ? toml_get(r->docker, "gpus") : NULL;
+
+	return v != NULL && v->type == TOML_STRING ? v->s : STR("");
+}
+
+bool
+runnercmd_selects(const struct selection *s, const struct runner *r)
+{
+	bool any_url = s->url == NULL || s->url[0] == '\0' || strcmp(s->url, "*") == 0, url = any_url;
+
+	if (!any_url) {
+		char *base = base_url(s->url);
+
+		url = strcmp(base, r->base_url) == 0;
+		free(base);
+	}
+	return url && (s->name == NULL || s->name[0] == '\0' || strcmp(s->name, r->name) == 0) &&
+	    (s->token == NULL || s->token[0] == '\0' || strcmp(s->token, r->token) == 0);
+}
+
+/* Byte by byte: what follows the line belongs to whoever reads next. */
+char *
+runnercmd_read_line(int signals, struct err *e)
+{
+	struct buf b = { .max = LINE_MAX_BYTES };
+
+	for (;;) {
+		struct pollfd p[2] = { { STDIN_FILENO, POLLIN, 0 }, { signals, POLLIN, 0 } };
+		ssize_t n;
+		char c;
+
+		if (poll(p, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			err_sys(e, "poll");
+			break;
+		}
+		if (p[1].revents != 0) {
+			err_set(e, ERR_CANCELLED, 0, "interrupted");
+			break;
+		}
+		n = read(STDIN_FILENO, &c, 1);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0) {
+			err_sys(e, "read the answer");
+			break;
+		}
+		if (n == 0 && b.n == 0) {
+			err_set(e, ERR_NOTFOUND, 0, "the input has ended");
+			break;
+		}
+		if (n == 0 || c == '\n') {
+			if (b.failed) {
+				err_set(e, ERR_FULL, 0, "a line of more than %u bytes", LINE_MAX_BYTES);
+				break;
+			}
+			if (b.n > 0 && b.p[b.n - 1] == '\r')
+				buf_cut(&b, b.n - 1);
+			return buf_take(&b);
+		}
+		buf_putc(&b, c);
+	}
+	buf_wipe(&b);
+	return NULL;
+}
+
+void
+runnercmd_date(wall_t t, char out[RUNNERCMD_DATE_MAX])
+{
+	char text[TIME_RFC3339_MAX];
+
+	if (t == 0) {
+		snprintf(out, RUNNERCMD_DATE_MAX, "0001-01-01T00:00:00Z");
+		return;
+	}
+	time_rfc3339(t, 0, text);
+	snprintf(out, RUNNERCMD_DATE_MAX, "%s", text);
+}

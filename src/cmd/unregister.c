@@ -1,0 +1,155 @@
+/*
+ * `windlass unregister`: tells GitLab that a runner, or this host under a
+ * runner's token, is gone, and takes its entry out of config.toml (spec gitlab-runner
+ * 3.3). An entry whose call failed stays, and so does the exit status: 1 when any did.
+ */
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/runnercmd.h"
+#include "core/log.h"
+#include "manager/confedit.h"
+#include "policy/names.h"
+
+static const char about[] =
+	"Unregisters runners from GitLab and removes their entries from config.toml. A runner that was created in GitLab stays\n"
+	"there, without this host; remove it in GitLab. Entries are chosen by --name, --token or both (the first that fits), or\n"
+	"by --all-runners.";
+
+/* 0 when GitLab knows nothing of it any more. */
+static int
+tell_gitlab(const struct runner *r, const char *system_id, const struct gitlab_tries *t)
+{
+	struct gitlab *g;
+	struct err e = { 0 };
+	int rc;
+
+	g = runnercmd_gitlab_of(r, &e);
+	rc = g != NULL ? gitlab_unregister(g, r->token, system_id, t, mono_after(RUNNERCMD_CALL_NS), &e) : -1;
+	gitlab_close(g);
+	if (rc == 0) {
+		log_info(names_token_is_created(str_from(r->token)) ? "Unregistering runner manager from GitLab succeeded" :
+		    "Unregistering runner from GitLab succeeded", F_STR("runner", r->short_token), F_STR("name", r->name));
+		return 0;
+	}
+	if (e.kind == ERR_NOTFOUND) {
+		log_info("GitLab does not know this host under the token any more: only the entry is removed",
+		    F_STR("runner", r->short_token), F_STR("name", r->name));
+		return 0;
+	}
+	if (e.kind == ERR_AUTH)
+		err_ctx(&e, "forbidden: GitLab does not know the token any more; `verify --delete` removes such entries");
+	log_error("Unregistering runner from GitLab failed: its entry stays", F_STR("runner", r->short_token), F_STR("name", r->name), F_ERR(&e));
+	return -1;
+}
+
+/*
+ * One after another, each entry removed from the text as soon as GitLab has agreed. Counts those that
+ * were meant and those that failed; -1 when the text cannot be edited.
+ */
+static int
+unregister(struct confedit *c, const struct config *conf, const struct selection *s, bool all, const char *system_id,
+    const struct gitlab_tries *t, size_t *meant, size_t *failed, struct err *e)
+{
+	size_t gone = 0;
+
+	for (size_t i = 0; i < conf->nrunners; i++) {
+		const struct runner *r = &conf->runners[i];
+		const struct toml *node;
+
+		if (!runnercmd_selects(s, r) || (!all && *meant == 1))
+			continue;
+		(*meant)++;
+		if (confedit_reserve(c, e) < 0)
+			return -1;
+		if (tell_gitlab(r, system_id, t) < 0) {
+			(*failed)++;
+			continue;
+		}
+		node = toml_get(c->t.root, "runners");
+		node = node != NULL ? node->first : NULL;
+		for (size_t k = 0; k < i - gone && node != NULL; k++)
+			node = node->next;
+		if (node == NULL || tomledit_remove(&c->t, node, e) < 0)
+			return err_ctx(e, "%s: the entry \"%s\" of line %d must be removed by hand", c->path, r->name, r->line);
+		gone++;
+		if (confedit_save(c, e) < 0)
+			return err_ctx(e, "GitLab has forgotten \"%s\", but its entry is still in the file", r->name);
+	}
+	return 0;
+}
+
+static int
+go(const char *path, const struct selection *s, bool all, const struct gitlab_tries *t, struct err *e)
+{
+	size_t meant = 0, failed = 0;
+	struct confedit c;
+	struct config *conf = NULL;
+	char system_id[15];
+	int rc = -1;
+
+	if (confedit_open(&c, path, CONFEDIT_MUST_EXIST, e) < 0)
+		goto out;
+	conf = config_parse(c.path, buf_str(&c.t.text), NULL, NULL, e);
+	if (conf == NULL || config_system_id(path, system_id, e) < 0 ||
+	    unregister(&c, conf, s, all, system_id, t, &meant, &failed, e) < 0)
+		goto out;
+	if (meant == 0 && all && conf->nrunners == 0) {
+		log_info("There is no runner in the file", F_STR("file", c.path));
+		rc = 0;
+	} else if (meant == 0) {
+		err_set(e, ERR_NOTFOUND, 0, "%s has no such runner: see `list`", c.path);
+	} else if (failed > 0) {
+		err_set(e, ERR_SERVER, 0, "%zu of %zu runners could not be unregistered", failed, meant);
+	} else {
+		rc = 0;
+	}
+	if (meant > failed)
+		log_info("Updated", F_STR("file", c.path), F_INT("removed", meant - failed));
+out:
+	config_free(conf);
+	confedit_close(&c);
+	return rc;
+}
+
+int
+cmd_unregister(int argc, char **argv)
+{
+	struct opt o[] = {
+		OPT_CONFIG,
+		{ .name = "name", .letter = 'n', .type = OPT_STRING, .env = "RUNNER_NAME", .help = "the runner of this name" },
+		{ .name = "token", .letter = 't', .type = OPT_STRING, .env = "CI_SERVER_TOKEN", .help = "the runner with this token" },
+		{ .name = "url", .letter = 'u', .type = OPT_STRING, .env = "CI_SERVER_URL", .help = "only runners of this GitLab instance" },
+		{ .name = "all-runners", .type = OPT_BOOL, .help = "all of them" },
+		OPT_HELP,
+	};
+	struct gitlab_tries t = { GITLAB_TRIES, -1 };
+	struct selection s;
+	struct err e = { 0 };
+	char *path;
+	bool all;
+	int rc = runnercmd_options(o, NELEM(o), argc, argv, about);
+
+	if (rc != 0)
+		return rc < 0;
+	runnercmd_hello(true);
+	all = o[4].number;
+	/* What the environment says of one runner does not narrow "all". */
+	if (all)
+		s = (struct selection){ 0 };
+	else
+		s = (struct selection){ .name = o[1].value, .token = o[2].value, .url = o[3].value };
+	if (!all && s.name == NULL && s.token == NULL) {
+		err_set(&e, ERR_CONFIG, 0, "which one? Give --name, --token or --all-runners");
+		rc = runnercmd_fatal("unregister", &e);
+		goto out;
+	}
+	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
+	t.control = runnercmd_catch_signals();
+	if (go(path, &s, all, &t, &e) < 0)
+		rc = runnercmd_fatal("Not all was unregistered", &e);
+	free(path);
+out:
+	opt_free(o, NELEM(o));
+	return rc;
+}
