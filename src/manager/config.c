@@ -45,53 +45,6 @@ refuse(struct reader *r, const struct toml *at, const char *fmt, ...)
 	    r->c->path, at->line, at->column, text);
 }
 
-static bool
-type_fits(const struct key *k, const struct toml *v)
-{
-	switch (k->type) {
-	case KEY_STRING:
-		return v->type == TOML_STRING;
-	case KEY_INT:
-		return v->type == TOML_INTEGER;
-	case KEY_FLOAT:
-		return v->type == TOML_FLOAT || v->type == TOML_INTEGER;
-	case KEY_BOOL:
-		return v->type == TOML_BOOL;
-	case KEY_DURATION:
-		return v->type == TOML_STRING || v->type == TOML_INTEGER;
-	case KEY_DATE:
-		return v->type == TOML_DATETIME || v->type == TOML_LOCAL_DATETIME;
-	case KEY_STRINGS:
-		/* Upstream takes a single string where a list of pull policies may stand. */
-		if (v->type == TOML_STRING && strcmp(k->name, "pull_policy") == 0)
-			return true;
-		if (v->type != TOML_ARRAY)
-			return false;
-		TOML_EACH(s, v)
-			if (s->type != TOML_STRING)
-				return false;
-		return true;
-	case KEY_TABLE:
-	case KEY_SECTION:
-		return v->type == TOML_TABLE;
-	case KEY_BOOLS:
-		if (v->type != TOML_TABLE)
-			return false;
-		TOML_EACH(b, v)
-			if (b->type != TOML_BOOL)
-				return false;
-		return true;
-	case KEY_TABLES:
-		if (v->type != TOML_ARRAY)
-			return false;
-		TOML_EACH(t, v)
-			if (t->type != TOML_TABLE)
-				return false;
-		return true;
-	}
-	return false;
-}
-
 static void
 set_text(struct reader *r, const struct key *k, void *base, struct str text)
 {
@@ -181,7 +134,7 @@ static int read_section(struct reader *r, enum key_section section, const struct
 static int
 read_key(struct reader *r, const struct key *k, const struct toml *v, void *base)
 {
-	if (!type_fits(k, v))
+	if (!key_type_fits(k, v))
 		return refuse(r, v, "%s in %s needs %s, not %s", k->name,
 		    key_section_title(k->section), key_type_name(k->type), toml_type_name(v->type));
 	switch (k->use) {

@@ -400,6 +400,32 @@ const struct key keys[] = {
 	    "shared between runners", 0, KEY_NOFIELD },
 	{ KS_CACHE, "MaxUploadedArchiveSize", KEY_INT, KEY_LATER, NULL, "cache-max_uploaded_archive_size", "CACHE_MAXIMUM_UPLOADED_ARCHIVE_SIZE",
 	    "bytes; 0 = no limit", 0, KEY_NOFIELD },
+	{ KS_CACHE, "ServerAddress", KEY_STRING, KEY_GONE, NULL, NULL, NULL,
+	    "write ServerAddress in [runners.cache.s3] instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "AccessKey", KEY_STRING, KEY_GONE, NULL, NULL, NULL,
+	    "write AccessKey in [runners.cache.s3] instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "SecretKey", KEY_STRING, KEY_GONE, NULL, NULL, NULL,
+	    "write SecretKey in [runners.cache.s3] instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "BucketName", KEY_STRING, KEY_GONE, NULL, NULL, NULL,
+	    "write BucketName in [runners.cache.s3] instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "BucketLocation", KEY_STRING, KEY_GONE, NULL, NULL, NULL,
+	    "write BucketLocation in [runners.cache.s3] instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "Insecure", KEY_BOOL, KEY_GONE, NULL, NULL, NULL,
+	    "write Insecure in [runners.cache.s3] instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "CredentialsFile", KEY_STRING, KEY_GONE, NULL, NULL, NULL,
+	    "write CredentialsFile in [runners.cache.gcs] instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "AccessID", KEY_STRING, KEY_GONE, NULL, NULL, NULL,
+	    "write AccessID in [runners.cache.gcs] instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "PrivateKey", KEY_STRING, KEY_GONE, NULL, NULL, NULL,
+	    "write PrivateKey in [runners.cache.gcs] instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "S3CachePath", KEY_STRING, KEY_GONE, NULL, NULL, NULL,
+	    "write Path instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "CachePath", KEY_STRING, KEY_GONE, NULL, NULL, NULL,
+	    "write Path instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "CacheShared", KEY_BOOL, KEY_GONE, NULL, NULL, NULL,
+	    "write Shared instead", 0, KEY_NOFIELD },
+	{ KS_CACHE, "S3CacheInsecure", KEY_BOOL, KEY_GONE, NULL, NULL, NULL,
+	    "write Insecure in [runners.cache.s3] instead", 0, KEY_NOFIELD },
 	{ KS_CACHE, "s3", KEY_SECTION, KEY_LATER, NULL, NULL, NULL,
 	    "S3", KS_S3, KEY_NOFIELD },
 	{ KS_CACHE, "gcs", KEY_SECTION, KEY_LATER, NULL, NULL, NULL,
@@ -467,6 +493,24 @@ const struct key keys[] = {
 };
 const size_t nkeys = NELEM(keys);
 
+/* Keys that are honoured, but not just as gitlab-runner does it. */
+static const struct { enum key_section section; const char *name, *how; } differences[] = {
+	{ KS_GLOBAL, "check_interval",
+	    "long polls pace themselves; a request that GitLab holds takes no job slot" },
+	{ KS_GLOBAL, "shutdown_timeout",
+	    "jobs that have not ended by then go on without the manager, and the next start finds them" },
+	{ KS_RUNNER, "request_concurrency",
+	    "requests that GitLab holds take no job slot, so 1 is no danger here" },
+	{ KS_RUNNER, "unhealthy_interval",
+	    "it doubles with each further refusal, up to 4 hours" },
+	{ KS_RUNNER, "job_status_final_update_retry_limit",
+	    "a result that could not be delivered by then is kept and offered less often, not dropped" },
+	{ KS_MACHINE, "IdleCount",
+	    "jobs are asked for also while no machine is idle, and each that waits gets a machine of its own" },
+	{ KS_MACHINE, "MaxRemovalAttempts",
+	    "a machine that could not be removed is put aside and tried again, never forgotten" },
+};
+
 static const char *const titles[KS_MAX] = {
 	[KS_GLOBAL] = "the global section",
 	[KS_SESSION] = "[session_server]",
@@ -512,6 +556,15 @@ key_type_name(enum key_type type)
 	return type_names[type];
 }
 
+const char *
+key_differs(const struct key *k)
+{
+	for (size_t i = 0; i < NELEM(differences); i++)
+		if (differences[i].section == k->section && strcmp(differences[i].name, k->name) == 0)
+			return differences[i].how;
+	return NULL;
+}
+
 const struct key *
 key_find(enum key_section section, struct str name)
 {
@@ -526,6 +579,53 @@ key_find(enum key_section section, struct str name)
 			folded = &keys[i];
 	}
 	return folded;
+}
+
+bool
+key_type_fits(const struct key *k, const struct toml *v)
+{
+	switch (k->type) {
+	case KEY_STRING:
+		return v->type == TOML_STRING;
+	case KEY_INT:
+		return v->type == TOML_INTEGER;
+	case KEY_FLOAT:
+		return v->type == TOML_FLOAT || v->type == TOML_INTEGER;
+	case KEY_BOOL:
+		return v->type == TOML_BOOL;
+	case KEY_DURATION:
+		return v->type == TOML_STRING || v->type == TOML_INTEGER;
+	case KEY_DATE:
+		return v->type == TOML_DATETIME || v->type == TOML_LOCAL_DATETIME;
+	case KEY_STRINGS:
+		/* Upstream takes a single string where a list of pull policies may stand. */
+		if (v->type == TOML_STRING && strcmp(k->name, "pull_policy") == 0)
+			return true;
+		if (v->type != TOML_ARRAY)
+			return false;
+		TOML_EACH(s, v)
+			if (s->type != TOML_STRING)
+				return false;
+		return true;
+	case KEY_TABLE:
+	case KEY_SECTION:
+		return v->type == TOML_TABLE;
+	case KEY_BOOLS:
+		if (v->type != TOML_TABLE)
+			return false;
+		TOML_EACH(b, v)
+			if (b->type != TOML_BOOL)
+				return false;
+		return true;
+	case KEY_TABLES:
+		if (v->type != TOML_ARRAY)
+			return false;
+		TOML_EACH(t, v)
+			if (t->type != TOML_TABLE)
+				return false;
+		return true;
+	}
+	return false;
 }
 
 /* Edits (Levenshtein) between a written and a known name, case and underscores aside; large when either is long. */

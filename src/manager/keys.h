@@ -9,6 +9,7 @@
 #define MANAGER_KEYS_H
 
 #include "core/str.h"
+#include "wire/toml.h"
 
 enum key_type {
 	KEY_STRING, KEY_INT, KEY_FLOAT, KEY_BOOL,
@@ -60,5 +61,9 @@ const char *key_nearest(enum key_section section, struct str name);
 /* "[[runners]]", "[runners.docker]", ... for messages. */
 const char *key_section_title(enum key_section section);
 const char *key_type_name(enum key_type type);
+/* Where windlass does not do what gitlab-runner does with a key that it honours; NULL: nowhere. */
+const char *key_differs(const struct key *k);
+/* Whether a value of the file has the key's type (also where gitlab-runner takes two). */
+bool	key_type_fits(const struct key *k, const struct toml *v);
 
 #endif
