@@ -82,7 +82,7 @@ struct gitlab *
 gitlab_open(const struct gitlab_opts *o, struct err *e)
 {
 	struct gitlab *g = xcalloc(1, sizeof(*g));
-	struct http_opts h = { .use_proxy = true, .keepalive_s = 30, .max_age_ns = o->max_age_ns };
+	struct http_opts h = { .use_proxy = true, .keepalive_s = 30, .max_age_ns = o->max_age_ns, .keep_begun = true };
 	struct buf prefix = { 0 };
 	struct url u;
 
@@ -280,8 +280,7 @@ gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab_ans
 		rc = refuse_redirect(g, &r.head, a, e);
 		goto out;
 	}
-	/* From here on the answer is read to its end, whoever wants us to stop: a 201 is a job. */
-	net_control(-1);
+	/* Whoever wants us to stop: an answer that has begun is read to its end (keep_begun). A 201 is a job. */
 	rc = read_body(g, a, deadline, e);
 	http_end(g->http);
 	if (rc < 0)

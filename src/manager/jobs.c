@@ -478,15 +478,24 @@ order_abort(struct manager *m, struct job *j, const char *text)
 }
 
 void
+jobs_refuse(struct manager *m, const char *signal_name)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "aborted: %s", signal_name);
+	LIST_EACH(struct job, j, link, &m->jobs)
+		if (j->state == JOB_WAITING)
+			job_fail(m, j, "runner_interrupted", text, false);
+}
+
+void
 jobs_abort(struct manager *m, const char *signal_name)
 {
 	char text[64];
 
 	snprintf(text, sizeof(text), "aborted: %s", signal_name);
-	LIST_EACH(struct job, j, link, &m->jobs) {
+	LIST_EACH(struct job, j, link, &m->jobs)
 		if (j->state == JOB_RUNNING)
 			order_abort(m, j, text);
-		else if (j->state == JOB_WAITING)
-			job_fail(m, j, "runner_interrupted", text, false);
-	}
+	jobs_refuse(m, signal_name);
 }

@@ -361,6 +361,17 @@ next_wake(const struct manager *m)
 	return mono_ms_until(at);
 }
 
+/* A poller that is reading an answer may hold a job that nobody else has: it is let finish. */
+static bool
+pollers_alive(const struct manager *m)
+{
+	LIST_EACH(struct pool, p, link, &m->pools)
+		LIST_EACH(struct poller, po, link, &p->pollers)
+			if (child_alive(&po->child))
+				return true;
+	return false;
+}
+
 /* Whether a stop has nothing left to wait for. */
 static void
 check_end(struct manager *m)
@@ -368,7 +379,7 @@ check_end(struct manager *m)
 	if (m->phase == MANAGER_RUNNING)
 		return;
 	/* Operators are not waited for: what they were at is in the store, and the next start goes on with it. */
-	if (list_empty(&m->jobs)) {
+	if (list_empty(&m->jobs) && !pollers_alive(m)) {
 		log_info("All workers stopped. Can exit now!");
 		m->done = true;
 	} else if (m->phase == MANAGER_STOPPING && mono_passed(m->stop_by)) {
@@ -395,6 +406,9 @@ decide_and_act(struct manager *m)
 		machines_tend(m);
 		pollers_ask(m);
 	}
+	/* The one that a poller was just taking when we were told to stop. */
+	if (m->phase == MANAGER_STOPPING)
+		jobs_refuse(m, m->stop_signal == SIGINT ? "interrupt" : "terminated");
 	check_end(m);
 }
 

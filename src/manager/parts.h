@@ -13,6 +13,7 @@ void	jobs_tend(struct manager *m);			/* restarts what is due */
 mono_t	jobs_wake(const struct manager *m);
 void	job_tell(struct manager *m, struct job *j, const char *text);	/* what it waits for */
 void	jobs_abort(struct manager *m, const char *signal_name);
+void	jobs_refuse(struct manager *m, const char *signal_name);	/* those without a machine, while stopping */
 void	jobs_notify(struct manager *m, struct watch *w);	/* inotify */
 
 /* machines.c */

@@ -88,7 +88,7 @@ carry_out(struct manager *m, struct pool *p, const struct scale_plan *plan, stru
 		switch (a->act) {
 		case SCALE_ASSIGN:
 			/* Jobs of several pools may have arrived at once, one slot too many. */
-			if (jobs_with_machine(m, NULL) < m->config->concurrent)
+			if (jobs_with_machine(m, NULL) < m->config->concurrent && m->phase != MANAGER_STOPPING)
 				job_assign(m, t->jobs[a->job].ref, mc);
 			break;
 		case SCALE_CREATE:

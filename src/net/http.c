@@ -279,6 +279,8 @@ fill(struct http *h, mono_t deadline, struct err *e)
 	if (n > 0) {
 		h->rest = str_of(h->in, (size_t)n);
 		h->answered = true;
+		if (h->o.keep_begun)
+			net_control(-1);
 	}
 	return n;
 }

@@ -35,6 +35,11 @@ struct http_opts {
 	 */
 	int64_t				 slow_ns;
 	uint64_t			 slow_bytes;
+	/*
+	 * Once the first byte of an answer has come nothing but deadlines ends a wait: net_control() is
+	 * switched off, and the caller switches it on again. For questions whose answer must not be lost.
+	 */
+	bool				 keep_begun;
 };
 
 struct http_req {

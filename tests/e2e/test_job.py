@@ -213,3 +213,22 @@ def test_unsupported_parts_are_named(rig, windlass):
     for word in ("ervices", "ache", "rtifacts"):
         assert re.search(rf"WARNING: .*{word}", text), word
     w.until_empty()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_job_on_its_way_when_we_are_told_to_stop(rig, windlass, sig):
+    """Its answer has begun: it is read to its end, and the job is run or given back, never forgotten."""
+    w = windlass().start()
+    wait_until(lambda: w.roles("poller"), 10, "the poller")
+    rig.fault(what="trickle", path="POST jobs/request", count=1, interval=0.0005)
+    job = w.job(["echo made it"])
+    wait_until(lambda: rig.state(job)["state"] == "running", 20, "GitLab believes it runs")
+    w.kill(sig)
+    assert w.wait(90) == 0
+    end = rig.ended(job, 5)
+    if sig == signal.SIGTERM:
+        assert end["state"] == "failed" and end["failure_reason"] in ("runner_interrupted", "unknown_failure")
+    else:
+        assert end["state"] == "success", plain(rig.trace(job))
+    w.start()
+    w.until_empty()
