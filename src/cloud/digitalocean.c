@@ -23,6 +23,7 @@
 #define KEEPALIVE_S	30
 #define LAG_NS		(30 * NSEC_SEC)		/* how long a new droplet may be missing from answers */
 #define DELETE_AGAIN_NS	(20 * NSEC_SEC)		/* a droplet that is still there is asked to go again */
+#define TAG_NS		(10 * NSEC_SEC)
 #define PAGES_MAX	50
 
 struct droplet {
@@ -282,6 +283,16 @@ rate_limited(enum call_kind kind, const struct http_resp *r, mono_t deadline, st
 	return net_pause(pause, e);
 }
 
+/* Into *root, which lives until the next answer; absent when it is not JSON. */
+static void
+parse_answer(struct api *api, const struct http_resp *r, struct json_val *root)
+{
+	*root = JSON_NONE;
+	arena_reset(&api->scratch);
+	if (r->body.n > 0)
+		(void)json_parse(&api->scratch, buf_str(&r->body), root, NULL);
+}
+
 /*
  * One call until it has an answer that is not a passing fault: the status, with the body in
  * r and parsed in *root (absent when it is not JSON), or -1. For CALL_ONCE *sent says whether the request may have been
@@ -328,9 +339,14 @@ call(struct cloud *c, enum call_kind kind, const char *method, const char *targe
 				continue;
 			}
 			status = r->head.status;
-			if (!retry_cloud_status(status))
+			parse_answer(api, r, root);
+			/* A web page with status 200 comes from something in between. */
+			if (kind != CALL_ONCE && status == 200 && json_type(*root) != JSON_OBJECT)
+				err_set(&why, ERR_PROTO, status, "the answer is not JSON");
+			else if (!retry_cloud_status(status))
 				break;
-			err_set(&why, ERR_SERVER, status, "HTTP status %d", status);
+			else
+				err_set(&why, ERR_SERVER, status, "HTTP status %d", status);
 			if (kind == CALL_ONCE) {
 				/* A gateway's 502 or 504 does not tell whether the server behind it did it. */
 				*sent = true;
@@ -348,12 +364,7 @@ call(struct cloud *c, enum call_kind kind, const char *method, const char *targe
 		}
 	}
 	buf_wipe(&head);
-	if (status < 0)
-		return err_ctx(e, "digitalocean: %s %s", method, target);
-	arena_reset(&api->scratch);
-	if (r->body.n > 0)
-		(void)json_parse(&api->scratch, buf_str(&r->body), root, NULL);
-	return status;
+	return status < 0 ? err_ctx(e, "digitalocean: %s %s", method, target) : status;
 }
 
 /* An answer that says no, as an error. */
@@ -795,13 +806,18 @@ do_address(struct cloud *c, mono_t deadline, struct err *e)
 	if (word(c->base.ip)[0] == '\0')
 		cloud_tell("Waiting for IP address to be assigned to the Droplet...");
 	for (unsigned attempt = 0; word(c->base.ip)[0] == '\0'; attempt++) {
-		if (mono_passed(deadline))
-			return err_set(e, ERR_TIMEOUT, 0, "digitalocean: droplet %" PRId64 " got no public address in time",
-			    own(c)->id);
-		if (net_pause(poll_pause(c, attempt), e) < 0)
-			return -1;
-		if (look(c, &seen, lag_over, deadline, e) <= 0)
-			return -1;
+		if (pause_within(poll_pause(c, attempt), deadline, e) == 0) {
+			int coming = look(c, &seen, lag_over, deadline, e);
+
+			if (coming > 0)
+				continue;
+			if (coming == 0)
+				return -1;
+		}
+		/* Whichever wait the deadline fell into. */
+		if (e->kind == ERR_TIMEOUT)
+			err_set(e, ERR_TIMEOUT, 0, "digitalocean: droplet %" PRId64 " got no public address in time", own(c)->id);
+		return -1;
 	}
 	return 0;
 }
@@ -1002,6 +1018,23 @@ key_delete(struct cloud *c, const char *pub_line, mono_t deadline, struct err *e
 	return rc;
 }
 
+/*
+ * Tags outlive what they were on: without this an account would gather one
+ * for each machine it ever had. Not worth a failure.
+ */
+static void
+tag_delete(struct cloud *c, const char *nonce, mono_t deadline)
+{
+	struct http_resp r = { 0 };
+	struct json_val root;
+	struct err why;
+	char target[96];
+
+	snprintf(target, sizeof(target), "/v2/tags/wl-nonce-%s", nonce);
+	(void)call(c, CALL_SAFE, "DELETE", target, STR_NULL, &r, &root, NULL, mono_min(deadline, mono_after(TAG_NS)), &why);
+	http_resp_free(&r);
+}
+
 #define FOUND_MAX	32
 
 static int
@@ -1063,7 +1096,12 @@ do_destroy(struct cloud *c, const struct cloud_labels *l, const char *pub_line, 
 	} else if (l->nonce[0] == '\0' && !known)
 		return err_set(e, ERR_CONFIG, 0, "config.json holds no droplet id, and the name %s may be somebody else's; "
 		    "look for the droplet in the control panel, then forget this machine with rm -f", c->base.name);
-	return key_delete(c, pub_line, deadline, e);
+	if (key_delete(c, pub_line, deadline, e) < 0)
+		return -1;
+	/* While a second droplet may still turn up, its tag is how it would be found. */
+	if (l->nonce[0] != '\0' && !thorough)
+		tag_delete(c, l->nonce, deadline);
+	return 0;
 }
 
 static void

@@ -24,12 +24,14 @@
 #define KEY_FILE_MAX		(64u << 10)
 #define PLAN_MAX		(1u << 20)
 #define UNSEEN_NS		(20 * NSEC_SEC)	/* a create call this old shows in lists if it worked */
+#define UNSEEN_5XX_NS		(4 * NSEC_SEC)	/* the same when the server itself said that it failed */
 #define SSH_TRY_NS		(10 * NSEC_SEC)
 #define SSH_LAST_NS		(500 * NSEC_MSEC)
 #define SSH_ASK_CLOUD_NS	(30 * NSEC_SEC)
 #define SSH_REFUSED_NS		(120 * NSEC_SEC)	/* a first boot installs the key after sshd is up */
 #define ENGINE_NS		(60 * NSEC_SEC)
 #define CHECK_NS		(20 * NSEC_SEC)
+#define RUBBISH_TRIES		3
 #define PROVISION_TRIES		3
 
 const char *const operator_crash_points[] = {
@@ -44,8 +46,8 @@ const char *const operator_crash_points[] = {
 	"operator:created",
 	"operator:address-known",	/* not recorded */
 	"operator:booted",
-	"operator:host-key-pinned",
 	"operator:certified",		/* the server pair is written here, not there */
+	"operator:host-key-pinned",
 	"operator:script-done",		/* the engine was restarted; not recorded */
 	"operator:provisioned",
 	"operator:engine-answered",	/* not recorded */
@@ -81,7 +83,7 @@ void
 operation_init(struct operation *op, const char *store, const char *name)
 {
 	*op = (struct operation){ .store = store, .name = name, .dir = -1, .lock = -1,
-		.deadline = mono_after(OPERATOR_LIMIT_NS) };
+		.deadline = mono_after(OPERATOR_LIMIT_NS), .patience = UNSEEN_NS };
 }
 
 void
@@ -342,9 +344,9 @@ look_for_machine(struct operation *op, struct err *e)
 		if (found != 0)
 			return found;
 		/* A clock that was set back must not make us wait for ever. */
-		if (age < 0 || age >= UNSEEN_NS)
+		if (age < 0 || age >= op->patience)
 			return 0;
-		if (net_pause(mono_min(UNSEEN_NS - age + NSEC_MSEC, 3 * NSEC_SEC), e) < 0)
+		if (net_pause(mono_min(op->patience - age + NSEC_MSEC, 3 * NSEC_SEC), e) < 0)
 			return -1;
 	}
 }
@@ -370,9 +372,9 @@ request_key(struct operation *op, struct err *e)
 	return 0;
 }
 
-/* One create call, announced. *certain: it made nothing for sure. */
-static int
-request_once(struct operation *op, bool *certain, struct err *e)
+/* One create call, announced. */
+static enum cloud_made
+request_once(struct operation *op, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
 	struct cloud_labels l = labels(op);
@@ -381,22 +383,33 @@ request_once(struct operation *op, bool *certain, struct err *e)
 	op->rec.attempts++;
 	op->rec.phase_since = wall_now();
 	if (save(op, e) < 0)
-		return -1;
+		return CLOUD_NOT_MADE;
 	crash_point("operator:create-announced");
 	made = d->create(&op->host.cloud, &l, op->deadline, e);
-	*certain = made == CLOUD_NOT_MADE;
+	/* If it shows later all the same, step_ready() and remove look once more. */
+	op->patience = made == CLOUD_UNSURE && e->kind == ERR_SERVER ? UNSEEN_5XX_NS : UNSEEN_NS;
 	if (made == CLOUD_NOT_MADE) {
 		op->rec.attempts--;
 		(void)save(op, NULL);
 	}
-	return made == CLOUD_MADE ? 0 : -1;
+	return made;
+}
+
+/* Whether a create call that failed may be followed by another (after a look, if it is not sure what it did). */
+static bool
+may_request_again(const struct operation *op, enum cloud_made made, unsigned attempt, const struct err *e)
+{
+	if (e->kind == ERR_CANCELLED || e->kind == ERR_QUOTA || mono_passed(op->deadline))
+		return false;
+	/* Rubbish for an answer may be a passing fault of something in between, but not for ever. */
+	return err_retryable(e) || (made == CLOUD_UNSURE && attempt + 1 < RUBBISH_TRIES);
 }
 
 /* Until the cloud has one machine with our nonce, and its id is known. */
 static int
 request_machine(struct operation *op, struct err *e)
 {
-	bool certain = true;
+	enum cloud_made made;
 
 	for (unsigned attempt = 0; ; attempt++) {
 		if (op->rec.attempts > 0 && !has_machine_id(op)) {
@@ -407,9 +420,10 @@ request_machine(struct operation *op, struct err *e)
 		}
 		if (has_machine_id(op))
 			return 0;
-		if (request_once(op, &certain, e) == 0)
+		made = request_once(op, e);
+		if (made == CLOUD_MADE)
 			return 0;
-		if (!err_retryable(e) || mono_passed(op->deadline))
+		if (!may_request_again(op, made, attempt, e))
 			return -1;
 		log_info("Create call failed, looking again", F_STR("name", op->name), F_ERR(e));
 		if (net_pause(retry_delay(&retry_cloud, attempt, rand_below(UINT64_MAX)), e) < 0)
@@ -483,14 +497,14 @@ pin_host_key(struct operation *op, const struct buf *pin, struct err *e)
 
 /* Whether a failed try may be followed by another. The cloud is asked now and then whether there is still a machine. */
 static bool
-ssh_may_come(struct operation *op, mono_t *ask, mono_t *refused, struct err *e)
+ssh_may_come(struct operation *op, int64_t pause, mono_t *ask, mono_t *refused, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
 	struct err why = { 0 };
 
 	/* So near the deadline another try would only say that there was no time. */
 	if (e->kind == ERR_CANCELLED || e->kind == ERR_CONFIG || e->kind == ERR_TLS ||
-	    mono_passed(op->deadline - SSH_LAST_NS))
+	    mono_passed(op->deadline - pause - SSH_LAST_NS))
 		return false;
 	if (e->kind == ERR_AUTH && *refused == 0)
 		*refused = mono_after(SSH_REFUSED_NS);
@@ -526,7 +540,7 @@ operation_ssh(struct operation *op, struct err *e)
 	for (;;) {
 		buf_clear(&pin);
 		s = ssh_open(&o, &pin, mono_min(op->deadline, mono_after(SSH_TRY_NS)), e);
-		if (s != NULL || !ssh_may_come(op, &ask, &refused, e))
+		if (s != NULL || !ssh_may_come(op, pause, &ask, &refused, e))
 			break;
 		log_debug("SSH does not answer yet", F_STR("name", op->name), F_ERR(e));
 		if (net_pause(pause, e) < 0)

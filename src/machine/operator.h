@@ -34,6 +34,7 @@ struct operation {
 	struct arena	 arena;
 	struct machine_record	rec;
 	struct machine_host	host;
+	int64_t		 patience;	/* how old a create call must be for its machine to show in lists */
 	bool		 adopted;	/* made by docker-machine: there was no windlass.json */
 };
 

@@ -395,7 +395,7 @@ def one_death(bastion, rig, point):
         record = bastion.record(name)
         assert record["phase"] == "ready", (point, record)
         kinds = sorted(line.split()[0] for line in bastion.in_cloud(name))
-        assert kinds == ["droplet", "key"], (point, bastion.in_cloud(name), bastion.log(name))
+        assert kinds == ["key", "machine"], (point, bastion.in_cloud(name), bastion.log(name))
         assert bastion.operate(name, "check") == 0, (point, bastion.log(name))
     assert bastion.operate(name, "remove") == 0, (point, bastion.log(name))
     assert bastion.in_cloud(name) == [], (point, bastion.log(name))
@@ -440,7 +440,7 @@ def test_removal_after_death_in_mid_create(bastion):
 def test_create_in_spite_of(bastion, rig, what):
     fault(rig, *what.split())
     assert bastion.operate("spite-1", "create") == 0, bastion.log("spite-1")
-    assert sorted(line.split()[0] for line in bastion.in_cloud("spite-1")) == ["droplet", "key"], bastion.log("spite-1")
+    assert sorted(line.split()[0] for line in bastion.in_cloud("spite-1")) == ["key", "machine"], bastion.log("spite-1")
     assert bastion.operate("spite-1", "remove") == 0, bastion.log("spite-1")
 
 
@@ -449,7 +449,7 @@ def test_lost_answer_and_lagging_list(bastion, rig):
     fault(rig, "lose-answer")
     fault(rig, "list-lag", "seconds=9")
     assert bastion.operate("lag-1", "create") == 0, bastion.log("lag-1")
-    assert len([line for line in rig.cloud() if line.startswith("droplet")]) == 1
+    assert len([line for line in rig.cloud() if line.startswith("machine")]) == 1
     assert bastion.record("lag-1")["attempts"] == 1
     assert bastion.operate("lag-1", "remove") == 0, bastion.log("lag-1")
 
@@ -459,7 +459,7 @@ def test_list_lags_longer_than_patience(bastion, rig):
     fault(rig, "lose-answer")
     fault(rig, "list-lag", "seconds=24")
     assert bastion.operate("late-1", "create") == 0, bastion.log("late-1")
-    wait_until(lambda: len([line for line in rig.cloud() if line.startswith("droplet")]) <= 2, 5, "at most two")
+    wait_until(lambda: len([line for line in rig.cloud() if line.startswith("machine")]) <= 2, 5, "at most two")
     assert bastion.operate("late-1", "remove") == 0, bastion.log("late-1")
     assert rig.cloud() == [], bastion.log("late-1")
 
@@ -491,7 +491,6 @@ def test_boot_that_never_ends(bastion, rig):
     assert bastion.operate("never-1", "create", "--limit", "8") == EXIT["fail"]
     record = bastion.record("never-1")
     assert record["phase"] == "created" and "no public address in time" in record["last_error"], record
-    # The next one is luckier with it? No: it still does not boot, and is removed.
     assert bastion.operate("never-1", "remove") == 0
     fault(rig, "no-ssh")
     assert bastion.operate("never-2", "create", "--limit", "10") == EXIT["fail"]
