@@ -33,6 +33,7 @@ static struct shell *sh;		/* the one that runs now */
 static char base[] = "/tmp/wl-script-XXXXXX";
 static struct buf said = { .max = 64u << 20 };	/* what the last run printed, both streams as they came */
 static const char *env_more;		/* one more entry of the environment */
+static const char *home = "home";	/* the home directory's name; another container has another one */
 
 static inline int
 wait_for(pid_t pid)
@@ -49,14 +50,14 @@ wait_for(pid_t pid)
 static inline int
 run_argv(const char *const *argv)
 {
-	char home[64], path[256], stdin_file[64];
-	const char *env[] = { home, path, "LC_ALL=C", env_more, NULL };
+	char home_entry[96], path[256], stdin_file[64];
+	const char *env[] = { home_entry, path, "LC_ALL=C", env_more, NULL };
 	char chunk[65536];
 	int out[2];
 	ssize_t n;
 	pid_t pid;
 
-	snprintf(home, sizeof(home), "HOME=%s/home", base);
+	snprintf(home_entry, sizeof(home_entry), "HOME=%s/%s", base, home);
 	snprintf(stdin_file, sizeof(stdin_file), "%s/stdin", base);
 	snprintf(path, sizeof(path), "PATH=%s/bin:/usr/local/bin:/usr/bin:/bin", base);
 	buf_clear(&said);
@@ -201,7 +202,7 @@ shells_init(void)
 		printf("Bail out! %s: %s\n", base, strerror(errno));
 		exit(2);
 	}
-	must("echo stolen > @B/stdin; mkdir @B/home @B/bin @B/builds");
+	must("echo stolen > @B/stdin; mkdir @B/home @B/elsewhere @B/bin @B/builds");
 	for (size_t i = 0; i < NELEM(shells); i++) {
 		const char *argv[] = { shells[i].argv[0], NULL, NULL, NULL, NULL };
 		size_t n = 1;

@@ -78,11 +78,11 @@ fresh(void)
 	must("chmod -R u+rwX @B/builds; rm -rf @B/builds @B/home; mkdir @B/builds @B/home");
 }
 
-/* A command in the project directory, which knows the temporary one as $T; its output without the last newline. */
+/* A command in the project directory, which knows the temporary one as $T and the test's as $B; its output without the last newline. */
 static const char *
 in_project(const char *command)
 {
-	const char *argv[] = { "sh", "-c", arena_fmt(&arena, "T='%s'; cd '%s' && %s", work.tmp_dir, work.project_dir, command), NULL };
+	const char *argv[] = { "sh", "-c", arena_fmt(&arena, "B='%s'; T='%s'; cd '%s' && %s", base, work.tmp_dir, work.project_dir, command), NULL };
 	struct buf keep = said;
 	char *s;
 
@@ -300,18 +300,20 @@ test_leftovers(void)
 	in_project(locks);
 	GOOD(run_sources(&work) == 0 && is_checked_out("main"), "lock files");
 	GOOD(strcmp(in_project("find .git -name '*.lock'"), "") == 0, "are gone");
-	in_project("mkdir -p .git/hooks; printf '#!/bin/sh\\ntouch /tmp/wl-evil-$$\\ntouch evil\\n' > .git/hooks/post-checkout; chmod +x .git/hooks/post-checkout; mkdir -p $T/git-template/hooks; cp .git/hooks/post-checkout $T/git-template/hooks");
+	in_project("mkdir -p .git/hooks; printf '#!/bin/sh\\ntouch %s/evil\\n' $B > .git/hooks/post-checkout; chmod +x .git/hooks/post-checkout; mkdir -p $T/git-template/hooks; cp .git/hooks/post-checkout $T/git-template/hooks");
 	GOOD(run_sources(&work) == 0 && is_checked_out("main") && strcmp(in_project("ls .git/hooks 2>/dev/null"), "") == 0, "hooks are not run");
-	in_project("git config core.fsmonitor 'touch evil; false'; git config core.sshCommand evil; git config url.file:///nowhere/.insteadOf file://");
+	in_project("git config core.fsmonitor \"touch $B/evil; false\"; git config core.sshCommand evil; git config url.file:///nowhere/.insteadOf file://");
 	GOOD(run_sources(&work) == 0 && is_checked_out("main") && strcmp(in_project("git config core.fsmonitor"), "") == 0, "configuration is not kept");
 	in_project("printf 'broken [' > .git/config");
 	GOOD(run_sources(&work) == 0 && is_checked_out("main"), "a broken configuration");
-	in_project("git init -q ../elsewhere && git -C ../elsewhere config core.fsmonitor 'touch evil; false' && rm -rf .git && echo 'gitdir: ../elsewhere/.git' > .git");
+	in_project("git init -q ../elsewhere && git -C ../elsewhere config core.fsmonitor \"touch $B/evil; false\" && rm -rf .git && echo 'gitdir: ../elsewhere/.git' > .git");
 	GOOD(run_sources(&work) == 0 && is_checked_out("main") && strcmp(in_project("test -d .git && echo yes"), "yes") == 0, "a file in the repository's place");
 	in_project("rm -rf .git && ln -s ../elsewhere/.git .git");
 	GOOD(run_sources(&work) == 0 && is_checked_out("main") && strcmp(in_project("test -L .git || echo no"), "no") == 0, "a link in the repository's place");
-	in_project("mkdir ../common && echo ../../common > .git/commondir");
-	GOOD(run_sources(&work) == 0 && is_checked_out("main"), "another directory for its configuration");
+	in_project("cp -r .git ../common && git config -f ../common/config core.fsmonitor \"touch $B/evil; false\" && echo ../../common > .git/commondir");
+	GOOD(run_sources(&work) == 0 && !exists(&arena, "evil") && is_checked_out("main") && strcmp(in_project("cat .git/commondir 2>/dev/null"), "") == 0, "another directory for its configuration");
+	GOOD(!exists(&arena, "evil"), "and nothing of that was run");
+	must("rm -f @B/evil");
 }
 
 static void
@@ -387,9 +389,11 @@ test_submodules(void)
 	GOOD(sources(&(struct fake_spec){ .git = SUBS "1", .vars = V("GIT_SUBMODULE_STRATEGY", "recursive") "," FILES }) == 0, "submodules: recursive");
 	GOOD(saw("submodules recursively with git depth set to 1...") && strcmp(in_project("cat lib/lib.txt lib/deep/deep.txt"), "lib\ndeep") == 0, "all levels");
 	in_project("echo x > lib/lib.txt; echo x > lib/new; echo x > lib/deep/new; touch .git/modules/lib/index.lock .git/modules/lib/refs/heads/x.lock");
-	in_project("printf '#!/bin/sh\\ntouch evil\\n' > .git/modules/lib/hooks/post-checkout; mkdir -p .git/modules/lib/hooks; printf '#!/bin/sh\\ntouch evil\\n' > .git/modules/lib/hooks/post-checkout; chmod +x .git/modules/lib/hooks/post-checkout");
+	in_project("git -C lib -c user.name=x -c user.email=x commit -q --allow-empty -m x; mkdir -p .git/modules/lib/hooks; "
+	    "printf '#!/bin/sh\\ntouch %s/evil\\n' $B > .git/modules/lib/hooks/post-checkout; chmod +x .git/modules/lib/hooks/post-checkout");
 	GOOD(run_sources(&work) == 0, "submodules again");
 	GOOD(strcmp(in_project("cat lib/lib.txt lib/deep/deep.txt; git submodule status --recursive | grep -c '^ '; git submodule foreach -q --recursive git status --porcelain"), "lib\ndeep\n2") == 0, "are as they should be");
+	GOOD(!exists(&arena, "evil"), "and their hooks are not run");
 	GOOD(strcmp(in_project("git -C lib config include.path; git -C lib/deep config include.path"),
 	    arena_fmt(&arena, "%s/.gitlab-runner.ext.conf\n%s/.gitlab-runner.ext.conf", work.tmp_dir, work.tmp_dir)) == 0, "and know the job's credentials");
 	GOOD(sources(&(struct fake_spec){ 0 }) == 0 && is_checked_out("main"), "a commit without them");
@@ -528,7 +532,9 @@ test_http(void)
 	GOOD(run_sources(&work) == 0, "again");
 	unwatch_git();
 	GOOD(str_find(slurp(&arena, "calls"), FAKE_TOKEN) < 0 && slurp(&arena, "calls").n > 0, "nor in a command line");
+	home = "elsewhere";
 	GOOD(run_step(&work) == 0, "git in the job's own lines has it");
+	home = "home";
 	GOOD(run_cleanup(&work) == 0 && strcmp(in_project("git fetch -q origin main 2>&1 | grep -c 'could not read Username'"), "1") == 0, "until the job is over");
 	GOOD(strcmp(in_project("grep -rl " FAKE_TOKEN " ../.. 2>/dev/null"), "") == 0, "then it is nowhere");
 
@@ -616,7 +622,9 @@ test_tls(void)
 	s.runner = b.p;
 	fresh();
 	GOOD(sources(&s) == 0 && strcmp(in_project("cat lib/lib.txt"), "lib") == 0, "a private CA, submodules too");
+	home = "elsewhere";
 	GOOD(run_step(&work) == 0, "and in the job's own lines");
+	home = "home";
 	buf_free(&b);
 }
 
