@@ -63,7 +63,8 @@ struct reporter {
 	mono_t		 next_patch, next_beat;
 	mono_t		 hold;			/* the server told us to stay away until then */
 	mono_t		 rest_at;		/* when a connection that nobody used is closed */
-	unsigned	 failures;		/* calls without an answer in a row */
+	unsigned	 failures;		/* calls without success in a row */
+	bool		 doubt;			/* the server claimed to have more than there is */
 	bool		 gone;			/* 403, 404: the job is not ours any more */
 	bool		 cancel_told;		/* the order was given */
 	char		 waiting[200];
@@ -222,13 +223,15 @@ patch(struct reporter *r, int64_t final)
 		rc = 1;
 		break;
 	case 416:
-		r->failures = 0;
 		log_debug("Trace continues where the server stands", F_INT("ours", r->sent), F_INT("server", a.range_end));
-		/* Nothing gained would be an endless ask: then the interval passes first. */
-		rc = a.range_end == r->sent ? -1 : 1;
-		r->sent = a.range_end >= 0 && a.range_end <= final ? a.range_end : a.range_end < 0 ? 0 : final;
-		if (rc < 0)
-			r->next_patch = mono_after(r->interval);
+		r->doubt = a.range_end > final;
+		r->sent = a.range_end < 0 ? 0 : r->doubt ? final : a.range_end;
+		/* The next patch begins where the server said, at once. If it does not want that either, time must pass in between. */
+		if (r->failures == 0) {
+			r->failures++;
+			rc = 1;
+		} else
+			r->next_patch = mono_after(pause_after(r, NULL));
 		break;
 	case 403:
 	case 404:
@@ -363,6 +366,10 @@ final_update(struct reporter *r, const struct verdict *v, bool plain_reason, int
 		/* The server still waits for chunks of the trace to reach their storage. */
 		if (a.range_end >= 0 && a.range_end < r->sent)
 			r->sent = a.range_end;
+		/* What it does not want it refuses with the place where it really stands. */
+		if (r->doubt && r->sent > 0)
+			r->sent--;
+		r->doubt = false;
 		rc = 0;
 		break;
 	case 412:
