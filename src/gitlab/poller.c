@@ -26,6 +26,8 @@
 
 #define PLAN_MAX	(4u << 20)
 #define PAYLOAD_MAX	(256u << 20)
+/* Job tokens may be JSON Web Tokens of a kilobyte (spec 1.4). */
+#define TOKEN_MAX	8192u
 /* With less than this free where the jobs are kept, the logs of those that run are about to stop: no time for another. */
 #define ROOM		(8u << 20)
 /* Workhorse holds a request for 50 s by default, and operators raise that (spec 1.10). */
@@ -241,7 +243,7 @@ pass_key(struct str *s, const char *key)
 static void
 give_back_broken(struct poller *p, struct str body, const struct err *why)
 {
-	char token[8192];
+	char token[TOKEN_MAX];
 	int64_t id = 0;
 	size_t n = 0;
 
@@ -268,18 +270,22 @@ take_job(struct poller *p, struct gitlab_answer *a)
 	struct arena ar = { 0 };
 	struct json_val root;
 	struct err e = { 0 };
-	char name[96], *token;
+	char name[96], *token = NULL;
 	int64_t id = 0;
 
-	if (json_parse(&ar, buf_str(&a->body), &root, &e) < 0 || (id = json_i64(json_get(root, "id"), 0)) <= 0) {
+	if (json_parse(&ar, buf_str(&a->body), &root, &e) == 0) {
+		id = json_i64(json_get(root, "id"), 0);
+		token = json_cstr(&ar, json_get(root, "token"));
+	}
+	/* Without these two nothing could ever be said about it. */
+	if (id <= 0 || token[0] == '\0' || strlen(token) >= TOKEN_MAX) {
 		if (e.kind == ERR_NONE)
-			err_set(&e, ERR_PROTO, 0, "no id in it");
+			err_set(&e, ERR_PROTO, 0, "no usable id and token in it");
 		err_ctx(&e, "the job that GitLab sent is not readable");
 		give_back_broken(p, buf_str(&a->body), &e);
 		say(p, "lost", a, e.msg);
 		goto out;
 	}
-	token = json_cstr(&ar, json_get(root, "token"));
 	if (keep_job(p, id, buf_str(&a->body), name, &e) < 0) {
 		give_back(p, id, token, &e);
 		say(p, "later", a, e.msg);
