@@ -39,6 +39,12 @@ connect_as(struct engine *g, const struct tls_trust *trust, const char *name, st
 	return g->http != NULL ? 0 : -1;
 }
 
+bool
+engine_lost(const struct err *e)
+{
+	return e->kind == ERR_NET || e->kind == ERR_TIMEOUT || e->kind == ERR_PROTO || e->kind == ERR_TLS;
+}
+
 struct engine *
 engine_new(const struct engine_opts *o, struct err *e)
 {
@@ -144,7 +150,10 @@ failed_call(int status, struct str body, struct err *e)
 		m = str_trim(json_str(&a, json_get(root, "message")));
 	for (size_t i = 0; i < m.n && i < 400; i++)
 		buf_putc(&text, (unsigned char)m.p[i] < 0x20 ? ' ' : m.p[i]);
-	err_set(e, kind, status, "docker engine: %s", text.n > 0 ? text.p : "no reason given");
+	if (text.n > 0)
+		err_set(e, kind, status, "docker engine: %s", text.p);
+	else
+		err_set(e, ERR_PROTO, status, "docker engine: answer %d without a reason: not the engine's own (a proxy?)", status);
 	buf_free(&text);
 	arena_reset(&a);
 	return -1;
@@ -232,8 +241,10 @@ pull_messages(struct buf *b, void (*tick)(void *ctx, struct json_val message), v
 		struct arena a = { 0 };
 		struct json_val m, why;
 
-		if (json_parse(&a, str_sub(buf_str(b), 0, (size_t)end), &m, e) < 0)
+		if (json_parse(&a, str_sub(buf_str(b), 0, (size_t)end), &m, e) < 0) {
+			e->kind = ERR_PROTO;
 			rc = err_ctx(e, "docker engine: pull");
+		}
 		else {
 			why = json_path(m, "errorDetail.message");
 			if (!json_present(why))

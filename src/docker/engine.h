@@ -33,6 +33,9 @@ struct engine_opts {
 	struct str	 server_pem;	/* the machine's own certificate: its key is accepted when the name is not in it (made by the original); p == NULL: never */
 };
 
+/* Whether the way to the engine broke, or something on it answered in its place: a little later the same call may succeed. */
+bool		 engine_lost(const struct err *e);
+
 /* Reads the credentials; does not connect. NULL on error. */
 struct engine	*engine_new(const struct engine_opts *o, struct err *e);
 void		 engine_free(struct engine *g);
@@ -45,7 +48,8 @@ int	engine_api(const struct engine *g);	/* minor version in use: 41 */
 
 /*
  * One call. path begins with "/" and has no version ("/containers/create?name=x"). body is JSON text, or p == NULL.
- * 0 for a status below 400 (*status tells which; 304 counts as success); *answer, in the arena, is the JSON of the body or absent.
+ * 0 for a status below 400 (*status tells which; 304 counts as success); *answer, in the arena, is the JSON of the body; a body
+ * that is none is ERR_PROTO. answer may be NULL when it does not matter.
  */
 int	engine_call(struct engine *g, const char *method, const char *path, struct str body, struct arena *a,
 	    struct json_val *answer, int *status, mono_t deadline, struct err *e);

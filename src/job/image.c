@@ -476,6 +476,11 @@ pull(struct engine *g, const struct work *w, struct str image, struct str platfo
 		rc = engine_pull(g, name, tag, platform, buf_str(&auth), tick, &p, deadline, e);
 		if (rc == 0 || e->kind == ERR_CANCELLED || mono_passed(deadline))
 			break;
+		/* Not the registry's words: whoever called us knows how long a machine may be out of reach. */
+		if (engine_lost(e)) {
+			*reason = "runner_system_failure";
+			break;
+		}
 		*reason = image_pull_reason(e->msg, &retry);
 		if (!retry)
 			break;

@@ -284,17 +284,25 @@ pull_and_exit(struct run *r, int fd)
 {
 	FILE *f = fdopen(fd, "w");
 	struct image img = { 0 };
-	const char *reason;
+	const char *reason = "runner_system_failure";
+	mono_t give_up = mono_after(LOST_LIMIT);
 	struct err e = { 0 };
-	int rc;
+	int rc = -1;
 
-	/* A connection of its own: the parent's is in use. */
 	net_control(-1);
-	rc = f == NULL ? -1 : machine_connect(r, &e);
-	if (rc == 0)
-		rc = image_ensure(r->api, &r->work, r->work.image, job_policies(r), platform(r), child_says, f, &img, &reason, deadline_of(r), &e);
-	else
-		reason = "runner_system_failure";
+	while (f != NULL) {
+		/* A connection of its own: the parent's is in use. */
+		rc = machine_connect(r, &e);
+		if (rc == 0)
+			rc = image_ensure(r->api, &r->work, r->work.image, job_policies(r), platform(r), child_says, f, &img, &reason, deadline_of(r), &e);
+		if (rc == 0 || !engine_lost(&e) || mono_passed(mono_min(give_up, deadline_of(r))) || machine_gone(r))
+			break;
+		child_says(f, IMAGE_WARNING, arena_fmt(&r->arena, "The connection to the Docker Engine broke: %s", e.msg));
+		engine_free(r->api);
+		engine_free(r->logs);
+		r->api = r->logs = NULL;
+		mono_sleep(2 * NSEC_SEC);
+	}
 	if (f != NULL) {
 		if (rc == 0)
 			fprintf(f, "i %s\n", img.reference);

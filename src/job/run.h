@@ -12,6 +12,9 @@
 #include "job/output.h"
 #include "net/dial.h"
 
+/* How long a machine may be out of reach under a running job before the job is given up. */
+#define LOST_LIMIT	(300 * NSEC_SEC)
+
 /* Stages in order. Each is entered, done, and left once; memory.stage says which is next or under way. */
 enum stage {
 	STAGE_PREPARE, STAGE_ENVIRONMENT, STAGE_SOURCES, STAGE_STEP, STAGE_AFTER, STAGE_CLEANUP, STAGE_END,

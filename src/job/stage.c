@@ -15,8 +15,6 @@
 #include "job/run.h"
 
 #define CALL_LIMIT	(120 * NSEC_SEC)
-/* How long a machine may be out of reach under a running job before the job is given up. */
-#define LOST_LIMIT	(300 * NSEC_SEC)
 /* From SIGTERM to the processes until SIGKILL, and from that until we stop listening. */
 #define TERM_GRACE	(10 * NSEC_SEC)
 #define KILL_GRACE	(20 * NSEC_SEC)
@@ -364,11 +362,11 @@ exit_code(struct run *r, enum container_kind kind, struct err *e)
 	return rc;
 }
 
-/* Whether the engine may answer the same question a little later: the way to it broke, or something on the way answered instead. */
+/* Whether the engine may answer the same question a little later. */
 static bool
 may_pass(const struct err *e)
 {
-	return err_retryable(e) || e->kind == ERR_PROTO || e->kind == ERR_TLS;
+	return engine_lost(e) || err_retryable(e);
 }
 
 /* The machine does not answer: again and again for a while, as long as it is still in the store. 0 it answers, -1 given up. */
