@@ -475,7 +475,10 @@ script_get_sources(const struct work *w, struct buf *out)
 	sh_stage(w, SH_SOURCES, &b, out);
 }
 
-/* All but the repository itself, without the help of a git that could not read it. */
+/*
+ * All but the repository itself, without the help of a git that could not read it. What
+ * cannot be removed, because something is mounted there, is no reason not to try again.
+ */
 void
 script_clear_worktree(const struct work *w, struct buf *out)
 {
@@ -483,7 +486,7 @@ script_clear_worktree(const struct work *w, struct buf *out)
 
 	begin(w, &b);
 	buf_puts(&b, "if [ -d \"$wl_p\" ]; then\n"
-	    "	find \"$wl_p\" -mindepth 1 -maxdepth 1 ! -name .git -exec rm -rf {} +\n"
+	    "	find \"$wl_p\" -mindepth 1 -maxdepth 1 ! -name .git -exec rm -rf {} + || :\n"
 	    "	if [ -e \"$wl_p/.git/index\" ]; then rm -f \"$wl_p/.git/index\"; fi\n"
 	    "fi\n");
 	sh_stage(w, SH_SOURCES, &b, out);
