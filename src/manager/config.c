@@ -130,6 +130,21 @@ set_value(struct reader *r, const struct key *k, const struct toml *v, void *bas
 
 static int read_section(struct reader *r, enum key_section section, const struct toml *t, void *base);
 
+/* A key that does not do what its writer may expect. One that asks for nothing is no news. */
+static void
+note_use(struct reader *r, const struct key *k, const struct toml *v)
+{
+	if (k->use == KEY_LATER)
+		note(r, LOG_WARN, v->line, "%s in %s is not honoured by this version of windlass (%s)",
+		    k->name, key_section_title(k->section), k->help);
+	else if (k->use == KEY_NEVER)
+		note(r, LOG_WARN, v->line, "%s in %s has no effect: %s",
+		    k->name, key_section_title(k->section), k->help);
+	else
+		note(r, LOG_WARN, v->line, "%s in %s was removed from gitlab-runner and has no effect: %s",
+		    k->name, key_section_title(k->section), k->help);
+}
+
 /* One key that the table knows: its type, what we do with it, its value or the section below. */
 static int
 read_key(struct reader *r, const struct key *k, const struct toml *v, void *base)
@@ -137,22 +152,8 @@ read_key(struct reader *r, const struct key *k, const struct toml *v, void *base
 	if (!key_type_fits(k, v))
 		return refuse(r, v, "%s in %s needs %s, not %s", k->name,
 		    key_section_title(k->section), key_type_name(k->type), toml_type_name(v->type));
-	switch (k->use) {
-	case KEY_YES:
-		break;
-	case KEY_LATER:
-		note(r, LOG_WARN, v->line, "%s in %s is not honoured by this version of windlass (%s)",
-		    k->name, key_section_title(k->section), k->help);
-		break;
-	case KEY_NEVER:
-		note(r, LOG_WARN, v->line, "%s in %s has no effect: %s",
-		    k->name, key_section_title(k->section), k->help);
-		break;
-	case KEY_GONE:
-		note(r, LOG_WARN, v->line, "%s in %s was removed from gitlab-runner and has no effect: %s",
-		    k->name, key_section_title(k->section), k->help);
-		break;
-	}
+	if (k->use != KEY_YES && !key_says_nothing(k, v))
+		note_use(r, k, v);
 	if (k->offset != KEY_NOFIELD)
 		return set_value(r, k, v, base);
 	if (k->type == KEY_SECTION)

@@ -64,10 +64,10 @@ const struct key keys[] = {
 	    "the runner's number on the server", 0, offsetof(struct runner, id) },
 	{ KS_RUNNER, "token", KEY_STRING, KEY_YES, NULL, "token", "CI_SERVER_TOKEN",
 	    "authentication token (glrt-...)", 0, offsetof(struct runner, token) },
-	{ KS_RUNNER, "token_obtained_at", KEY_DATE, KEY_LATER, NULL, NULL, NULL,
-	    "for token rotation", 0, KEY_NOFIELD },
+	{ KS_RUNNER, "token_obtained_at", KEY_DATE, KEY_YES, NULL, NULL, NULL,
+	    "when register or reset-token got the token", 0, KEY_NOFIELD },
 	{ KS_RUNNER, "token_expires_at", KEY_DATE, KEY_LATER, NULL, NULL, NULL,
-	    "for token rotation", 0, KEY_NOFIELD },
+	    "when the token expires; it is not renewed by itself: reset-token does it", 0, KEY_NOFIELD },
 	{ KS_RUNNER, "tls-ca-file", KEY_STRING, KEY_YES, NULL, "tls-ca-file", "CI_SERVER_TLS_CA_FILE",
 	    "PEM file of a private certificate authority", 0, offsetof(struct runner, tls_ca_file) },
 	{ KS_RUNNER, "tls-cert-file", KEY_STRING, KEY_YES, NULL, "tls-cert-file", "CI_SERVER_TLS_CERT_FILE",
@@ -628,9 +628,53 @@ key_type_fits(const struct key *k, const struct toml *v)
 	return false;
 }
 
-/* Edits (Levenshtein) between a written and a known name, case and underscores aside; large when either is long. */
-static unsigned
-distance(struct str a, struct str b)
+/* Whether it says no more than saying nothing: false, 0, "", nothing in it, or the default. */
+static bool
+value_says_nothing(const struct key *k, const struct toml *v)
+{
+	struct buf b = { .max = 64 };
+	bool dflt;
+
+	switch (v->type) {
+	case TOML_STRING:
+		return v->s.n == 0 || (k->dflt != NULL && str_eqc(v->s, k->dflt));
+	case TOML_INTEGER:
+		buf_fmt(&b, "%" PRId64, v->i);
+		dflt = k->dflt != NULL && strcmp(b.p, k->dflt) == 0;
+		buf_free(&b);
+		return v->i == 0 || dflt;
+	case TOML_FLOAT:
+		return v->f == 0;
+	case TOML_BOOL:
+		return !v->b;
+	case TOML_ARRAY:
+	case TOML_TABLE:
+		return v->n == 0;
+	case TOML_DATETIME:
+	case TOML_LOCAL_DATETIME:
+		return v->date.year <= 1;
+	default:
+		return false;
+	}
+}
+
+/* A section is judged by what is in it. */
+bool
+key_says_nothing(const struct key *k, const struct toml *v)
+{
+	if (k->type != KEY_SECTION)
+		return value_says_nothing(k, v);
+	TOML_EACH(m, v) {
+		const struct key *below = key_find((enum key_section)k->sub, m->key);
+
+		if (below == NULL || !key_says_nothing(below, m))
+			return false;
+	}
+	return true;
+}
+
+unsigned
+key_distance(struct str a, struct str b)
 {
 	unsigned row[65], diag, up;
 
@@ -674,7 +718,7 @@ key_nearest(enum key_section section, struct str name)
 
 		if (keys[i].section != section)
 			continue;
-		d = distance(str_of(bare, n), str_from(keys[i].name));
+		d = key_distance(str_of(bare, n), str_from(keys[i].name));
 		if (d < least) {
 			least = d;
 			best = keys[i].name;

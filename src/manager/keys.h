@@ -58,11 +58,15 @@ extern const size_t nkeys;
 const struct key *key_find(enum key_section section, struct str name);
 /* The known name of that section nearest to a misspelt one; NULL when nothing is near. */
 const char *key_nearest(enum key_section section, struct str name);
+/* Edits (Levenshtein) between two names, case aside; 99 when either is long. */
+unsigned key_distance(struct str a, struct str b);
 /* "[[runners]]", "[runners.docker]", ... for messages. */
 const char *key_section_title(enum key_section section);
 const char *key_type_name(enum key_type type);
 /* Where windlass does not do what gitlab-runner does with a key that it honours; NULL: nowhere. */
 const char *key_differs(const struct key *k);
+/* Whether a value asks for nothing: false, 0, "", empty, "never", or the default; of a section, whether all in it does. */
+bool	key_says_nothing(const struct key *k, const struct toml *v);
 /* Whether a value of the file has the key's type (also where gitlab-runner takes two). */
 bool	key_type_fits(const struct key *k, const struct toml *v);
 
