@@ -14,6 +14,7 @@
 #include "net/http.h"
 #include "net/ssh.h"
 #include "policy/retry.h"
+#include "wire/url.h"
 
 #define API_URL		"https://api.digitalocean.com"
 #define BODY_MAX	(8u << 20)
@@ -497,6 +498,204 @@ do_precreate(struct cloud *c, mono_t deadline, struct err *e)
 out:
 	arena_reset(&a);
 	return rc;
+}
+
+/* Looking before anything is created */
+
+struct prober {
+	struct cloud	*c;
+	cloud_finding	*say;
+	void		*ctx;
+	mono_t		 deadline;
+};
+
+static void PRINTFLIKE(4, 5)
+found(const struct prober *p, enum cloud_found how, const char *option, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	p->say(p->ctx, how, option, text);
+}
+
+static bool
+lists(struct json_val array, const char *word_)
+{
+	struct arena a = { 0 };
+	bool has = false;
+
+	JSON_EACH(v, array)
+		has = has || str_eqc(json_str(&a, v), word_);
+	arena_reset(&a);
+	return has;
+}
+
+static int
+probe_account(const struct prober *p, struct err *e)
+{
+	struct http_resp r = { 0 };
+	struct json_val root, account;
+	struct arena a = { 0 };
+	int64_t limit, used;
+	int status, rc = -1;
+
+	status = call(p->c, CALL_SAFE, "GET", "/v2/account", STR_NULL, &r, &root, NULL, p->deadline, e);
+	if (status == 403) {
+		/* A token of few scopes may create droplets all the same. */
+		found(p, CLOUD_FOUND_DOUBTFUL, "digitalocean-access-token", "it may not read the account, so its state and droplet limit are not known");
+		rc = 0;
+		goto out;
+	}
+	if (status != 200) {
+		if (status > 0)
+			refused("GET", "/v2/account", status, root, e);
+		goto out;
+	}
+	account = json_get(root, "account");
+	if (!str_eqc(json_str(&a, json_get(account, "status")), "active"))
+		found(p, str_eqc(json_str(&a, json_get(account, "status")), "locked") ? CLOUD_FOUND_BAD : CLOUD_FOUND_DOUBTFUL,
+		    "digitalocean-access-token", "the account is %s: %s", json_cstr(&a, json_get(account, "status")), json_cstr(&a, json_get(account, "status_message")));
+	limit = json_i64(json_get(account, "droplet_limit"), 0);
+	http_resp_free(&r);
+	r = (struct http_resp){ 0 };
+	status = call(p->c, CALL_SAFE, "GET", "/v2/droplets?per_page=1", STR_NULL, &r, &root, NULL, p->deadline, e);
+	if (status != 200) {
+		if (status > 0)
+			refused("GET", "/v2/droplets", status, root, e);
+		goto out;
+	}
+	used = json_i64(json_path(root, "meta.total"), 0);
+	found(p, limit > 0 && used >= limit ? CLOUD_FOUND_BAD : CLOUD_FOUND_GOOD, "digitalocean-access-token",
+	    "the token is good; %" PRId64 " of %" PRId64 " droplets of the account are taken", used, limit);
+	rc = 0;
+out:
+	http_resp_free(&r);
+	arena_reset(&a);
+	return rc;
+}
+
+/* The element of a paged list with this slug, handed to look(): 1, 0 there is none, -1. */
+static int
+find_slug(const struct prober *p, const char *list, const char *slug, void (*look)(const struct prober *, struct json_val), struct err *e)
+{
+	for (int page = 1; page <= PAGES_MAX; page++) {
+		struct http_resp r = { 0 };
+		struct arena a = { 0 };
+		struct json_val root, hit = JSON_NONE;
+		char target[80];
+		bool more = false;
+		int status;
+
+		snprintf(target, sizeof(target), "/v2/%s?per_page=200&page=%d", list, page);
+		status = call(p->c, CALL_SAFE, "GET", target, STR_NULL, &r, &root, NULL, p->deadline, e);
+		if (status == 200) {
+			JSON_EACH(v, json_get(root, list))
+				if (str_eqc(json_str(&a, json_get(v, "slug")), slug))
+					hit = v;
+			more = json_present(json_path(root, "links.pages.next"));
+			if (json_present(hit))
+				look(p, hit);
+		} else if (status > 0) {
+			refused("GET", target, status, root, e);
+		}
+		http_resp_free(&r);
+		arena_reset(&a);
+		if (status != 200)
+			return -1;
+		if (json_present(hit))
+			return 1;
+		if (!more)
+			return 0;
+	}
+	return 0;
+}
+
+static void
+look_at_region(const struct prober *p, struct json_val region)
+{
+	if (json_bool(json_get(region, "available"), true))
+		found(p, CLOUD_FOUND_GOOD, "digitalocean-region", "%s is open", own(p->c)->region);
+	else
+		found(p, CLOUD_FOUND_BAD, "digitalocean-region", "%s takes no new droplets at present", own(p->c)->region);
+}
+
+static void
+look_at_size(const struct prober *p, struct json_val size)
+{
+	const struct droplet *d = own(p->c);
+
+	if (!json_bool(json_get(size, "available"), true) || !lists(json_get(size, "regions"), d->region))
+		found(p, CLOUD_FOUND_BAD, "digitalocean-size", "%s cannot be had in %s at present", d->size, d->region);
+	else
+		found(p, CLOUD_FOUND_GOOD, "digitalocean-size", "%s: %" PRId64 " CPUs, %" PRId64 " MB, %g USD an hour", d->size,
+		    json_i64(json_get(size, "vcpus"), 0), json_i64(json_get(size, "memory"), 0), json_f64(json_get(size, "price_hourly"), 0));
+}
+
+static int
+probe_image(const struct prober *p, struct err *e)
+{
+	const struct droplet *d = own(p->c);
+	struct http_resp r = { 0 };
+	struct json_val root, image;
+	struct arena a = { 0 };
+	struct buf target = { .max = 600 };
+	int status, rc = -1;
+
+	buf_puts(&target, "/v2/images/");
+	url_put_encoded(&target, str_from(d->image));
+	if (target.failed) {
+		err_set(e, ERR_CONFIG, 0, "digitalocean-image is too long");
+		goto out;
+	}
+	status = call(p->c, CALL_SAFE, "GET", target.p, STR_NULL, &r, &root, NULL, p->deadline, e);
+	image = json_get(root, "image");
+	if (status == 404)
+		found(p, CLOUD_FOUND_BAD, "digitalocean-image", "there is no image %s", d->image);
+	else if (status == 200 && !lists(json_get(image, "regions"), d->region))
+		found(p, CLOUD_FOUND_BAD, "digitalocean-image", "image %s is not in region %s", d->image, d->region);
+	else if (status == 200)
+		found(p, CLOUD_FOUND_GOOD, "digitalocean-image", "%s: %s %s", d->image, json_cstr(&a, json_get(image, "distribution")), json_cstr(&a, json_get(image, "name")));
+	else if (status > 0)
+		refused("GET", target.p, status, root, e);
+	rc = status == 200 || status == 404 ? 0 : -1;
+out:
+	buf_free(&target);
+	http_resp_free(&r);
+	arena_reset(&a);
+	return rc;
+}
+
+static int key_lookup(struct cloud *c, const char *fingerprint, mono_t deadline, struct err *e);
+
+static int
+do_probe(struct cloud *c, cloud_finding *say, void *ctx, mono_t deadline, struct err *e)
+{
+	const struct prober p = { c, say, ctx, deadline };
+	const struct droplet *d = own(c);
+	int there;
+
+	if (probe_account(&p, e) < 0)
+		return -1;
+	if ((there = find_slug(&p, "regions", d->region, look_at_region, e)) < 0)
+		return -1;
+	if (there == 0)
+		found(&p, CLOUD_FOUND_BAD, "digitalocean-region", "there is no region %s", d->region);
+	if ((there = find_slug(&p, "sizes", d->size, look_at_size, e)) < 0)
+		return -1;
+	if (there == 0)
+		found(&p, CLOUD_FOUND_BAD, "digitalocean-size", "there is no size %s", d->size);
+	if (probe_image(&p, e) < 0)
+		return -1;
+	if (word(d->fingerprint)[0] == '\0')
+		return 0;
+	if ((there = key_lookup(c, d->fingerprint, deadline, e)) < 0)
+		return -1;
+	found(&p, there ? CLOUD_FOUND_GOOD : CLOUD_FOUND_BAD, "digitalocean-ssh-key-fingerprint",
+	    there ? "the account has this key" : "the account has no such key");
+	return 0;
 }
 
 static const char *
@@ -1137,6 +1336,7 @@ const struct cloud_driver cloud_digitalocean = {
 	.configure = do_configure,
 	.check = do_check,
 	.precreate = do_precreate,
+	.probe = do_probe,
 	.foreign_key = do_foreign_key,
 	.key = do_key,
 	.create = do_create,

@@ -80,6 +80,10 @@ enum cloud_state {
 	STATE_STARTING, STATE_ERROR, STATE_TIMEOUT,
 };
 
+/* What a probe found out about an option ("" if about none): for `check --online`. */
+enum cloud_found { CLOUD_FOUND_GOOD, CLOUD_FOUND_DOUBTFUL, CLOUD_FOUND_BAD };
+typedef void cloud_finding(void *ctx, enum cloud_found how, const char *option, const char *text);
+
 enum cloud_power { POWER_START, POWER_STOP, POWER_RESTART, POWER_KILL };
 
 /* Bits of struct cloud_driver.traits. */
@@ -105,6 +109,11 @@ struct cloud_driver {
 	int	(*check)(struct cloud *c, struct err *e);
 	/* The original's pre-create check against the cloud. */
 	int	(*precreate)(struct cloud *c, mono_t deadline, struct err *e);
+	/*
+	 * Whether what create names exists and could be had: credentials, quota, region, size, image. Only
+	 * reads. 0 when all could be asked, whatever was found. NULL: precreate is all there is.
+	 */
+	int	(*probe)(struct cloud *c, cloud_finding *say, void *ctx, mono_t deadline, struct err *e);
 	/*
 	 * The account's own key pair to use instead of one made for this machine: path
 	 * of the private key to copy ("" if the client's default is meant), NULL: make one.

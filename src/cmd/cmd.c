@@ -16,6 +16,8 @@ const struct command commands[] = {
 	{ "verify", cmd_verify, "ask GitLab whether the tokens of config.toml are good" },
 	{ "list", cmd_list, "the runners of config.toml" },
 	{ "reset-token", cmd_reset_token, "replace a runner's token by a new one" },
+	{ "check", cmd_check, "what config.toml means here: refused, traps, without effect; --online asks GitLab and the cloud" },
+	{ "lint", cmd_lint, NULL },
 	{ "machine", cmd_machine, "create, list, inspect and remove machines by hand (docker-machine's commands)" },
 	{ "version", cmd_version, "versions of windlass and of every library in it" },
 	{ "debug", cmd_debug, NULL },

@@ -1,0 +1,86 @@
+/*
+ * `windlass check`: what a config.toml means here, read as windlass reads it.
+ *
+ *	check.c		the command; the keys: known, of the right type, what becomes of each
+ *	check_rules.c	what values mean, alone and together
+ *	check_jobs.c	[runners.docker], asked of the executor's own code
+ *	check_online.c	whether what it names exists: GitLab, cloud, mirrors, caches
+ *	check_print.c	the findings as text and as JSON
+ *
+ * Each finding is about one line of the file. A finding never shows a value that may be a secret.
+ */
+#ifndef CMD_CHECK_H
+#define CMD_CHECK_H
+
+#include "manager/config.h"
+#include "manager/keys.h"
+
+enum check_level { CHECK_INFO, CHECK_WARNING, CHECK_ERROR, CHECK_NLEVELS };
+
+/* What becomes of the key. */
+enum check_verdict {
+	CHECK_HONOURED,
+	CHECK_DIFFERENT,	/* honoured, and not just as gitlab-runner does it */
+	CHECK_LATER,		/* accepted, not honoured by this version */
+	CHECK_NO_EFFECT,	/* accepted, can have none */
+	CHECK_UNKNOWN,
+	CHECK_REFUSED,		/* with this, the entry or the whole does not run */
+	CHECK_TRAP,		/* it runs, but hardly as meant */
+	CHECK_ASKED,		/* --online: found out by asking */
+	CHECK_NVERDICTS,
+};
+
+struct check_note {
+	struct check_note	*next;
+	size_t			 number;	/* in the order they were made */
+	enum check_level	 level;
+	enum check_verdict	 verdict;
+	int			 line;		/* 0: of no line */
+	const char		*runner;	/* name; NULL: of no entry */
+	const char		*section, *key;	/* "" if of none */
+	const char		*text;
+};
+
+struct check {
+	struct arena		 arena;
+	const char		*path;
+	struct str		 text;
+	struct toml		*root;		/* NULL: it is not TOML */
+	struct config		*config;	/* NULL: the manager would refuse it */
+	struct check_note	*first, **last;
+	size_t			 count[CHECK_NLEVELS];
+	bool			 all;		/* also what is honoured as ever */
+	/* what the notes made now are about */
+	const struct runner	*runner;
+};
+
+struct check_at {
+	int			 line;
+	const char		*section, *key;
+};
+#define CHECK_AT_KEY(k, l)	((struct check_at){ (l), key_section_title((k)->section), (k)->name })
+#define CHECK_AT_LINE(l)	((struct check_at){ (l), "", "" })
+
+void	check_say(struct check *c, enum check_level level, enum check_verdict verdict, struct check_at at,
+	    const char *fmt, ...) PRINTFLIKE(5, 6);
+
+/* What the value of one key means. */
+void	check_value(struct check *c, const struct key *k, const struct toml *v);
+/* What the keys of the file mean together; and of one entry, t its table. */
+void	check_whole(struct check *c);
+void	check_runner(struct check *c, const struct runner *r, const struct toml *t);
+/* [runners.docker] of an entry. */
+void	check_docker(struct check *c, const struct runner *r, const struct toml *docker);
+/* Asks everybody. */
+void	check_online(struct check *c);
+
+/* How many errors are about this entry: it runs when there are none. */
+size_t	check_errors(const struct check *c, const struct runner *r);
+
+void	check_print_text(const struct check *c, FILE *f);
+void	check_print_json(const struct check *c, FILE *f);
+
+/* A key's place by its section and name, where the table t holds it; else the table's own. */
+struct check_at	check_at(enum key_section section, const char *name, const struct toml *t);
+
+#endif

@@ -1,0 +1,312 @@
+/* [runners.machine]: names, options, idle settings (spec machines 1.19): see check.h. */
+#include <unistd.h>
+
+#include "cmd/check_machine.h"
+#include "core/fs.h"
+#include "machine/store.h"
+#include "policy/names.h"
+#include "policy/periods.h"
+
+#define ZONE_MAX	(256u << 10)
+#define SAMPLE_TIME	1772445600	/* any second makes a name as long as every other */
+
+static struct check_at
+at(const char *name, const struct toml *t)
+{
+	return check_at(KS_MACHINE, name, t);
+}
+
+/* ---- options ---- */
+
+static const char *
+known_drivers(struct check *c)
+{
+	struct buf b = { .max = 400 };
+	const char *out;
+
+	for (size_t i = 0; cloud_drivers[i] != NULL; i++)
+		buf_fmt(&b, "%s%s", i > 0 ? ", " : "", cloud_drivers[i]->name);
+	out = arena_dup(&c->arena, buf_str(&b));
+	buf_free(&b);
+	return out;
+}
+
+/* An option with the machine's name in place of %s. */
+static const char *
+with_name(struct check *c, const char *option, const char *name)
+{
+	const char *at_s = strstr(option, "%s");
+
+	if (at_s == NULL)
+		return option;
+	return arena_fmt(&c->arena, "%.*s%s%s", (int)(at_s - option), option, name, at_s + 2);
+}
+
+static const char *
+sample_name(const struct runner *r, char name[NAMES_LABEL_SIZE])
+{
+	if (r->disabled == NULL)
+		names_make(&r->names, SAMPLE_TIME, 0, name);
+	else
+		snprintf(name, NAMES_LABEL_SIZE, "runner-check");
+	return name;
+}
+
+int
+check_machine_host(struct check *c, const struct runner *r, struct machine_options *o, struct machine_host *h, struct err *e)
+{
+	const struct cloud_driver *d = cloud_driver_find(str_from(r->machine_driver));
+	size_t n = 0, most = r->machine_options.n + r->machine_options_with_name.n;
+	const char **list = arena_calloc(&c->arena, most + 1, sizeof(*list));
+	char *store = store_default_path(), name[NAMES_LABEL_SIZE];
+	int rc;
+
+	if (d == NULL) {
+		free(store);
+		return err_set(e, ERR_CONFIG, 0, "no driver \"%s\" (there are: %s)", r->machine_driver, known_drivers(c));
+	}
+	sample_name(r, name);
+	for (size_t i = 0; i < r->machine_options.n; i++)
+		list[n++] = r->machine_options.v[i];
+	for (size_t i = 0; i < r->machine_options_with_name.n; i++)
+		list[n++] = with_name(c, r->machine_options_with_name.v[i], name);
+	machine_options_init(o, d);
+	rc = machine_options_take(o, &c->arena, list, n, e);
+	if (rc == 0)
+		rc = machine_options_host(o, h, &c->arena, store != NULL ? store : "/root/.docker/machine", name, e);
+	free(store);
+	return rc;
+}
+
+/* The nearest option that this driver has; else whose option it is; NULL. */
+static const char *
+option_hint(struct check *c, const struct machine_options *rows, struct str name)
+{
+	const char *best = NULL;
+	unsigned least = 4;
+
+	for (size_t i = 0; i < rows->n; i++) {
+		unsigned d = key_distance(name, str_from(rows->opt[i].name));
+
+		if (d < least) {
+			least = d;
+			best = rows->opt[i].name;
+		}
+	}
+	if (best != NULL)
+		return arena_fmt(&c->arena, "did you mean %s?", best);
+	for (size_t i = 0; cloud_drivers[i] != NULL; i++)
+		if (cloud_drivers[i] != rows->driver && str_starts(name, cloud_drivers[i]->name))
+			return arena_fmt(&c->arena, "it is one of the driver %s", cloud_drivers[i]->name);
+	return arena_fmt(&c->arena, "`windlass machine create --driver %s --help` lists them", rows->driver->name);
+}
+
+static void
+check_option(struct check *c, const struct cloud_driver *d, const char *key, const char *option, int line)
+{
+	struct check_at where = { line, key_section_title(KS_MACHINE), key };
+	struct str rest = str_from(option), name = str_cut(&rest, '=');
+	const char *one[] = { option };
+	struct machine_options o;
+	struct err e = { 0 };
+
+	if (option[0] == '-') {
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "\"%.*s\": write it without leading dashes; they are put there", STR_ARG(name));
+		return;
+	}
+	if (d == NULL)
+		return;
+	machine_options_init(&o, d);
+	if (opt_find(o.opt, o.n, arena_dup(&c->arena, name)) == NULL)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "\"%.*s\" is no option of create with the driver %s: %s", STR_ARG(name), d->name,
+		    option_hint(c, &o, name));
+	else if (machine_options_take(&o, &c->arena, one, 1, &e) < 0)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "%s", e.msg);
+	machine_options_free(&o);
+}
+
+/* The line of the i-th entry of a list. */
+static int
+line_of(const struct toml *t, const char *key, size_t i)
+{
+	const struct toml *list = toml_get(t, key), *v = list != NULL ? list->first : NULL;
+
+	while (i-- > 0 && v != NULL)
+		v = v->next;
+	return v != NULL ? v->line : 0;
+}
+
+static void
+check_options(struct check *c, const struct runner *r, const struct toml *t)
+{
+	const struct cloud_driver *d = cloud_driver_find(str_from(r->machine_driver));
+	size_t before = c->count[CHECK_ERROR];
+	char name[NAMES_LABEL_SIZE];
+	struct machine_options o = { 0 };
+	struct machine_host h;
+	struct err e = { 0 };
+
+	if (d == NULL && r->machine_driver[0] != '\0')
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineDriver", t), "windlass has no driver \"%s\"; it has %s", r->machine_driver, known_drivers(c));
+	sample_name(r, name);
+	for (size_t i = 0; i < r->machine_options.n; i++)
+		check_option(c, d, "MachineOptions", r->machine_options.v[i], line_of(t, "MachineOptions", i));
+	for (size_t i = 0; i < r->machine_options_with_name.n; i++) {
+		const char *option = r->machine_options_with_name.v[i];
+		struct check_at where = { line_of(t, "MachineOptionsWithName", i), key_section_title(KS_MACHINE), "MachineOptionsWithName" };
+
+		if (strstr(option, "%s") == NULL)
+			check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "an entry has no %%s for the machine's name; it belongs into MachineOptions");
+		check_option(c, d, "MachineOptionsWithName", with_name(c, option, name), where.line);
+	}
+	/* Each by itself is good: now whether they make a machine. */
+	if (d == NULL || c->count[CHECK_ERROR] > before)
+		return;
+	if (check_machine_host(c, r, &o, &h, &e) < 0 || (d->check != NULL && d->check(&h.cloud, &e) < 0))
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineOptions", t), "%s%s", e.msg,
+		    strstr(e.msg, "requires") != NULL ? "; a variable of the service's environment may give it too" : "");
+	machine_options_free(&o);
+}
+
+/* ---- names and numbers ---- */
+
+static void
+check_name(struct check *c, const struct runner *r, const struct toml *t)
+{
+	const char *s = strstr(r->machine_name, "%s");
+	struct names_pool pool;
+	struct err e = { 0 };
+
+	if (r->machine_name[0] == '\0') {
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineName", t), "it is missing: write a name with one %%s in it, such as \"ci-%%s\"");
+		return;
+	}
+	if (names_pool_init(&pool, str_from(r->token), str_from(r->machine_name), &e) < 0) {
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineName", t), "%s%s", e.msg,
+		    s == NULL ? " (gitlab-runner would never find its own machines, and make one after another)" : "");
+		return;
+	}
+	if (s[2] != '\0')
+		check_say(c, CHECK_INFO, CHECK_DIFFERENT, at("MachineName", t), "text behind %%s counts when machines are told apart; gitlab-runner looks only at what stands before it");
+}
+
+static void
+check_idle(struct check *c, const struct runner *r, const struct toml *t)
+{
+	if (r->idle_scale_factor > 0 && r->idle_count == 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleScaleFactor", t), "without effect while IdleCount, its upper bound, is 0");
+	if (r->idle_count_min > 0 && r->idle_scale_factor <= 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleCountMin", t), "without effect while IdleScaleFactor is 0");
+	if (r->idle_count_min > 0 && r->idle_count_min > r->idle_count)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleCountMin", t), "above IdleCount (%" PRId64 "), its upper bound", r->idle_count);
+	if (r->limit > 0 && r->idle_count > r->limit)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleCount", t), "above limit (%" PRId64 "), which counts idle machines too", r->limit);
+	if (r->idle_count > 0 && r->idle_time == 0)
+		check_say(c, CHECK_INFO, CHECK_TRAP, at("IdleTime", t), "0: whatever is above IdleCount goes the moment its job ends");
+	if (r->max_builds == 1 && r->idle_count == 0 && r->idle_time > 0)
+		check_say(c, CHECK_INFO, CHECK_TRAP, at("IdleTime", t), "without effect with MaxBuilds = 1 and IdleCount = 0: no machine is ever idle");
+}
+
+static void
+check_negative(struct check *c, const struct toml *t)
+{
+	static const char *const names[] = { "MaxGrowthRate", "IdleCount", "IdleCountMin", "IdleTime", "MaxBuilds", "IdleScaleFactor" };
+
+	for (size_t i = 0; i < NELEM(names); i++) {
+		const struct toml *v = toml_get(t, names[i]);
+
+		if (v != NULL && ((v->type == TOML_INTEGER && v->i < 0) || (v->type == TOML_FLOAT && v->f < 0)))
+			check_say(c, CHECK_ERROR, CHECK_REFUSED, at(names[i], t), "must not be negative (gitlab-runner takes it, and waits for ever)");
+	}
+}
+
+/* ---- periods ---- */
+
+/* This host's zones. Where there are none, nothing can be said about names. */
+static const struct tz *
+find_zone(void *ctx, struct str name, bool *utc_ok)
+{
+	struct check *c = ctx;
+	struct buf b = { .max = ZONE_MAX };
+	struct tz *tz = NULL;
+	const char *path;
+
+	if (name.n == 0 || str_eqc(name, "Local") || str_eqc(name, "UTC") || access("/usr/share/zoneinfo", F_OK) < 0) {
+		*utc_ok = true;
+		return NULL;
+	}
+	if (name.p[0] == '/' || str_find(name, "..") >= 0)
+		return NULL;
+	path = arena_fmt(&c->arena, "/usr/share/zoneinfo/%.*s", STR_ARG(name));
+	if (fs_read(AT_FDCWD, path, ZONE_MAX, &b, NULL) == 0) {
+		tz = arena_alloc(&c->arena, sizeof(*tz));
+		if (tz_parse(tz, arena_str(&c->arena, buf_str(&b)), NULL) < 0)
+			tz = NULL;
+	}
+	buf_free(&b);
+	return tz;
+}
+
+static void
+take_period_values(const struct toml *t, struct periods_section_config *s)
+{
+	static const struct { const char *key; enum periods_given bit; } keys_given[] = {
+		{ "IdleCount", PERIODS_IDLE_COUNT }, { "IdleCountMin", PERIODS_IDLE_COUNT_MIN },
+		{ "IdleScaleFactor", PERIODS_IDLE_FACTOR }, { "IdleTime", PERIODS_IDLE_TIME },
+	};
+
+	for (size_t i = 0; i < NELEM(keys_given); i++)
+		if (toml_get(t, keys_given[i].key) != NULL)
+			s->given |= keys_given[i].bit;
+}
+
+/* One section at a time, so that its findings get its line. */
+/* Each section is compiled alone, so its number says nothing. */
+static struct str
+without_number(struct str s)
+{
+	static const char number[] = "[[runners.machine.autoscaling]] number 1: ";
+
+	return str_starts(s, number) ? str_sub(s, sizeof(number) - 1, s.n) : s;
+}
+
+static void
+check_period(struct check *c, const struct toml *t)
+{
+	struct check_at where = { t->line, key_section_title(KS_AUTOSCALING), "Periods" };
+	const struct toml *list = toml_get(t, "Periods"), *zone = toml_get(t, "Timezone");
+	struct periods_section_config s = { 0 };
+	struct periods_config conf = { .sections = &s, .nsections = 1, .zone = find_zone, .ctx = c };
+	struct str *periods = arena_calloc(&c->arena, list != NULL ? list->n + 1 : 1, sizeof(*periods));
+	struct buf warnings = { .max = 16384 };
+	struct periods out;
+	struct err e = { 0 };
+	struct str rest;
+
+	TOML_EACH(p, list)
+		periods[s.nperiods++] = p->s;
+	s.periods = periods;
+	s.timezone = zone != NULL && zone->type == TOML_STRING ? zone->s : STR("");
+	take_period_values(t, &s);
+	if (periods_compile(&c->arena, &conf, wall_now() / NSEC_SEC, &out, &warnings, &e) < 0)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "%.*s", STR_ARG(without_number(str_from(e.msg))));
+	for (rest = buf_str(&warnings); rest.n > 0;)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "%.*s", STR_ARG(without_number(str_cut(&rest, '\n'))));
+	buf_free(&warnings);
+}
+
+void
+check_machine(struct check *c, const struct runner *r, const struct toml *t)
+{
+	const struct toml *list = toml_get(t, "autoscaling");
+
+	check_negative(c, t);
+	if (r->machine_driver[0] == '\0')
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineDriver", t), "it is missing: windlass has %s", known_drivers(c));
+	check_name(c, r, t);
+	check_options(c, r, t);
+	check_idle(c, r, t);
+	if (list != NULL && list->type == TOML_ARRAY)
+		TOML_EACH(section, list)
+			check_period(c, section);
+}

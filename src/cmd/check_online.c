@@ -1,0 +1,268 @@
+/*
+ * What can only be found out by asking: whether GitLab knows the token, the
+ * cloud has what create will name, mirrors and caches answer, the clock is right. Nothing is created; but GitLab learns of this
+ * host under the token, as from the first job request of `run`. See check.h.
+ */
+#include "cmd/check_machine.h"
+#include "cmd/runnercmd.h"
+#include "net/dial.h"
+#include "net/http.h"
+#include "policy/names.h"
+#include "wire/url.h"
+
+#define GITLAB_NS	(30 * NSEC_SEC)
+#define CLOUD_NS	(90 * NSEC_SEC)
+#define REACH_NS	(15 * NSEC_SEC)
+/* Presigned URLs and signed requests fail when clocks differ by minutes. */
+#define CLOCK_DOUBTFUL	(20 * NSEC_SEC)
+#define CLOCK_WRONG	(300 * NSEC_SEC)
+
+/* ---- GitLab ---- */
+
+static void
+check_clock(struct check *c, const struct gitlab_runner *g, const char *url)
+{
+	int64_t off = g->date_here - g->date;
+	char text[40];
+
+	/* The header has whole seconds. */
+	if (g->date == 0)
+		return;
+	time_go_duration((off < 0 ? -off : off) / NSEC_SEC * NSEC_SEC, text);
+	if (off > -CLOCK_DOUBTFUL && off < CLOCK_DOUBTFUL)
+		check_say(c, CHECK_INFO, CHECK_ASKED, CHECK_AT_LINE(0), "this host's clock is in step with that of %s (%s)", url, text);
+	else
+		check_say(c, off > -CLOCK_WRONG && off < CLOCK_WRONG ? CHECK_WARNING : CHECK_ERROR, CHECK_ASKED, CHECK_AT_LINE(0),
+		    "this host's clock is %s %s that of %s: certificates and signed URLs depend on it, so set it (NTP)", text, off < 0 ? "behind" : "ahead of", url);
+}
+
+static void
+ask_gitlab(struct check *c, const struct runner *r, const struct toml *t, const char *system_id)
+{
+	static const struct gitlab_tries tries = { 2, -1 };
+	struct check_at where = check_at(KS_RUNNER, "token", t);
+	struct gitlab_runner out = { 0 };
+	struct gitlab *g;
+	struct err e = { 0 };
+	char expires[RUNNERCMD_DATE_MAX];
+	int rc;
+
+	if (r->token[0] == '\0' || (g = runnercmd_gitlab_of(r, &e)) == NULL)
+		return;		/* said offline */
+	rc = gitlab_verify(g, r->token, system_id, r->shell, runnercmd_gpus(r), &tries, &out, mono_after(GITLAB_NS), &e);
+	if (rc == 0 && out.expires_at != 0) {
+		runnercmd_date(out.expires_at, expires);
+		check_say(c, out.expires_at - wall_now() < 7 * 86400 * NSEC_SEC ? CHECK_WARNING : CHECK_INFO, CHECK_ASKED, where,
+		    "the token is good until %s (runner %" PRId64 ")", expires, out.id);
+	} else if (rc == 0) {
+		check_say(c, CHECK_INFO, CHECK_ASKED, where, "the token is good (runner %" PRId64 ")", out.id);
+	} else if (e.kind == ERR_AUTH) {
+		check_say(c, CHECK_ERROR, CHECK_ASKED, where, "GitLab refuses the token: %s", e.msg);
+	} else {
+		check_say(c, CHECK_ERROR, CHECK_ASKED, check_at(KS_RUNNER, "url", t), "%s", e.msg);
+	}
+	check_clock(c, &out, r->base_url);
+	gitlab_runner_wipe(&out);
+	gitlab_close(g);
+}
+
+/* ---- whatever answers HTTP ---- */
+
+/* Asks for a path: the status, or -1 with *e. A server that wants credentials is there. */
+static int
+reach(const char *base, const char *method, const char *path, struct err *e)
+{
+	struct tls_trust *trust = NULL;
+	struct http_opts o = { .use_proxy = true };
+	struct http_resp resp = { .body = { .max = 1u << 20 } };
+	struct http_req q = { .method = method, .target = str_from(path), .head = STR("Accept: */*\r\n") };
+	struct http *h = NULL;
+	int status = -1;
+
+	if (str_casestarts(str_from(base), "https:")) {
+		trust = tls_trust_new(STR(""), true, base, e);
+		if (trust == NULL)
+			return -1;
+		o.trust = trust;
+	}
+	h = http_new(str_from(base), &o, e);
+	if (h != NULL && http_do(h, &q, &resp, mono_after(REACH_NS), e) == 0)
+		status = resp.head.status;
+	http_resp_free(&resp);
+	http_free(h);
+	tls_trust_free(trust);
+	return status;
+}
+
+/* The text without credentials, for messages. */
+static const char *
+clean(struct check *c, const char *url)
+{
+	struct buf b = { .max = 600 };
+	struct url u;
+	const char *out = "its address";
+
+	if (url_parse(str_from(url), &u, NULL) == 0) {
+		url_put_clean(&b, &u);
+		out = arena_dup(&c->arena, buf_str(&b));
+	}
+	buf_free(&b);
+	return out;
+}
+
+static void
+ask_mirror(struct check *c, const char *mirror, struct check_at where)
+{
+	struct err e = { 0 };
+	struct url u;
+	int status;
+
+	if (url_parse(str_from(mirror), &u, &e) < 0) {
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "engine-registry-mirror: %s", e.msg);
+		return;
+	}
+	status = reach(mirror, "GET", "/v2/", &e);
+	if (status == 200 || status == 401)
+		check_say(c, CHECK_INFO, CHECK_ASKED, where, "the registry mirror %s answers", clean(c, mirror));
+	else if (status > 0)
+		check_say(c, CHECK_WARNING, CHECK_ASKED, where, "the registry mirror %s answers %d to /v2/: is it a registry?", clean(c, mirror), status);
+	else
+		/* Machines may stand in a network that we do not see. */
+		check_say(c, CHECK_WARNING, CHECK_ASKED, where, "the registry mirror cannot be reached from this host: %s", e.msg);
+}
+
+/* ---- the cloud ---- */
+
+struct finding { struct check *c; struct check_at where; };
+
+static void
+take_finding(void *ctx, enum cloud_found how, const char *option, const char *text)
+{
+	static const enum check_level level[] = {
+		[CLOUD_FOUND_GOOD] = CHECK_INFO, [CLOUD_FOUND_DOUBTFUL] = CHECK_WARNING, [CLOUD_FOUND_BAD] = CHECK_ERROR,
+	};
+	struct finding *f = ctx;
+
+	check_say(f->c, level[how], CHECK_ASKED, f->where, "%s%s%s", option, option[0] != '\0' ? ": " : "", text);
+}
+
+static void
+ask_cloud(struct check *c, const struct runner *r, const struct toml *machine)
+{
+	struct finding f = { c, check_at(KS_MACHINE, "MachineOptions", machine) };
+	const struct cloud_driver *d = cloud_driver_find(str_from(r->machine_driver));
+	struct machine_options o = { 0 };
+	struct machine_host h = { 0 };
+	struct err e = { 0 };
+	int rc;
+
+	if (d == NULL || check_machine_host(c, r, &o, &h, &e) < 0)
+		goto out;	/* said offline */
+	for (size_t i = 0; i < h.engine.registry_mirror.n; i++)
+		ask_mirror(c, h.engine.registry_mirror.v[i], f.where);
+	if (d->probe != NULL) {
+		rc = d->probe(&h.cloud, take_finding, &f, mono_after(CLOUD_NS), &e);
+	} else if (d->precreate != NULL) {
+		rc = d->precreate(&h.cloud, mono_after(CLOUD_NS), &e);
+		if (rc == 0)
+			check_say(c, CHECK_INFO, CHECK_ASKED, f.where, "%s: the pre-create check passes", d->name);
+	} else {
+		check_say(c, CHECK_INFO, CHECK_ASKED, f.where, "%s: there is no cloud to ask", d->name);
+		rc = 0;
+	}
+	if (rc < 0)
+		check_say(c, CHECK_ERROR, CHECK_ASKED, f.where, "%s", e.msg);
+	cloud_close(&h.cloud);
+out:
+	machine_options_free(&o);
+}
+
+/* ---- caches ---- */
+
+static struct str
+word(const struct toml *t, const char *key)
+{
+	const struct toml *v = toml_get(t, key);
+
+	return v != NULL && v->type == TOML_STRING ? v->s : STR("");
+}
+
+/* Where the bucket is, as https://host and /bucket. False: it cannot be said. */
+static bool
+cache_address(struct check *c, const struct toml *cache, const char **base, const char **path)
+{
+	struct str type = word(cache, "Type"), server, bucket, region;
+	const struct toml *sub = toml_get(cache, arena_dup(&c->arena, type)), *insecure;
+
+	if (str_eqc(type, "s3")) {
+		server = word(sub, "ServerAddress");
+		bucket = word(sub, "BucketName");
+		region = word(sub, "BucketLocation");
+		insecure = toml_get(sub, "Insecure");
+		if (server.n == 0 || str_eqc(server, "s3.amazonaws.com"))
+			*base = region.n > 0 ? arena_fmt(&c->arena, "https://s3.%.*s.amazonaws.com", STR_ARG(region)) : "https://s3.amazonaws.com";
+		else
+			*base = arena_fmt(&c->arena, "%s://%.*s", insecure != NULL && insecure->b ? "http" : "https", STR_ARG(server));
+	} else if (str_eqc(type, "gcs")) {
+		bucket = word(sub, "BucketName");
+		*base = "https://storage.googleapis.com";
+	} else if (str_eqc(type, "azure")) {
+		bucket = word(sub, "ContainerName");
+		server = word(sub, "StorageDomain");
+		*base = arena_fmt(&c->arena, "https://%.*s.%.*s", STR_ARG(word(sub, "AccountName")), STR_ARG(server.n > 0 ? server : STR("blob.core.windows.net")));
+	} else {
+		return false;
+	}
+	*path = arena_fmt(&c->arena, "/%.*s", STR_ARG(bucket));
+	return bucket.n > 0;
+}
+
+static void
+ask_cache(struct check *c, const struct toml *cache)
+{
+	const struct toml *type = toml_get(cache, "Type");
+	struct check_at where = { type != NULL ? type->line : 0, key_section_title(KS_CACHE), "Type" };
+	const char *base, *path;
+	struct err e = { 0 };
+	int status;
+
+	if (!cache_address(c, cache, &base, &path))
+		return;
+	status = reach(base, "HEAD", path, &e);
+	if (status == 404)
+		check_say(c, CHECK_ERROR, CHECK_ASKED, where, "%s has no bucket or container %s", clean(c, base), path + 1);
+	else if (status > 0 && status < 500)
+		check_say(c, CHECK_INFO, CHECK_ASKED, where, "the cache server %s answers", clean(c, base));
+	else if (status > 0)
+		check_say(c, CHECK_WARNING, CHECK_ASKED, where, "the cache server %s answers %d", clean(c, base), status);
+	else
+		check_say(c, CHECK_WARNING, CHECK_ASKED, where, "the cache server cannot be reached from this host: %s", e.msg);
+}
+
+/* ---- everybody ---- */
+
+void
+check_online(struct check *c)
+{
+	const struct toml *list = toml_get(c->root, "runners"), *t = list != NULL ? list->first : NULL;
+	char system_id[15];
+	struct err e = { 0 };
+
+	if (c->config->nrunners == 0)
+		return;
+	if (config_system_id(c->path, system_id, &e) < 0) {
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_LINE(0), "%s", e.msg);
+		return;
+	}
+	for (size_t i = 0; i < c->config->nrunners && t != NULL; i++, t = t->next) {
+		c->runner = &c->config->runners[i];
+		if (strcmp(c->runner->executor, "docker+machine") == 0) {
+			ask_gitlab(c, c->runner, t, system_id);
+			if (c->runner->has_machine)
+				ask_cloud(c, c->runner, toml_get(t, "machine"));
+			if (toml_get(t, "cache") != NULL)
+				ask_cache(c, toml_get(t, "cache"));
+		}
+		c->runner = NULL;
+	}
+}

@@ -1,0 +1,327 @@
+/* What the values of a configuration mean, alone and together: see check.h. */
+#include "cmd/check_machine.h"
+#include "cmd/runnercmd.h"
+#include "job/container.h"
+#include "wire/glob.h"
+#include "wire/url.h"
+
+typedef void value_rule(struct check *c, const struct key *k, const struct toml *v, const char *arg);
+
+/* ---- rules of one value ---- */
+
+/* Whether it is one of the words with blanks between them. */
+static bool
+is_one_of(struct str s, const char *words)
+{
+	struct str rest = str_from(words);
+
+	while (rest.p != NULL)
+		if (str_eq(str_cut(&rest, ' '), s))
+			return true;
+	return s.n == 0;
+}
+
+/* arg: the words that are known. A list is judged member by member. */
+static void
+rule_words(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	if (v->type == TOML_ARRAY)
+		TOML_EACH(m, v)
+			rule_words(c, k, m, arg);
+	else if (v->type == TOML_STRING && !is_one_of(v->s, arg))
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is none of: %s", STR_ARG(v->s), arg);
+}
+
+/* The same where another word only means the default. */
+static void
+rule_words_or_default(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	if (v->type == TOML_STRING && !is_one_of(v->s, arg))
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "\"%.*s\" is none of: %s; it is as if the key were not there", STR_ARG(v->s), arg);
+}
+
+/* arg: the least that makes sense. */
+static void
+rule_least(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	int64_t least = 0;
+
+	str_to_i64(str_from(arg), &least);
+	if (v->type == TOML_INTEGER && v->i < least)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "%" PRId64 " is less than %s", v->i, arg);
+}
+
+static void
+rule_absolute(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	(void)arg;
+	if (v->type == TOML_STRING && v->s.n > 0 && v->s.p[0] != '/' && v->s.p[0] != '$')
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no absolute path (it is one in the container)", STR_ARG(v->s));
+}
+
+/* A file of this host. The service runs in another directory than this command. */
+static void
+rule_file(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	(void)arg;
+	if (v->type == TOML_STRING && v->s.n > 0 && v->s.p[0] != '/')
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "\"%.*s\" is looked for in the directory that the service is started in: write the whole path",
+		    STR_ARG(v->s));
+}
+
+static void
+rule_url(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	struct err e = { 0 };
+	struct url u;
+
+	(void)arg;
+	if (v->type == TOML_STRING && v->s.n > 0 && str_chr(v->s, '$') < 0 && url_parse(v->s, &u, &e) < 0)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "%s", e.msg);
+}
+
+/* What opens a door when it is misread: a malformed pattern allows nothing, and denies all behind a "!". */
+static void
+rule_patterns(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	(void)arg;
+	if (v->type == TOML_ARRAY)
+		TOML_EACH(m, v)
+			if (m->type == TOML_STRING && !glob_ok(m->s))
+				check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, m->line), "\"%.*s\" is a malformed pattern (an unclosed [ or {, or a \\ at its end); it would never match",
+				    STR_ARG(m->s));
+}
+
+static void
+rule_environment(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	(void)arg;
+	if (v->type == TOML_ARRAY)
+		TOML_EACH(m, v)
+			if (m->type == TOML_STRING && str_chr(m->s, '=') <= 0)
+				check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, m->line), "an entry is not KEY=value and is left out");
+}
+
+/* arg: "unlimited" if -1 is allowed. */
+static void
+rule_size(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	int64_t n;
+
+	if (v->type == TOML_STRING && container_parse_size(v->s, strcmp(arg, "unlimited") == 0, &n) < 0)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no size: write 512m or 2g", STR_ARG(v->s));
+}
+
+static bool
+label_bytes(struct str s, size_t least, size_t most)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!((s.p[i] >= '0' && s.p[i] <= '9') || ((s.p[i] | 0x20) >= 'a' && (s.p[i] | 0x20) <= 'z') || strchr("._-", s.p[i]) != NULL))
+			return false;
+	return s.n >= least && s.n <= most;
+}
+
+static void
+rule_labels(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	(void)arg;
+	TOML_EACH(m, v) {
+		bool good = label_bytes(m->key, 3, 65) && m->key.p[0] != '.' && m->key.p[0] != '-' &&
+		    m->type == TOML_STRING && label_bytes(m->s, 1, 256);
+
+		if (!good)
+			check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, m->line), "%.*s: gitlab-runner refuses the file for it; names have 3 to 65 and values 1 to 256 "
+			    "of a-z A-Z 0-9 . _ -, and names begin with neither . nor -", STR_ARG(m->key));
+	}
+	if (v->n > 32)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "%zu labels; gitlab-runner refuses more than 32", v->n);
+}
+
+static const struct {
+	enum key_section section;
+	const char	*name;
+	value_rule	*rule;
+	const char	*arg;
+} rules[] = {
+	{ KS_GLOBAL, "concurrent", rule_least, "1" },
+	{ KS_GLOBAL, "log_level", rule_words_or_default, "debug info warn warning error fatal panic" },
+	{ KS_GLOBAL, "log_format", rule_words_or_default, "runner text json" },
+	{ KS_GLOBAL, "labels", rule_labels, "" },
+	{ KS_RUNNER, "labels", rule_labels, "" },
+	{ KS_RUNNER, "limit", rule_least, "0" },
+	{ KS_RUNNER, "output_limit", rule_least, "0" },
+	{ KS_RUNNER, "shell", rule_words, "bash sh" },
+	{ KS_RUNNER, "builds_dir", rule_absolute, "" },
+	{ KS_RUNNER, "cache_dir", rule_absolute, "" },
+	{ KS_RUNNER, "clone_url", rule_url, "" },
+	{ KS_RUNNER, "environment", rule_environment, "" },
+	{ KS_RUNNER, "tls-ca-file", rule_file, "" },
+	{ KS_RUNNER, "tls-cert-file", rule_file, "" },
+	{ KS_RUNNER, "tls-key-file", rule_file, "" },
+	{ KS_DOCKER, "allowed_images", rule_patterns, "" },
+	{ KS_DOCKER, "allowed_services", rule_patterns, "" },
+	{ KS_DOCKER, "allowed_privileged_images", rule_patterns, "" },
+	{ KS_DOCKER, "allowed_privileged_services", rule_patterns, "" },
+	{ KS_DOCKER, "pull_policy", rule_words, "always if-not-present never" },
+	{ KS_DOCKER, "allowed_pull_policies", rule_words, "always if-not-present never" },
+	{ KS_DOCKER, "shm_size", rule_least, "0" },
+	{ KS_DOCKER, "services_limit", rule_least, "-1" },
+	{ KS_DOCKER, "wait_for_services_timeout", rule_least, "-1" },
+	{ KS_DOCKER, "service_memory", rule_size, "" },
+	{ KS_DOCKER, "service_memory_swap", rule_size, "unlimited" },
+	{ KS_DOCKER, "service_memory_reservation", rule_size, "" },
+	{ KS_CACHE, "Type", rule_words, "s3 gcs azure" },
+	{ KS_CACHE, "MaxUploadedArchiveSize", rule_least, "0" },
+	{ KS_S3, "AuthenticationType", rule_words, "access-key iam" },
+	{ KS_S3, "ServerSideEncryption", rule_words, "S3 AES256 KMS aws:kms DSSE-KMS aws:kms:dsse" },
+};
+
+void
+check_value(struct check *c, const struct key *k, const struct toml *v)
+{
+	int64_t ns;
+
+	if (k->type == KEY_DURATION && v->type == TOML_STRING && str_to_duration(v->s, &ns) < 0)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no duration: write \"90s\" or \"1h30m\"", STR_ARG(v->s));
+	for (size_t i = 0; i < NELEM(rules); i++)
+		if (rules[i].section == k->section && strcmp(rules[i].name, k->name) == 0)
+			rules[i].rule(c, k, v, rules[i].arg);
+}
+
+/* ---- values together ---- */
+
+static void
+check_token(struct check *c, const struct runner *r, const struct toml *t)
+{
+	const struct toml *v = toml_get(t, "token");
+	struct check_at where = check_at(KS_RUNNER, "token", t);
+
+	if (v == NULL || v->type != TOML_STRING)
+		return;
+	if (r->token[0] == '\0' && str_chr(v->s, '$') >= 0)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "the variable it names is not set here; the service must have it in its environment");
+	if (str_starts(v->s, "GR1348941") || str_starts(v->s, "glrtr-"))
+		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "this is a registration token, which fetches no jobs: `register` makes a runner's token of it");
+}
+
+static void
+check_url(struct check *c, const struct runner *r, const struct toml *t)
+{
+	struct check_at where = check_at(KS_RUNNER, "url", t);
+	struct url u;
+
+	if (url_parse(str_from(r->base_url), &u, NULL) == 0 && str_caseeq(u.scheme, "http"))
+		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "http: the token and everything that jobs print can be read on the way");
+	if (str_ends(str_trim(str_from(r->url)), "/ci") || str_ends(str_trim(str_from(r->url)), "/ci/"))
+		check_say(c, CHECK_INFO, CHECK_DIFFERENT, where, "the /ci at its end is from GitLab 8 and is cut off");
+}
+
+/* The certificate files are read and belong together. */
+static void
+check_tls(struct check *c, const struct runner *r, const struct toml *t)
+{
+	struct gitlab *g;
+	struct err e = { 0 };
+
+	if (r->base_url[0] == '\0' || (r->tls_ca_file[0] == '\0' && r->tls_cert_file[0] == '\0' && r->tls_key_file[0] == '\0'))
+		return;
+	g = runnercmd_gitlab_of(r, &e);
+	if (g == NULL)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(KS_RUNNER, r->tls_ca_file[0] != '\0' ? "tls-ca-file" : "tls-cert-file", t), "%s", e.msg);
+	gitlab_close(g);
+}
+
+static void
+check_cache(struct check *c, const struct toml *cache)
+{
+	const struct toml *type = toml_get(cache, "Type"), *sub;
+	enum key_section section;
+	const char *needed;
+
+	if (type == NULL || type->type != TOML_STRING || type->s.n == 0) {
+		TOML_EACH(v, cache)
+			if (v->type == TOML_TABLE && v->n > 0)
+				check_say(c, CHECK_WARNING, CHECK_TRAP, (struct check_at){ v->line, key_section_title(KS_CACHE), "Type" },
+				    "it is missing, so [runners.cache.%.*s] is not looked at", STR_ARG(v->key));
+		return;
+	}
+	section = str_eqc(type->s, "s3") ? KS_S3 : str_eqc(type->s, "gcs") ? KS_GCS : KS_AZURE;
+	needed = section == KS_AZURE ? "ContainerName" : "BucketName";
+	sub = toml_get(cache, arena_dup(&c->arena, type->s));
+	if (sub == NULL || toml_get(sub, needed) == NULL || toml_get(sub, needed)->s.n == 0)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(section, needed, sub != NULL ? sub : type), "it is missing: without it there is no cache");
+}
+
+void
+check_runner(struct check *c, const struct runner *r, const struct toml *t)
+{
+	const struct toml *machine = toml_get(t, "machine"), *docker = toml_get(t, "docker"), *cache = toml_get(t, "cache");
+
+	/* Of another program's entry there is no more to say. */
+	if (strcmp(r->executor, "docker+machine") == 0) {
+		check_token(c, r, t);
+		check_url(c, r, t);
+		check_tls(c, r, t);
+		if (machine != NULL && machine->type == TOML_TABLE)
+			check_machine(c, r, machine);
+		if (docker != NULL && docker->type == TOML_TABLE)
+			check_docker(c, r, docker);
+		else if (docker == NULL)
+			check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_LINE(t->line), "it has no [runners.docker] with an image: jobs that name none will fail");
+		if (cache != NULL && cache->type == TOML_TABLE)
+			check_cache(c, cache);
+	}
+	/* The manager's own words, which it will write into its log. */
+	if (r->disabled != NULL)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_LINE(t->line), "this entry would be skipped: %s", r->disabled);
+}
+
+size_t
+check_errors(const struct check *c, const struct runner *r)
+{
+	size_t n = 0;
+
+	for (const struct check_note *note = c->first; note != NULL; note = note->next)
+		n += note->level == CHECK_ERROR && note->runner == r->name;
+	return n;
+}
+
+/* Where gitlab-runner warns of jobs that starve behind long polls, which cannot happen here. */
+static void
+check_long_polls(struct check *c)
+{
+	const struct config *conf = c->config;
+	bool narrow = false;
+
+	for (size_t i = 0; i < conf->nrunners; i++)
+		narrow |= conf->runners[i].limit > 0 && conf->runners[i].limit <= 2 && conf->runners[i].request_concurrency == 1;
+	if (conf->nrunners > 1 && conf->concurrent < (int64_t)conf->nrunners)
+		check_say(c, CHECK_INFO, CHECK_DIFFERENT, check_at(KS_GLOBAL, "concurrent", c->root), "%" PRId64 " for %zu runners: gitlab-runner lets runners starve behind "
+		    "long polls of others then; here a waiting poll takes no slot", conf->concurrent, conf->nrunners);
+	else if (narrow)
+		check_say(c, CHECK_INFO, CHECK_DIFFERENT, CHECK_AT_LINE(0), "gitlab-runner warns of long polling here (a small limit with request_concurrency 1); "
+		    "in windlass a waiting poll takes no slot");
+}
+
+void
+check_whole(struct check *c)
+{
+	const struct config *conf = c->config;
+
+	if (conf == NULL)
+		return;
+	if (conf->nrunners == 0) {
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_LINE(0), "there is no runner in it: `register` adds one");
+		return;
+	}
+	check_long_polls(c);
+	for (size_t i = 0; i < conf->nrunners; i++) {
+		const struct runner *r = &conf->runners[i];
+
+		c->runner = r;
+		if (r->limit > conf->concurrent)
+			check_say(c, CHECK_INFO, CHECK_TRAP, (struct check_at){ r->line, key_section_title(KS_RUNNER), "limit" },
+			    "%" PRId64 " is never reached: concurrent is %" PRId64 " for all runners together", r->limit, conf->concurrent);
+		c->runner = NULL;
+	}
+}
