@@ -121,7 +121,7 @@ put_pem(struct json_w *w, const char *key, const char *file, struct str otherwis
 
 /* The plan's runner object with what is known only now. */
 static void
-put_runner(struct poller *p, struct buf *b)
+put_runner(struct poller *p, const char *correlation_id, struct buf *b)
 {
 	struct json_w w = { .b = b };
 	char now[TIME_RFC3339_MAX];
@@ -131,6 +131,8 @@ put_runner(struct poller *p, struct buf *b)
 	JSON_EACH(v, p->runner)
 		jw_rawkey(&w, json_key(&p->arena, v), json_raw(v));
 	jw_cstr(&w, "received", now);
+	/* Git's requests for this job carry it too, so that the server's logs can be read together. */
+	jw_cstr(&w, "correlation_id", correlation_id);
 	put_pem(&w, "tls_ca", p->ca_file, gitlab_chain(p->gitlab));
 	put_pem(&w, "tls_cert", p->cert_file, STR(""));
 	put_pem(&w, "tls_key", p->key_file, STR(""));
@@ -158,7 +160,7 @@ job_name(struct poller *p, int64_t id, char out[96])
 
 /* Writes the directory whole and renames it into view. */
 static int
-keep_job(struct poller *p, int64_t id, struct str payload, char name[96], struct err *e)
+keep_job(struct poller *p, int64_t id, const struct gitlab_answer *a, char name[96], struct err *e)
 {
 	struct buf runner = { .max = PLAN_MAX };
 	char tmp[128];
@@ -174,8 +176,8 @@ keep_job(struct poller *p, int64_t id, struct str payload, char name[96], struct
 	dir = fs_opendir(p->jobs, tmp, e);
 	if (dir < 0)
 		goto out;
-	put_runner(p, &runner);
-	if (fs_write(dir, "payload.json", payload, 0600, e) < 0 ||
+	put_runner(p, a->request_id, &runner);
+	if (fs_write(dir, "payload.json", buf_str(&a->body), 0600, e) < 0 ||
 	    fs_write(dir, "runner.json", buf_str(&runner), 0600, e) < 0)
 		goto out;
 	crash_point("poller:job-written");
@@ -286,7 +288,7 @@ take_job(struct poller *p, struct gitlab_answer *a)
 		say(p, "lost", a, e.msg);
 		goto out;
 	}
-	if (keep_job(p, id, buf_str(&a->body), name, &e) < 0) {
+	if (keep_job(p, id, a, name, &e) < 0) {
 		give_back(p, id, token, &e);
 		say(p, "later", a, e.msg);
 		goto out;

@@ -9,8 +9,6 @@
 #define LABEL	"com.gitlab.gitlab-runner."
 /* One entry above this makes every exec in the container fail (Linux MAX_ARG_STRLEN). */
 #define ENV_ENTRY_MAX	(128u << 10)
-/* All of them together: a quarter of what exec takes; the stage scripts export the rest anyway. */
-#define ENV_TOTAL_MAX	(512u << 10)
 #define SECCOMP_MAX	(1u << 20)
 
 /* The first shell there is, then our script: exit codes and output are the script's own. */
@@ -518,32 +516,25 @@ put_labels(const struct work *w, struct json_w *j, const char *type)
 	jw_end_object(j);
 }
 
-/* Each variable once, with its last value; what the kernel or the engine would choke on stays out (the scripts export it). */
+/* Each variable once, with its last value; what would make every exec fail stays out (work_exported(); its warnings name them). */
 static void
 put_env(const struct work *w, struct json_w *j)
 {
-	size_t total = 0;
-
 	jw_array(j, "Env");
 	for (size_t i = 0; i < w->vars.n; i++) {
 		const struct var *v = &w->vars.v[i];
-		struct str value = v->value;
 		struct buf b = { .max = ENV_ENTRY_MAX };
 
-		if (vars_find(&w->vars, v->key) != v || !vars_name_ok(v->key))
+		if (vars_find(&w->vars, v->key) != v || !vars_name_ok(v->key) || !work_exported(w, v) || str_chr(v->value, '\0') >= 0)
 			continue;
 		buf_putstr(&b, v->key);
 		buf_putc(&b, '=');
-		if (v->flags & VAR_FILE) {
-			buf_puts(&b, w->tmp_dir);
-			buf_putc(&b, '/');
-			buf_putstr(&b, v->key);
-		} else
-			buf_putstr(&b, value);
-		if (!b.failed && str_chr(value, '\0') < 0 && total + b.n < ENV_TOTAL_MAX) {
+		if (v->flags & VAR_FILE)
+			buf_fmt(&b, "%s/%.*s", w->tmp_dir, STR_ARG(v->key));
+		else
+			buf_putstr(&b, v->value);
+		if (!b.failed)
 			jw_str(j, NULL, buf_str(&b));
-			total += b.n;
-		}
 		buf_free(&b);
 	}
 	jw_end_array(j);
