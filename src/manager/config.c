@@ -332,20 +332,29 @@ negative(const struct runner *run)
 	    run->idle_scale_factor < 0 ? "IdleScaleFactor" : NULL;
 }
 
+/* An entry's name: what stands behind the equals sign may be a credential, and this goes into the log. */
+static int
+option_name(const char *entry)
+{
+	return (int)strcspn(entry, "=");
+}
+
 static const char *
 bad_option(struct reader *r, const struct runner *run)
 {
-	for (size_t i = 0; i < run->machine_options.n; i++)
-		if (run->machine_options.v[i][0] == '-')
-			return arena_fmt(&r->c->arena, "MachineOptions entry \"%s\": write it without leading dashes",
-			    run->machine_options.v[i]);
+	for (size_t i = 0; i < run->machine_options.n; i++) {
+		const char *o = run->machine_options.v[i];
+
+		if (o[0] == '-')
+			return arena_fmt(&r->c->arena, "MachineOptions entry \"%.*s\": write it without leading dashes", option_name(o), o);
+	}
 	for (size_t i = 0; i < run->machine_options_with_name.n; i++) {
 		const char *o = run->machine_options_with_name.v[i];
 
 		if (o[0] == '-')
-			return arena_fmt(&r->c->arena, "MachineOptionsWithName entry \"%s\": write it without leading dashes", o);
+			return arena_fmt(&r->c->arena, "MachineOptionsWithName entry \"%.*s\": write it without leading dashes", option_name(o), o);
 		if (strstr(o, "%s") == NULL)
-			return arena_fmt(&r->c->arena, "MachineOptionsWithName entry \"%s\" has no %%s", o);
+			return arena_fmt(&r->c->arena, "MachineOptionsWithName entry \"%.*s\" has no %%s", option_name(o), o);
 	}
 	return NULL;
 }

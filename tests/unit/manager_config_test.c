@@ -93,8 +93,8 @@ test_disabled(void)
 		{ "a URL that is none", "https://gitlab.example/", "gitlab.example", "is no URL" },
 		{ "a scheme we cannot", "https://", "ftp://", "only http and https" },
 		{ "a negative number", "MachineName", "IdleCount = -1\nMachineName", "IdleCount must not be negative" },
-		{ "dashes", "MachineName", "MachineOptions = [\"--digitalocean-size=s\"]\nMachineName", "without leading dashes" },
-		{ "no name in the option", "MachineName", "MachineOptionsWithName = [\"x=y\"]\nMachineName", "has no %s" },
+		{ "dashes", "MachineName", "MachineOptions = [\"--digitalocean-access-token=SECRET\"]\nMachineName", "without leading dashes" },
+		{ "no name in the option", "MachineName", "MachineOptionsWithName = [\"x=SECRET\"]\nMachineName", "has no %s" },
 	};
 
 	for (size_t i = 0; i < NELEM(cases); i++) {
@@ -112,9 +112,26 @@ test_disabled(void)
 			ok(c->runners[0].disabled != NULL && strstr(c->runners[0].disabled, cases[i].want) != NULL,
 			    "  the entry is skipped: %s", c->runners[0].disabled != NULL ? c->runners[0].disabled : "(it is not)");
 		ok(strstr(notes, "is skipped") != NULL, "  and it is said");
+		ok(strstr(notes, "SECRET") == NULL, "  without an option's value");
 		config_free(c);
 		buf_free(&b);
 	}
+}
+
+/* What asks for nothing is no news, so a file that register or the original has written reads without complaints. */
+static void
+test_quiet(void)
+{
+	struct err e = { 0 };
+	struct config *c = parse("[session_server]\nsession_timeout = 1800\n" RUNNER "OffPeakPeriods = []\n[runners.cache]\nMaxUploadedArchiveSize = 0\n"
+	    "[runners.cache.s3]\n[runners.kubernetes]\n", &e);
+
+	ok(c != NULL, "keys that ask for nothing: %s", e.msg);
+	is_str(notes, "", "  are not remarked upon");
+	config_free(c);
+	c = parse("[session_server]\nlisten_address = \":8093\"\n" RUNNER "[runners.cache]\nType = \"s3\"\n", &e);
+	ok(strstr(notes, "listen_address in [session_server]") != NULL && strstr(notes, "Type in [runners.cache]") != NULL, "others are: %s", notes);
+	config_free(c);
 }
 
 static void
@@ -206,6 +223,7 @@ main(void)
 	test_values();
 	test_refused();
 	test_disabled();
+	test_quiet();
 	test_notes();
 	test_pools();
 	test_keys();
