@@ -558,7 +558,7 @@ probe_account(const struct prober *p, struct err *e)
 	if (!str_eqc(json_str(&a, json_get(account, "status")), "active"))
 		found(p, str_eqc(json_str(&a, json_get(account, "status")), "locked") ? CLOUD_FOUND_BAD : CLOUD_FOUND_DOUBTFUL,
 		    "digitalocean-access-token", "the account is %s: %s", json_cstr(&a, json_get(account, "status")), json_cstr(&a, json_get(account, "status_message")));
-	limit = json_i64(json_get(account, "droplet_limit"), 0);
+	limit = json_i64(json_get(account, "droplet_limit"), -1);
 	http_resp_free(&r);
 	r = (struct http_resp){ 0 };
 	status = call(p->c, CALL_SAFE, "GET", "/v2/droplets?per_page=1", STR_NULL, &r, &root, NULL, p->deadline, e);
@@ -568,7 +568,7 @@ probe_account(const struct prober *p, struct err *e)
 		goto out;
 	}
 	used = json_i64(json_path(root, "meta.total"), 0);
-	found(p, limit > 0 && used >= limit ? CLOUD_FOUND_BAD : CLOUD_FOUND_GOOD, "digitalocean-access-token",
+	found(p, limit >= 0 && used >= limit ? CLOUD_FOUND_BAD : CLOUD_FOUND_GOOD, "digitalocean-access-token",
 	    "the token is good; %" PRId64 " of %" PRId64 " droplets of the account are taken", used, limit);
 	rc = 0;
 out:

@@ -260,6 +260,9 @@ check_runner(struct check *c, const struct runner *r, const struct toml *t)
 	/* Of another program's entry there is no more to say. */
 	if (strcmp(r->executor, "docker+machine") == 0) {
 		check_token(c, r, t);
+		if (r->limit > c->config->concurrent)
+			check_say(c, CHECK_INFO, CHECK_TRAP, check_at(KS_RUNNER, "limit", t), "%" PRId64 " is never reached: concurrent is %" PRId64 " for all runners together",
+			    r->limit, c->config->concurrent);
 		check_url(c, r, t);
 		check_tls(c, r, t);
 		if (machine != NULL && machine->type == TOML_TABLE)
@@ -315,13 +318,4 @@ check_whole(struct check *c)
 		return;
 	}
 	check_long_polls(c);
-	for (size_t i = 0; i < conf->nrunners; i++) {
-		const struct runner *r = &conf->runners[i];
-
-		c->runner = r;
-		if (r->limit > conf->concurrent)
-			check_say(c, CHECK_INFO, CHECK_TRAP, (struct check_at){ r->line, key_section_title(KS_RUNNER), "limit" },
-			    "%" PRId64 " is never reached: concurrent is %" PRId64 " for all runners together", r->limit, conf->concurrent);
-		c->runner = NULL;
-	}
 }

@@ -60,12 +60,15 @@ real_path(const char *path, enum confedit_missing missing, struct err *e)
 	return out;
 }
 
-static const char *
-user_name(uid_t uid)
+static void
+user_name(uid_t uid, char name[64])
 {
 	struct passwd *p = getpwuid(uid);
 
-	return p != NULL ? p->pw_name : "another user";
+	if (p != NULL)
+		snprintf(name, 64, "%s", p->pw_name);
+	else
+		snprintf(name, 64, "user %ld", (long)uid);
 }
 
 /* Adds to a refusal of the system who could do it. */
@@ -75,11 +78,15 @@ not_ours(struct confedit *c, const char *what, struct err *e)
 	struct stat st;
 	bool denied = e->sys == EACCES || e->sys == EPERM;
 	uid_t owner = fstat(c->dir, &st) == 0 ? st.st_uid : 0;
+	char me[64], him[64];
 
 	if (e->sys == EROFS)
 		return err_ctx(e, "%s cannot be %s, its file system is read-only", c->path, what);
-	if (denied && owner != geteuid())
-		return err_ctx(e, "%s cannot be %s by you, %s: run this as %s", c->path, what, user_name(geteuid()), user_name(owner));
+	if (denied && owner != geteuid()) {
+		user_name(geteuid(), me);
+		user_name(owner, him);
+		return err_ctx(e, "%s cannot be %s by you, %s: run this as %s", c->path, what, me, him);
+	}
 	return err_ctx(e, "%s cannot be %s", c->path, what);
 }
 
