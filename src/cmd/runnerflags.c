@@ -270,7 +270,7 @@ find_row(const struct runnerflags *f, const char *arg)
 	return NULL;
 }
 
-/* "--switch", "true" become "--switch=true". The result is malloc'd and so are the strings that were joined. */
+/* A copy in which "--switch", "true" have become "--switch=true". */
 static char **
 join_switches(const struct runnerflags *f, int *argc, char **argv)
 {
@@ -283,12 +283,12 @@ join_switches(const struct runnerflags *f, int *argc, char **argv)
 		bool value;
 
 		if (o != NULL && o->type != OPT_BOOL && i + 1 < *argc) {
-			out[n++] = argv[i++];
-			out[n++] = argv[i];
+			out[n++] = xstrdup(argv[i++]);
+			out[n++] = xstrdup(argv[i]);
 			continue;
 		}
 		if (o == NULL || i + 1 >= *argc || str_to_bool(str_from(argv[i + 1]), &value) < 0) {
-			out[n++] = argv[i];
+			out[n++] = xstrdup(argv[i]);
 			continue;
 		}
 		log_warn("A switch takes its value behind \"=\": gitlab-runner would take it for true and ignore all that follows",
@@ -347,7 +347,8 @@ runnerflags_parse(struct runnerflags *f, int argc, char **argv, struct err *e)
 		buf_clear(&scratch);
 	}
 	buf_wipe(&scratch);
-	/* The joined strings stay: the words may point to them, and this is done once. */
+	for (int i = 0; i < argc; i++)
+		free(joined[i]);
 	free(joined);
 	free(words);
 	return rc;
