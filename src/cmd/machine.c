@@ -216,7 +216,6 @@ create_machine(const struct machine_cli *m, struct operation *op, struct machine
 	if (operation_plan(op, h, "", "", "", e) < 0) {
 		if (e->kind == ERR_CONFLICT)
 			err_set(e, ERR_CONFLICT, 0, "Docker machine \"%s\" already exists", op->name);
-		cloud_close(&h->cloud);
 		return 1;
 	}
 	say_line("Creating machine...");

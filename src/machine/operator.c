@@ -219,14 +219,15 @@ operation_plan(struct operation *op, const struct machine_host *h, const char *o
 	struct certs_paths certs = auth_paths(h);
 	const struct cloud_driver *d = h->cloud.driver;
 
-	if (d->check != NULL && d->check((struct cloud *)(uintptr_t)&h->cloud, e) < 0)
+	/* From here on the session, if there is one, is closed with the operation. */
+	op->host = *h;
+	if (d->check != NULL && d->check(&op->host.cloud, e) < 0)
 		return -1;
 	if (certs_ensure(op->store, &certs, e) < 0)
 		return -1;
 	if (store_make(op->store, op->name, tmp, sizeof(tmp), &op->dir, &op->lock, e) < 0)
 		return -1;
 	rand_hex(nonce, 32);
-	op->host = *h;
 	op->rec = (struct machine_record){
 		.name = op->name, .owner = owner, .driver = d->name, .runner = runner, .options_hash = options_hash,
 		.nonce = d->traits & CLOUD_NO_VM ? "" : arena_dup(&op->arena, str_from(nonce)), .created = wall_now(),
@@ -737,6 +738,9 @@ operation_create(struct operation *op, struct err *e)
 	if (op->adopted)
 		return err_set(e, ERR_CONFLICT, EEXIST, "machine %s was made by docker-machine: there is nothing to go on with",
 		    op->name);
+	if (op->rec.phase == PHASE_NONE)
+		return err_set(e, ERR_CONFLICT, EEXIST, "machine %s is in a phase that this version does not know: it was made by "
+		    "a newer one", op->name);
 	if (op->rec.phase == PHASE_DELETING)
 		return err_set(e, ERR_CONFLICT, EEXIST, "machine %s is being removed (%s)", op->name,
 		    text(op->rec.remove_reason));

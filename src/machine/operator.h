@@ -43,7 +43,7 @@ void	operation_end(struct operation *op);	/* closes everything; the lock with it
 
 /*
  * Makes the directory, phase planned: config.json as host has it, windlass.json, the SSH key. certs/ is made
- * if need be. h's arena must outlive op. ERR_CONFLICT: the name is taken.
+ * if need be. h's arena must outlive op, which takes over its connection to the cloud, also on failure. ERR_CONFLICT: the name is taken.
  */
 int	operation_plan(struct operation *op, const struct machine_host *h, const char *owner, const char *runner,
 	    const char *options_hash, struct err *e);

@@ -253,6 +253,30 @@ def test_image_with_settings_of_its_own(bastion, rig):
     bastion.machine("rm", "-y", "own-1", "own-2")
 
 
+def test_a_user_with_sudo(bastion):
+    """Not root: everything by sudo; and the user appears only after sshd does, as on a first boot."""
+    data = os.path.join(bastion.folder, "user-data")
+    with open(data, "w") as f:
+        f.write("#!/bin/sh\nsleep 2\nuseradd -m -s /bin/sh worker\necho 'worker ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/worker\n"
+                "mkdir -m 700 ~worker/.ssh\ncp /root/.ssh/authorized_keys ~worker/.ssh/\nchown -R worker: ~worker/.ssh\n")
+    bastion.create("user-1", digitalocean_userdata=data, digitalocean_ssh_user="worker")
+    assert bastion.machine("ssh", "user-1", "id -un; stat -c '%a %U' /etc/docker/server-key.pem") == "worker\n600 root\n"
+    bastion.machine("ssh", "user-1", "sudo rm /etc/sudoers.d/worker")
+    assert "sudo" in bastion.machine("provision", "user-1", status=1)
+    bastion.machine("rm", "-y", "user-1")
+
+
+def test_a_phase_of_a_newer_version(bastion):
+    bastion.create("new-1")
+    path = os.path.join(bastion.store, "machines", "new-1", "windlass.json")
+    record = dict(bastion.record("new-1"), phase="hibernating", fuel=7)
+    with open(path, "w") as f:
+        json.dump(record, f)
+    assert bastion.operate("new-1", "create") == EXIT["fail"]
+    assert dict(bastion.record("new-1"), last_error="") == record
+    assert bastion.operate("new-1", "remove") == 0
+
+
 def test_generic_and_none(bastion):
     bastion.create("real-1")
     address = bastion.machine("ip", "real-1").strip()
