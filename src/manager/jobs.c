@@ -270,7 +270,7 @@ watch_dir(struct manager *m, struct job *j)
 	char *path = fs_join(m->state_dir, "jobs"), *dir = fs_join(path, j->id);
 
 	j->wd = inotify_add_watch(m->inotify, dir, IN_MOVED_TO | IN_CREATE);
-	if (j->wd < 0)
+	if (j->wd < 0 && m->inotify >= 0)
 		log_warn("inotify_add_watch: the job's files are looked at every few seconds instead",
 		    F_STR("job", j->id), F_STR("error", strerror(errno)));
 	free(path);

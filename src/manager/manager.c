@@ -313,10 +313,14 @@ prepare(struct manager *m, const struct manager_opts *o, struct err *e)
 	list_init(&m->instances);
 	m->epoll = epoll_create1(EPOLL_CLOEXEC);
 	m->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (fd < 0 || m->epoll < 0 || m->inotify < 0)
-		return err_sys(e, "signalfd, epoll or inotify");
+	if (fd < 0 || m->epoll < 0)
+		return err_sys(e, "signalfd or epoll");
 	watch_add(m, &m->signals, fd, on_signal, m);
-	watch_add(m, &m->notify, m->inotify, jobs_notify, m);
+	if (m->inotify >= 0)
+		watch_add(m, &m->notify, m->inotify, jobs_notify, m);
+	else
+		log_warn("inotify: the files of jobs are looked at every few seconds instead (is fs.inotify.max_user_instances used up?)",
+		    F_STR("error", strerror(errno)));
 	m->config_path = o->config_path != NULL ? xstrdup(o->config_path) : config_default_path();
 	log_info("Starting multi-runner from the configuration", F_STR("config", m->config_path));
 	note_file(m);
