@@ -55,7 +55,7 @@ def one_life(rig, folder, point):
         if canceled:
             wait_until(lambda: "line 2" in rig.trace(job), 120, f"{point}: a line")
             rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": False})
-        end = time.monotonic() + 150
+        end = time.monotonic() + 240
         while rig.state(job)["state"] not in ("success", "failed", "canceled") or w.jobs() or w.machines() or w.in_cloud():
             if w.process.poll() is not None:
                 assert w.process.returncode == -signal.SIGKILL, f"{point}: windlass run ended by itself\n{w.text()[-3000:]}"
