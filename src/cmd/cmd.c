@@ -10,6 +10,7 @@
 
 const struct command commands[] = {
 	{ "run", cmd_run, "take jobs and run them (the service itself)" },
+	{ "run-single", cmd_run_single, "run jobs of one runner, one after another, and end" },
 	{ "status", cmd_status, "exit status 0 while `run` runs on this host" },
 	{ "register", cmd_register, "add a runner to config.toml, confirmed by GitLab" },
 	{ "unregister", cmd_unregister, "take runners out of GitLab and of config.toml" },

@@ -19,7 +19,7 @@ extern const struct command commands[];
 extern const size_t ncommands;
 
 cmd_fn cmd_run, cmd_status, cmd_machine, cmd_version, cmd_debug;
-cmd_fn cmd_register, cmd_unregister, cmd_verify, cmd_list, cmd_reset_token, cmd_check, cmd_lint;
+cmd_fn cmd_register, cmd_unregister, cmd_verify, cmd_list, cmd_reset_token, cmd_check, cmd_lint, cmd_run_single;
 
 /* The versions of windlass and of everything linked into it, as --version prints them. */
 void	cmd_print_version(FILE *f);
