@@ -77,9 +77,22 @@ class Double:
     def shown(self, number):
         return next(r for r in self.control("GET", "/runners") if r["id"] == number)
 
-    def last(self, path):
-        """The newest request to a path, as the double saw it."""
-        return [r for r in self.control("GET", "/requests") if path in json.dumps(r)][-1]
+    def answers(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+            return True
+        except OSError:
+            return False
+
+    def away(self):
+        """Nobody listens from here on."""
+        self.control("POST", "/fault", {"what": "down", "seconds": 120})
+        world.wait_until(lambda: not self.answers(), 20, "the double's port closed")
+
+    def back(self):
+        """No faults any more, and somebody listens."""
+        self.control("DELETE", "/faults")
+        world.wait_until(self.answers, 20, "the double's port open")
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +150,10 @@ class Host:
 
 @pytest.fixture
 def host(double, tmp_path, request):
-    double.control("DELETE", "/faults")
+    double.back()
     double.control("DELETE", "/violations")
     yield Host(double, tmp_path)
-    double.control("DELETE", "/faults")
+    double.back()
     double.control("PUT", "/settings", {"allow_registration": True, "verify_plain": False})
     if not request.node.get_closest_marker("broken_peer"):
         assert double.control("GET", "/violations") == []

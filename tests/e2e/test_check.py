@@ -307,7 +307,7 @@ def test_online_token(host, cloud):
     assert runner["token"] not in "\n".join(lines)
     soon = host.double.runner(expires_in=3600)
     assert [s for s in online(host, cloud, 0, token=soon["token"]) if s.startswith("5: warning: [[runners]] token: the token is good until ")]
-    host.double.control("POST", "/fault", {"what": "down", "seconds": 30})
+    host.double.away()
     with open(host.path, encoding="utf-8") as f:
         host.write(f.read())
     p = host.run("check", "--online", check=1)

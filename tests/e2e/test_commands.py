@@ -467,10 +467,10 @@ def test_verify_tells_an_outage_from_a_bad_token(host):
     p = host.run("verify", check=1)
     assert p.stderr.count("is valid") == 1 and "is not valid" in p.stderr and host.text() == before
     # One away: nothing is known, nothing is removed.
-    host.double.control("POST", "/fault", {"what": "down", "seconds": 60})
+    host.double.away()
     p = host.run("verify", "--delete", check=1)
     assert p.stderr.count("could not be verified") >= 2 and host.text() == before
-    host.double.control("DELETE", "/faults")
+    host.double.back()
     p = host.run("verify", "--delete", check=0)
     assert [r["name"] for r in host.toml()["runners"]] == ["b"] and "future_key" not in host.text()
     assert host.text().startswith("# The bastion of team A.  Ask before you touch it.\nconcurrent   = 7          # seven")
@@ -681,7 +681,7 @@ def test_an_unknown_authority(host):
 
 def test_gitlab_away(host):
     before, a, _ = mine(host)
-    host.double.control("POST", "/fault", {"what": "down", "seconds": 60})
+    host.double.away()
     for command, options in CHANGING:
         if command == "register":
             options = options + ["--url", host.double.url, "--token", "glrt-x", "--tls-ca-file", host.double.ca]
