@@ -11,8 +11,8 @@
 
 static const char about[] =
 	"Reads config.toml as `run` would, also one written for gitlab-runner, and says line by line what is refused, what is a\n"
-	"trap, what has no effect and what works in another way. Nothing is changed. With --online it also asks GitLab, the\n"
-	"cloud, registry mirrors and caches whether what the file names exists.\n\n"
+	"trap, what has no effect and what works in another way. Nothing is changed. With --online it also asks GitLab (which\n"
+	"then knows this host under the token), the cloud, registry mirrors and caches whether what the file names exists.\n\n"
 	"Exit status 0: everything would run. 1: something would not; lines with \"error\" say what.";
 
 void

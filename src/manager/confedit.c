@@ -90,6 +90,18 @@ not_ours(struct confedit *c, const char *what, struct err *e)
 	return err_ctx(e, "%s cannot be %s", c->path, what);
 }
 
+/* Root works for others here: what it makes in somebody's directory must be usable by him, so it is his. */
+static void
+use_owner_of_directory(struct confedit *c)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && fstat(c->dir, &st) == 0) {
+		c->uid = st.st_uid;
+		c->gid = st.st_gid;
+	}
+}
+
 static int
 take_lock(struct confedit *c, struct err *e)
 {
@@ -98,7 +110,11 @@ take_lock(struct confedit *c, struct err *e)
 		log_info("Waiting for another command that is changing the file", F_STR("file", c->path));
 		c->lock = lock_take(c->dir, LOCK_NAME, LOCK_WAIT, e);
 	}
-	return c->lock >= 0 ? 0 : not_ours(c, "changed", e);
+	if (c->lock < 0)
+		return not_ours(c, "changed", e);
+	if (geteuid() == 0 && fchown(c->lock, c->uid, c->gid) < 0)
+		log_debug("The lock keeps its owner", F_STR("file", c->path));
+	return 0;
 }
 
 /* What a command that was killed half way left behind; nobody else is at it while we hold the lock. */
@@ -171,6 +187,7 @@ confedit_open(struct confedit *c, const char *path, enum confedit_missing missin
 	free(dir);
 	if (c->dir < 0)
 		return err_ctx(e, "%s", c->path);
+	use_owner_of_directory(c);
 	if (take_lock(c, e) < 0)
 		return -1;
 	sweep(c);

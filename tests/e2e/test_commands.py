@@ -653,6 +653,18 @@ def test_root_leaves_the_file_its_owner(open_host):
     assert os.stat(host.path).st_mode & 0o777 == 0o600
 
 
+def test_what_root_makes_in_a_users_directory_is_the_users(open_host):
+    host = open_host
+    home = os.path.join(host.folder, "home")
+    os.mkdir(home)
+    os.chown(home, 65534, 65534)
+    host.path = os.path.join(home, "config.toml")
+    host.register("--token", host.double.runner()["token"], "--name", "x", "--tls-ca-file", os.path.join(host.folder, "ca.pem"))
+    assert os.stat(host.path).st_uid == 65534 and os.stat(os.path.join(home, ".windlass-config.lock")).st_uid == 65534
+    p = as_nobody(host, os.path.join(host.folder, "windlass"), "unregister", "-c", host.path, "--name", "x")
+    assert p.returncode == 0, p.stderr
+
+
 def test_certificates_found_by_name(open_host):
     """Without tls-ca-file: <home>/.gitlab-runner/certs/<host>.crt."""
     host = open_host
