@@ -27,6 +27,8 @@
 #define CONFIG_CHECK	(3 * NSEC_SEC)		/* spec gitlab-runner 2.2 */
 #define SLEEP_MAX	(60 * NSEC_SEC)
 #define EVENTS		64
+#define LOCK_TRIES	40
+#define LOCK_PAUSE	(50 * NSEC_MSEC)
 
 char *
 manager_default_state_dir(void)
@@ -276,7 +278,16 @@ open_directories(struct manager *m, const struct manager_opts *o, struct err *e)
 	m->state_fd = fs_opendir(AT_FDCWD, m->state_dir, e);
 	if (m->state_fd < 0)
 		return -1;
-	m->lock_fd = lock_take(m->state_fd, "manager.lock", LOCK_TRY, e);
+	/*
+	 * A predecessor that was killed between fork and exec of a child lives on in that child for an
+	 * instant, lock and all: a restart at that very moment waits for it instead of giving up.
+	 */
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		m->lock_fd = lock_take(m->state_fd, "manager.lock", LOCK_TRY, e);
+		if (m->lock_fd >= 0 || e->kind != ERR_CONFLICT)
+			break;
+		mono_sleep(LOCK_PAUSE);
+	}
 	if (m->lock_fd < 0)
 		return e->kind == ERR_CONFLICT ? err_set(e, ERR_CONFLICT, 0,
 		    "another windlass already runs on state directory %s", m->state_dir) : -1;

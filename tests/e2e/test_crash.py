@@ -177,3 +177,12 @@ def test_gitlab_away_and_everything_killed(rig, windlass):
     assert rig.ended(job, 90)["state"] == "success"
     whole(rig.trace(job), 6)
     w.until_empty()
+
+
+def test_a_second_manager_is_refused(rig, windlass):
+    """Two on one state directory would be two masters; the second says so and ends."""
+    w = windlass().start()
+    wait_until(lambda: "Configuration loaded" in w.text(), 10, "the first")
+    second = w.run("run", "--config", w.config, "--state-dir", w.state, check=False)
+    assert second.returncode == 1 and "another windlass already runs" in second.stderr
+    assert w.process.poll() is None
