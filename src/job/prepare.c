@@ -114,6 +114,21 @@ call(struct run *r, const char *method, const char *path, struct str body, struc
 	return engine_call(r->api, method, path, body, &r->scratch, v, NULL, limit(r), e);
 }
 
+int
+engine_run(struct run *r, char out[80], struct err *e)
+{
+	struct json_val v;
+	int rc = call(r, "GET", "/networks/bridge", STR_NULL, &v, e);
+
+	out[0] = '\0';
+	if (rc == 0)
+		str_copy(json_str(&r->scratch, json_get(v, "Id")), out, 80);
+	else if (e->kind == ERR_NOTFOUND)
+		rc = 0;
+	arena_reset(&r->scratch);
+	return rc;
+}
+
 static int
 remove_container(struct run *r, const char *id, mono_t deadline, struct err *e)
 {
@@ -424,6 +439,8 @@ prepare_once(struct run *r, const char **reason, struct err *e)
 	if (!str_eqc(json_str(&r->scratch, json_get(info, "OSType")), "linux"))
 		return err_set(e, ERR_CONFIG, 0, "the engine of machine %s is not one for Linux containers", r->machine);
 	arena_reset(&r->scratch);
+	if (engine_run(r, r->mem.engine_run, e) < 0)
+		return -1;
 	*reason = "runner_configuration_error";
 	if (image_allowed(&r->work, e) < 0 || volumes_plan(&r->work, &r->volumes, e) < 0)
 		return -1;

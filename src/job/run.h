@@ -42,6 +42,7 @@ struct memory {
 	int64_t		 helper_taken, build_taken;	/* bytes of each one's log already in the trace */
 	char		 started_before[48];	/* State.StartedAt before this stage's start */
 	char		 helper_image[256], build_image[256];
+	char		 engine_run[80];	/* see engine_run() */
 	bool		 networked;		/* the job's network was created */
 	/* the outcome so far */
 	bool		 failed, system;
@@ -109,6 +110,11 @@ int	machine_connect(struct run *r, struct err *e);
 enum outcome prepare(struct run *r, const char **reason, struct err *e);
 /* Waits for the puller and prints its lines. 0, or -1 with the reason. */
 int	build_image_ready(struct run *r, const char **reason, struct err *e);
+/*
+ * What tells one run of the engine from the next: it makes its default network anew at each start, except when
+ * containers lived on through it (live-restore). "" when the engine has no such network. 0 or -1.
+ */
+int	engine_run(struct run *r, char out[80], struct err *e);
 /* Creates a container and puts its id into memory. */
 int	container_make(struct run *r, enum container_kind kind, const char **reason, struct err *e);
 /* Removes the job's containers, temporary volumes and network; r->dirty when something may be left. */

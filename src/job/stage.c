@@ -334,30 +334,56 @@ explain_oom(struct run *r, struct json_val v)
 }
 
 /*
- * The stage's exit code. 1 known, 0 it still runs, -1 error. A container that a dying machine took with it
- * has an exit code too, but not its script's: after a broken connection those codes are the machine's failure, never the script's.
+ * Whether a container's end was its engine's: 1 or 0, -1 when the engine cannot be asked. A container that a dying machine or a
+ * stopping engine took with it has an exit code too, but not its script's.
  */
+static int
+ended_by_engine(struct run *r, int64_t code, struct err *e)
+{
+	char now[80];
+
+	if (r->mem.engine_run[0] != '\0') {
+		if (engine_run(r, now, e) < 0)
+			return -1;
+		if (now[0] != '\0')
+			return strcmp(now, r->mem.engine_run) != 0;
+	}
+	return r->lost_once && (code == 255 || code == 137);
+}
+
+/* The stage's exit code: 1 known, 0 it still runs, -1 error. A machine's failure is never the script's. */
 static int
 exit_code(struct run *r, enum container_kind kind, struct err *e)
 {
 	struct arena a = { 0 };
 	struct json_val v;
 	int rc = inspect(r, container_id(r, kind), &a, &v, call_deadline(r), e);
+	int64_t code;
 
-	if (rc == 0 && json_type(json_path(v, "State.ExitCode")) != JSON_NUMBER) {
+	if (rc < 0)
+		goto out;
+	if (json_type(json_path(v, "State.ExitCode")) != JSON_NUMBER) {
 		rc = err_set(e, ERR_PROTO, 0, "docker engine: a container without State.ExitCode");
-	} else if (rc == 0 && !json_bool(json_path(v, "State.Running"), false)) {
-		int64_t code = json_i64(json_path(v, "State.ExitCode"), -1);
-
-		rc = 1;
-		r->mem.exit_code = (int32_t)code;
-		if (r->lost_once && (code == 255 || code == 137) && !json_bool(json_path(v, "State.OOMKilled"), false))
-			rc = err_set(e, ERR_SERVER, 0, "the machine or its Docker Engine restarted under the job");
-		else if (str_eqc(json_str(&a, json_path(v, "State.Status")), "created"))
-			rc = err_set(e, ERR_SERVER, 0, "container did not start: %.200s", json_cstr(&a, json_path(v, "State.Error")));
-		else if (code != 0)
-			explain_oom(r, v);
+		goto out;
 	}
+	if (json_bool(json_path(v, "State.Running"), false))
+		goto out;
+	code = json_i64(json_path(v, "State.ExitCode"), -1);
+	r->mem.exit_code = (int32_t)code;
+	if (str_eqc(json_str(&a, json_path(v, "State.Status")), "created")) {
+		rc = err_set(e, ERR_SERVER, 0, "container did not start: %.200s", json_cstr(&a, json_path(v, "State.Error")));
+		goto out;
+	}
+	if (code != 0 && !json_bool(json_path(v, "State.OOMKilled"), false))
+		rc = ended_by_engine(r, code, e);
+	if (rc > 0)
+		rc = err_set(e, ERR_SERVER, 0, "the machine or its Docker Engine restarted under the job");
+	else if (rc == 0) {
+		if (code != 0)
+			explain_oom(r, v);
+		rc = 1;
+	}
+out:
 	arena_reset(&a);
 	return rc;
 }
