@@ -262,7 +262,9 @@ e2e()
 	rm -f "$log/e2e.xml"
 	in_make $(programs asan tools '*') || return
 	code=0
-	python3 -m pytest -q -ra -p no:cacheprovider --junitxml="$log/e2e.xml" tests/e2e || code=$?
+	# started in the background we would hand on that INT is ignored,
+	# and the tests send it
+	env --default-signal=INT,QUIT python3 -m pytest -q -ra -p no:cacheprovider --junitxml="$log/e2e.xml" tests/e2e || code=$?
 	# Real machines on a busy host: what failed has one second chance, alone, and is named.
 	: >"$log/e2e-again.txt"
 	if [ $code = 1 ]; then
