@@ -739,7 +739,7 @@ def test_large_both_ways(pki, ca, tmp_path):
     for cert in (pki.server(ca), None):
         with Server(take_and_give, cert) as s:
             where = url(s, scheme="https" if cert else "http")
-            out, _ = good("http", "POST", where, "--ca", ca.crt, "--body", file, "--stream")
+            out, _ = good("http", "POST", where, "--ca", ca.crt, "--body", file, "--stream", "--timeout", "60s")
             assert hashlib.sha256(out).hexdigest() == hashlib.sha256(data).hexdigest()
     assert sums == [hashlib.sha256(data).hexdigest()] * 2
 
