@@ -821,32 +821,16 @@ def engine_is_none(s):
 @scenario(40)
 def no_machine_works(s):
     """Three machines in a row: then it is the job's end, and its log says so."""
-    w = s.start(IdleCount=1, IdleTime=60)
-    spoilt = set()
-    stopped = threading.Event()
-
-    def spoil():
-        # An address where nobody listens, in each machine as soon as it is ready.
-        while not stopped.wait(0.002):
-            for name in w.machines():
-                path = os.path.join(w.store, "machines", name)
-                with contextlib.suppress(OSError, ValueError):
-                    with open(os.path.join(path, "windlass.json")) as f:
-                        phase = json.load(f)["phase"]
-                    if phase == "ready" and name not in spoilt:
-                        point_to(path, "127.0.0.1")
-                        spoilt.add(name)
-    thread = threading.Thread(target=spoil)
-    thread.start()
-    try:
-        wait_until(lambda: spoilt, 150, "a first machine")
-        job = s.lines(1)
-        s.system_failure(job, "three machines in a row could not be used")
-        assert len(spoilt) >= 3
-    finally:
-        stopped.set()
-        thread.join()
-    assert re.search(r"Machine is not usable.*connect 127.0.0.1:2376", w.text())
+    w = s.start(IdleCount=3, limit=3, IdleTime=60)
+    wait_until(lambda: w.text().count("Machine created") == 3, 150, "three idle machines")
+    w.write_config(IdleCount=0)
+    wait_until(lambda: w.text().count("Configuration loaded") == 2, 30, "no further machine is wanted")
+    for name in w.machines():
+        # Nobody listens there.
+        point_to(os.path.join(w.store, "machines", name), "127.0.0.1")
+    s.system_failure(s.lines(1), "three machines in a row could not be used")
+    assert len(re.findall(r"Machine is not usable.*connect 127.0.0.1:2376", w.text())) == 3
+    w.write_config(IdleTime=2)
     s.over()
 
 
