@@ -4,6 +4,7 @@
 
 #define CHECK_INTERVAL	(3 * NSEC_SEC)
 #define HOUR		3600e9
+#define SECONDS_MAX	2000000000	/* of a history; 63 years, far from the end of int64_t */
 
 enum event_kind { BOOTED, ENDED, GONE };
 
@@ -180,15 +181,10 @@ advance(struct sim *s, int64_t to)
 static void
 bill(struct sim *s, const struct machine *m)
 {
-	const struct sim_config *c = s->cfg;
-	int64_t life = s->now - m->created, paid = life;
+	int64_t life = s->now - m->created;
 
-	if (c->billing_unit > 0)
-		paid = (life + c->billing_unit - 1) / c->billing_unit * c->billing_unit;
-	if (paid < c->billing_minimum)
-		paid = c->billing_minimum;
 	s->r.machine_hours += (double)life / HOUR;
-	s->r.paid_hours += (double)paid / HOUR;
+	s->r.paid_hours += (double)billing_paid(&s->cfg->billing, life, s->cfg->price_per_hour) / HOUR;
 }
 
 static void
@@ -500,26 +496,26 @@ next_moment(const struct sim *s)
 }
 
 /*
- * All jobs have arrived, none runs, and for a week none has started: the rest never will
+ * All jobs have arrived, none runs, and for a week none has come or started: the rest never will
  * (a limit of nothing, a cloud that always fails).
  */
 static bool
-hopeless(const struct sim *s, int64_t last_start)
+hopeless(const struct sim *s, int64_t last_move)
 {
-	return s->arrived == s->njobs && s->busy == 0 && s->now - last_start > 7 * 86400 * NSEC_SEC;
+	return s->arrived == s->njobs && s->busy == 0 && s->now - last_move > 7 * 86400 * NSEC_SEC;
 }
 
 static void
 replay(struct sim *s)
 {
 	bool queue = (s->policy.rules & SCALE_QUEUE) != 0;
-	int64_t last_start = 0;
+	int64_t last_move = 0;
 
 	while (s->ended < s->njobs) {
 		int64_t t = next_moment(s);
-		size_t started = s->started;
+		size_t moved = s->started + s->arrived;
 
-		if (t == INT64_MAX || hopeless(s, last_start))
+		if (t == INT64_MAX || hopeless(s, last_move))
 			break;
 		advance(s, t);
 		while (s->nheap > 0 && s->heap[0].at <= s->now) {
@@ -533,8 +529,8 @@ replay(struct sim *s)
 			step_queue(s);
 		else
 			step_tick(s);
-		if (s->started > started || s->arrived < s->njobs)
-			last_start = s->now;
+		if (s->started + s->arrived > moved || s->arrived < s->njobs)
+			last_move = s->now;
 	}
 }
 
@@ -646,7 +642,7 @@ read_seconds(struct str s, int64_t *ns)
 	struct str whole = str_cut(&decimals, '.');
 	int64_t unit = NSEC_SEC, v;
 
-	if (str_to_i64(whole, &v) < 0 || v < 0 || v > 4000000000)
+	if (whole.n == 0 || whole.p[0] < '0' || whole.p[0] > '9' || str_to_i64(whole, &v) < 0 || v > SECONDS_MAX)
 		return false;
 	v *= NSEC_SEC;
 	for (size_t i = 0; i < decimals.n; i++) {
@@ -659,25 +655,103 @@ read_seconds(struct str s, int64_t *ns)
 	return true;
 }
 
+/* Which columns of the file are the two that count; from the heading, or as they always were. */
+struct columns { int arrival, duration; };
+
+static const char arrival_name[] = "arrival_seconds", duration_name[] = "duration_seconds";
+
+/* A field, perhaps in double quotes as spreadsheets write it. */
+static struct str
+field(struct str *line)
+{
+	struct str f = str_trim(str_cut(line, ','));
+
+	if (f.n >= 2 && f.p[0] == '"' && f.p[f.n - 1] == '"')
+		f = str_trim(str_sub(f, 1, f.n - 2));
+	return f;
+}
+
+static int
+quoted(struct str s)
+{
+	return (int)(s.n < 60 ? s.n : 60);
+}
+
+/* Whether the line is a heading; 1 with *c set, 0 no, -1 one that lacks a column. */
+static int
+read_heading(struct str line, size_t number, struct columns *c, struct err *e)
+{
+	struct str rest = line, first = str_trim(line);
+	struct columns found = { -1, -1 };
+
+	if (first.n == 0 || first.p[0] == '-' || first.p[0] == '+' || first.p[0] == '.' || first.p[0] == ',' ||
+	    (first.p[0] >= '0' && first.p[0] <= '9'))
+		return 0;
+	for (int i = 0; rest.p != NULL; i++) {
+		struct str f = field(&rest);
+
+		if (str_caseeq(f, arrival_name))
+			found.arrival = i;
+		else if (str_caseeq(f, duration_name))
+			found.duration = i;
+	}
+	if (found.arrival < 0 || found.duration < 0)
+		return err_set(e, ERR_PARSE, 0, "line %zu is \"%.*s\", neither numbers nor a heading with the columns %s and %s: "
+		    "begin the file with %s,%s", number, quoted(line), line.p, arrival_name, duration_name, arrival_name, duration_name);
+	*c = found;
+	return 1;
+}
+
+static int
+read_row(struct str line, size_t number, const struct columns *c, struct sim_job *job, struct err *e)
+{
+	struct str rest = line;
+	int last = c->arrival > c->duration ? c->arrival : c->duration;
+
+	for (int i = 0; i <= last; i++) {
+		bool arrival = i == c->arrival;
+		struct str f;
+
+		if (rest.p == NULL)
+			return err_set(e, ERR_PARSE, 0, "line %zu is \"%.*s\": column %d, %s, is missing: "
+			    "each line is an arrival and a duration in seconds, as in 12.5,300", number, quoted(line), line.p, i + 1,
+			    arrival ? arrival_name : duration_name);
+		f = field(&rest);
+		if ((arrival || i == c->duration) && !read_seconds(f, arrival ? &job->arrival : &job->duration))
+			return err_set(e, ERR_PARSE, 0, "line %zu, column %d: %s is \"%.*s\": "
+			    "write seconds from 0 to %d, such as 300 or 12.5", number, i + 1, arrival ? arrival_name : duration_name,
+			    quoted(f), f.p, SECONDS_MAX);
+	}
+	return 0;
+}
+
 ssize_t
 sim_read_csv(struct str text, struct sim_job **jobs, struct err *e)
 {
+	struct columns columns = { 0, 1 };
 	struct sim_job *v = NULL;
 	size_t n = 0, cap = 0, number = 0;
+	bool begun = false;
 
+	/* the mark that Windows programs put in front of UTF-8 */
+	if (str_starts(text, "\xef\xbb\xbf"))
+		text = str_sub(text, 3, text.n);
 	while (text.p != NULL) {
 		struct str line = str_trim(str_cut(&text, '\n'));
-		struct str duration = line;
-		struct str arrival = str_cut(&duration, ',');
 		struct sim_job job;
+		int heading = 0;
 
 		number++;
-		if (line.n == 0 || (number == 1 && str_eqc(line, "arrival_seconds,duration_seconds")))
+		if (line.n == 0)
 			continue;
-		if (!read_seconds(arrival, &job.arrival) || !read_seconds(duration, &job.duration)) {
+		if (!begun)
+			heading = read_heading(line, number, &columns, e);
+		begun = true;
+		if (heading > 0)
+			continue;
+		if (heading < 0 || read_row(line, number, &columns, &job, e) < 0) {
 			free(v);
-			return err_set(e, ERR_PARSE, 0, "line %zu is \"%.*s\": expected "
-			    "arrival_seconds,duration_seconds", number, (int)(line.n < 60 ? line.n : 60), line.p);
+			return -1;
 		}
 		v = room(v, n, &cap, sizeof(*v));
 		v[n++] = job;

@@ -17,6 +17,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "policy/billing.h"
 #include "policy/periods.h"
 #include "policy/scale.h"
 
@@ -40,9 +41,7 @@ struct sim_config {
 	double			 boot_spread;	/* 0.2: uniformly 20 % more or less */
 	double			 boot_failures;	/* share of creations that fail, at the end of their boot time */
 	int64_t			 removal;	/* from the request until it is gone */
-	/* the bill: from request to gone, rounded up */
-	int64_t			 billing_unit;	/* 0 = exact */
-	int64_t			 billing_minimum;
+	struct billing		 billing;	/* applied to the time from request to gone; all zero = exact */
 	double			 price_per_hour;
 	size_t			 samples;	/* of the timeline; 0 = none */
 	uint64_t		 seed;
@@ -77,8 +76,9 @@ struct sim_result	simulate(const struct sim_config *cfg, const struct sim_job *j
 void	sim_result_free(struct sim_result *r);
 
 /*
- * Reads "arrival_seconds,duration_seconds" lines, a heading allowed, decimals allowed. *jobs is malloc'd.
- * Returns the count, or -1 (ERR_PARSE) naming the line.
+ * Reads a table of arrival_seconds,duration_seconds: two columns, or any with a heading that names these two; decimals
+ * allowed. Negative arrivals are errors, order does not matter. *jobs is malloc'd.
+ * Returns the count, or -1 (ERR_PARSE) naming line, column, value and what to write.
  */
 ssize_t	sim_read_csv(struct str text, struct sim_job **jobs, struct err *e);
 

@@ -43,7 +43,7 @@ test_on_demand(void)
 	ok(near(r.paid_hours, r.machine_hours) && near(r.money, r.paid_hours * 0.1), "billed by the second");
 	sim_result_free(&r);
 
-	c.billing_unit = 3600 * S;
+	c.billing.unit = 3600 * S;
 	r = simulate(&c, jobs, 3);
 	ok(near(r.paid_hours, 3), "billed by the hour: three started hours");
 	sim_result_free(&r);
@@ -181,11 +181,14 @@ test_periods(void)
 static void
 test_odd(void)
 {
-	struct sim_job job = { 5 * S, 10 * S };
+	struct sim_job job = { 5 * S, 10 * S }, holidays[] = { { 0, 10 * S }, { 20 * 86400 * S, 10 * S } };
 	struct sim_config c = config();
 	struct sim_result r = simulate(&c, NULL, 0);
 
 	is_int((long long)r.created, 0, "no jobs, no machines");
+	sim_result_free(&r);
+	r = simulate(&c, holidays, 2);
+	is_int((long long)r.unfinished, 0, "a job that comes after three weeks of rest is run like any other");
 	sim_result_free(&r);
 	c.boot_failures = 1;
 	r = simulate(&c, &job, 1);
@@ -216,10 +219,17 @@ test_csv(void)
 {
 	static const struct { const char *text; long long n; const char *says; } cases[] = {
 		{ "arrival_seconds,duration_seconds\n0,4\n0.5,30\n", 2, NULL },
-		{ "1,2", 1, NULL }, { "", 0, NULL }, { "\n\n1,2\r\n\n", 1, NULL },
-		{ "1,2\n3", -1, "line 2 is \"3\"" }, { "1;2\n", -1, "line 1" }, { "1,-2\n", -1, "line 1" },
-		{ "1,2,3\n", -1, "line 1" }, { "1.2x,3", -1, "line 1" }, { "99999999999,1", -1, "line 1" },
-		{ "1,2\narrival_seconds,duration_seconds\n", -1, "line 2" },
+		{ "1,2", 1, NULL }, { "", 0, NULL }, { "\n\n1,2\r\n\n", 1, NULL }, { "\xef\xbb\xbf" "1,2\n", 1, NULL },
+		{ "\n job , Duration_Seconds,\"arrival_seconds\"\nx,7,1\n", 1, NULL },
+		{ "1,2,3\n", 1, NULL }, { " 1 , \"2\" \n", 1, NULL }, { "0,2000000000", 1, NULL },
+		{ "1,2\n3", -1, "line 2 is \"3\": column 2, duration_seconds, is missing" },
+		{ "1;2\n", -1, "line 1, column 1: arrival_seconds is \"1;2\": write seconds" },
+		{ "1,-2\n", -1, "line 1, column 2: duration_seconds is \"-2\"" }, { "-1,2\n", -1, "line 1, column 1" },
+		{ "+1,2\n", -1, "line 1" }, { ",2\n", -1, "arrival_seconds is \"\"" },
+		{ "1.2x,3", -1, "line 1" }, { "1.,3", 1, NULL }, { "2000000001,1", -1, "line 1" },
+		{ "1,2\narrival_seconds,duration_seconds\n", -1, "line 2, column 1" },
+		{ "arrival,duration\n1,2\n", -1, "line 1 is \"arrival,duration\"" },
+		{ "arrival_seconds;duration_seconds\n", -1, "begin the file with arrival_seconds,duration_seconds" },
 	};
 	struct sim_job *jobs;
 	struct err e;
@@ -234,6 +244,9 @@ test_csv(void)
 	}
 	ok(sim_read_csv(STR("0.123456789,1.5"), &jobs, &e) == 1 && jobs[0].arrival == 123456789 &&
 	    jobs[0].duration == 1500000000, "decimals to the nanosecond");
+	free(jobs);
+	ok(sim_read_csv(STR("duration_seconds,x,arrival_seconds\n5,,7\n"), &jobs, &e) == 1 && jobs[0].arrival == 7 * S &&
+	    jobs[0].duration == 5 * S, "columns by their names");
 	free(jobs);
 }
 
@@ -272,9 +285,40 @@ test_pictures(void)
 	buf_free(&b);
 }
 
+/* The bill by each rule (spec cloud-drivers 12). */
+static void
+test_billing(void)
+{
+	const int64_t hour = 3600 * S, month = 730 * hour;
+	static const struct { const char *driver; int64_t life_s; double price; int64_t paid_s; } cases[] = {
+		{ "digitalocean", 10, 1, 60 }, { "digitalocean", 61, 1, 61 },
+		/* a cent is the least: 0.01 / 0.06 of an hour */
+		{ "digitalocean", 10, 0.06, 600 }, { "digitalocean", 601, 0.06, 601 },
+		{ "digitalocean", 700 * 3600, 1, 672 * 3600 }, { "digitalocean", 731 * 3600, 1, 673 * 3600 },
+		{ "google", 59, 1, 60 }, { "google", 61, 1, 61 }, { "google", 730 * 3600, 1, 730 * 3600 },
+		{ "amazonec2", 0, 1, 60 },
+		{ "hetzner", 1, 1, 3600 }, { "hetzner", 3600, 1, 3600 }, { "hetzner", 3601, 1, 7200 },
+		{ "exoscale", 1, 1, 1 }, { "linode", 1, 1, 3600 },
+	};
+	struct billing exact = { 0 };
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		const struct billing *b = billing_of(cases[i].driver);
+
+		is_int(billing_paid(b, cases[i].life_s * S, cases[i].price) / S, cases[i].paid_s, "%s charges %lld s for %lld",
+		    cases[i].driver, (long long)cases[i].paid_s, (long long)cases[i].life_s);
+	}
+	is_int(billing_paid(&exact, month, 1), month, "without a rule: what it lived");
+	is_int(billing_paid(&exact, -5, 1), 0, "never less than nothing");
+	ok(billing_of("generic") == NULL, "no rule for a driver that costs nothing");
+	ok(billing_price_of("digitalocean", STR("s-4vcpu-8gb")) != NULL && billing_price_of("google", STR("s-4vcpu-8gb")) == NULL,
+	    "prices by driver and size");
+}
+
 int
 main(void)
 {
+	test_billing();
 	test_on_demand();
 	test_burst();
 	test_large();
