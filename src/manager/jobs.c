@@ -37,6 +37,7 @@ job_ended(struct manager *m, struct job *j)
 		return;
 	j->state = JOB_ENDED;
 	j->ended = wall_now();
+	event_note(m, EVENT_ENDED, NULL, mc, j, j->result[0] != '\0' ? j->result : "unknown", "%s", j->result_text);
 	log_info("Removed job from processing list", F_STR("job", j->id),
 	    F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", m->config->concurrent));
 	m->dirty = true;
@@ -77,6 +78,8 @@ job_fail(struct manager *m, struct job *j, const char *reason, const char *text,
 		/* A full disk: the next round of jobs_tend() comes here again. */
 		log_error("Result of the job could not be written", F_STR("job", j->id), F_ERR(&e));
 	} else {
+		snprintf(j->result, sizeof(j->result), "%s", reason);
+		snprintf(j->result_text, sizeof(j->result_text), "%s", text);
 		log_warn("Job failed before it could run", F_STR("job", j->id), F_STR("failure_reason", reason), F_STR("text", text));
 		j->dirty = dirty;
 		job_ended(m, j);
@@ -99,6 +102,7 @@ job_unassign(struct manager *m, struct job *j)
 		fs_sync_dir(dir, &e);
 		close(dir);
 	}
+	event_note(m, EVENT_BACK, NULL, mc, j, "unavailable", "the machine could not be used");
 	j->state = JOB_WAITING;
 	j->machine = NULL;
 	j->machine_name[0] = '\0';
@@ -175,8 +179,10 @@ job_refresh(struct manager *m, struct job *j)
 		close(dir);
 		return;
 	}
-	if (fs_read(dir, "result.json", b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0)
+	if (fs_read(dir, "result.json", b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0) {
 		j->dirty = json_bool(json_get(v, "dirty"), false);
+		job_take_result(j, &a, v);
+	}
 	job_ended(m, j);
 	buf_free(&b);
 	arena_reset(&a);
@@ -258,6 +264,7 @@ job_bury(struct manager *m, struct job *j)
 		return;
 	}
 	crash_point("manager:job-renamed");
+	event_note(m, EVENT_DONE, NULL, NULL, j, "reported", "%s", "");
 	if (fs_remove_tree(m->jobs_fd, gone, &e) < 0)
 		log_warn("Job directory could not be deleted; the next start sweeps it", F_STR("directory", gone), F_ERR(&e));
 	log_debug("Job is done", F_STR("job", j->id));
@@ -345,6 +352,7 @@ job_arrived(struct manager *m, struct str id)
 	crash_point("manager:job-known");
 	log_info("Added job to processing list", F_STR("job", j->id), F_STR("runner", j->pool->conf != NULL ? j->pool->conf->short_token : ""),
 	    F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", m->config->concurrent));
+	event_note(m, EVENT_ARRIVED, NULL, NULL, j, "job", "%s", "");
 	watch_dir(m, j);
 	job_refresh(m, j);
 	m->dirty = true;
@@ -366,7 +374,7 @@ free_slot(const struct manager *m, const struct pool *p)
 }
 
 void
-job_assign(struct manager *m, struct job *j, struct machine *mc)
+job_assign(struct manager *m, struct job *j, struct machine *mc, const char *why, struct str sentence)
 {
 	struct buf line = { 0 };
 	struct err e = { 0 };
@@ -391,6 +399,7 @@ job_assign(struct manager *m, struct job *j, struct machine *mc)
 	snprintf(j->machine_name, sizeof(j->machine_name), "%s", mc->name);
 	mc->job = j;
 	mc->state = SCALE_USED;
+	event_note(m, EVENT_ASSIGN, NULL, mc, j, why, "%.*s", STR_ARG(sentence));
 	log_info("Using existing docker-machine", F_STR("job", j->id), F_STR("name", mc->name), F_INT("usedCount", mc->uses));
 	start_executor(m, j);
 out:
@@ -400,7 +409,7 @@ out:
 }
 
 void
-job_tell(struct manager *m, struct job *j, const char *text)
+job_tell(struct manager *m, struct job *j, const char *why, const char *text)
 {
 	struct buf line = { 0 };
 	struct err e = { 0 };
@@ -409,6 +418,8 @@ job_tell(struct manager *m, struct job *j, const char *text)
 	if (strcmp(j->waiting, text) == 0)
 		return;
 	snprintf(j->waiting, sizeof(j->waiting), "%s", text);
+	j->waiting_why = why;
+	event_note(m, EVENT_WAITING, NULL, NULL, j, why, "%s", text);
 	dir = job_dir(m, j, &e);
 	if (dir < 0)
 		return;

@@ -32,6 +32,9 @@ operator_says(struct manager *m, struct watch *w)
 	while ((rc = chan_recv(w->fd, CHAN_OPERATOR, &msg, &e)) > 0) {
 		if (msg.verb == CHAN_PHASE) {
 			mc->phase = phase_parse(msg.arg[1]);
+			/* "ready" is noted when the operator has ended well, with the time it took. */
+			if (mc->phase != PHASE_READY)
+				event_note(m, EVENT_PHASE, NULL, mc, NULL, phase_name(mc->phase), "%s", "");
 			log_debug("Machine has come further", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
 			m->dirty = true;
 		} else if (msg.verb == CHAN_ERROR)
@@ -135,7 +138,7 @@ failed:
 }
 
 void
-machines_create(struct manager *m, struct pool *p)
+machines_create(struct manager *m, struct pool *p, const char *why, struct str sentence)
 {
 	char name[NAMES_LABEL_SIZE];
 	struct machine *mc;
@@ -147,15 +150,33 @@ machines_create(struct manager *m, struct pool *p)
 	mc->state = SCALE_CREATING;
 	mc->phase = PHASE_NONE;
 	mc->create_started = wall_now();
+	event_note(m, EVENT_CREATE, NULL, mc, NULL, why, "%.*s", STR_ARG(sentence));
 	log_info("Creating machine", F_STR("name", name), F_STR("driver", p->conf->machine_driver), F_STR("runner", p->conf->short_token));
 	scale_create_started(&p->gate, wall_now());
+}
+
+/* The scaler's word for a text that the log and the record know; "other" for what is not the scaler's. */
+static const char *
+word_of(const char *why)
+{
+	for (int i = SCALE_WHY_NONE + 1; i < SCALE_WHY_MAX; i++)
+		if (strcmp(scale_why((enum scale_why)i), why) == 0)
+			return scale_why_word((enum scale_why)i);
+	return strcmp(why, "Failed to create") == 0 ? "create-failed" : "other";
 }
 
 void
 machines_remove(struct manager *m, struct machine *mc, const char *why)
 {
+	machines_remove_for(m, mc, why, word_of(why), str_from(why));
+}
+
+void
+machines_remove_for(struct manager *m, struct machine *mc, const char *why, const char *word, struct str sentence)
+{
 	if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
 		return;
+	event_note(m, EVENT_REMOVE, NULL, mc, NULL, word, "%.*s", STR_ARG(sentence));
 	mc->state = SCALE_REMOVING;
 	mc->operator.again = 0;
 	mc->operator.deaths = 0;
@@ -211,6 +232,7 @@ created(struct manager *m, struct machine *mc, int status)
 
 	if (status == EXIT_OK && mc->state == SCALE_IDLE) {
 		log_info("Machine created", F_STR("name", mc->name), F_DUR("duration", wall_now() - mc->create_started));
+		event_note(m, EVENT_READY, NULL, mc, NULL, "ready", "after %" PRId64 " s", (wall_now() - mc->create_started) / NSEC_SEC);
 		scale_created(&p->gate);
 		return;
 	}
@@ -229,6 +251,8 @@ created(struct manager *m, struct machine *mc, int status)
 			return;
 	}
 	log_error("Machine creation failed", F_STR("name", mc->name), F_INT("status", status), F_STR("error", mc->operator.error));
+	event_note(m, EVENT_CREATE_FAILED, NULL, mc, NULL, status == EXIT_QUOTA ? "quota" : status == EXIT_REFUSED ? "refused" : "failed",
+	    "%s", mc->operator.error);
 	scale_create_failed(&p->gate, mc->create_started, 0, wall_now(), rnd);
 	if (mc->phase == PHASE_NONE) {
 		/* It never got as far as a record: there is nothing to remove. */
@@ -249,6 +273,8 @@ removed(struct manager *m, struct machine *mc, int status)
 	if (status == EXIT_OK) {
 		log_info("Machine removed", F_STR("name", mc->name), F_STR("reason", mc->why),
 		    F_DUR("lifetime", wall_now() - mc->created), F_INT("usedCount", mc->uses));
+		event_note(m, EVENT_REMOVED, NULL, mc, NULL, word_of(mc->why), "it lived %" PRId64 " s and ran %" PRIu32 " job%s: %s",
+		    (wall_now() - mc->created) / NSEC_SEC, mc->uses, mc->uses == 1 ? "" : "s", mc->why);
 		machine_free(m, mc);
 		return;
 	}
@@ -256,6 +282,7 @@ removed(struct manager *m, struct machine *mc, int status)
 		mc->removal_retries++;
 	log_warn("Error while removing machine", F_STR("name", mc->name), F_INT("retries", mc->removal_retries),
 	    F_INT("status", status), F_STR("error", mc->operator.error));
+	event_note(m, EVENT_REMOVE_FAILED, NULL, mc, NULL, "failed", "%s", mc->operator.error);
 	for (unsigned i = 1; i < mc->removal_retries && wait < REMOVE_AGAIN_CAP; i++)
 		wait *= 2;
 	if (wait > REMOVE_AGAIN_CAP)
@@ -264,6 +291,8 @@ removed(struct manager *m, struct machine *mc, int status)
 		if (mc->removal_retries == most)
 			log_error("Giving up on machine removal. The remote VM may be orphaned. windlass keeps it in its books and tries every hour.",
 			    F_STR("name", mc->name), F_STR("error", mc->operator.error));
+		if (mc->removal_retries == most)
+			event_note(m, EVENT_STUCK, NULL, mc, NULL, "stuck", "removal failed %" PRIu16 " times; it is tried every hour", mc->removal_retries);
 		mc->state = SCALE_STUCK;
 		wait = QUARANTINE_AGAIN;
 	}

@@ -22,6 +22,7 @@
 #include "core/rand.h"
 #include "manager/manager.h"
 #include "manager/parts.h"
+#include "versions.h"
 #include "wire/json.h"
 
 #define CONFIG_CHECK	(3 * NSEC_SEC)		/* spec gitlab-runner 2.2 */
@@ -104,6 +105,7 @@ reload(struct manager *m, bool forced)
 	c = config_load(m->config_path, config_says, m, &e);
 	if (c == NULL) {
 		log_error("Failed to load config: the last good one stays in force", F_ERR(&e));
+		event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "reload-failed", "%s", e.msg);
 		return;
 	}
 	if (c->hash == m->config->hash && !forced) {
@@ -111,6 +113,7 @@ reload(struct manager *m, bool forced)
 		return;
 	}
 	apply_config(m, c);
+	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "reloaded", "%s was read again", m->config_path);
 	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
 	    F_INT("runners", c->nrunners));
 }
@@ -167,6 +170,7 @@ drain(struct manager *m)
 	if (m->phase != MANAGER_RUNNING)
 		return;
 	m->phase = MANAGER_DRAINING;
+	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "draining", "SIGQUIT: no new jobs");
 	log_info("Graceful shutdown: no new jobs; waiting for the running ones", F_INT("builds", jobs_active(m, NULL)));
 	stop_asking(m);
 	write_state(m);
@@ -184,6 +188,7 @@ stop(struct manager *m, int sig)
 		return;
 	}
 	m->phase = MANAGER_STOPPING;
+	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "stopping", "%s: jobs are aborted", sig == SIGINT ? "SIGINT" : "SIGTERM");
 	m->stop_signal = sig;
 	m->stop_by = mono_after(m->config->shutdown_timeout * NSEC_SEC);
 	log_warn("Forceful shutdown: jobs are aborted", F_STR("signal", name), F_INT("builds", jobs_active(m, NULL)),
@@ -350,8 +355,10 @@ start(struct manager *m, const struct manager_opts *o, struct err *e)
 	apply_log(m, o);
 	if (config_system_id(m->config_path, m->system_id, e) < 0)
 		return -1;
+	events_open(m);
 	if (model_scan(m, e) < 0)
 		return -1;
+	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "started", "windlass %s, pid %d", WL_VERSION, (int)getpid());
 	write_state(m);
 	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
 	    F_INT("runners", c->nrunners), F_STR("system_id", m->system_id), F_STR("state_dir", m->state_dir), F_STR("store", m->store));
@@ -425,6 +432,7 @@ decide_and_act(struct manager *m)
 	if (m->phase == MANAGER_STOPPING)
 		jobs_refuse(m, m->stop_signal == SIGINT ? "interrupt" : "terminated");
 	check_end(m);
+	events_flush(m);
 }
 
 static void

@@ -319,6 +319,20 @@ load_machine_name(struct manager *m, struct job *j, int dir)
 	buf_free(&b);
 }
 
+void
+job_take_result(struct job *j, struct arena *a, struct json_val result)
+{
+	struct str state = json_str(a, json_get(result, "state")), reason = json_str(a, json_get(result, "failure_reason"));
+
+	/* Upstream counts a failure without a reason as the script's. */
+	if (str_eqc(state, "success"))
+		reason = state;
+	else if (reason.n == 0)
+		reason = STR("script_failure");
+	str_copy(reason, j->result, sizeof(j->result));
+	str_copy(json_str(a, json_get(result, "text")), j->result_text, sizeof(j->result_text));
+}
+
 struct job *
 model_load_job(struct manager *m, const char *id)
 {
@@ -347,8 +361,10 @@ model_load_job(struct manager *m, const char *id)
 	j->reported = fs_exists(dir, "reported");
 	if (fs_exists(dir, "result.json")) {
 		j->state = JOB_ENDED;
-		if (read_json(dir, "result.json", &a, &result, &e) == 0)
+		if (read_json(dir, "result.json", &a, &result, &e) == 0) {
 			j->dirty = json_bool(json_get(result, "dirty"), false);
+			job_take_result(j, &a, result);
+		}
 		goto out;
 	}
 	j->state = j->machine_name[0] != '\0' ? JOB_RUNNING : JOB_WAITING;

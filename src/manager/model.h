@@ -17,9 +17,11 @@
 #include "manager/config.h"
 #include "policy/retry.h"
 #include "policy/scale.h"
+#include "wire/json.h"
 
 struct manager;
 struct watch;
+struct events;
 
 typedef void watch_fn(struct manager *m, struct watch *w);
 
@@ -63,6 +65,9 @@ struct job {
 	int64_t		 slot;		/* CI_CONCURRENT_ID: the lowest number no other running job of the pool has */
 	int		 wd;		/* inotify watch of its directory */
 	char		 waiting[200];	/* what it was last told it waits for */
+	char		 result[40];	/* "success" or the failure reason; "" while there is none */
+	char		 result_text[200];
+	const char	*waiting_why;	/* the same in one word; static */
 };
 
 struct machine {
@@ -108,6 +113,7 @@ struct pool {
 	struct scale_plan plan;
 	int		 ask;		/* of the last plan */
 	int64_t		 wake_at;	/* wall; 0 none */
+	enum scale_why	 held_noted;	/* what held creation back when that was last noted */
 	uint64_t	 told;		/* hash of the last complaint about GitLab that was logged; 0 none */
 	mono_t		 told_at;
 };
@@ -139,6 +145,7 @@ struct manager {
 	int		 exit_status;
 	bool		 done;
 	size_t		 turn;		/* which pool asks first */
+	struct events	*events;	/* manager/events.h */
 };
 
 /* The loop's watches. A watch is added once and dropped (with its descriptor closed) once. */
@@ -176,5 +183,7 @@ void	model_load_machine(struct manager *m, const char *name);
 void	model_finish_arrivals(struct manager *m, pid_t pid);
 /* Takes one job's directory into the tables. NULL when it is no job (logged). */
 struct job *model_load_job(struct manager *m, const char *id);
+/* What result.json says, for people and counters. */
+void	job_take_result(struct job *j, struct arena *a, struct json_val result);
 
 #endif

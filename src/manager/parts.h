@@ -2,24 +2,27 @@
 #ifndef MANAGER_PARTS_H
 #define MANAGER_PARTS_H
 
+#include "manager/events.h"
 #include "manager/model.h"
 
 /* jobs.c */
 void	jobs_start(struct manager *m);			/* after the scan: watches, reporters, executors */
 void	job_arrived(struct manager *m, struct str id);
-void	job_assign(struct manager *m, struct job *j, struct machine *mc);
+void	job_assign(struct manager *m, struct job *j, struct machine *mc, const char *why, struct str sentence);
 void	job_refresh(struct manager *m, struct job *j);	/* its directory changed */
 void	jobs_tend(struct manager *m);			/* restarts what is due */
 mono_t	jobs_wake(const struct manager *m);
-void	job_tell(struct manager *m, struct job *j, const char *text);	/* what it waits for */
+void	job_tell(struct manager *m, struct job *j, const char *why, const char *text);	/* what it waits for: a static word, and a sentence */
 void	jobs_abort(struct manager *m, const char *signal_name);
 void	jobs_refuse(struct manager *m, const char *signal_name);	/* those without a machine, while stopping */
 void	jobs_notify(struct manager *m, struct watch *w);	/* inotify */
 
 /* machines.c */
 void	machines_start(struct manager *m);
-void	machines_create(struct manager *m, struct pool *p);
+void	machines_create(struct manager *m, struct pool *p, const char *why, struct str sentence);	/* why: one word */
 void	machines_remove(struct manager *m, struct machine *mc, const char *why);
+/* The same with a word for the counters and the whole story (manager/events.h); why is what the log and the record say. */
+void	machines_remove_for(struct manager *m, struct machine *mc, const char *why, const char *word, struct str sentence);
 void	machines_used(struct manager *m, struct machine *mc, bool ended);	/* writes uses and last use */
 void	machines_tend(struct manager *m);
 mono_t	machines_wake(const struct manager *m);

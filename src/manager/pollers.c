@@ -221,11 +221,16 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 	else if (ev == HEALTH_BACK)
 		log_info("Runner is healthy again", F_STR("runner", p->conf->short_token));
 	if (a == PACE_NOTHING || a == PACE_CHANGED || a == PACE_JOB) {
+		if (p->told != 0)
+			event_note(m, EVENT_GITLAB, p, NULL, NULL, "answers", "GitLab answers again");
 		p->told = 0;
 		return;
 	}
 	if (p->told == hash_fnv(text) && mono_now() - p->told_at < TELL_AGAIN)
 		return;
+	if (p->told != hash_fnv(text))
+		event_note(m, EVENT_GITLAB, p, NULL, NULL, a == PACE_LOST ? "lost" : a == PACE_LATER ? "later" : a == PACE_CONFLICT ? "conflict" : "refused",
+		    "%.*s", STR_ARG(text));
 	p->told = hash_fnv(text);
 	p->told_at = mono_now();
 	log_warn("Checking for jobs... failed", F_STR("runner", p->conf->short_token), F_INT("status", status), F_VIEW("error", text));

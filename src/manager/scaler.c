@@ -89,19 +89,19 @@ carry_out(struct manager *m, struct pool *p, const struct scale_plan *plan, stru
 		case SCALE_ASSIGN:
 			/* Jobs of several pools may have arrived at once, one slot too many. */
 			if (jobs_with_machine(m, NULL) < m->config->concurrent && m->phase != MANAGER_STOPPING)
-				job_assign(m, t->jobs[a->job].ref, mc);
+				job_assign(m, t->jobs[a->job].ref, mc, scale_why_word(a->why), buf_str(&why));
 			break;
 		case SCALE_CREATE:
 			if (m->phase == MANAGER_STOPPING || p->conf == NULL || p->conf->disabled != NULL)
 				break;
 			log_info("Scaling up", F_INT("machines", a->n), F_STR("runner", p->conf->short_token), F_VIEW("reason", buf_str(&why)));
 			for (int n = 0; n < a->n; n++)
-				machines_create(m, p);
+				machines_create(m, p, scale_why_word(a->why), buf_str(&why));
 			crash_point("manager:create-decided");
 			break;
 		case SCALE_REMOVE:
 			log_debug("Scaling down", F_STR("name", mc->name), F_VIEW("reason", buf_str(&why)));
-			machines_remove(m, mc, scale_why(a->why));
+			machines_remove_for(m, mc, scale_why(a->why), scale_why_word(a->why), buf_str(&why));
 			crash_point("manager:remove-decided");
 			break;
 		case SCALE_TRY:
@@ -117,24 +117,41 @@ static void
 tell_waiting(struct manager *m, struct pool *p, const struct scale_plan *plan)
 {
 	char text[200];
+	const char *why;
 	int place = 0;
 
 	LIST_EACH(struct job, j, link, &m->jobs) {
 		if (j->pool != p || j->state != JOB_WAITING)
 			continue;
 		place++;
-		if (p->conf == NULL || p->conf->disabled != NULL)
+		why = scale_why_word(plan->held);
+		if (p->conf == NULL || p->conf->disabled != NULL) {
+			why = "no-runner";
 			snprintf(text, sizeof(text), "Waiting for a machine: the runner is no longer in the configuration of its bastion");
-		else if (jobs_with_machine(m, NULL) >= m->config->concurrent)
+		} else if (jobs_with_machine(m, NULL) >= m->config->concurrent) {
+			why = scale_why_word(SCALE_WHY_AT_CONCURRENT);
 			snprintf(text, sizeof(text), "Waiting: %" PRId64 " jobs run, as many as concurrent allows", m->config->concurrent);
-		else if (plan->counts.creating >= place)
+		} else if (plan->counts.creating >= place) {
+			why = "creating";
 			snprintf(text, sizeof(text), "Waiting for a machine: one is being created");
-		else if (plan->held != SCALE_WHY_NONE)
+		} else if (plan->held != SCALE_WHY_NONE)
 			snprintf(text, sizeof(text), "Waiting for a machine: %s", scale_why(plan->held));
 		else
 			snprintf(text, sizeof(text), "Waiting for a machine");
-		job_tell(m, j, text);
+		job_tell(m, j, why, text);
 	}
+}
+
+/* That less is done than wanted is news when it begins and when its reason changes. */
+static void
+note_held(struct manager *m, struct pool *p)
+{
+	if (p->plan.held == p->held_noted)
+		return;
+	p->held_noted = p->plan.held;
+	if (p->plan.held != SCALE_WHY_NONE)
+		event_note(m, EVENT_HELD, p, NULL, NULL, scale_why_word(p->plan.held), "%d machine%s fewer than wanted: %s",
+		    p->plan.short_by, p->plan.short_by == 1 ? "" : "s", scale_why(p->plan.held));
 }
 
 static void
@@ -157,6 +174,7 @@ decide(struct manager *m, struct pool *p)
 	p->wake_at = p->plan.wake_at;
 	carry_out(m, p, &p->plan, &t);
 	tell_waiting(m, p, &p->plan);
+	note_held(m, p);
 	free(t.machines);
 	free(t.jobs);
 }

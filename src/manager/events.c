@@ -1,0 +1,231 @@
+/* The manager's memory of what it did and why: see events.h. */
+#include <sys/stat.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/fs.h"
+#include "core/log.h"
+#include "manager/events.h"
+#include "wire/json.h"
+
+#define TEXT_MAX	600
+/* A disk that refuses is asked again after that, not every round. */
+#define WRITE_AGAIN	(10 * NSEC_SEC)
+
+struct events {
+	struct str	 line[EVENTS_RING];	/* malloc'd; slot i % EVENTS_RING of the i-th event */
+	uint64_t	 n;			/* events so far */
+	uint64_t	 written;		/* how many of them are in the file, or fell out of the ring */
+	uint64_t	 lost;			/* fell out unwritten */
+	int		 fd;
+	uint64_t	 size;
+	mono_t		 again;
+	struct event_counter *counters;
+	size_t		 ncounters, cap;
+};
+
+static const char *const kinds[EVENT_NKINDS] = {
+	[EVENT_CREATE] = "create", [EVENT_PHASE] = "phase", [EVENT_READY] = "ready", [EVENT_CREATE_FAILED] = "create-failed",
+	[EVENT_REMOVE] = "remove", [EVENT_REMOVED] = "removed", [EVENT_REMOVE_FAILED] = "remove-failed", [EVENT_STUCK] = "stuck",
+	[EVENT_MACHINE] = "machine", [EVENT_ARRIVED] = "arrived", [EVENT_WAITING] = "waiting", [EVENT_ASSIGN] = "assign",
+	[EVENT_BACK] = "back", [EVENT_ENDED] = "ended", [EVENT_DONE] = "done", [EVENT_HELD] = "held",
+	[EVENT_GITLAB] = "gitlab", [EVENT_MANAGER] = "manager",
+};
+
+const char *
+event_kind_name(enum event_kind kind)
+{
+	return kinds[kind];
+}
+
+/* Opens the file for appending; the line that a predecessor died in is ended first, so that it spoils no other. */
+static void
+open_file(struct manager *m)
+{
+	struct events *ev = m->events;
+	struct stat st;
+	char last = '\n';
+
+	ev->fd = openat(m->state_fd, EVENTS_FILE, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (ev->fd < 0 || fstat(ev->fd, &st) < 0) {
+		log_warn("Events cannot be recorded: `windlass why` will know less", F_STR("file", EVENTS_FILE), F_STR("error", strerror(errno)));
+		ev->again = mono_after(WRITE_AGAIN);
+		return;
+	}
+	ev->size = (uint64_t)st.st_size;
+	if (st.st_size > 0 && pread(ev->fd, &last, 1, st.st_size - 1) == 1 && last != '\n')
+		ev->size += write(ev->fd, "\n", 1) == 1;
+}
+
+void
+events_open(struct manager *m)
+{
+	m->events = xcalloc(1, sizeof(*m->events));
+	open_file(m);
+}
+
+void
+events_close(struct manager *m)
+{
+	struct events *ev = m->events;
+
+	events_flush(m);
+	if (ev->fd >= 0)
+		close(ev->fd);
+	for (size_t i = 0; i < EVENTS_RING; i++)
+		free((void *)(uintptr_t)ev->line[i].p);
+	free(ev->counters);
+	free(ev);
+	m->events = NULL;
+}
+
+static void
+count(struct events *ev, const char *pool, enum event_kind kind, const char *reason)
+{
+	struct event_counter *c;
+
+	for (size_t i = 0; i < ev->ncounters; i++) {
+		c = &ev->counters[i];
+		if (c->kind == kind && strcmp(c->pool, pool) == 0 && strncmp(c->reason, reason, EVENT_REASON_MAX) == 0) {
+			c->n++;
+			return;
+		}
+	}
+	if (ev->ncounters == EVENTS_COUNTERS)
+		return;
+	if (ev->ncounters == ev->cap) {
+		ev->cap = ev->cap == 0 ? 16 : ev->cap * 2;
+		ev->counters = xrealloc(ev->counters, ev->cap * sizeof(*ev->counters));
+	}
+	c = &ev->counters[ev->ncounters++];
+	*c = (struct event_counter){ .kind = kind, .n = 1 };
+	snprintf(c->pool, sizeof(c->pool), "%s", pool);
+	snprintf(c->reason, sizeof(c->reason), "%s", reason);
+}
+
+void
+event_note(struct manager *m, enum event_kind kind, const struct pool *p, const struct machine *mc,
+    const struct job *j, const char *reason, const char *fmt, ...)
+{
+	struct events *ev = m->events;
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	char now[TIME_RFC3339_MAX], text[TEXT_MAX];
+	struct str *slot;
+	va_list ap;
+
+	/* Unit tests run parts of the manager without a state directory. */
+	if (ev == NULL)
+		return;
+	if (p == NULL && mc != NULL)
+		p = mc->pool;
+	if (p == NULL && j != NULL)
+		p = j->pool;
+	count(ev, p != NULL ? p->key : "", kind, reason);
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	time_rfc3339(wall_now(), 3, now);
+	jw_object(&w, NULL);
+	jw_cstr(&w, "at", now);
+	jw_cstr(&w, "kind", kinds[kind]);
+	if (p != NULL)
+		jw_cstr(&w, "pool", p->key);
+	if (mc != NULL)
+		jw_cstr(&w, "machine", mc->name);
+	if (j != NULL)
+		jw_cstr(&w, "job", j->id);
+	jw_cstr(&w, "reason", reason);
+	if (text[0] != '\0')
+		jw_cstr(&w, "text", text);
+	jw_end_object(&w);
+	buf_putc(&b, '\n');
+	if (ev->n - ev->written == EVENTS_RING)
+		events_flush(m);
+	if (ev->n - ev->written == EVENTS_RING) {
+		ev->written++;
+		ev->lost++;
+	}
+	slot = &ev->line[ev->n++ % EVENTS_RING];
+	free((void *)(uintptr_t)slot->p);
+	/* A copy, since it stays: as long as it is, not as large as the buffer grew. */
+	*slot = (struct str){ str_dup(buf_str(&b)), b.n };
+	buf_free(&b);
+}
+
+static void
+turn_over(struct manager *m)
+{
+	struct events *ev = m->events;
+
+	if (renameat(m->state_fd, EVENTS_FILE, m->state_fd, EVENTS_FILE_OLD) < 0)
+		log_warn("Events file could not be turned over", F_STR("file", EVENTS_FILE), F_STR("error", strerror(errno)));
+	close(ev->fd);
+	open_file(m);
+}
+
+void
+events_flush(struct manager *m)
+{
+	struct events *ev = m->events;
+	struct buf b = { 0 };
+	ssize_t n;
+
+	if (ev == NULL || ev->written == ev->n || (ev->again != 0 && !mono_passed(ev->again)))
+		return;
+	ev->again = 0;
+	if (ev->fd < 0)
+		open_file(m);
+	if (ev->fd < 0)
+		return;
+	if (ev->lost > 0) {
+		log_warn("Events could not be recorded in time", F_INT("lost", ev->lost));
+		ev->lost = 0;
+	}
+	for (uint64_t i = ev->written; i < ev->n; i++)
+		buf_putstr(&b, ev->line[i % EVENTS_RING]);
+	n = write(ev->fd, b.p, b.n);
+	if (n != (ssize_t)b.n) {
+		/* A piece of it would be a broken line in the middle: nothing of it, and once more later. */
+		if (n > 0 && ftruncate(ev->fd, (off_t)ev->size) < 0)
+			ev->size += (uint64_t)n;
+		ev->again = mono_after(WRITE_AGAIN);
+	} else {
+		ev->size += b.n;
+		ev->written = ev->n;
+		if (ev->size >= EVENTS_FILE_MAX)
+			turn_over(m);
+	}
+	buf_free(&b);
+}
+
+const struct event_counter *
+events_counters(const struct manager *m, size_t *n)
+{
+	*n = m->events != NULL ? m->events->ncounters : 0;
+	return m->events != NULL ? m->events->counters : NULL;
+}
+
+uint64_t
+event_count(const struct manager *m, const char *pool, enum event_kind kind, const char *reason)
+{
+	size_t n;
+	const struct event_counter *c = events_counters(m, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (c[i].kind == kind && strcmp(c[i].pool, pool) == 0 && strcmp(c[i].reason, reason) == 0)
+			return c[i].n;
+	return 0;
+}
+
+void
+events_each(const struct manager *m, size_t most, void (*each)(void *ctx, struct str line), void *ctx)
+{
+	const struct events *ev = m->events;
+	uint64_t have = ev->n < EVENTS_RING ? ev->n : EVENTS_RING;
+
+	if (have > most)
+		have = most;
+	for (uint64_t i = ev->n - have; i < ev->n; i++)
+		each(ctx, ev->line[i % EVENTS_RING]);
+}
