@@ -371,6 +371,14 @@ network_mode(const struct work *w)
 	return network_wanted(w) ? str_from(w->network_name) : plain(w, "network_mode");
 }
 
+const char *
+container_hostname(const struct work *w)
+{
+	struct str mode = network_mode(w);
+
+	return str_eqc(mode, "host") || str_starts(mode, "container:") ? NULL : w->hostname;
+}
+
 /* The entries of privileged images are compared with the image that is used, not with the one the job names. */
 static bool
 privileged(const struct work *w)

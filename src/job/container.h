@@ -40,6 +40,11 @@ void	volume_put_create(const struct work *w, const struct volume *v, struct buf 
  */
 int	container_put_create(const struct work *w, enum container_kind kind, struct str image, int api,
 	    const struct volumes *vs, struct buf *body, struct err *e);
+/*
+ * What /etc/hostname says in the job's containers, when that is certain before they exist: NULL with the
+ * host's or another container's network, where it is theirs.
+ */
+const char *container_hostname(const struct work *w);
 /* The per-job network, with FF_NETWORK_PER_BUILD and no network_mode; false otherwise. */
 bool	network_wanted(const struct work *w);
 void	network_put_create(const struct work *w, int api, struct buf *body);

@@ -208,6 +208,27 @@ stage_prepare(struct run *r)
 	go_to(r, out == OUT_OK ? STAGE_ENVIRONMENT : STAGE_END);
 }
 
+/*
+ * All that prepare_script has to tell is where the job runs. Where we know the container's host name without looking into it,
+ * a whole start of the helper is saved; a trace of the script itself (CI_DEBUG_TRACE) is one of the things that needs it.
+ */
+static bool
+say_environment(struct run *r)
+{
+	const char *host = container_hostname(&r->work);
+	struct buf heading = { .max = 256 };
+
+	if (host == NULL || r->work.debug_trace || r->mem.phase != PHASE_ENTER)
+		return false;
+	output_section_start(&r->out, "prepare_script");
+	tl_heading(&heading, "Preparing environment");
+	output_lines(&r->out, buf_str(&heading));
+	buf_free(&heading);
+	say(r, tl_plain, "Running on %s via %s...", host, r->machine);
+	output_section_end(&r->out, "prepare_script");
+	return true;
+}
+
 static void
 stage_environment(struct run *r)
 {
@@ -217,6 +238,10 @@ stage_environment(struct run *r)
 	enum outcome out;
 	char text[200];
 
+	if (say_environment(r)) {
+		go_to(r, STAGE_SOURCES);
+		return;
+	}
 	r->mem.stage_deadline = limit > 0 ? r->mem.started + limit : 0;
 	out = stage_run(r, CONTAINER_HELPER, "prepare_script", "Preparing environment", environment_script, &reason, &e);
 	if (out == OUT_EXIT) {

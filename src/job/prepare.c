@@ -264,6 +264,16 @@ out:
 	return rc < 0 ? err_ctx(e, "%s container", build ? "build" : "helper") : 0;
 }
 
+void
+build_container_ahead(struct run *r)
+{
+	const char *reason;
+	struct err e = { 0 };
+
+	if (r->mem.build[0] == '\0' && r->mem.build_image[0] != '\0' && container_make(r, CONTAINER_BUILD, &reason, &e) < 0)
+		log_debug("The build container could not be made ahead of its time", F_ERR(&e));
+}
+
 /* ---- images ---- */
 
 static void
@@ -408,6 +418,15 @@ hear_puller(struct run *r, const char **reason, struct err *e)
 	return rc;
 }
 
+/* Whether the puller has ended, so that asking it what became of the image takes no time. */
+static bool
+puller_ended(const struct run *r)
+{
+	siginfo_t si = { 0 };
+
+	return r->puller > 0 && waitid(P_PID, (id_t)r->puller, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid != 0;
+}
+
 int
 build_image_ready(struct run *r, const char **reason, struct err *e)
 {
@@ -457,7 +476,10 @@ prepare_once(struct run *r, const char **reason, struct err *e)
 	    JSON_NONE, STR_NULL, say_image, r, &helper, reason, deadline_of(r), e) < 0)
 		return -1;
 	str_copy(str_from(helper.reference), r->mem.helper_image, sizeof(r->mem.helper_image));
-	return container_make(r, CONTAINER_HELPER, reason, e);
+	if (container_make(r, CONTAINER_HELPER, reason, e) < 0)
+		return -1;
+	/* An image that needs no wait is known now, and one that cannot be had is no reason to fetch the sources. */
+	return puller_ended(r) ? build_image_ready(r, reason, e) : 0;
 }
 
 enum outcome

@@ -117,6 +117,8 @@ int	build_image_ready(struct run *r, const char **reason, struct err *e);
 int	engine_run(struct run *r, char out[80], struct err *e);
 /* Creates a container and puts its id into memory. */
 int	container_make(struct run *r, enum container_kind kind, const char **reason, struct err *e);
+/* The build container, made while the sources are fetched if its image is there: its failure is left to whoever needs it. */
+void	build_container_ahead(struct run *r);
 /* Removes the job's containers, temporary volumes and network; r->dirty when something may be left. */
 void	machine_tidy(struct run *r);
 

@@ -19,12 +19,7 @@ script_prepare(const struct work *w, struct buf *out)
 	buf_puts(&b, "{ read -r wl_host < /etc/hostname; } 2>/dev/null || wl_host=${HOSTNAME:-$(hostname)}\n"
 	    "printf 'Running on %s via %s...\\n' \"$wl_host\" ");
 	sh_cword(&b, w->machine);
-	/* Of an earlier job that used the same volume. */
-	buf_puts(&b, "\nfor wl_f in ");
-	sh_cword(&b, arena_fmt(w->a, "%s/gitlab_runner_env", w->tmp_dir));
-	buf_putc(&b, ' ');
-	sh_cword(&b, arena_fmt(w->a, "%s/masking.db", w->tmp_dir));
-	buf_puts(&b, "; do\n	if [ -e \"$wl_f\" ]; then rm -f \"$wl_f\"; fi\ndone\n");
+	buf_putc(&b, '\n');
 	sh_stage(w, SH_BARE, &b, out);
 }
 

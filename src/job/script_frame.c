@@ -87,6 +87,17 @@ put_variables(const struct work *w, enum sh_frame frame, struct buf *b)
 	}
 }
 
+/* Before the first of the job's stages reads them: what an earlier job that used the same volume left. */
+static void
+put_leftovers(const struct work *w, struct buf *b)
+{
+	buf_puts(b, "for wl_f in ");
+	sh_cword(b, arena_fmt(w->a, "%s/gitlab_runner_env", w->tmp_dir));
+	buf_putc(b, ' ');
+	sh_cword(b, arena_fmt(w->a, "%s/masking.db", w->tmp_dir));
+	buf_puts(b, "; do\n	if [ -e \"$wl_f\" ]; then rm -f \"$wl_f\"; fi\ndone\nunset wl_f\n");
+}
+
 /* What an earlier stage left for the later ones: lines NAME=value. */
 static void
 put_gitlab_env(const struct work *w, struct buf *b)
@@ -172,6 +183,8 @@ void
 sh_stage(const struct work *w, enum sh_frame frame, struct buf *body, struct buf *out)
 {
 	put_options(w, out);
+	if (frame == SH_SOURCES)
+		put_leftovers(w, out);
 	if (frame != SH_BARE) {
 		put_variables(w, frame, out);
 		put_gitlab_env(w, out);

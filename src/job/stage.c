@@ -190,6 +190,8 @@ begin(struct run *r, enum container_kind kind, void (*script)(const struct run *
 	if (rc < 0 && (e->kind == ERR_REFUSED || (e->kind == ERR_SERVER && strstr(e->msg, "exec") != NULL)))
 		*reason = "script_failure";
 	crash_point("executor:stage-started");
+	if (rc == 0 && r->mem.stage == STAGE_SOURCES)
+		build_container_ahead(r);
 out:
 	arena_reset(&a);
 	return rc;

@@ -13,7 +13,7 @@ from world import plain, wait_until
 
 def test_success(rig, windlass):
     w = windlass().start()
-    job = w.job(["echo hello from the job", "git log --oneline | head -n 1 || true", "cat README.md | head -n 3"],
+    job = w.job(["echo hello from the job", "echo my host is $(cat /etc/hostname)", "git log --oneline | head -n 1 || true", "cat README.md | head -n 3"],
                   image=rig.env["RIG_DEBIAN_IMAGE"])
     end = rig.ended(job)
     text = plain(rig.trace(job))
@@ -22,6 +22,9 @@ def test_success(rig, windlass):
                  "Getting source from Git repository", 'Executing "step_script" stage of the job script',
                  "$ echo hello from the job", "hello from the job", "Job succeeded"):
         assert line in text, line
+    # Said without a look into the container: it must be what is to be seen there.
+    host = re.search(r"^Running on (\S+) via \S+\.\.\.$", text, re.M)[1]
+    assert f"my host is {host}\n" in text, text
     assert text.rstrip().endswith("Job succeeded")
     assert end.get("checksum_match", True)
     w.until_empty()

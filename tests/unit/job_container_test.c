@@ -52,6 +52,29 @@ drop(struct job *j)
 }
 
 static void
+test_hostname(void)
+{
+	static const struct { const char *docker, *want; } cases[] = {
+		{ "{}", "runner-abcdefghi-project-4711-concurrent-0" }, { "{\"hostname\":\"here\"}", "here" },
+		{ "{\"network_mode\":\"bridge\"}", "runner-abcdefghi-project-4711-concurrent-0" },
+		{ "{\"network_mode\":\"host\"}", NULL }, { "{\"network_mode\":\"container:other\",\"hostname\":\"here\"}", NULL },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct job j;
+		const char *got;
+
+		make(&j, cases[i].docker, "false", "[]");
+		got = container_hostname(&j.w);
+		if (cases[i].want == NULL)
+			ok(got == NULL, "%s: the host name is another's", cases[i].docker);
+		else
+			is_str(got, cases[i].want, "%s: host name", cases[i].docker);
+		drop(&j);
+	}
+}
+
+static void
 test_sizes(void)
 {
 	static const struct { const char *text; bool unlimited; int rc; int64_t want; } cases[] = {
@@ -210,6 +233,7 @@ test_seccomp(void)
 int
 main(void)
 {
+	test_hostname();
 	test_sizes();
 	test_volumes();
 	test_body();

@@ -270,8 +270,10 @@ test_gitlab_env(void)
 		ok(saw(arena_fmt(&arena, "(it's %s/home \\ x)", base)), "%s: exported", sh->name);
 		ok(saw("WARNING: A line of the file GITLAB_ENV is left out"), "%s: and says what it cannot take", sh->name);
 		ok(saw("Running after script..."), "%s: announced", sh->name);
-		is_int(run_prepare(&work), 0, "%s: prepare", sh->name);
-		ok(!exists(&arena, PROJECT ".tmp/gitlab_runner_env"), "%s: forgets what another job left", sh->name);
+		make(&(struct fake_spec){ .script = "\"echo now $LEAD[$LAST]\"", .vars = V("GIT_STRATEGY", "none") });
+		is_int(run_sources(&work), 0, "%s: the next job on the volume", sh->name);
+		is_int(run_step(&work), 0, "%s: its script", sh->name);
+		ok(saw("\nnow []\n"), "%s: forgets what another job left", sh->name);
 	}
 }
 
@@ -305,9 +307,10 @@ test_prepare(void)
 		fclose(f);
 	EACH_SHELL {
 		must("rm -rf @B/builds; mkdir -p @B/" PROJECT ".tmp; echo x > @B/" PROJECT ".tmp/masking.db");
-		make(&(struct fake_spec){ .vars = V("SECRET", "sesame") });
+		make(&(struct fake_spec){ .vars = V("SECRET", "sesame") "," V("GIT_STRATEGY", "none") });
 		is_int(run_prepare(&work), 0, "%s: prepare", sh->name);
 		is_str(said.p, arena_fmt(&arena, "Running on %s via runner-x-1...\n", host), "%s: who and where", sh->name);
+		is_int(run_sources(&work), 0, "%s: sources", sh->name);
 		ok(!exists(&arena, PROJECT ".tmp/masking.db"), "%s: old files go", sh->name);
 	}
 	script_prepare(&work, &script);
