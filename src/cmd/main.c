@@ -104,6 +104,7 @@ main(int argc, char **argv)
 			proc_title(name);
 			return roles[r].fn(argc, argv);
 		}
+	proc_remember(argc, argv);
 	if (strcmp(name, "docker-machine") == 0)
 		return cmd_machine(argc, argv);
 	i = global_options(argc, argv);

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -14,6 +15,15 @@
 
 #define CHILD_FD_FIRST	3
 #define CHILD_FD_MAX	16
+
+/* Children that are to die with us. Those that were reaped are dropped when there is no room. */
+static pid_t *dependents;
+static size_t ndependents, room_dependents;
+
+/* How we were called. */
+static char **start_argv;
+static char *start_file;
+static int start_dir = -1;
 
 static void
 default_signals(void)
@@ -46,6 +56,47 @@ arrange_fds(const struct proc_fd *fds, size_t n)
 			return -1;
 	syscall(SYS_close_range, CHILD_FD_FIRST + n, ~0u, 0);
 	return 0;
+}
+
+static bool
+still_ours(pid_t pid)
+{
+	siginfo_t si;
+
+	return waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* Numbers come back: one that was a dependent's may be somebody else's now. */
+static void
+note_child(pid_t pid, enum proc_life life)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ndependents; i++)
+		if (dependents[i] != pid && (ndependents < room_dependents || still_ours(dependents[i])))
+			dependents[kept++] = dependents[i];
+	ndependents = kept;
+	if (life != PROC_DIES_WITH_PARENT)
+		return;
+	if (ndependents == room_dependents) {
+		room_dependents = room_dependents * 2 + 16;
+		dependents = xrealloc(dependents, room_dependents * sizeof(*dependents));
+	}
+	dependents[ndependents++] = pid;
+}
+
+void
+proc_end_dependents(void)
+{
+	siginfo_t si;
+
+	for (size_t i = 0; i < ndependents; i++)
+		if (still_ours(dependents[i]))
+			kill(dependents[i], SIGKILL);
+	for (size_t i = 0; i < ndependents; i++)
+		while (waitid(P_PID, (id_t)dependents[i], &si, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+			;
+	ndependents = 0;
 }
 
 int
@@ -85,6 +136,7 @@ proc_self(const char *const argv[], const struct proc_fd *fds, size_t nfds,
 		waitpid(child, NULL, 0);
 		return -1;
 	}
+	note_child(child, life);
 	*pid = child;
 	return pidfd;
 }
@@ -177,6 +229,48 @@ proc_run(const char *const argv[], struct str input, struct buf *out,
 		if (errno != EINTR)
 			return err_sys(e, "wait for %s", argv[0]);
 	return rc < 0 ? err_ctx(e, "%s", argv[0]) : exit_status(status);
+}
+
+void
+proc_remember(int argc, char **argv)
+{
+	char path[4096];
+	ssize_t n;
+
+	start_argv = argv;
+	start_dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* A path is taken by its words: a link that leads elsewhere tomorrow is followed tomorrow. */
+	if (argc > 0 && argv[0][0] == '/') {
+		start_file = xstrdup(argv[0]);
+	} else if (argc > 0 && strchr(argv[0], '/') != NULL && getcwd(path, sizeof(path)) != NULL) {
+		start_file = fs_join(path, argv[0]);
+	} else {
+		n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+		if (n > 0) {
+			path[n] = '\0';
+			start_file = xstrdup(path);
+		}
+	}
+}
+
+char *
+proc_file(void)
+{
+	return start_file != NULL ? xstrdup(start_file) : NULL;
+}
+
+int
+proc_again(struct err *e)
+{
+	if (start_file == NULL || start_argv == NULL)
+		return err_set(e, ERR_SYS, 0, "it is not known which file this process was started from");
+	if (access(start_file, X_OK) < 0)
+		return err_sys(e, "%s", start_file);
+	if (start_dir >= 0 && fchdir(start_dir) < 0)
+		return err_sys(e, "change to the directory of the start");
+	syscall(SYS_close_range, CHILD_FD_FIRST, ~0u, CLOSE_RANGE_CLOEXEC);
+	execv(start_file, start_argv);
+	return err_sys(e, "execute %s", start_file);
 }
 
 void

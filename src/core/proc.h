@@ -35,6 +35,26 @@ int	proc_self(const char *const argv[], const struct proc_fd *fds, size_t nfds,
 int	proc_run(const char *const argv[], struct str input, struct buf *out,
 	    mono_t deadline, struct err *e);
 
+/*
+ * Kills those children of proc_self() that would die with us, and waits until they are dead, as our end
+ * would have done. They are not reaped: that stays with whoever watches their pidfd, or with the next image.
+ */
+void	proc_end_dependents(void);
+
+/* To be called first of all by main(), for proc_again(): how and from where we were called. */
+void	proc_remember(int argc, char **argv);
+/*
+ * The file that we were started from, as it was named then: it may be another version by now.
+ * malloc'd; NULL when that cannot be told.
+ */
+char	*proc_file(void);
+/*
+ * Executes that file anew in this very process: same pid, arguments and working directory, the
+ * environment as it is now, signals blocked as they are, no descriptors but 0, 1 and 2. Children stay ours. Returns only on
+ * failure, -1, with everything as it was but the working directory.
+ */
+int	proc_again(struct err *e);
+
 /* Sets argv-like process title (comm) for ps and pgrep: at most 15 bytes shown. */
 void	proc_title(const char *title);
 

@@ -320,6 +320,7 @@ adopt_or_start(struct manager *m, struct job *j)
 	if (child_adopt(m, &j->reporter, dir, "reporter.lock", reporter_ended, j))
 		log_info("Found the reporter of a job", F_STR("job", j->id), F_INT("pid", j->reporter.pid));
 	close(dir);
+	m->life.adopted += child_alive(&j->executor) + child_alive(&j->reporter);
 	job_refresh(m, j);
 }
 

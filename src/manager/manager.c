@@ -18,12 +18,13 @@
 #include "core/exit.h"
 #include "core/fs.h"
 #include "core/lock.h"
+#include "core/notify.h"
 #include "core/proc.h"
 #include "core/rand.h"
+#include "manager/format.h"
 #include "manager/manager.h"
 #include "manager/parts.h"
 #include "versions.h"
-#include "wire/json.h"
 
 #define CONFIG_CHECK	(3 * NSEC_SEC)		/* spec gitlab-runner 2.2 */
 #define SLEEP_MAX	(60 * NSEC_SEC)
@@ -96,7 +97,7 @@ note_file(struct manager *m)
 }
 
 static void
-reload(struct manager *m, bool forced)
+read_again(struct manager *m, bool forced)
 {
 	struct err e = { 0 };
 	struct config *c;
@@ -104,6 +105,7 @@ reload(struct manager *m, bool forced)
 	note_file(m);
 	c = config_load(m->config_path, config_says, m, &e);
 	if (c == NULL) {
+		notify_send("STATUS=%s", e.msg);
 		log_error("Failed to load config: the last good one stays in force", F_ERR(&e));
 		event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "reload-failed", "%s", e.msg);
 		return;
@@ -116,6 +118,14 @@ reload(struct manager *m, bool forced)
 	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "reloaded", "%s was read again", m->config_path);
 	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
 	    F_INT("runners", c->nrunners));
+}
+
+static void
+reload(struct manager *m, bool forced)
+{
+	notify_reloading();
+	read_again(m, forced);
+	notify_send("READY=1");
 }
 
 static void
@@ -136,28 +146,6 @@ check_file(struct manager *m)
 }
 
 static void
-write_state(struct manager *m)
-{
-	static const char *const phases[] = { "running", "draining", "stopping" };
-	struct buf b = { 0 };
-	struct json_w w = { .b = &b };
-	struct err e = { 0 };
-	char now[TIME_RFC3339_MAX];
-
-	time_rfc3339(wall_now(), 0, now);
-	jw_object(&w, NULL);
-	jw_i64(&w, "pid", getpid());
-	jw_cstr(&w, "state", phases[m->phase]);
-	jw_cstr(&w, "since", now);
-	jw_cstr(&w, "config", m->config_path);
-	jw_cstr(&w, "store", m->store);
-	jw_end_object(&w);
-	if (fs_write(m->state_fd, "manager.json", buf_str(&b), 0600, &e) < 0)
-		log_warn("manager.json could not be written", F_ERR(&e));
-	buf_free(&b);
-}
-
-static void
 stop_asking(struct manager *m)
 {
 	LIST_EACH(struct pool, p, link, &m->pools)
@@ -167,13 +155,16 @@ stop_asking(struct manager *m)
 static void
 drain(struct manager *m)
 {
+	/* Who was about to become its successor ends instead. */
+	m->life.ends = true;
 	if (m->phase != MANAGER_RUNNING)
 		return;
+	notify_send("STOPPING=1\nSTATUS=No new jobs; waiting for %d", jobs_active(m, NULL));
 	m->phase = MANAGER_DRAINING;
 	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "draining", "SIGQUIT: no new jobs");
 	log_info("Graceful shutdown: no new jobs; waiting for the running ones", F_INT("builds", jobs_active(m, NULL)));
 	stop_asking(m);
-	write_state(m);
+	life_write(m);
 }
 
 static void
@@ -187,6 +178,7 @@ stop(struct manager *m, int sig)
 		m->done = true;
 		return;
 	}
+	notify_send("STOPPING=1\nSTATUS=Aborting %d jobs", jobs_active(m, NULL));
 	m->phase = MANAGER_STOPPING;
 	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "stopping", "%s: jobs are aborted", sig == SIGINT ? "SIGINT" : "SIGTERM");
 	m->stop_signal = sig;
@@ -194,7 +186,7 @@ stop(struct manager *m, int sig)
 	log_warn("Forceful shutdown: jobs are aborted", F_STR("signal", name), F_INT("builds", jobs_active(m, NULL)),
 	    F_INT("shutdown_timeout", m->config->shutdown_timeout));
 	stop_asking(m);
-	write_state(m);
+	life_write(m);
 	jobs_abort(m, name);
 }
 
@@ -234,6 +226,9 @@ on_signal(struct manager *m, struct watch *w)
 		case SIGUSR1:
 			dump(m);
 			break;
+		case SIGUSR2:
+			handover(m);
+			break;
 		default:
 			break;
 		}
@@ -252,6 +247,7 @@ block_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
@@ -296,6 +292,8 @@ open_directories(struct manager *m, const struct manager_opts *o, struct err *e)
 	if (m->lock_fd < 0)
 		return e->kind == ERR_CONFLICT ? err_set(e, ERR_CONFLICT, 0,
 		    "another windlass already runs on state directory %s", m->state_dir) : -1;
+	if (format_take(m->state_fd, e) < 0)
+		return err_ctx(e, "state directory %s", m->state_dir);
 	if (mkdirat(m->state_fd, "jobs", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "mkdir %s/jobs", m->state_dir);
 	m->jobs_fd = fs_opendir(m->state_fd, "jobs", e);
@@ -359,7 +357,8 @@ start(struct manager *m, const struct manager_opts *o, struct err *e)
 	if (model_scan(m, e) < 0)
 		return -1;
 	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "started", "windlass %s, pid %d", WL_VERSION, (int)getpid());
-	write_state(m);
+	life_inherit(m);
+	life_write(m);
 	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
 	    F_INT("runners", c->nrunners), F_STR("system_id", m->system_id), F_STR("state_dir", m->state_dir), F_STR("store", m->store));
 	machines_start(m);
@@ -377,6 +376,7 @@ next_wake(const struct manager *m)
 	at = mono_min(at, jobs_wake(m));
 	at = mono_min(at, machines_wake(m));
 	at = mono_min(at, m->stop_by);
+	at = mono_min(at, life_wake(m));
 	for (size_t i = 0; i < NELEM(wall); i++)
 		if (wall[i] != 0)
 			at = mono_min(at, mono_after(wall[i] > now ? wall[i] - now : 0));
@@ -400,6 +400,11 @@ check_end(struct manager *m)
 {
 	if (m->phase == MANAGER_RUNNING)
 		return;
+	if (m->phase == MANAGER_LEAVING) {
+		if (!pollers_alive(m) || mono_passed(m->stop_by))
+			handover_tend(m);
+		return;
+	}
 	/* Operators are not waited for: what they were at is in the store, and the next start goes on with it. */
 	if (list_empty(&m->jobs) && !pollers_alive(m)) {
 		log_info("All workers stopped. Can exit now!");
@@ -433,6 +438,7 @@ decide_and_act(struct manager *m)
 		jobs_refuse(m, m->stop_signal == SIGINT ? "interrupt" : "terminated");
 	check_end(m);
 	events_flush(m);
+	life_tend(m);
 }
 
 static void
@@ -469,13 +475,15 @@ manager_run(const struct manager_opts *o)
 	struct err e = { 0 };
 
 	proc_title("windlass");
+	life_begin(m, o);
 	if (prepare(m, o, &e) < 0 || start(m, o, &e) < 0) {
 		log_line(LOG_FATAL, "Service run failed", &F_ERR(&e), 1);
 		return EXIT_FAIL;
 	}
 	decide_and_act(m);
+	life_ready(m);
 	loop(m);
-	unlinkat(m->state_fd, "manager.json", 0);
+	life_end(m);
 	/* Everything else ends with the process. */
 	return m->exit_status;
 }

@@ -6,7 +6,9 @@
 #ifndef MANAGER_MANAGER_H
 #define MANAGER_MANAGER_H
 
+#include "core/arena.h"
 #include "core/log.h"
+#include "core/mono.h"
 
 struct manager_opts {
 	const char	*config_path;	/* NULL: the default */
@@ -21,5 +23,19 @@ int	manager_run(const struct manager_opts *o);
 char	*manager_default_state_dir(void);
 /* Whether a manager runs on that directory: 1 with its pid, 0 no, -1 error. */
 int	manager_running(const char *state_dir, int *pid, struct err *e);
+
+/* What a manager says of itself in manager.json. Strings live in the arena; "" where it does not say. */
+struct manager_says {
+	int64_t		 pid;
+	const char	*life;		/* another one for each start */
+	const char	*state;		/* starting running draining stopping leaving */
+	const char	*version, *revision, *config, *store, *exe;
+	int64_t		 adopted;	/* executors and reporters that it found alive */
+	int64_t		 blind_ms;	/* how long nobody asked before it did; -1 not known */
+	wall_t		 left;		/* state leaving: since when nobody asks; else 0 */
+};
+
+/* 0; -1 (ERR_NOTFOUND) when there is no such file. What an ended manager left behind is told, too: ask manager_running() first. */
+int	manager_says(const char *state_dir, struct arena *a, struct manager_says *s, struct err *e);
 
 #endif

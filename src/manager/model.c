@@ -64,6 +64,9 @@ child_bury(struct manager *m, struct child *c)
 				break;
 			}
 		rc = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	} else if (waitpid(c->pid, &status, WNOHANG) == c->pid) {
+		/* Started by the manager that this process was before: still our child. */
+		rc = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	}
 	watch_drop(m, &c->exit);
 	watch_drop(m, &c->control);

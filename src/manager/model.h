@@ -125,6 +125,19 @@ struct instances {
 	struct instance	 state;
 };
 
+/* One manager's life as other processes are told of it (handover.c). */
+struct life {
+	char		 id[17];	/* another one for each start */
+	wall_t		 began;
+	bool		 ready;		/* the first round is over */
+	bool		 ends;		/* LEAVING: ends instead of becoming its successor */
+	bool		 level_given, format_given;	/* by the command line or the environment */
+	wall_t		 left;		/* when our predecessor stopped asking; 0: not known */
+	int64_t		 blind;		/* ns from then until we asked; -1: not known */
+	int		 adopted;	/* executors and reporters found alive */
+	mono_t		 watchdog;	/* when the service manager wants to hear from us */
+};
+
 struct manager {
 	struct config	*config;
 	char		*config_path;
@@ -137,9 +150,11 @@ struct manager {
 	int		 jobs_wd;	/* inotify watch of jobs/ itself */
 	struct watch	 signals, notify;
 	struct list	 pools, machines, jobs, instances;
-	enum manager_phase { MANAGER_RUNNING, MANAGER_DRAINING, MANAGER_STOPPING } phase;
+	/* LEAVING: the next manager takes over, jobs and all (handover.c) */
+	enum manager_phase { MANAGER_RUNNING, MANAGER_DRAINING, MANAGER_STOPPING, MANAGER_LEAVING } phase;
 	int		 stop_signal;
 	mono_t		 stop_by;
+	struct life	 life;
 	mono_t		 config_check;
 	bool		 dirty;		/* something happened: decide again */
 	int		 exit_status;
@@ -155,7 +170,10 @@ void	watch_drop(struct manager *m, struct watch *w);
 /* Children. child_watch() takes over a pidfd; on its end `ended` is called with w->owner. */
 void	child_watch(struct manager *m, struct child *c, pid_t pid, int pidfd, bool adopted, watch_fn *ended, void *owner);
 bool	child_alive(const struct child *c);
-/* Reaps; returns the exit status (128 + signal), or -1 for an adopted one, and forgets pid and descriptors. */
+/*
+ * Reaps; returns the exit status (128 + signal) and forgets pid and descriptors. -1: an adopted one, not to be had
+ * (it is when this process itself started it, in a life before).
+ */
 int	child_bury(struct manager *m, struct child *c);
 /* A start or death without progress: waits 1 s, 2 s, 4 s ... 1 min before the next start. */
 void	child_again_later(struct child *c);

@@ -3,6 +3,7 @@
 #define MANAGER_PARTS_H
 
 #include "manager/events.h"
+#include "manager/manager.h"
 #include "manager/model.h"
 
 /* jobs.c */
@@ -33,6 +34,17 @@ void	pollers_stop(struct manager *m, struct pool *p);
 void	pollers_reload(struct manager *m);
 int	pollers_in_flight(const struct pool *p);
 int64_t	pollers_wake(const struct manager *m);		/* wall time; 0 none */
+
+/* handover.c */
+void	life_begin(struct manager *m, const struct manager_opts *o);	/* first of all */
+void	life_inherit(struct manager *m);		/* from its predecessor, once the lock is held */
+void	life_ready(struct manager *m);			/* after the first round: told to the service manager */
+void	life_write(struct manager *m);			/* manager.json */
+void	life_tend(struct manager *m);			/* the watchdog, each round */
+void	life_end(struct manager *m);			/* the last act of a manager that ends */
+mono_t	life_wake(const struct manager *m);
+void	handover(struct manager *m);			/* SIGUSR2 */
+void	handover_tend(struct manager *m);		/* leaves, or becomes its successor, once no poller is at work */
 
 /* scaler.c */
 void	scaler_run(struct manager *m);

@@ -55,6 +55,9 @@ def one_life(rig, folder, point):
         if canceled:
             wait_until(lambda: "line 2" in rig.trace(job), 120, f"{point}: a line")
             rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": False})
+        if point == "manager:leaving":
+            wait_until(lambda: "line 2" in rig.trace(job), 120, f"{point}: a line")
+            w.kill(signal.SIGUSR2)
         end = time.monotonic() + 240
         while rig.state(job)["state"] not in ("success", "failed", "canceled") or w.jobs() or w.machines() or w.in_cloud():
             if w.process.poll() is not None:

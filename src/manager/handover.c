@@ -1,0 +1,237 @@
+/*
+ * How one manager follows another, and what the world is told of a manager's
+ * life: manager.json, and the service manager that started us.
+ *
+ * Since all that counts is in the two directories, a manager needs nothing of
+ * its predecessor, and a change of managers is a matter of milliseconds: no
+ * new question to GitLab; a poller whose answer is arriving is let finish,
+ * because nobody else has that job; operators are cut off, their work is
+ * recorded step by step; executors and reporters do not notice. Then the file
+ * that we were started from, by now perhaps another version, is executed in
+ * this very process (SIGUSR2), or, where a service manager wants to see us
+ * end (SIGQUIT and SIGUSR2), the process ends and leaves the jobs running.
+ */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/notify.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "manager/parts.h"
+#include "versions.h"
+#include "wire/json.h"
+
+/* A poller that does not get its answer to the end by then has a GitLab that is gone. */
+#define LEAVE_WAIT	(20 * NSEC_SEC)
+#define SAYS_MAX	(64u << 10)
+
+void
+life_begin(struct manager *m, const struct manager_opts *o)
+{
+	rand_hex(m->life.id, sizeof(m->life.id) - 1);
+	m->life.began = wall_now();
+	m->life.blind = -1;
+	m->life.level_given = o->level_given;
+	m->life.format_given = o->format_given;
+	/* Children of the manager that this process was before: what is dead is nobody's any more. */
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+void
+life_inherit(struct manager *m)
+{
+	struct manager_says s;
+	struct arena a = { 0 };
+
+	if (manager_says(m->state_dir, &a, &s, NULL) == 0)
+		m->life.left = s.left;
+	arena_reset(&a);
+}
+
+static const char *
+state_word(const struct manager *m)
+{
+	static const char *const words[] = { "running", "draining", "stopping", "leaving" };
+
+	return m->life.ready || m->phase != MANAGER_RUNNING ? words[m->phase] : "starting";
+}
+
+/* Others read the file from elsewhere. malloc'd. */
+static char *
+whole_path(const char *path)
+{
+	char here[4096];
+
+	return path[0] != '/' && getcwd(here, sizeof(here)) != NULL ? fs_join(here, path) : xstrdup(path);
+}
+
+void
+life_write(struct manager *m)
+{
+	char *config = whole_path(m->config_path), *store = whole_path(m->store);
+	char now[TIME_RFC3339_MAX], began[TIME_RFC3339_MAX], *exe = proc_file();
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	struct err e = { 0 };
+
+	time_rfc3339(wall_now(), 3, now);
+	time_rfc3339(m->life.began, 3, began);
+	jw_object(&w, NULL);
+	jw_i64(&w, "pid", getpid());
+	jw_cstr(&w, "state", state_word(m));
+	jw_cstr(&w, "since", now);
+	jw_cstr(&w, "config", config);
+	jw_cstr(&w, "store", store);
+	jw_cstr(&w, "version", WL_VERSION);
+	jw_cstr(&w, "revision", WL_REVISION);
+	jw_cstr(&w, "exe", exe != NULL ? exe : "");
+	jw_cstr(&w, "life", m->life.id);
+	jw_cstr(&w, "started", began);
+	jw_i64(&w, "adopted", m->life.adopted);
+	jw_i64(&w, "blind_ms", m->life.blind < 0 ? -1 : m->life.blind / NSEC_MSEC);
+	jw_end_object(&w);
+	if (fs_write(m->state_fd, "manager.json", buf_str(&b), 0600, &e) < 0)
+		log_warn("manager.json could not be written", F_ERR(&e));
+	buf_free(&b);
+	free(exe);
+	free(config);
+	free(store);
+}
+
+int
+manager_says(const char *state_dir, struct arena *a, struct manager_says *s, struct err *e)
+{
+	struct buf b = { .max = SAYS_MAX };
+	char *path = fs_join(state_dir, "manager.json");
+	struct json_val v;
+	int rc = -1;
+
+	*s = (struct manager_says){ 0 };
+	if (fs_read(AT_FDCWD, path, SAYS_MAX, &b, e) < 0 || json_parse(a, arena_str(a, buf_str(&b)), &v, e) < 0) {
+		err_ctx(e, "%s", path);
+		goto out;
+	}
+	s->pid = json_i64(json_get(v, "pid"), 0);
+	s->life = json_cstr(a, json_get(v, "life"));
+	s->state = json_cstr(a, json_get(v, "state"));
+	s->version = json_cstr(a, json_get(v, "version"));
+	s->revision = json_cstr(a, json_get(v, "revision"));
+	s->config = json_cstr(a, json_get(v, "config"));
+	s->store = json_cstr(a, json_get(v, "store"));
+	s->exe = json_cstr(a, json_get(v, "exe"));
+	s->adopted = json_i64(json_get(v, "adopted"), 0);
+	s->blind_ms = json_i64(json_get(v, "blind_ms"), -1);
+	if (strcmp(s->state, "leaving") != 0 || time_parse_rfc3339(json_str(a, json_get(v, "since")), &s->left) < 0)
+		s->left = 0;
+	rc = 0;
+out:
+	buf_free(&b);
+	free(path);
+	return rc;
+}
+
+void
+life_ready(struct manager *m)
+{
+	if (m->phase != MANAGER_RUNNING)
+		return;
+	m->life.ready = true;
+	/* The first round has asked GitLab wherever there was something to ask for. */
+	if (m->life.left != 0 && m->life.left <= wall_now()) {
+		m->life.blind = wall_now() - m->life.left;
+		event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "took-over", "nobody asked for jobs for %" PRId64 " ms", m->life.blind / NSEC_MSEC);
+		log_info("Took over from the manager before", F_DUR("blind", m->life.blind), F_INT("adopted", m->life.adopted));
+	}
+	life_write(m);
+	notify_send("READY=1");
+	m->life.watchdog = notify_watchdog() > 0 ? mono_now() : MONO_NEVER;
+	life_tend(m);
+}
+
+void
+life_tend(struct manager *m)
+{
+	int machines = 0;
+
+	if (m->life.watchdog == MONO_NEVER || !mono_passed(m->life.watchdog))
+		return;
+	m->life.watchdog = mono_after(notify_watchdog());
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		machines++;
+	if (m->phase == MANAGER_RUNNING)
+		notify_send("WATCHDOG=1\nSTATUS=%d jobs, %d machines", jobs_active(m, NULL), machines);
+	else
+		notify_send("WATCHDOG=1\nSTATUS=%s: %d jobs, %d machines", state_word(m), jobs_active(m, NULL), machines);
+}
+
+mono_t
+life_wake(const struct manager *m)
+{
+	return m->life.watchdog;
+}
+
+void
+life_end(struct manager *m)
+{
+	/* The next one reads from it since when nobody asks. */
+	if (m->phase != MANAGER_LEAVING)
+		unlinkat(m->state_fd, "manager.json", 0);
+}
+
+void
+handover(struct manager *m)
+{
+	if (m->phase == MANAGER_STOPPING || m->phase == MANAGER_LEAVING)
+		return;
+	log_info(m->life.ends ? "Leaving: running jobs go on, the next start finds them" :
+	    "Handing over to the file we were started from: running jobs go on", F_INT("builds", jobs_active(m, NULL)));
+	m->phase = MANAGER_LEAVING;
+	m->stop_by = mono_after(LEAVE_WAIT);
+	LIST_EACH(struct pool, p, link, &m->pools)
+		pollers_stop(m, p);
+	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "leaving", "%s", m->life.ends ? "ends; running jobs go on" : "hands over; running jobs go on");
+	life_write(m);
+	crash_point("manager:leaving");
+}
+
+static void
+become_successor(struct manager *m)
+{
+	struct err e = { 0 };
+
+	notify_reloading();
+	events_flush(m);
+	/* They would live on in our place, and hold what their successors need. */
+	proc_end_dependents();
+	/* Ours, not the operator's: config.toml must have its say again. */
+	if (!m->life.level_given)
+		unsetenv("LOG_LEVEL");
+	if (!m->life.format_given)
+		unsetenv("LOG_FORMAT");
+	proc_again(&e);
+	log_error("Cannot hand over: this version goes on", F_ERR(&e));
+	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "handover-failed", "%s", e.msg);
+	setenv("LOG_LEVEL", log_level_name(log_level()), 1);
+	setenv("LOG_FORMAT", log_format_name(log_format()), 1);
+	m->phase = MANAGER_RUNNING;
+	m->stop_by = MONO_NEVER;
+	m->dirty = true;
+	life_write(m);
+	notify_send("READY=1\nSTATUS=Handing over failed: %s", e.msg);
+}
+
+void
+handover_tend(struct manager *m)
+{
+	if (!m->life.ends) {
+		become_successor(m);
+		return;
+	}
+	notify_send("STOPPING=1\nSTATUS=Left; %d jobs go on", jobs_active(m, NULL));
+	log_info("Can exit now! Running jobs go on", F_INT("builds", jobs_active(m, NULL)));
+	m->done = true;
+}
