@@ -158,7 +158,7 @@ put_script(struct run *r, const char *id, void (*script)(const struct run *r, st
 
 	script(r, &text);
 	engine_tar_dir(&tar, STAGE_DIR, 0755);
-	engine_tar_file(&tar, STAGE_FILE + 1, buf_str(&text), 0644);
+	engine_tar_file(&tar, &STAGE_FILE[1], buf_str(&text), 0644);
 	engine_tar_end(&tar);
 	rc = tar.failed || text.failed ? err_set(e, ERR_CONFIG, 0, "the stage's script is larger than %u MiB", SCRIPT_MAX >> 20) :
 	    engine_put_archive(r->api, id, "/", buf_str(&tar), call_deadline(r), e);
