@@ -32,6 +32,8 @@
 #define ROOM		(8u << 20)
 /* Workhorse holds a request for 50 s by default, and operators raise that (spec 1.10). */
 #define ANSWER_LIMIT	(600 * NSEC_SEC)
+/* What GitLab says of a job's time in its queue is believed up to a month. */
+#define QUEUED_MAX	(31 * 86400.0)
 
 struct poller {
 	struct arena	 arena;
@@ -121,7 +123,7 @@ put_pem(struct json_w *w, const char *key, const char *file, struct str otherwis
 
 /* The plan's runner object with what is known only now. */
 static void
-put_runner(struct poller *p, const char *correlation_id, struct buf *b)
+put_runner(struct poller *p, const char *correlation_id, double queued_s, struct buf *b)
 {
 	struct json_w w = { .b = b };
 	char now[TIME_RFC3339_MAX];
@@ -131,6 +133,8 @@ put_runner(struct poller *p, const char *correlation_id, struct buf *b)
 	JSON_EACH(v, p->runner)
 		jw_rawkey(&w, json_key(&p->arena, v), json_raw(v));
 	jw_cstr(&w, "received", now);
+	/* How long GitLab kept it before we asked. */
+	jw_f64(&w, "queued_s", queued_s);
 	/* Git's requests for this job carry it too, so that the server's logs can be read together. */
 	jw_cstr(&w, "correlation_id", correlation_id);
 	put_pem(&w, "tls_ca", p->ca_file, gitlab_chain(p->gitlab));
@@ -160,7 +164,7 @@ job_name(struct poller *p, int64_t id, char out[96])
 
 /* Writes the directory whole and renames it into view. */
 static int
-keep_job(struct poller *p, int64_t id, const struct gitlab_answer *a, char name[96], struct err *e)
+keep_job(struct poller *p, int64_t id, double queued_s, const struct gitlab_answer *a, char name[96], struct err *e)
 {
 	struct buf runner = { .max = PLAN_MAX };
 	char tmp[128];
@@ -176,7 +180,7 @@ keep_job(struct poller *p, int64_t id, const struct gitlab_answer *a, char name[
 	dir = fs_opendir(p->jobs, tmp, e);
 	if (dir < 0)
 		goto out;
-	put_runner(p, a->request_id, &runner);
+	put_runner(p, a->request_id, queued_s, &runner);
 	if (fs_write(dir, "payload.json", buf_str(&a->body), 0600, e) < 0 ||
 	    fs_write(dir, "runner.json", buf_str(&runner), 0600, e) < 0)
 		goto out;
@@ -273,11 +277,13 @@ take_job(struct poller *p, struct gitlab_answer *a)
 	struct json_val root;
 	struct err e = { 0 };
 	char name[96], *token = NULL;
+	double queued_s = 0;
 	int64_t id = 0;
 
 	if (json_parse(&ar, buf_str(&a->body), &root, &e) == 0) {
 		id = json_i64(json_get(root, "id"), 0);
 		token = json_cstr(&ar, json_get(root, "token"));
+		queued_s = json_f64(json_path(root, "job_info.time_in_queue_seconds"), 0);
 	}
 	/* Without these two nothing could ever be said about it. */
 	if (id <= 0 || token[0] == '\0' || strlen(token) >= TOKEN_MAX) {
@@ -288,7 +294,7 @@ take_job(struct poller *p, struct gitlab_answer *a)
 		say(p, "lost", a, e.msg);
 		goto out;
 	}
-	if (keep_job(p, id, a, name, &e) < 0) {
+	if (keep_job(p, id, queued_s > 0 && queued_s < QUEUED_MAX ? queued_s : 0, a, name, &e) < 0) {
 		give_back(p, id, token, &e);
 		say(p, "later", a, e.msg);
 		goto out;

@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/rand.h"
+#include "manager/history.h"
 #include "manager/parts.h"
 #include "wire/json.h"
 
@@ -37,6 +38,7 @@ job_ended(struct manager *m, struct job *j)
 		return;
 	j->state = JOB_ENDED;
 	j->ended = wall_now();
+	history_job(m, j);
 	event_note(m, EVENT_ENDED, NULL, mc, j, j->result[0] != '\0' ? j->result : "unknown", "%s", j->result_text);
 	log_info("Removed job from processing list", F_STR("job", j->id),
 	    F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", m->config->concurrent));
@@ -104,6 +106,7 @@ job_unassign(struct manager *m, struct job *j)
 	}
 	event_note(m, EVENT_BACK, NULL, mc, j, "unavailable", "the machine could not be used");
 	j->state = JOB_WAITING;
+	j->assigned = 0;
 	j->machine = NULL;
 	j->machine_name[0] = '\0';
 	if (mc != NULL)
@@ -331,8 +334,12 @@ jobs_start(struct manager *m)
 
 	m->jobs_wd = inotify_add_watch(m->inotify, path, IN_MOVED_TO);
 	free(path);
-	LIST_EACH(struct job, j, link, &m->jobs)
+	LIST_EACH(struct job, j, link, &m->jobs) {
+		/* It ended while no manager was there to see it. */
+		if (j->state == JOB_ENDED)
+			history_job(m, j);
 		adopt_or_start(m, j);
+	}
 }
 
 void

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/rand.h"
+#include "manager/history.h"
 #include "manager/parts.h"
 #include "wire/json.h"
 
@@ -234,6 +235,7 @@ created(struct manager *m, struct machine *mc, int status)
 		log_info("Machine created", F_STR("name", mc->name), F_DUR("duration", wall_now() - mc->create_started));
 		event_note(m, EVENT_READY, NULL, mc, NULL, "ready", "after %" PRId64 " s", (wall_now() - mc->create_started) / NSEC_SEC);
 		scale_created(&p->gate);
+		history_machine(m, mc, HISTORY_READY);
 		return;
 	}
 	if (status == EXIT_BUSY) {
@@ -254,6 +256,7 @@ created(struct manager *m, struct machine *mc, int status)
 	event_note(m, EVENT_CREATE_FAILED, NULL, mc, NULL, status == EXIT_QUOTA ? "quota" : status == EXIT_REFUSED ? "refused" : "failed",
 	    "%s", mc->operator.error);
 	scale_create_failed(&p->gate, mc->create_started, 0, wall_now(), rnd);
+	history_machine(m, mc, HISTORY_FAILED);
 	if (mc->phase == PHASE_NONE) {
 		/* It never got as far as a record: there is nothing to remove. */
 		machine_free(m, mc);
@@ -275,6 +278,7 @@ removed(struct manager *m, struct machine *mc, int status)
 		    F_DUR("lifetime", wall_now() - mc->created), F_INT("usedCount", mc->uses));
 		event_note(m, EVENT_REMOVED, NULL, mc, NULL, word_of(mc->why), "it lived %" PRId64 " s and ran %" PRIu32 " job%s: %s",
 		    (wall_now() - mc->created) / NSEC_SEC, mc->uses, mc->uses == 1 ? "" : "s", mc->why);
+		history_machine(m, mc, HISTORY_GONE);
 		machine_free(m, mc);
 		return;
 	}

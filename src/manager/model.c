@@ -1,5 +1,6 @@
 /* The manager's tables and how they are read from the two directories: see model.h. */
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -310,6 +311,7 @@ static void
 load_machine_name(struct manager *m, struct job *j, int dir)
 {
 	struct buf b = { .max = 256 };
+	struct stat st;
 
 	if (fs_read(dir, "machine", 200, &b, NULL) == 0) {
 		struct str rest = buf_str(&b), name = str_trim(str_cut(&rest, '\n'));
@@ -318,6 +320,8 @@ load_machine_name(struct manager *m, struct job *j, int dir)
 		if (rest.p == NULL || str_to_i64(str_trim(rest), &j->slot) < 0)
 			j->slot = 0;
 		j->machine = machine_find(m, j->machine_name);
+		if (fstatat(dir, "machine", &st, AT_SYMLINK_NOFOLLOW) == 0)
+			j->assigned = st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec;
 	}
 	buf_free(&b);
 }
@@ -343,6 +347,7 @@ model_load_job(struct manager *m, const char *id)
 	struct err e = { 0 };
 	struct json_val runner, result;
 	struct job *j = NULL;
+	double waited;
 	int dir;
 
 	dir = fs_opendir(m->jobs_fd, id, &e);
@@ -358,6 +363,8 @@ model_load_job(struct manager *m, const char *id)
 	j->pool = pool_get(m, json_cstr(&a, json_get(runner, "runner_key")));
 	if (time_parse_rfc3339(json_str(&a, json_get(runner, "received")), &j->arrived) < 0)
 		j->arrived = wall_now();
+	waited = json_f64(json_get(runner, "queued_s"), 0);
+	j->queued = j->arrived - (waited > 0 && waited < 1e8 ? (int64_t)(waited * 1e9) : 0);
 	list_add(&m->jobs, &j->link);
 	load_machine_name(m, j, dir);
 	j->begun = fs_exists(dir, "stage.json");

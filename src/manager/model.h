@@ -54,6 +54,7 @@ struct job {
 	char		*id;		/* its directory's name */
 	struct pool	*pool;
 	enum job_state	 state;
+	wall_t		 queued;	/* when it began to wait in GitLab, as GitLab says */
 	wall_t		 arrived, assigned, ended;
 	struct machine	*machine;	/* NULL: none yet, or it is gone */
 	char		 machine_name[MACHINE_NAME_MAX + 1];
@@ -159,6 +160,7 @@ struct manager {
 	bool		 dirty;		/* something happened: decide again */
 	int		 exit_status;
 	bool		 done;
+	bool		 history_failing;	/* history.c: the last line could not be written */
 	size_t		 turn;		/* which pool asks first */
 	struct events	*events;	/* manager/events.h */
 };
