@@ -12,7 +12,7 @@ export WINDLASS_SHARED="${WINDLASS_SHARED:-$root/../shared}"
 log=$root/build/log
 
 # What must be installed, one place for all of it. To build the binary:
-packages_build="gcc make libc6-dev linux-libc-dev binutils patch curl ca-certificates bzip2 xz-utils git"
+packages_build="gcc make libc6-dev linux-libc-dev binutils patch curl ca-certificates bzip2 xz-utils git tzdata tzdata-legacy"
 # and to test it, run the rig, the demo, the benchmarks and the fuzzers:
 packages_test="python3 debootstrap systemd-container docker.io docker-registry docker-cli busybox-static
     iproute2 iptables openssl openssh-client procps psmisc jq util-linux e2fsprogs
