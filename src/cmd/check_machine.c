@@ -1,13 +1,10 @@
 /* [runners.machine]: names, options, idle settings (spec machines 1.19): see check.h. */
-#include <unistd.h>
-
 #include "cmd/check_machine.h"
-#include "core/fs.h"
 #include "machine/store.h"
+#include "manager/zones.h"
 #include "policy/names.h"
 #include "policy/periods.h"
 
-#define ZONE_MAX	(256u << 10)
 #define SAMPLE_TIME	1772445600	/* any second makes a name as long as every other */
 
 static struct check_at
@@ -207,10 +204,27 @@ check_idle(struct check *c, const struct runner *r, const struct toml *t)
 		check_say(c, CHECK_INFO, CHECK_TRAP, at("IdleTime", t), "without effect with MaxBuilds = 1 and IdleCount = 0: no machine is ever idle");
 }
 
+/* What windlass adds, together with what it is added to. */
+static void
+check_growth(struct check *c, const struct runner *r, const struct toml *t)
+{
+	const struct toml *factor = toml_get(t, "IdleScaleFactorLimit"), *burst = toml_get(t, "GrowthBurst");
+
+	if (factor != NULL && r->factor_limit > 0 && r->idle_scale_factor <= 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleScaleFactorLimit", t), "without effect while IdleScaleFactor is 0");
+	if (burst != NULL && r->growth_per_second <= 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, at("GrowthBurst", t), "without effect while GrowthRatePerSecond is 0");
+	if (r->preemptive && r->idle_count == 0 && r->nautoscaling == 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, at("Preemptive", t), "with IdleCount = 0 there is never an idle machine to ask with before the first job: no job will be taken");
+	if (r->max_machine_age > 0 && r->idle_time >= r->max_machine_age)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, at("MaxMachineAge", t), "not above IdleTime (%" PRId64 " s): machines go before they may be idle for so long", r->idle_time);
+}
+
 static void
 check_negative(struct check *c, const struct toml *t)
 {
-	static const char *const names[] = { "MaxGrowthRate", "IdleCount", "IdleCountMin", "IdleTime", "MaxBuilds", "IdleScaleFactor" };
+	static const char *const names[] = { "MaxGrowthRate", "IdleCount", "IdleCountMin", "IdleTime", "MaxBuilds", "IdleScaleFactor",
+	    "GrowthRatePerSecond", "GrowthBurst", "IdleScaleFactorLimit", "MaxMachineAge", "FailureThreshold" };
 
 	for (size_t i = 0; i < NELEM(names); i++) {
 		const struct toml *v = toml_get(t, names[i]);
@@ -221,31 +235,6 @@ check_negative(struct check *c, const struct toml *t)
 }
 
 /* ---- periods ---- */
-
-/* This host's zones. Where there are none, nothing can be said about names. */
-static const struct tz *
-find_zone(void *ctx, struct str name, bool *utc_ok)
-{
-	struct check *c = ctx;
-	struct buf b = { .max = ZONE_MAX };
-	struct tz *tz = NULL;
-	const char *path;
-
-	if (name.n == 0 || str_eqc(name, "Local") || str_eqc(name, "UTC") || access("/usr/share/zoneinfo", F_OK) < 0) {
-		*utc_ok = true;
-		return NULL;
-	}
-	if (name.p[0] == '/' || str_find(name, "..") >= 0)
-		return NULL;
-	path = arena_fmt(&c->arena, "/usr/share/zoneinfo/%.*s", STR_ARG(name));
-	if (fs_read(AT_FDCWD, path, ZONE_MAX, &b, NULL) == 0) {
-		tz = arena_alloc(&c->arena, sizeof(*tz));
-		if (tz_parse(tz, arena_str(&c->arena, buf_str(&b)), NULL) < 0)
-			tz = NULL;
-	}
-	buf_free(&b);
-	return tz;
-}
 
 static void
 take_period_values(const struct toml *t, struct periods_section_config *s)
@@ -271,12 +260,13 @@ without_number(struct str s)
 }
 
 static void
-check_period(struct check *c, const struct toml *t)
+check_period(struct check *c, const struct runner *r, const struct toml *t)
 {
 	struct check_at where = { t->line, key_section_title(KS_AUTOSCALING), "Periods" };
 	const struct toml *list = toml_get(t, "Periods"), *zone = toml_get(t, "Timezone");
 	struct periods_section_config s = { 0 };
-	struct periods_config conf = { .sections = &s, .nsections = 1, .zone = find_zone, .ctx = c };
+	struct periods_config conf = { .sections = &s, .nsections = 1, .zone = zones_find, .ctx = &c->arena,
+	    .unix_syntax = strcmp(r->periods_syntax, "unix") == 0 };
 	struct str *periods = arena_calloc(&c->arena, list != NULL ? list->n + 1 : 1, sizeof(*periods));
 	struct buf warnings = { .max = 16384 };
 	struct periods out;
@@ -306,7 +296,8 @@ check_machine(struct check *c, const struct runner *r, const struct toml *t)
 	check_name(c, r, t);
 	check_options(c, r, t);
 	check_idle(c, r, t);
+	check_growth(c, r, t);
 	if (list != NULL && list->type == TOML_ARRAY)
 		TOML_EACH(section, list)
-			check_period(c, section);
+			check_period(c, r, section);
 }

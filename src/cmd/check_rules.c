@@ -144,6 +144,7 @@ static const struct {
 	const char	*arg;
 } rules[] = {
 	{ KS_GLOBAL, "concurrent", rule_least, "1" },
+	{ KS_GLOBAL, "max_machines", rule_least, "0" },
 	{ KS_GLOBAL, "log_level", rule_words_or_default, "debug info warn warning error fatal panic" },
 	{ KS_GLOBAL, "log_format", rule_words_or_default, "runner text json" },
 	{ KS_GLOBAL, "labels", rule_labels, "" },
@@ -158,6 +159,7 @@ static const struct {
 	{ KS_RUNNER, "tls-ca-file", rule_file, "" },
 	{ KS_RUNNER, "tls-cert-file", rule_file, "" },
 	{ KS_RUNNER, "tls-key-file", rule_file, "" },
+	{ KS_MACHINE, "PeriodsSyntax", rule_words, "gitlab unix" },
 	{ KS_DOCKER, "allowed_images", rule_patterns, "" },
 	{ KS_DOCKER, "allowed_services", rule_patterns, "" },
 	{ KS_DOCKER, "allowed_privileged_images", rule_patterns, "" },

@@ -7,9 +7,11 @@
 #include "core/rand.h"
 #include "manager/config.h"
 #include "manager/keys.h"
+#include "manager/zones.h"
 #include "wire/url.h"
 
 #define CONFIG_MAX	(8u << 20)
+#define NUMBER_MAX	1000000000	/* of machines, jobs, seconds: sums fit an int, 30 years fit a time */
 
 struct reader {
 	struct config	*c;
@@ -129,6 +131,7 @@ set_value(struct reader *r, const struct key *k, const struct toml *v, void *bas
 }
 
 static int read_section(struct reader *r, enum key_section section, const struct toml *t, void *base);
+static int read_autoscaling(struct reader *r, const struct toml *list, struct runner *run);
 
 /* A key that does not do what its writer may expect. One that asks for nothing is no news. */
 static void
@@ -158,6 +161,8 @@ read_key(struct reader *r, const struct key *k, const struct toml *v, void *base
 		return set_value(r, k, v, base);
 	if (k->type == KEY_SECTION)
 		return read_section(r, (enum key_section)k->sub, v, base);
+	if (k->type == KEY_TABLES && k->sub == KS_AUTOSCALING)
+		return read_autoscaling(r, v, base);
 	if (k->type == KEY_TABLES && k->sub != KS_RUNNER)
 		TOML_EACH(t, v)
 			if (read_section(r, (enum key_section)k->sub, t, NULL) < 0)
@@ -184,6 +189,44 @@ read_section(struct reader *r, enum key_section section, const struct toml *t, v
 		else
 			note(r, LOG_WARN, v->line, "unknown key %.*s in %s is ignored",
 			    STR_ARG(v->key), key_section_title(section));
+	}
+	return 0;
+}
+
+/* Which of the four values an entry sets: what it leaves out is 0 there. */
+static unsigned
+periods_given(const struct toml *t)
+{
+	static const struct { size_t offset; enum periods_given bit; } bits[] = {
+		{ offsetof(struct autoscaling, idle_count), PERIODS_IDLE_COUNT },
+		{ offsetof(struct autoscaling, idle_count_min), PERIODS_IDLE_COUNT_MIN },
+		{ offsetof(struct autoscaling, idle_scale_factor), PERIODS_IDLE_FACTOR },
+		{ offsetof(struct autoscaling, idle_time), PERIODS_IDLE_TIME },
+	};
+	unsigned given = 0;
+
+	TOML_EACH(v, t) {
+		const struct key *k = key_find(KS_AUTOSCALING, v->key);
+
+		for (size_t i = 0; k != NULL && i < NELEM(bits); i++)
+			if (k->offset == bits[i].offset)
+				given |= bits[i].bit;
+	}
+	return given;
+}
+
+static int
+read_autoscaling(struct reader *r, const struct toml *list, struct runner *run)
+{
+	run->autoscaling = arena_calloc(&r->c->arena, list->n + 1, sizeof(*run->autoscaling));
+	run->nautoscaling = 0;
+	TOML_EACH(t, list) {
+		struct autoscaling *a = &run->autoscaling[run->nautoscaling++];
+
+		set_defaults(r, KS_AUTOSCALING, a);
+		if (read_section(r, KS_AUTOSCALING, t, a) < 0)
+			return -1;
+		a->given = periods_given(t);
 	}
 	return 0;
 }
@@ -309,6 +352,53 @@ hash_key(char out[9], struct str a, struct str b)
 	snprintf(out, 9, "%08" PRIx32, (uint32_t)(h ^ h >> 32));
 }
 
+/*
+ * Which pool a machine belongs to, for as long as it lives. The id stays when a token is replaced; a
+ * token's first characters alone, which are in the machines' names, several runners may share.
+ */
+static void
+hash_pool(struct runner *run)
+{
+	struct buf b = { 0 };
+
+	if (run->id > 0)
+		buf_fmt(&b, "%" PRId64, run->id);
+	else
+		buf_puts(&b, run->token);
+	buf_putc(&b, '\n');
+	buf_puts(&b, run->machine_name);
+	hash_key(run->key, str_from(run->base_url), buf_str(&b));
+	buf_wipe(&b);
+}
+
+/* Whether a driver's option says whose account it is, by its name: the manager knows no driver. */
+static bool
+names_account(const char *option)
+{
+	static const char *const words[] = { "token", "secret", "access-key", "api-key", "password", "username", "project", "tenant",
+		"subscription", "account", "credential", "client-id", "auth", "endpoint", "profile", "org" };
+	struct str name = str_of(option, strcspn(option, "="));
+
+	if (str_starts(name, "engine-") || str_find(name, "ssh") >= 0)
+		return false;
+	for (size_t i = 0; i < NELEM(words); i++)
+		if (str_find(name, words[i]) >= 0)
+			return true;
+	return false;
+}
+
+/* Credentials that are not among the options come from the environment, which all entries share. */
+static void
+hash_account(struct runner *run)
+{
+	uint64_t h = 0;
+
+	for (size_t i = 0; i < run->machine_options.n; i++)
+		if (names_account(run->machine_options.v[i]))
+			h += hash_fnv(str_from(run->machine_options.v[i]));
+	hash_key(run->account, str_from(run->machine_driver), str_of((const char *)&h, sizeof(h)));
+}
+
 /* Driver and options in one number: idle machines made with others are stale. */
 static void
 hash_options(struct runner *run)
@@ -329,7 +419,19 @@ negative(const struct runner *run)
 	return run->limit < 0 ? "limit" : run->max_growth < 0 ? "MaxGrowthRate" :
 	    run->idle_count < 0 ? "IdleCount" : run->idle_count_min < 0 ? "IdleCountMin" :
 	    run->idle_time < 0 ? "IdleTime" : run->max_builds < 0 ? "MaxBuilds" :
-	    run->idle_scale_factor < 0 ? "IdleScaleFactor" : NULL;
+	    run->idle_scale_factor < 0 ? "IdleScaleFactor" : run->factor_limit < 0 ? "IdleScaleFactorLimit" :
+	    run->max_machine_age < 0 ? "MaxMachineAge" : run->growth_per_second < 0 ? "GrowthRatePerSecond" :
+	    run->growth_burst < 0 ? "GrowthBurst" : run->failure_threshold < 0 ? "FailureThreshold" : NULL;
+}
+
+static const char *
+too_large(const struct runner *run)
+{
+	return run->limit > NUMBER_MAX ? "limit" : run->max_growth > NUMBER_MAX ? "MaxGrowthRate" :
+	    run->idle_count > NUMBER_MAX ? "IdleCount" : run->idle_count_min > NUMBER_MAX ? "IdleCountMin" :
+	    run->idle_time > NUMBER_MAX ? "IdleTime" : run->max_builds > NUMBER_MAX ? "MaxBuilds" :
+	    run->factor_limit > NUMBER_MAX ? "IdleScaleFactorLimit" : run->max_machine_age > NUMBER_MAX ? "MaxMachineAge" :
+	    run->growth_burst > NUMBER_MAX ? "GrowthBurst" : run->failure_threshold > NUMBER_MAX ? "FailureThreshold" : NULL;
 }
 
 /* An entry's name: what stands behind the equals sign may be a credential, and this goes into the log. */
@@ -359,11 +461,72 @@ bad_option(struct reader *r, const struct runner *run)
 	return NULL;
 }
 
+static struct periods_values
+values_of(int64_t count, int64_t min, double factor, int64_t seconds)
+{
+	/* What does not fit is negative, which compiling refuses by its name. */
+	return (struct periods_values){ .idle_count = count > NUMBER_MAX ? -1 : (int)count,
+	    .idle_count_min = min > NUMBER_MAX ? -1 : (int)min, .idle_factor = factor,
+	    .idle_time = seconds > NUMBER_MAX ? -1 : seconds * NSEC_SEC };
+}
+
+/* A line a sentence, each for the log. */
+static void
+note_lines(struct reader *r, int line, struct str text)
+{
+	while (text.p != NULL && text.n > 0) {
+		struct str one = str_cut(&text, '\n');
+
+		note(r, LOG_WARN, line, "%.*s", STR_ARG(one));
+	}
+}
+
+/* [[runners.machine.autoscaling]] and PeriodsSyntax; why they cannot be, or NULL. */
+static const char *
+compile_periods(struct reader *r, struct runner *run)
+{
+	struct arena *a = &r->c->arena;
+	struct periods_section_config *s = arena_calloc(a, run->nautoscaling + 1, sizeof(*s));
+	struct periods_config cfg = { .sections = s, .nsections = run->nautoscaling, .zone = zones_find, .ctx = a,
+	    .base = values_of(run->idle_count, run->idle_count_min, run->idle_scale_factor, run->idle_time),
+	    .unix_syntax = strcmp(run->periods_syntax, "unix") == 0 };
+	struct buf warnings = { .max = 1u << 16 };
+	struct err e = { 0 };
+	int rc;
+
+	if (!cfg.unix_syntax && strcmp(run->periods_syntax, "gitlab") != 0)
+		return arena_fmt(a, "PeriodsSyntax \"%s\" is none of: gitlab unix", run->periods_syntax);
+	for (size_t i = 0; i < run->nautoscaling; i++) {
+		const struct autoscaling *from = &run->autoscaling[i];
+		struct str *periods = arena_calloc(a, from->periods.n + 1, sizeof(*periods));
+
+		for (size_t k = 0; k < from->periods.n; k++)
+			periods[k] = str_from(from->periods.v[k]);
+		s[i] = (struct periods_section_config){ .periods = periods, .nperiods = from->periods.n, .timezone = str_from(from->timezone),
+		    .given = from->given, .values = values_of(from->idle_count, from->idle_count_min, from->idle_scale_factor, from->idle_time) };
+	}
+	rc = periods_compile(a, &cfg, wall_now() / NSEC_SEC, &run->periods, &warnings, &e);
+	note_lines(r, run->line, buf_str(&warnings));
+	buf_free(&warnings);
+	return rc < 0 ? arena_dup(a, str_from(e.msg)) : NULL;
+}
+
+static const char *
+read_rules(struct reader *r, struct runner *run)
+{
+	struct err e = { 0 };
+
+	if (scale_rules_parse(run->scaling_rules.v, run->scaling_rules.n, &run->rules, &e) < 0)
+		return arena_fmt(&r->c->arena, "ScalingRules: %s", e.msg);
+	return NULL;
+}
+
 /* Why this entry cannot run, or NULL. */
 static const char *
 find_fault(struct reader *r, struct runner *run)
 {
 	struct err e = { 0 };
+	const char *fault;
 	struct url u;
 
 	if (str_trim(str_from(run->token)).n == 0)
@@ -384,7 +547,12 @@ find_fault(struct reader *r, struct runner *run)
 		return arena_dup(&r->c->arena, str_from(e.msg));
 	if (negative(run) != NULL)
 		return arena_fmt(&r->c->arena, "%s must not be negative", negative(run));
-	return bad_option(r, run);
+	if (too_large(run) != NULL)
+		return arena_fmt(&r->c->arena, "%s must not be above %d", too_large(run), NUMBER_MAX);
+	fault = bad_option(r, run);
+	if (fault == NULL)
+		fault = read_rules(r, run);
+	return fault != NULL ? fault : compile_periods(r, run);
 }
 
 static int
@@ -407,7 +575,8 @@ read_runner(struct reader *r, const struct toml *t, struct runner *run)
 	run->base_url = trim_url(r, run);
 	find_certs(r, run);
 	names_short_token(str_from(run->token), run->short_token);
-	hash_key(run->key, str_from(run->base_url), str_from(run->short_token));
+	hash_pool(run);
+	hash_account(run);
 	hash_key(run->instance, str_from(run->base_url), STR(""));
 	hash_options(run);
 	if (run->request_concurrency < 1)
@@ -420,23 +589,17 @@ read_runner(struct reader *r, const struct toml *t, struct runner *run)
 	return 0;
 }
 
-/* The same url and token twice would be one pool with two policies. */
+/* The same runner and MachineName twice would be one pool with two policies. */
 static void
 disable_twins(struct config *c)
 {
 	for (size_t i = 0; i < c->nrunners; i++)
 		for (size_t k = 0; k < i; k++)
 			if (c->runners[i].disabled == NULL && c->runners[k].disabled == NULL &&
-			    strcmp(c->runners[i].key, c->runners[k].key) == 0 &&
-			    strcmp(c->runners[i].machine_name, c->runners[k].machine_name) == 0)
+			    strcmp(c->runners[i].key, c->runners[k].key) == 0)
 				c->runners[i].disabled = arena_fmt(&c->arena,
-				    "the entry in line %d has the same url, token and MachineName", c->runners[k].line);
-	/* Two entries of one token with different MachineName are two pools: the name joins the key. */
-	for (size_t i = 0; i < c->nrunners; i++)
-		for (size_t k = 0; k < i; k++)
-			if (strcmp(c->runners[i].key, c->runners[k].key) == 0)
-				hash_key(c->runners[i].key, str_from(c->runners[i].key),
-				    str_from(c->runners[i].machine_name));
+				    "the entry in line %d has the same url, %s and MachineName", c->runners[k].line,
+				    c->runners[i].id > 0 ? "id" : "token");
 }
 
 static int
@@ -455,6 +618,17 @@ read_root(struct reader *r, const struct toml *root)
 		c->check_interval = 3;
 	if (c->shutdown_timeout <= 0)
 		c->shutdown_timeout = 30;
+	if (c->concurrent > NUMBER_MAX)
+		c->concurrent = NUMBER_MAX;
+	if (c->max_machines < 0)
+		return refuse(r, toml_get(root, "max_machines"), "max_machines must not be negative; 0 is no limit");
+	/* As upstream: what makes no sense is the default. */
+	if (c->drain_concurrency <= 0)
+		c->drain_concurrency = 3;
+	if (c->drain_retries <= 0)
+		c->drain_retries = 3;
+	if (c->drain_backoff <= 0)
+		c->drain_backoff = 5 * NSEC_SEC;
 	if (list == NULL)
 		return 0;
 	c->runners = arena_calloc(&c->arena, list->n + 1, sizeof(*c->runners));

@@ -12,10 +12,20 @@
 #include "core/log.h"
 #include "core/mono.h"
 #include "policy/names.h"
+#include "policy/periods.h"
 #include "policy/scale.h"
 #include "wire/toml.h"
 
 struct strings { const char **v; size_t n; };
+
+/* One [[runners.machine.autoscaling]] entry as it is written. */
+struct autoscaling {
+	struct strings	 periods;
+	const char	*timezone;
+	int64_t		 idle_count, idle_count_min, idle_time;
+	double		 idle_scale_factor;
+	unsigned	 given;		/* enum periods_given */
+};
 
 /* One [[runners]] entry. Fields named in keys.c by offset. */
 struct runner {
@@ -40,13 +50,23 @@ struct runner {
 	double		 idle_scale_factor;
 	const char	*machine_driver, *machine_name;
 	struct strings	 machine_options, machine_options_with_name;
+	double		 growth_per_second;
+	int64_t		 growth_burst, factor_limit, failure_threshold, max_machine_age;	/* age in s */
+	bool		 preemptive;
+	const char	*ready_command, *periods_syntax;
+	struct strings	 scaling_rules;
+	struct autoscaling *autoscaling;
+	size_t		 nautoscaling;
 	/* made from the above */
 	struct toml	*docker;		/* the table, for runner.json */
 	struct toml	*feature_flags;
 	char		 short_token[NAMES_SHORT_SIZE];
-	char		 key[9];		/* which pool: 8 hex of URL and short token, stable over restarts and reloads */
+	char		 key[9];		/* which pool: 8 hex of URL, id (token where there is none) and MachineName, stable over restarts and reloads */
 	char		 instance[9];		/* 8 hex of the URL */
 	char		 options_hash[17];	/* of driver and options: W22 */
+	char		 account[9];		/* 8 hex of driver and credentials: entries with the same share the cloud's limits */
+	unsigned	 rules;			/* enum scale_rules, of ScalingRules */
+	struct periods	 periods;		/* which idle settings hold when; the base without any entry */
 	struct names_pool names;
 	const char	*base_url;		/* trimmed, without /ci (spec gitlab-runner 1.1) */
 	const char	*disabled;		/* why this entry cannot run; NULL if it can */
@@ -58,6 +78,10 @@ struct config {
 	const char	*path;
 	int64_t		 concurrent, check_interval, shutdown_timeout;	/* intervals in s */
 	int64_t		 connection_max_age;				/* ns */
+	int64_t		 max_machines;					/* over all runners; 0 = no limit */
+	/* [machine.shutdown_drain] */
+	bool		 drain;
+	int64_t		 drain_concurrency, drain_retries, drain_backoff;	/* back-off in ns */
 	const char	*log_level, *log_format, *listen_address;
 	struct runner	*runners;
 	size_t		 nrunners;

@@ -5,26 +5,14 @@
 #include "core/crash.h"
 #include "core/log.h"
 #include "manager/parts.h"
+#include "manager/policy.h"
 
 static struct scale_policy
 policy_of(const struct pool *p)
 {
-	struct scale_policy pol = scale_policy_default();
-	const struct runner *r = p->conf;
-
-	if (r == NULL)
-		return pol;
-	pol.idle_count = (int)r->idle_count;
-	pol.idle_count_min = (int)r->idle_count_min;
-	pol.idle_factor = r->idle_scale_factor;
-	pol.idle_time = r->idle_time * NSEC_SEC;
-	pol.limit = (int)r->limit;
-	pol.max_growth = (int)r->max_growth;
-	pol.max_builds = (int)r->max_builds;
-	/* On demand there is no idle target to protect: IdleTime alone says how long a machine stays. */
-	if (pol.idle_count == 0)
-		pol.grace = 0;
-	return pol;
+	if (p->conf == NULL || p->conf->disabled != NULL)
+		return scale_policy_default();
+	return runner_policy(p->conf, periods_active(&p->conf->periods, wall_now()));
 }
 
 struct tables {

@@ -51,6 +51,7 @@
 #define POLICY_SCALE_H
 
 #include "core/buf.h"
+#include "core/err.h"
 #include "policy/budget.h"
 
 #define SCALE_UNLIMITED	INT_MAX
@@ -69,6 +70,14 @@ enum scale_rules {
 	SCALE_QUEUE		= 1 << 9,	/* ask ahead, one machine per waiting job, late binding; implies B1 */
 	SCALE_BETTER		= (1 << 10) - (1 << 1),
 };
+
+/*
+ * Rules by their words, in order: "better" (where one starts without any) and "compat" set them all, NAME adds one,
+ * "no-NAME" takes one away. 0, or -1 (ERR_CONFIG) naming the word and those that there are.
+ */
+int	scale_rules_parse(const char *const *words, size_t n, unsigned *rules, struct err *e);
+/* "better", "compat, queue", "better, no-pace": in few words. */
+void	scale_rules_print(unsigned rules, struct buf *out);
 
 struct scale_policy {
 	unsigned	rules;		/* enum scale_rules */

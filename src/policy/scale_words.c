@@ -136,3 +136,63 @@ scale_explain(const struct scale_action *x, struct buf *out)
 		break;
 	}
 }
+
+/* Names of rules in ScalingRules. "backed", since "no-" takes a rule away. */
+static const struct { unsigned rule; const char *name; } rule_names[] = {
+	{ SCALE_FULL_COUNTS, "full-counts" }, { SCALE_VICTIM_ORDER, "victim-order" }, { SCALE_RESERVE, "reserve" },
+	{ SCALE_NO_UNBACKED, "backed" }, { SCALE_FAILURE_GATE, "failure-gate" }, { SCALE_BLIND_IS_OK, "blind-is-ok" },
+	{ SCALE_OWN_CLOCK, "own-clock" }, { SCALE_PACE, "pace" }, { SCALE_QUEUE, "queue" },
+};
+
+static unsigned
+rule_of(struct str name)
+{
+	for (size_t i = 0; i < NELEM(rule_names); i++)
+		if (str_eqc(name, rule_names[i].name))
+			return rule_names[i].rule;
+	return 0;
+}
+
+int
+scale_rules_parse(const char *const *words, size_t n, unsigned *rules, struct err *e)
+{
+	unsigned set = SCALE_BETTER;
+	struct buf known = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		struct str word = str_trim(str_from(words[i]));
+
+		if (str_eqc(word, "better"))
+			set = SCALE_BETTER;
+		else if (str_eqc(word, "compat"))
+			set = SCALE_COMPAT;
+		else if (rule_of(word) != 0)
+			set |= rule_of(word);
+		else if (str_starts(word, "no-") && rule_of(str_sub(word, 3, word.n)) != 0)
+			set &= ~rule_of(str_sub(word, 3, word.n));
+		else {
+			for (size_t k = 0; k < NELEM(rule_names); k++)
+				buf_fmt(&known, " %s", rule_names[k].name);
+			err_set(e, ERR_CONFIG, 0, "\"%.*s\" is none of: better compat%s (each also with no- in front)", STR_ARG(word), known.p);
+			buf_free(&known);
+			return -1;
+		}
+	}
+	*rules = set;
+	return 0;
+}
+
+void
+scale_rules_print(unsigned rules, struct buf *out)
+{
+	unsigned on = 0;
+	bool better;
+
+	for (size_t i = 0; i < NELEM(rule_names); i++)
+		on += (rules & rule_names[i].rule) != 0;
+	better = on * 2 > NELEM(rule_names);
+	buf_puts(out, better ? "better" : "compat");
+	for (size_t i = 0; i < NELEM(rule_names); i++)
+		if (((rules & rule_names[i].rule) != 0) != better)
+			buf_fmt(out, ", %s%s", better ? "no-" : "", rule_names[i].name);
+}

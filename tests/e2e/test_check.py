@@ -122,6 +122,12 @@ CASES = [
     ("[runners.machine]", "autoscaling = [ { Periods = [\"* 9-17 * * mon-fri\"] } ]", "warning: [[runners.machine.autoscaling]] Periods: "),
     ("[runners.machine]", "autoscaling = [ { Periods = [\"* * 9 * * * *\"], Timezone = \"Mars/Base\" } ]",
      "error: [[runners.machine.autoscaling]] Periods: Timezone \"Mars/Base\" is not known"),
+    ("", "max_machines = -1", "error: max_machines: -1 is less than 0"),
+    ("[runners.machine]", "PeriodsSyntax = \"cron\"", "error: [runners.machine] PeriodsSyntax: \"cron\" is none of: gitlab unix"),
+    ("[runners.machine]", "FailureThreshold = -1", "error: [runners.machine] FailureThreshold: must not be negative"),
+    ("[runners.machine]", "ScalingRules = [\"fast\"]", "error: runner \"r\": this entry would be skipped: ScalingRules: \"fast\" is none of"),
+    ("[runners.machine]", "Preemptive = true", "warning: [runners.machine] Preemptive: with IdleCount = 0"),
+    ("[runners.machine]", "GrowthBurst = 3", "warning: [runners.machine] GrowthBurst: without effect"),
 ]
 
 

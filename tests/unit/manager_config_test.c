@@ -5,6 +5,8 @@
 #include "core/fs.h"
 #include "manager/config.h"
 #include "manager/keys.h"
+#include "manager/policy.h"
+#include "manager/zones.h"
 #include "tap.h"
 
 static char notes[8192];
@@ -173,6 +175,199 @@ test_pools(void)
 	config_free(a);
 }
 
+/* Two runners whose tokens begin alike make machines with the same prefix; their pools are two all the same. */
+static void
+test_shared_prefix(void)
+{
+	static const char entry[] = "[[runners]]\nid = %d\nurl = \"https://gitlab.example/\"\ntoken = \"%s\"\nexecutor = \"docker+machine\"\n"
+	    "[runners.machine]\nMachineDriver = \"none\"\nMachineName = \"%s\"\n";
+	static const struct { const char *name; int id[2]; const char *token[2], *machine[2]; bool same; } cases[] = {
+		{ "tokens with one beginning", { 0, 0 }, { "glrt-t1_AbCdEfGhI11111", "glrt-t1_AbCdEfGhI22222" }, { "a-%s", "a-%s" }, false },
+		{ "one token, two names", { 0, 0 }, { "glrt-t1_AbCdEfGhI11111", "glrt-t1_AbCdEfGhI11111" }, { "a-%s", "a-b-%s" }, false },
+		{ "one id, a new token", { 7, 7 }, { "glrt-t1_AbCdEfGhI11111", "glrt-t1_ZzZzZzZzZ22222" }, { "a-%s", "a-%s" }, true },
+		{ "two ids", { 7, 8 }, { "glrt-t1_AbCdEfGhI11111", "glrt-t1_AbCdEfGhI22222" }, { "a-%s", "a-%s" }, false },
+		{ "one entry twice", { 0, 0 }, { "glrt-t1_AbCdEfGhI11111", "glrt-t1_AbCdEfGhI11111" }, { "a-%s", "a-%s" }, true },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++)
+		for (int turn = 0; turn < 2; turn++) {
+			struct buf b = { 0 };
+			struct err e = { 0 };
+			struct config *c;
+
+			for (int k = 0; k < 2; k++)
+				buf_fmt(&b, entry, cases[i].id[k ^ turn], cases[i].token[k ^ turn], cases[i].machine[k ^ turn]);
+			c = parse(b.p, &e);
+			if (ok(c != NULL && c->nrunners == 2, "%s: read", cases[i].name)) {
+				ok((strcmp(c->runners[0].key, c->runners[1].key) == 0) == cases[i].same, "  %s", cases[i].same ? "one pool" : "two pools");
+				ok((c->runners[1].disabled != NULL) == cases[i].same, "  and so is the second entry's fate: %s",
+				    c->runners[1].disabled != NULL ? c->runners[1].disabled : "it runs");
+			}
+			config_free(c);
+			buf_free(&b);
+		}
+}
+
+static void
+test_accounts(void)
+{
+	static const struct { const char *name, *a, *b; bool same; } cases[] = {
+		{ "other sizes", "\"digitalocean-access-token=T\", \"digitalocean-size=s\"", "\"digitalocean-access-token=T\", \"digitalocean-size=l\"", true },
+		{ "another order", "\"google-project=p\", \"google-auth-encoded-json=j\"", "\"google-auth-encoded-json=j\", \"google-project=p\"", true },
+		{ "other tokens", "\"digitalocean-access-token=T\"", "\"digitalocean-access-token=U\"", false },
+		{ "other projects", "\"google-project=p\"", "\"google-project=q\"", false },
+		{ "other SSH keys", "\"digitalocean-ssh-key-fingerprint=a\"", "\"digitalocean-ssh-key-fingerprint=b\"", true },
+		{ "other engines", "\"engine-env=TOKEN=a\"", "\"engine-label=auth=b\"", true },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct buf b = { 0 };
+		struct err e = { 0 };
+		struct config *c;
+
+		buf_puts(&b, RUNNER);
+		buf_fmt(&b, "MachineOptions = [%s]\n", cases[i].a);
+		buf_puts(&b, RUNNER);
+		buf_fmt(&b, "MachineOptions = [%s]\n", cases[i].b);
+		c = parse(b.p, &e);
+		if (ok(c != NULL && c->nrunners == 2, "%s: read", cases[i].name))
+			ok((strcmp(c->runners[0].account, c->runners[1].account) == 0) == cases[i].same, "  %s", cases[i].same ? "one account" : "two accounts");
+		config_free(c);
+		buf_free(&b);
+	}
+}
+
+static void
+test_scaling_keys(void)
+{
+	struct err e = { 0 };
+	struct config *c = parse("max_machines = 9\n[machine.shutdown_drain]\nenabled = true\nconcurrency = 0\nretry_backoff = \"2s\"\n" RUNNER
+	    "IdleCount = 1\nGrowthRatePerSecond = 0.5\nGrowthBurst = 4\nIdleScaleFactorLimit = 7\nMaxMachineAge = 3600\nFailureThreshold = 2\n"
+	    "ReadyCommand = \"test -e /ok\"\nPreemptive = true\nScalingRules = [\"better\", \"no-pace\"]\n"
+	    "[[runners.machine.autoscaling]]\nPeriods = [\"* * 8-17 * * mon-fri *\"]\nTimezone = \"Europe/Berlin\"\nIdleCount = 5\nidletime = 60\n"
+	    "[[runners.machine.autoscaling]]\nPeriods = [\"* * * * * sat,sun *\"]\nIdleScaleFactor = 2\nTimezone = \"UTC\"\n", &e);
+	struct scale_policy p;
+	struct budget growth;
+	struct runner *r;
+	int64_t summer = (time_days(2026, 7, 1) * 86400 + 6 * 3600 + 1800) * NSEC_SEC;		/* a Wednesday, 8:30 in Berlin */
+
+	if (!ok(c != NULL, "all keys of scaling: %s", e.msg))
+		return;
+	r = &c->runners[0];
+	ok(r->disabled == NULL, "it can run: %s", r->disabled != NULL ? r->disabled : "");
+	is_int(c->max_machines, 9, "max_machines");
+	ok(c->drain && c->drain_concurrency == 3 && c->drain_retries == 3 && c->drain_backoff == 2 * NSEC_SEC, "[machine.shutdown_drain], 0 is the default");
+	p = runner_policy(r, periods_active(&r->periods, summer));
+	is_int(p.idle_count, 5, "in the period");
+	is_int(p.idle_time, 60 * NSEC_SEC, "  the period's IdleTime, in whatever case");
+	is_int(p.factor_limit, 7, "IdleScaleFactorLimit");
+	is_int(p.max_age, 3600 * NSEC_SEC, "MaxMachineAge");
+	is_int(p.failure_threshold, 2, "FailureThreshold");
+	ok(p.preemptive, "Preemptive");
+	is_int(p.rules, SCALE_BETTER & ~SCALE_PACE, "ScalingRules");
+	is_str(r->ready_command, "test -e /ok", "ReadyCommand");
+	p = runner_policy(r, periods_active(&r->periods, summer - 3600 * NSEC_SEC));
+	is_int(p.idle_count, 1, "an hour before: the root's IdleCount");
+	p = runner_policy(r, periods_active(&r->periods, summer - 4 * 86400 * NSEC_SEC));
+	is_int(p.idle_count, 0, "a Saturday: what that entry leaves out is not inherited");
+	ok(strstr(notes, "number 2 does not set IdleCount, so it is 0 there") != NULL, "  and it is said: %s", notes);
+	growth = runner_growth(r);
+	is_int(budget_available(&growth, summer), 4, "the bucket is full");
+	budget_take(&growth, 4, summer);
+	is_int(budget_available(&growth, summer + NSEC_SEC), 0, "  half a machine a second");
+	is_int(budget_available(&growth, summer + 2 * NSEC_SEC), 1, "  one in two");
+	config_free(c);
+}
+
+static void
+test_scaling_faults(void)
+{
+	static const struct { const char *name, *text, *want; } cases[] = {
+		{ "a range that runs backwards", "[[runners.machine.autoscaling]]\nPeriods = [\"* * 22-6 * * * *\"]\n", "22-23,0-6" },
+		{ "an unknown zone", "[[runners.machine.autoscaling]]\nPeriods = [\"* * * * * * *\"]\nTimezone = \"Mars/Base\"\n", "Mars/Base" },
+		{ "a negative number in a period", "[[runners.machine.autoscaling]]\nPeriods = [\"* * * * * * *\"]\nIdleCount = -1\n", "must not be negative" },
+		{ "a syntax that is none", "PeriodsSyntax = \"cron\"\n", "none of: gitlab unix" },
+		{ "five fields as seven", "PeriodsSyntax = \"unix\"\n[[runners.machine.autoscaling]]\nPeriods = [\"* * 9 * * * *\"]\n", "Periods" },
+		{ "a rule that is none", "ScalingRules = [\"fast\"]\n", "\"fast\" is none of: better compat" },
+		{ "a number that cannot be meant", "MaxBuilds = 5000000000\n", "MaxBuilds must not be above" },
+		{ "a negative rate", "GrowthRatePerSecond = -1\n", "GrowthRatePerSecond must not be negative" },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct buf b = { 0 };
+		struct err e = { 0 };
+		struct config *c;
+
+		buf_puts(&b, RUNNER);
+		buf_puts(&b, cases[i].text);
+		c = parse(b.p, &e);
+		if (ok(c != NULL && c->nrunners == 1, "%s: the file is read", cases[i].name))
+			ok(c->runners[0].disabled != NULL && strstr(c->runners[0].disabled, cases[i].want) != NULL,
+			    "  the entry is skipped: %s", c->runners[0].disabled != NULL ? c->runners[0].disabled : "(it is not)");
+		config_free(c);
+		buf_free(&b);
+	}
+}
+
+static void
+test_rules(void)
+{
+	static const struct { const char *words[3]; size_t n; unsigned want; const char *said; } cases[] = {
+		{ { NULL }, 0, SCALE_BETTER, "better" },
+		{ { "better" }, 1, SCALE_BETTER, "better" },
+		{ { "compat" }, 1, SCALE_COMPAT, "compat" },
+		{ { "no-queue" }, 1, SCALE_BETTER & ~SCALE_QUEUE, "better, no-queue" },
+		{ { "compat", "failure-gate", "pace" }, 3, SCALE_FAILURE_GATE | SCALE_PACE, "compat, failure-gate, pace" },
+		{ { "compat", "queue", "no-queue" }, 3, SCALE_COMPAT, "compat" },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct buf b = { 0 };
+		struct err e = { 0 };
+		unsigned rules = 0;
+
+		is_int(scale_rules_parse(cases[i].words, cases[i].n, &rules, &e), 0, "rules %zu", i);
+		is_int(rules, cases[i].want, "  their bits");
+		scale_rules_print(rules, &b);
+		is_str(b.p, cases[i].said, "  in words");
+		buf_free(&b);
+	}
+}
+
+/* The host's own zone: TZ in all its forms. What they show in July. */
+static void
+test_zones(void)
+{
+	static const struct { const char *tz, *name; bool found; int32_t want; } cases[] = {
+		{ "", "", false, 0 },
+		{ "UTC", "UTC", false, 0 },
+		{ "Europe/Berlin", "", true, 7200 },
+		{ ":America/New_York", "Local", true, -4 * 3600 },
+		{ "CET-1CEST,M3.5.0,M10.5.0/3", "Local", true, 7200 },
+		{ "no zone", "Local", false, 0 },
+		{ "UTC", "Asia/Tokyo", true, 9 * 3600 },
+		{ "UTC", "Asia/../Asia/Tokyo", false, -1 },
+		{ "UTC", "Nowhere", false, -1 },
+	};
+	int64_t july = (int64_t)time_days(2026, 7, 1) * 86400;
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct arena a = { 0 };
+		bool utc = false;
+		const struct tz *tz;
+
+		setenv("TZ", cases[i].tz, 1);
+		tz = zones_find(&a, str_from(cases[i].name), &utc);
+		ok((tz != NULL) == cases[i].found, "TZ=\"%s\", zone \"%s\"", cases[i].tz, cases[i].name);
+		if (tz == NULL)
+			ok(utc == (cases[i].want == 0), "  which %s", utc ? "means UTC" : "is unknown");
+		else
+			is_int(tz_local(tz, july), cases[i].want, "  in July");
+		arena_reset(&a);
+	}
+	unsetenv("TZ");
+}
+
 static void
 test_keys(void)
 {
@@ -226,6 +421,12 @@ main(void)
 	test_quiet();
 	test_notes();
 	test_pools();
+	test_shared_prefix();
+	test_accounts();
+	test_scaling_keys();
+	test_scaling_faults();
+	test_rules();
+	test_zones();
 	test_keys();
 	test_system_id();
 	return done_testing();

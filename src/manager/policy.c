@@ -1,0 +1,33 @@
+/* From keys to a policy: see policy.h. */
+#include "manager/policy.h"
+
+/* Idle settings of one period; the rest is the runner's. */
+struct scale_policy
+runner_policy(const struct runner *r, int section)
+{
+	struct scale_policy p = scale_policy_default();
+	const struct periods_values *v = periods_values(&r->periods, section);
+
+	p.rules = r->rules;
+	p.idle_count = v->idle_count;
+	p.idle_count_min = v->idle_count_min;
+	p.idle_factor = v->idle_factor;
+	p.idle_time = v->idle_time;
+	p.limit = (int)r->limit;
+	p.max_growth = (int)r->max_growth;
+	p.max_builds = (int)r->max_builds;
+	p.factor_limit = (int)r->factor_limit;
+	p.failure_threshold = (int)r->failure_threshold;
+	p.max_age = r->max_machine_age * NSEC_SEC;
+	p.preemptive = r->preemptive;
+	/* On demand there is no idle target to protect: IdleTime alone says how long a machine stays. */
+	if (p.idle_count == 0)
+		p.grace = 0;
+	return p;
+}
+
+struct budget
+runner_growth(const struct runner *r)
+{
+	return budget_make(r->growth_per_second, r->growth_burst);
+}
