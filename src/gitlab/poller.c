@@ -4,8 +4,9 @@
  *
  * It may: talk to one GitLab with one runner's token, make directories under
  * jobs/. It must never: start anything, touch another job, keep a job in
- * memory only. It dies with its manager; a kill in the middle costs at most
- * an unanswered request.
+ * memory only. It ends when its channel does, that is with its manager, but
+ * not before an answer that is on its way has come and is kept: only its own
+ * violent death between GitLab's word and the first rename can lose a job.
  */
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -34,6 +35,11 @@
 #define ANSWER_LIMIT	(600 * NSEC_SEC)
 /* What GitLab says of a job's time in its queue is believed up to a month. */
 #define QUEUED_MAX	(31 * 86400.0)
+/*
+ * Told to stop, or left alone by a manager that was killed, with a request under way: the server may have given us a job
+ * that instant, and nobody else would ever hear of it. It gets this long to begin its answer; a held request has no more to say.
+ */
+#define LINGER		NSEC_SEC
 
 struct poller {
 	struct arena	 arena;
@@ -331,7 +337,7 @@ ask(struct poller *p)
 		say(p, "lost", &a, e.msg);
 		return;
 	}
-	net_control(p->control);
+	net_control_late(p->control, LINGER);
 	gitlab_request_job(p->gitlab, p->token, p->system_id, p->last_update, p->shell, p->gpus,
 	    &a, mono_after(ANSWER_LIMIT), &e);
 	net_control(-1);

@@ -328,12 +328,17 @@ adopt_or_start(struct manager *m, struct job *j)
 }
 
 void
-jobs_start(struct manager *m)
+jobs_watch(struct manager *m)
 {
 	char *path = fs_join(m->state_dir, "jobs");
 
 	m->jobs_wd = inotify_add_watch(m->inotify, path, IN_MOVED_TO);
 	free(path);
+}
+
+void
+jobs_start(struct manager *m)
+{
 	LIST_EACH(struct job, j, link, &m->jobs) {
 		/* It ended while no manager was there to see it. */
 		if (j->state == JOB_ENDED)

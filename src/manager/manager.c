@@ -354,6 +354,7 @@ start(struct manager *m, const struct manager_opts *o, struct err *e)
 	if (config_system_id(m->config_path, m->system_id, e) < 0)
 		return -1;
 	events_open(m);
+	jobs_watch(m);
 	if (model_scan(m, e) < 0)
 		return -1;
 	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "started", "windlass %s, pid %d", WL_VERSION, (int)getpid());

@@ -391,7 +391,21 @@ out:
 	return j;
 }
 
-/* ".new.<name>.<pid>": the name, when it was that poller's (or anybody's, for pid 0). */
+/* Whether that process is a poller: one whose manager was killed lives until its answer is kept (see poller.c). */
+static bool
+poller_lives(int64_t pid)
+{
+	char path[40];
+	struct buf b = { .max = 64 };
+	bool lives;
+
+	snprintf(path, sizeof(path), "/proc/%" PRId64 "/comm", pid);
+	lives = fs_read(AT_FDCWD, path, 64, &b, NULL) == 0 && str_eqc(str_trim(buf_str(&b)), "windlass-poller");
+	buf_free(&b);
+	return lives;
+}
+
+/* ".new.<name>.<pid>": the name, when it was that poller's (or that of any dead one, for pid 0). */
 static bool
 arrival_name(const char *dir, pid_t pid, char name[128])
 {
@@ -406,7 +420,7 @@ arrival_name(const char *dir, pid_t pid, char name[128])
 	if (dot <= 0)
 		return false;
 	tail = str_sub(s, (size_t)dot + 1, s.n);
-	if (str_to_i64(tail, &of) < 0 || (pid != 0 && of != pid))
+	if (str_to_i64(tail, &of) < 0 || (pid != 0 ? of != pid : poller_lives(of)))
 		return false;
 	return str_copy(str_sub(s, 0, (size_t)dot), name, 128) == 0;
 }

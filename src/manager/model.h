@@ -197,8 +197,8 @@ int	model_scan(struct manager *m, struct err *e);
 /* Takes one machine's record into the tables; used by the scan and after each operator. */
 void	model_load_machine(struct manager *m, const char *name);
 /*
- * Jobs that a dead poller had written whole but not renamed into view: they are, now. pid 0: of any poller (at the
- * start, when none lives). What is not whole was never a job, and goes.
+ * Jobs that a dead poller had written whole but not renamed into view: they are, now. pid 0: of any poller that is dead
+ * (at the start; one of a killed manager may still be at it). What is not whole was never a job, and goes.
  */
 void	model_finish_arrivals(struct manager *m, pid_t pid);
 /* Takes one job's directory into the tables. NULL when it is no job (logged). */

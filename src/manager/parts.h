@@ -7,6 +7,7 @@
 #include "manager/model.h"
 
 /* jobs.c */
+void	jobs_watch(struct manager *m);			/* before the scan: a predecessor's poller may still bring one */
 void	jobs_start(struct manager *m);			/* after the scan: watches, reporters, executors */
 void	job_arrived(struct manager *m, struct str id);
 void	job_assign(struct manager *m, struct job *j, struct machine *mc, const char *why, struct str sentence);

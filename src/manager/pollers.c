@@ -317,8 +317,11 @@ start_poller(struct manager *m, struct poller *po)
 	buf_wipe(&plan);
 	fds[0] = (struct proc_fd){ pair[1], 3 };
 	fds[1] = (struct proc_fd){ fd, 4 };
-	/* It may use this runner's token and make directories under jobs/; it dies with us. */
-	pidfd = fd < 0 ? -1 : proc_self(argv, fds, 2, PROC_DIES_WITH_PARENT, &pid, &e);
+	/*
+	 * It may use this runner's token and make directories under jobs/. It ends by itself when the channel closes,
+	 * once an answer that was on its way is kept: killed with us it would take a job along that GitLab has just given.
+	 */
+	pidfd = fd < 0 ? -1 : proc_self(argv, fds, 2, PROC_OUTLIVES_PARENT, &pid, &e);
 	if (fd >= 0)
 		close(fd);
 	close(pair[1]);

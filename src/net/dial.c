@@ -21,11 +21,21 @@
 #define PROXY_ANSWER_MAX 8192
 
 static int control_fd = -1;
+static int64_t control_grace;			/* how long a wait goes on after it became readable */
+static mono_t control_ends = MONO_NEVER;	/* it has: until then */
 
 void
 net_control(int fd)
 {
+	net_control_late(fd, 0);
+}
+
+void
+net_control_late(int fd, int64_t ns)
+{
 	control_fd = fd;
+	control_grace = ns;
+	control_ends = MONO_NEVER;
 }
 
 int
@@ -35,11 +45,19 @@ net_wait(int fd, short events, mono_t deadline, struct err *e)
 	struct pollfd p[2] = { { fd, events, 0 }, { control_fd, POLLIN, 0 } };
 
 	for (;;) {
-		int n = poll(p, 2, mono_ms_until(deadline));
+		int n;
 
+		if (control_ends != MONO_NEVER)
+			p[1].fd = -1;
+		n = poll(p, 2, mono_ms_until(mono_min(deadline, control_ends)));
 		if (n == -1 && errno != EINTR)
 			return err_sys(e, "poll");
-		if (n > 0 && p[1].revents != 0)
+		if (n > 0 && p[1].fd >= 0 && p[1].revents != 0) {
+			if (control_grace == 0)
+				return err_set(e, ERR_CANCELLED, 0, "cancelled");
+			control_ends = mono_after(control_grace);
+		}
+		if (mono_passed(control_ends))
 			return err_set(e, ERR_CANCELLED, 0, "cancelled");
 		if (n > 0 && p[0].revents != 0) {
 			assert((p[0].revents & POLLNVAL) == 0);

@@ -24,6 +24,11 @@
  * ERR_CANCELLED. The descriptor is not read, so every later wait ends too.
  */
 void	net_control(int fd);
+/*
+ * The same, but a wait goes on for `ns` after the descriptor was first seen to be readable: an answer that is on its
+ * way gets the time to arrive. net_control(), with whatever descriptor, ends that too.
+ */
+void	net_control_late(int fd, int64_t ns);
 
 /*
  * Waits for events (POLLIN, POLLOUT or both) on fd. 0 when one of them has

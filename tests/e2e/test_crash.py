@@ -116,6 +116,25 @@ def test_kill_in_mid_job(rig, windlass, role):
     w.until_empty()
 
 
+def test_kill_while_a_job_is_being_given(rig, windlass):
+    """GitLab has given the job, and the answer is on its way: nobody else will ever hear of it."""
+    w = windlass(IdleTime=2).start()
+    wait_until(lambda: w.roles("poller"), 20, "a poller")
+    jobs = []
+    for _ in range(3):
+        rig.fault(path="POST jobs/request", what="slow", when="after", delay=0.6, count=1000)
+        jobs.append(w.job(SCRIPT))
+        wait_until(lambda: rig.state(jobs[-1])["state"] == "running", 30, "the job is given")
+        w.kill()
+        assert w.wait(10) == -signal.SIGKILL
+        rig.gitlab("DELETE", "/faults")
+        w.start()
+    for job in jobs:
+        assert rig.ended(job, 120)["state"] == "success", plain(rig.trace(job))
+        whole(rig.trace(job))
+    w.until_empty()
+
+
 def test_kill_the_executor_again_and_again(rig, windlass):
     w = windlass(IdleTime=2).start()
     job = w.job(["for i in $(seq 1 12); do echo line $i of the job; sleep 1; done"])

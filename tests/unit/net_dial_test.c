@@ -233,7 +233,13 @@ test_no_answer(void)
 	close(p[1]);
 	net_control(p[0]);
 	ok(net_pause(5 * NSEC_SEC, &e) == -1 && e.kind == ERR_CANCELLED, "a hang-up cancels too");
+	net_control_late(p[0], 200 * NSEC_MSEC);
+	start = mono_now();
+	ok(net_pause(50 * NSEC_MSEC, &e) == 0, "with a delay a short pause lasts its time all the same");
+	ok(net_pause(5 * NSEC_SEC, &e) == -1 && e.kind == ERR_CANCELLED && ms_since(start) >= 200 && ms_since(start) < 2000,
+	    "... and a long one ends after the delay, counted once (%d ms)", ms_since(start));
 	net_control(-1);
+	ok(net_pause(10 * NSEC_MSEC, &e) == 0, "... and forgotten with the descriptor");
 	close(p[0]);
 	hole_close(&h);
 }
