@@ -1240,23 +1240,27 @@ static int
 do_find(struct cloud *c, const struct cloud_labels *l, mono_t deadline, struct err *e)
 {
 	struct found f[FOUND_MAX];
-	int n = droplets_find(c, l->nonce, f, FOUND_MAX, deadline, e), keep = 0;
+	int n = droplets_find(c, l->nonce, f, FOUND_MAX, deadline, e), unknown = 0, oldest = 0;
 
 	if (n <= 0)
 		return n;
 	for (int i = 1; i < n; i++)
-		if (f[i].created < f[keep].created || (f[i].created == f[keep].created && f[i].id < f[keep].id))
-			keep = i;
-	own(c)->id = f[keep].id;
+		if (f[i].created < f[oldest].created || (f[i].created == f[oldest].created && f[i].id < f[oldest].id))
+			oldest = i;
+	for (int i = 0; i < n; i++)
+		unknown += f[i].id != own(c)->id;
+	/* The one that is in use is never given up for an older one. */
+	if (own(c)->id <= 0)
+		own(c)->id = f[oldest].id;
 	for (int i = 0; i < n; i++) {
-		if (i == keep)
+		if (f[i].id == own(c)->id)
 			continue;
 		log_warn("Deleting a second droplet of one machine", F_STR("name", c->base.name),
-		    F_INT("droplet", f[i].id), F_INT("kept", f[keep].id));
+		    F_INT("droplet", f[i].id), F_INT("kept", own(c)->id));
 		if (droplet_delete(c, f[i].id, deadline, e) < 0)
 			return -1;
 	}
-	return 1;
+	return unknown;
 }
 
 /* A name that a runner made (its last parts are a Unix time and 8 hex digits) is nobody else's. */

@@ -125,8 +125,8 @@ struct cloud_driver {
 	enum cloud_made (*create)(struct cloud *c, const struct cloud_labels *l, mono_t deadline,
 		    struct err *e);
 	/*
-	 * Looks for what an earlier create made, by nonce: 1 found (its id is in the state; when there are several, the
-	 * oldest is kept and the others are deleted), 0 there is nothing, -1.
+	 * Looks by nonce for what earlier create calls made, besides the machine whose id is in the state. Without an id
+	 * the oldest is taken into the state; the others are deleted. Returns how many there were, or -1.
 	 */
 	int	(*find)(struct cloud *c, const struct cloud_labels *l, mono_t deadline, struct err *e);
 	/* Waits until the address is known. */

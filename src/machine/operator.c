@@ -25,6 +25,7 @@
 #define PLAN_MAX		(1u << 20)
 #define UNSEEN_NS		(20 * NSEC_SEC)	/* a create call this old shows in lists if it worked */
 #define UNSEEN_5XX_NS		(4 * NSEC_SEC)	/* the same when the server itself said that it failed */
+#define STRAY_PAUSE_NS		(5 * NSEC_SEC)
 #define SSH_TRY_NS		(10 * NSEC_SEC)
 #define SSH_LAST_NS		(500 * NSEC_MSEC)
 #define SSH_ASK_CLOUD_NS	(30 * NSEC_SEC)
@@ -54,6 +55,7 @@ const char *const operator_crash_points[] = {
 	"operator:ready",
 	/* remove */
 	"operator:deleting",
+	"operator:strays-awaited",	/* the machine is gone; one of which we never heard may still show up */
 	"operator:destroyed",		/* the cloud holds nothing; the directory is still there */
 	"operator:forgotten",
 	NULL,
@@ -139,6 +141,25 @@ set_phase(struct operation *op, enum machine_phase p, struct err *e)
 	if (op->on_phase != NULL)
 		op->on_phase(op->ctx, op->name, p);
 	return 0;
+}
+
+/* How long until the create calls without an answer are settled. */
+static int64_t
+unsettled_ns(const struct operation *op)
+{
+	int64_t age = wall_now() - op->rec.asked;
+
+	if (op->rec.unanswered <= 0)
+		return 0;
+	/* A clock that was set back must not make us wait for ever. */
+	return age < 0 ? MACHINE_SETTLE_NS : age < MACHINE_SETTLE_NS ? MACHINE_SETTLE_NS - age : 0;
+}
+
+/* So many machines of the calls without an answer have been seen. */
+static void
+account_for(struct machine_record *r, int found)
+{
+	r->unanswered -= found < r->unanswered ? found : r->unanswered;
 }
 
 static struct cloud_labels
@@ -339,9 +360,11 @@ look_for_machine(struct operation *op, struct err *e)
 	struct cloud_labels l = labels(op);
 
 	for (;;) {
-		int64_t age = wall_now() - op->rec.phase_since;
+		int64_t age = wall_now() - (op->rec.asked != 0 ? op->rec.asked : op->rec.phase_since);
 		int found = d->find(&op->host.cloud, &l, op->deadline, e);
 
+		if (found > 0)
+			account_for(&op->rec, found);
 		if (found != 0)
 			return found;
 		/* A clock that was set back must not make us wait for ever. */
@@ -379,16 +402,22 @@ request_once(struct operation *op, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
 	struct cloud_labels l = labels(op);
+	wall_t before = op->rec.asked;
 	enum cloud_made made;
 
 	op->rec.attempts++;
-	op->rec.phase_since = wall_now();
+	op->rec.unanswered++;
+	op->rec.asked = wall_now();
 	if (save(op, e) < 0)
 		return CLOUD_NOT_MADE;
 	crash_point("operator:create-announced");
 	made = d->create(&op->host.cloud, &l, op->deadline, e);
-	/* If it shows later all the same, step_ready() and remove look once more. */
+	/* If it shows later all the same, settle and remove find it. */
 	op->patience = made == CLOUD_UNSURE && e->kind == ERR_SERVER ? UNSEEN_5XX_NS : UNSEEN_NS;
+	if (made == CLOUD_UNSURE)
+		return made;
+	op->rec.unanswered--;
+	op->rec.asked = before;
 	if (made == CLOUD_NOT_MADE) {
 		op->rec.attempts--;
 		(void)save(op, NULL);
@@ -684,7 +713,6 @@ static int
 step_ready(struct operation *op, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
-	struct cloud_labels l = labels(op);
 	mono_t began = mono_now();
 
 	if (!(d->traits & CLOUD_NO_SSH)) {
@@ -697,9 +725,6 @@ step_ready(struct operation *op, struct err *e)
 		say(op, "Docker is up and running!");
 	}
 	crash_point("operator:engine-answered");
-	/* More than one create call may have gone through: the others' machines show by now. */
-	if (op->rec.attempts > 1 && d->find != NULL && d->find(&op->host.cloud, &l, op->deadline, e) < 0)
-		return -1;
 	op->rec.last_error = "";
 	if (set_phase(op, PHASE_READY, e) < 0)
 		return -1;
@@ -771,14 +796,57 @@ operation_provision(struct operation *op, struct err *e)
 /* Removing */
 
 static int
+destroy(struct operation *op, struct err *e)
+{
+	struct cloud_labels l = labels(op);
+	/* Records of an older version count no answers: there, several calls are reason enough to look. */
+	bool thorough = op->rec.unanswered > 0 || (op->rec.asked == 0 && op->rec.attempts > 1);
+
+	return op->host.cloud.driver->destroy(&op->host.cloud, &l, pub_line(op), thorough, op->deadline, e);
+}
+
+/* The machine is gone. What a call without an answer may have made is looked for until it must have shown. */
+static int
+await_strays(struct operation *op, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+	struct cloud_labels l = labels(op);
+	mono_t until = mono_after(unsettled_ns(op));
+
+	crash_point("operator:strays-awaited");
+	if (!mono_passed(until))
+		say(op, "The answer to a create call was lost: watching for what it may have made...");
+	while (op->rec.unanswered > 0 && !mono_passed(until)) {
+		int found;
+
+		if (net_pause(mono_min(until - mono_now() + NSEC_MSEC, STRAY_PAUSE_NS), e) < 0)
+			return -1;
+		found = d->find(&op->host.cloud, &l, op->deadline, e);
+		if (found < 0)
+			return -1;
+		account_for(&op->rec, found);
+	}
+	/* With all that was found, and the tag by which it was found. */
+	op->rec.unanswered = 0;
+	return destroy(op, e);
+}
+
+static int
 remove_from_cloud(struct operation *op, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
 	struct cloud_labels l = labels(op);
 
-	if (!has_machine_id(op) && op->rec.attempts > 0 && d->find != NULL && look_for_machine(op, e) < 0)
+	if (!has_machine_id(op) && op->rec.attempts > 0 && d->find != NULL) {
+		int found = d->find(&op->host.cloud, &l, op->deadline, e);
+
+		if (found < 0)
+			return -1;
+		account_for(&op->rec, found);
+	}
+	if (destroy(op, e) < 0)
 		return -1;
-	return d->destroy(&op->host.cloud, &l, pub_line(op), op->rec.attempts > 1, op->deadline, e);
+	return op->rec.unanswered > 0 && d->find != NULL ? await_strays(op, e) : 0;
 }
 
 int
@@ -788,17 +856,12 @@ operation_remove(struct operation *op, const char *reason, struct err *e)
 		if (cloud_need_driver(&op->host.cloud, e) < 0)
 			return -1;
 		if (op->rec.phase != PHASE_DELETING) {
-			wall_t asked = op->rec.phase_since;
-
 			op->rec.remove_reason = reason;
 			if (set_phase(op, PHASE_DELETING, e) < 0)
 				return -1;
-			/* How old the create call is counts for the look below; in a later life it is old enough. */
-			op->rec.phase_since = asked;
 		}
 		crash_point("operator:deleting");
 		if (remove_from_cloud(op, e) < 0) {
-			op->rec.phase_since = wall_now();
 			note_error(op, e);
 			return -1;
 		}
@@ -810,6 +873,38 @@ operation_remove(struct operation *op, const char *reason, struct err *e)
 	if (op->on_phase != NULL)
 		op->on_phase(op->ctx, op->name, PHASE_NONE);
 	return 0;
+}
+
+/* Settling */
+
+int
+operation_settle(struct operation *op, struct err *e)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+	struct cloud_labels l = labels(op);
+	bool due = unsettled_ns(op) == 0;
+	struct machine_record now = { 0 };
+	int found, lock, rc = -1;
+
+	if (op->rec.unanswered <= 0 || op->rec.phase != PHASE_READY)
+		return 0;
+	if (cloud_need_driver(&op->host.cloud, e) < 0)
+		return -1;
+	found = d->find(&op->host.cloud, &l, op->deadline, e);
+	if (found < 0)
+		return -1;
+	/* Without the lock until here: a job may be given and a use counted meanwhile. */
+	lock = store_lock(op->dir, true, e);
+	if (lock < 0)
+		return e->kind == ERR_NOTFOUND ? 0 : -1;
+	if (machine_record_read(op->dir, &op->arena, &now, e) == 0) {
+		account_for(&now, found);
+		if (due)
+			now.unanswered = 0;
+		rc = machine_record_write(op->dir, &now, e);
+	}
+	close(lock);
+	return rc;
 }
 
 /* The process */
@@ -849,7 +944,7 @@ parse_args(struct args *a, int argc, char **argv, struct err *e)
 		.limit_s = opts[7].given ? opts[7].number : OPERATOR_LIMIT_NS / NSEC_SEC };
 	if (rc == 0 && (nwords > 0 || a->store == NULL || a->name == NULL || a->act == NULL || a->limit_s < 1 ||
 	    a->limit_s > 86400))
-		rc = err_set(e, ERR_CONFIG, 0, "usage: --store DIR --name NAME --do create|remove|check [--plan-fd N] "
+		rc = err_set(e, ERR_CONFIG, 0, "usage: --store DIR --name NAME --do create|remove|check|settle [--plan-fd N] "
 		    "[--owner HEX] [--control-fd N] [--reason TEXT] [--limit SECONDS]");
 	return rc;
 }
@@ -980,6 +1075,14 @@ do_check(struct operation *op, struct err *e)
 	return e->kind == ERR_CANCELLED ? EXIT_RETRY : EXIT_MACHINE;
 }
 
+static int
+do_settle(struct operation *op, struct err *e)
+{
+	if (operation_look(op, e) < 0)
+		return e->kind == ERR_NOTFOUND ? EXIT_OK : status_of(e);
+	return operation_settle(op, e) == 0 ? EXIT_OK : status_of(e);
+}
+
 int
 operator_main(int argc, char **argv)
 {
@@ -1010,8 +1113,10 @@ operator_main(int argc, char **argv)
 		status = do_remove(&op, &args, &e);
 	else if (strcmp(args.act, "check") == 0)
 		status = do_check(&op, &e);
+	else if (strcmp(args.act, "settle") == 0)
+		status = do_settle(&op, &e);
 	else {
-		err_set(&e, ERR_CONFIG, 0, "--do %s: it is create, remove or check", args.act);
+		err_set(&e, ERR_CONFIG, 0, "--do %s: it is create, remove, check or settle", args.act);
 		status = EXIT_CONFIG;
 	}
 	if (status != EXIT_OK) {

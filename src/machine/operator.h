@@ -53,15 +53,23 @@ int	operation_open(struct operation *op, struct err *e);
 int	operation_look(struct operation *op, struct err *e);
 /* From the phase it is in to ready. On failure the machine stays in its phase, with last_error. */
 int	operation_create(struct operation *op, struct err *e);
-/* Until nothing is left. */
+/*
+ * Until nothing is left. The machine itself goes at once; a create call without an answer that is not
+ * settled keeps the record, and this call, until it is.
+ */
 int	operation_remove(struct operation *op, const char *reason, struct err *e);
+/*
+ * Deletes what create calls without an answer have made besides a ready machine, and settles them when
+ * they are old enough. Takes the lock for a moment at its end: open with operation_look().
+ */
+int	operation_settle(struct operation *op, struct err *e);
 /* Writes the server pair anew and provisions once more: `provision`, `regenerate-certs`. */
 int	operation_provision(struct operation *op, struct err *e);
 /* Opens SSH to it, waiting until it answers. NULL on failure. */
 struct ssh *operation_ssh(struct operation *op, struct err *e);
 
 /*
- * The process. argv: windlass-operator --store DIR --name NAME --do create|remove|check [--plan-fd N] [--owner HEX]
+ * The process. argv: windlass-operator --store DIR --name NAME --do create|remove|check|settle [--plan-fd N] [--owner HEX]
  * [--control-fd N] [--reason TEXT] [--limit SECONDS]. Plan: {"driver", "options": ["k=v"], "runner", "owner", "options_hash"}.
  * To the manager it says (core/chan.h) "phase NAME PHASE" for each phase that is on disk ("gone" when the directory is gone), and
  * "error KIND TEXT" before it fails. Anything that comes back, or the end of the other side, makes it stop.

@@ -340,6 +340,7 @@ static const struct field record_more[] = {
 	FIELD(struct machine_record, STR, "options_hash", options_hash),
 	FIELD(struct machine_record, INT, "uses", uses),
 	FIELD(struct machine_record, INT, "attempts", attempts),
+	FIELD(struct machine_record, INT, "unanswered", unanswered),
 	FIELD(struct machine_record, STR, "last_error", last_error),
 	FIELD(struct machine_record, STR, "remove_reason", remove_reason),
 };
@@ -348,7 +349,7 @@ static const struct field record_ids[] = {
 	FIELD(struct machine_record, STR, "droplet", id_droplet),
 };
 /* Members that need a word of their own; here so that they are not taken for unknown ones. */
-static const char *const record_special[] = { "v", "phase", "created", "phase_since", "last_used", "ids" };
+static const char *const record_special[] = { "v", "phase", "created", "phase_since", "last_used", "asked", "ids" };
 
 static void
 empty_record(struct machine_record *r)
@@ -409,6 +410,7 @@ machine_record_parse(struct arena *a, struct str text, struct machine_record *r,
 	r->created = read_time(a, json_get(root, "created"));
 	r->phase_since = read_time(a, json_get(root, "phase_since"));
 	r->last_used = read_time(a, json_get(root, "last_used"));
+	r->asked = read_time(a, json_get(root, "asked"));
 	r->rest = unknown_members(a, root);
 	r->rest_ids = fields_unknown(a, ids, record_ids, NELEM(record_ids), NULL, 0);
 	return 0;
@@ -430,6 +432,7 @@ machine_record_print(const struct machine_record *r, struct buf *b)
 	fields_write_unknown(&w, r->rest_ids);
 	jw_end_object(&w);
 	write_time(&w, "last_used", r->last_used);
+	write_time(&w, "asked", r->asked);
 	fields_write(&w, record_more, NELEM(record_more), r);
 	fields_write_unknown(&w, r->rest);
 	jw_end_object(&w);

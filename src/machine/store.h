@@ -13,6 +13,8 @@
 #include "core/str.h"
 
 #define MACHINE_NAME_MAX	63
+/* A create call without an answer is settled when it is this old and the cloud was asked once more what it made. */
+#define MACHINE_SETTLE_NS	(30 * NSEC_SEC)
 
 enum machine_phase {
 	PHASE_NONE,		/* no windlass.json: made by the original, or broken */
@@ -35,6 +37,8 @@ struct machine_record {
 	const char		*options_hash;
 	int64_t			 uses;
 	int64_t			 attempts;
+	int64_t			 unanswered;	/* create calls that may each have made a machine which nobody has seen yet */
+	wall_t			 asked;		/* when the last of those was sent */
 	const char		*last_error;
 	const char		*remove_reason;
 	struct str		 rest;		/* JSON members that this version does not know: an object's text */

@@ -19,6 +19,8 @@
 /* Pause between failed removals: 5 s, 10 s ... 5 min; hourly once put aside (spec machines 2, W4 and W5). */
 #define REMOVE_AGAIN_CAP	(300 * NSEC_SEC)
 #define QUARANTINE_AGAIN	(3600 * NSEC_SEC)
+#define SETTLE_AGAIN		(60 * NSEC_SEC)
+#define SETTLE_LIMIT		"60"
 
 static void operator_ended(struct manager *m, struct watch *w);
 
@@ -116,6 +118,10 @@ start_operator(struct manager *m, struct machine *mc, const char *what)
 	if (!create) {
 		argv[n++] = "--reason";
 		argv[n++] = mc->why;
+	}
+	if (strcmp(what, "settle") == 0) {
+		argv[n++] = "--limit";
+		argv[n++] = SETTLE_LIMIT;
 	}
 	argv[n] = NULL;
 	fds[0] = (struct proc_fd){ plan, 3 };
@@ -303,6 +309,22 @@ removed(struct manager *m, struct machine *mc, int status)
 	mc->operator.again = mono_after(wait + (int64_t)rand_below((uint64_t)wait / 5 + 1));
 }
 
+/* Whether its create calls had only one result is not known yet: the machine is in use all the same. */
+static bool
+to_settle(const struct machine *mc)
+{
+	return mc->settle_at != 0 && (mc->state == SCALE_IDLE || mc->state == SCALE_USED);
+}
+
+static void
+settled(struct machine *mc, int status)
+{
+	mc->settle_at = status == EXIT_OK ? 0 : wall_now() + SETTLE_AGAIN;
+	if (status != EXIT_OK)
+		log_warn("A create call without an answer could not be settled: looking again", F_STR("name", mc->name),
+		    F_INT("status", status), F_STR("error", mc->operator.error));
+}
+
 static void
 operator_ended(struct manager *m, struct watch *w)
 {
@@ -317,6 +339,10 @@ operator_ended(struct manager *m, struct watch *w)
 	status = child_bury(m, &mc->operator);
 	snprintf(name, sizeof(name), "%s", mc->name);
 	m->dirty = true;
+	if (strcmp(mc->doing, "settle") == 0) {
+		settled(mc, status);
+		return;
+	}
 	/* The store says what was reached; a failed look changes nothing. */
 	if (!create && status == EXIT_OK) {
 		removed(m, mc, status);
@@ -378,6 +404,9 @@ machines_tend(struct manager *m)
 		} else if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK) {
 			start_operator(m, mc, "remove");
 			running++;
+		} else if (to_settle(mc) && wall_now() >= mc->settle_at) {
+			start_operator(m, mc, "settle");
+			running++;
 		}
 	}
 }
@@ -386,10 +415,14 @@ mono_t
 machines_wake(const struct manager *m)
 {
 	mono_t at = MONO_NEVER;
+	wall_t now = wall_now();
 
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		if (!child_alive(&mc->operator) && mc->operator.again != 0 &&
 		    (mc->state == SCALE_CREATING || mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK))
 			at = mono_min(at, mc->operator.again);
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		if (to_settle(mc) && !child_alive(&mc->operator))
+			at = mono_min(at, mono_after(mc->settle_at > now ? mc->settle_at - now : 0));
 	return at;
 }

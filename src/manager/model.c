@@ -281,6 +281,7 @@ model_load_machine(struct manager *m, const char *name)
 		mc->created = r.created != 0 ? r.created : mc->created;
 		mc->uses = (uint32_t)r.uses;
 		mc->used = r.last_used != 0 ? r.last_used : r.phase_since != 0 ? r.phase_since : mc->created;
+		mc->settle_at = r.unanswered > 0 ? r.asked + MACHINE_SETTLE_NS : 0;
 		if (r.remove_reason != NULL && r.phase == PHASE_DELETING)
 			snprintf(mc->why, sizeof(mc->why), "%s", r.remove_reason);
 		if (pool->conf != NULL && r.options_hash != NULL && r.options_hash[0] != '\0' &&

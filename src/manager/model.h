@@ -84,9 +84,10 @@ struct machine {
 	uint16_t	 removal_retries;
 	struct job	*job;
 	struct child	 operator;
-	char		 doing[8];	/* what its operator does: create, remove */
+	char		 doing[8];	/* what its operator does: create, remove, settle */
 	char		 why[160];	/* reason of its removal */
 	wall_t		 create_started;
+	wall_t		 settle_at;	/* when create calls without an answer can be settled; 0: none */
 };
 
 /* One poller process; a pool has request_concurrency of them at most. */

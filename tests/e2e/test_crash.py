@@ -19,6 +19,8 @@ from world import plain, wait_until
 # Several lives at once: each waits for most of its time.
 AT_ONCE = 4
 LINES = 6
+# Steps of a life that goes wrong first: the tests named here die at them.
+ELSEWHERE = {"operator:strays-awaited": "test_machine.py: test_list_lags_longer_than_patience"}
 SCRIPT = [f"for i in $(seq 1 {LINES}); do echo line $i of the job; sleep 0.5; done"]
 
 
@@ -83,7 +85,7 @@ def test_every_crash_point(rig, tmp_path):
     rig.gitlab("DELETE", "/faults")
     failed = []
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        lives = {pool.submit(one_life, rig, tmp_path / p.replace(":", "-"), p): p for p in points()}
+        lives = {pool.submit(one_life, rig, tmp_path / p.replace(":", "-"), p): p for p in points() if p not in ELSEWHERE}
         for life in concurrent.futures.as_completed(lives):
             try:
                 life.result()

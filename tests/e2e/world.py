@@ -111,6 +111,15 @@ class Rig:
         """What the cloud holds, one line each."""
         return [line for line in self("cloud").splitlines() if line.strip()]
 
+    def cloud_calls(self):
+        """How often each call of the cloud's API was made, by operationId."""
+        c = UnixHTTP(os.path.join(self.run, "digitalocean.sock"))
+        try:
+            c.request("GET", "/calls")
+            return json.loads(c.getresponse().read())
+        finally:
+            c.close()
+
     def api(self, method, path, body=None):
         """A raw call of the cloud's API."""
         request = urllib.request.Request(

@@ -218,6 +218,11 @@ test_find(void)
 		  "{\"id\":11,\"created_at\":\"2026-03-01T08:15:31Z\"," TAGGED "},{\"id\":1,\"created_at\":\"2020-01-01T00:00:00Z\",\"tags\":[\"web\"]}]}", NULL, ANSWER },
 		{ "DELETE /v2/droplets/12", 204, NULL, NULL, ANSWER },
 		{ "GET /v2/droplets/12", 404, "{}", NULL, ANSWER },
+		{ LIST, 200, "{\"droplets\":[{\"id\":10,\"created_at\":\"2026-03-01T08:15:30Z\"," TAGGED "},"
+		  "{\"id\":11,\"created_at\":\"2026-03-01T08:15:31Z\"," TAGGED "}]}", NULL, ANSWER },
+		{ "DELETE /v2/droplets/10", 204, NULL, NULL, ANSWER },
+		{ "GET /v2/droplets/10", 404, "{}", NULL, ANSWER },
+		{ LIST, 200, "{\"droplets\":[{\"id\":11,\"created_at\":\"2026-03-01T08:15:31Z\"," TAGGED "}]}", NULL, ANSWER },
 		{ LIST, 200, "<html>", NULL, ANSWER },	/* a proxy's page: asked again */
 		{ LIST, 200, "{\"links\":{}}", NULL, ANSWER },
 		{ 0 },
@@ -228,12 +233,16 @@ test_find(void)
 	char key[32], id[32];
 
 	is_int(c.driver->find(&c, &labels, soon(10), &e), 0, "nothing carries the nonce");
-	is_int(c.driver->find(&c, &labels, soon(10), &e), 1, "two do");
+	is_int(c.driver->find(&c, &labels, soon(10), &e), 2, "two do");
 	c.driver->ids(&c, key, id);
 	is_str(id, "11", "  the oldest is kept, the other deleted, a stranger left alone");
+	is_int(c.driver->find(&c, &labels, soon(10), &e), 1, "an older one shows when one is in use");
+	c.driver->ids(&c, key, id);
+	is_str(id, "11", "  the one in use stays");
+	is_int(c.driver->find(&c, &labels, soon(10), &e), 0, "the one in use alone is nothing new");
 	is_int(c.driver->find(&c, &labels, soon(10), &e), -1, "an answer that is no list");
 	is_int(e.kind, ERR_PROTO, "  is not taken for an empty one");
-	done(&f, &c, 6);
+	done(&f, &c, 10);
 }
 
 #define DROPLET(status, nets) "{\"droplet\":{\"id\":7,\"status\":\"" status "\",\"networks\":{\"v4\":[" nets "]}}}"

@@ -75,7 +75,7 @@ test_record(void)
 	static const char *const text = "{\"v\":1,\"name\":\"m\",\"owner\":\"0123456789abcdef\",\"nonce\":\"ab\",\"driver\":\"digitalocean\","
 	    "\"runner\":\"k\",\"phase\":\"created\",\"created\":\"2026-03-01T08:15:30Z\",\"phase_since\":\"2026-03-01T08:15:31.5Z\","
 	    "\"ids\":{\"key\":\"1\",\"droplet\":\"2\",\"volume\":[3]},\"host_key\":\"ssh-x A\",\"options_hash\":\"h\",\"uses\":3,"
-	    "\"last_used\":\"\",\"attempts\":2,\"last_error\":\"a \\\"b\\\"\",\"remove_reason\":\"\",\"later\":{\"x\":[1,2]},\"more\":null}";
+	    "\"last_used\":\"\",\"attempts\":2,\"unanswered\":1,\"asked\":\"2026-03-01T08:15:32Z\",\"last_error\":\"a \\\"b\\\"\",\"remove_reason\":\"\",\"later\":{\"x\":[1,2]},\"more\":null}";
 	struct machine_record r, again;
 	struct arena a = { 0 };
 	struct buf b = { 0 }, b2 = { 0 };
@@ -88,6 +88,7 @@ test_record(void)
 	is_int(r.uses, 3, "uses");
 	is_int(r.phase_since - r.created, 1500 * NSEC_MSEC, "times");
 	is_int(r.last_used, 0, "a time that never was");
+	ok(r.unanswered == 1 && r.asked - r.created == 2 * NSEC_SEC, "a create call without an answer, and when");
 	is_str(r.last_error, "a \"b\"", "a text");
 	machine_record_print(&r, &b);
 	ok(strstr(b.p, "\"volume\": [") != NULL, "an unknown id is kept");

@@ -82,7 +82,8 @@ FAULTS = """\
   delete-locked       a delete says 422 while "another event is pending"
   delete-lingers      [seconds=S] deleted, but still listed for a while (10)
   keep                a delete says 204 and does nothing
-  clear               end all of these
+  list-now            what a list-lag still hides shows from now on
+  clear               end all of these (what they did to a droplet stays)
 
 Each takes count=N (how many calls or droplets; default 1), for=S (seconds instead of a count)
 and on=CALL, one of create get list delete keys action regions account any, or an
@@ -274,6 +275,12 @@ class Cloud:
         if what == "clear":
             self.faults = []
             return "no faults"
+        if what == "list-now":
+            with self.lock:
+                for droplet in self.state["droplets"].values():
+                    droplet["fate"].pop("list_lag", None)
+                self.save()
+            return "lists show everything"
         if not (what in WIRE or what in DROPLET or what in STATUSES or
                 what in SECONDS or what in DEFAULT_ON or what in ("429", "limit")):
             raise ValueError(f"no fault {what!r}; `rig fault --help` lists them")
