@@ -219,22 +219,24 @@ check_close(struct check *c)
 	arena_reset(&c->arena);
 }
 
+static const struct opt opts[] = {
+	OPT_CONFIG,
+	{ .name = "online", .type = OPT_BOOL, .help = "also ask GitLab, cloud, registry mirrors and caches" },
+	{ .name = "all", .letter = 'a', .type = OPT_BOOL, .help = "also name the keys that work as ever" },
+	{ .name = "json", .type = OPT_BOOL, .help = "print JSON" },
+};
+const struct usage cmd_check_usage = USAGE("", about, opts);
+
 int
 cmd_check(int argc, char **argv)
 {
-	struct opt o[] = {
-		OPT_CONFIG,
-		{ .name = "online", .type = OPT_BOOL, .help = "also ask GitLab, cloud, registry mirrors and caches" },
-		{ .name = "all", .letter = 'a', .type = OPT_BOOL, .help = "also name the keys that work as ever" },
-		{ .name = "json", .type = OPT_BOOL, .help = "print JSON" },
-		OPT_HELP,
-	};
+	struct opt o[NELEM(opts)];
 	struct check c;
 	struct err e = { 0 };
-	int rc = runnercmd_options(o, NELEM(o), argc, argv, about);
+	int rc = 0;
 
-	if (rc != 0)
-		return rc < 0;
+	if (cmd_options(&cmd_check_usage, o, argc, argv, NULL, NULL) < 0)
+		return 1;
 	if (check_open(&c, o[0].value, &e) < 0) {
 		rc = runnercmd_fatal("check", &e);
 		goto out;
@@ -255,18 +257,21 @@ out:
 }
 
 /* The original's name for it: only whether the file is valid, and every unknown key is a fault. */
+static const struct opt lint_opts[] = { OPT_CONFIG };
+const struct usage cmd_lint_usage = USAGE("",
+    "Checks config.toml. Exit status 1 for a missing file, one that cannot be loaded, wrong types and unknown keys. `check` says more.", lint_opts);
+
 int
 cmd_lint(int argc, char **argv)
 {
-	struct opt o[] = { OPT_CONFIG, OPT_HELP };
+	struct opt o[NELEM(lint_opts)];
 	struct check c;
 	struct err e = { 0 };
 	size_t faults = 0;
-	int rc = runnercmd_options(o, NELEM(o), argc, argv,
-	    "Checks config.toml. Exit status 1 for a missing file, one that cannot be loaded, wrong types and unknown keys. `check` says more.");
+	int rc = 0;
 
-	if (rc != 0)
-		return rc < 0;
+	if (cmd_options(&cmd_lint_usage, o, argc, argv, NULL, NULL) < 0)
+		return 1;
 	runnercmd_hello(false);
 	if (check_open(&c, o[0].value, &e) < 0) {
 		rc = runnercmd_fatal("lint", &e);

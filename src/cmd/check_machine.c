@@ -79,17 +79,8 @@ check_machine_host(struct check *c, const struct runner *r, struct machine_optio
 static const char *
 option_hint(struct check *c, const struct machine_options *rows, struct str name)
 {
-	const char *best = NULL;
-	unsigned least = 4;
+	const char *best = opt_nearest(rows->opt, rows->n, name);
 
-	for (size_t i = 0; i < rows->n; i++) {
-		unsigned d = key_distance(name, str_from(rows->opt[i].name));
-
-		if (d < least) {
-			least = d;
-			best = rows->opt[i].name;
-		}
-	}
 	if (best != NULL)
 		return arena_fmt(&c->arena, "did you mean %s?", best);
 	for (size_t i = 0; cloud_drivers[i] != NULL; i++)

@@ -4,26 +4,78 @@
 #include "cmd/cmd.h"
 #include "core/err.h"
 #include "core/log.h"
-#include "core/opt.h"
 #include "manager/manager.h"
 #include "versions.h"
 
+static const struct opt run_opts[] = {
+	OPT_CONFIG,
+	OPT_STATE_DIR,
+	OPT_STORAGE,
+	{ .name = "working-directory", .letter = 'd', .type = OPT_STRING, .arg = "DIR", .help = "change to this directory first" },
+	{ .name = "service", .letter = 'n', .type = OPT_STRING, .arg = "NAME", .help = "name of the service; accepted, without effect" },
+	{ .name = "user", .letter = 'u', .type = OPT_STRING, .arg = "USER", .help = "accepted, without effect: only the shell executor used it" },
+	{ .name = "listen-address", .type = OPT_STRING, .arg = "HOST:PORT", .env = "LISTEN_ADDRESS", .help = "metrics server; not served by this version" },
+	{ .name = "syslog", .type = OPT_BOOL, .help = "accepted, without effect: the service manager takes stderr" },
+	{ .name = "log-level", .letter = 'l', .type = OPT_STRING, .arg = "LEVEL", .help = "beats log_level of the file" },
+	{ .name = "log-format", .type = OPT_STRING, .arg = "FORMAT", .help = "beats log_format of the file" },
+	{ .name = "debug", .type = OPT_BOOL, .help = "the same as --log-level debug" },
+};
+static const struct usage run_usage = USAGE("",
+    "Takes jobs from GitLab and runs them until it is told to stop. Needs no service manager.\n\n"
+    "SIGQUIT: take no more jobs, finish the running ones, then end with status 0.\n"
+    "SIGTERM, SIGINT: abort the running jobs, tell GitLab, then end; once more: end at once.\n"
+    "SIGHUP: read config.toml again. SIGUSR1: list machines and jobs in the log.\n\n"
+    "If it was killed, start it again: jobs and machines did not notice, and it finds them.", run_opts);
+
+static const struct opt status_opts[] = {
+	OPT_STATE_DIR,
+	{ .name = "service", .letter = 'n', .type = OPT_STRING, .arg = "NAME", .help = "accepted, without effect" },
+};
+static const struct usage status_usage = USAGE("",
+    "Exit status 0 while `run` runs on this state directory, 1 when it does not. A stop that waits for jobs is awaited by\n"
+    "asking this again and again.", status_opts);
+
+static const struct usage version_usage = { .args = "", .about = "Prints the versions of windlass, of the gitlab-runner it answers to be, and of every library in it." };
+static const struct usage help_usage = { .args = "[COMMAND]", .about = "Prints the commands, or what one of them does and takes.", .flags = USAGE_RAW };
+
 const struct command commands[] = {
-	{ "run", cmd_run, "take jobs and run them (the service itself)" },
-	{ "run-single", cmd_run_single, "run jobs of one runner, one after another, and end" },
-	{ "status", cmd_status, "exit status 0 while `run` runs on this host" },
-	{ "register", cmd_register, "add a runner to config.toml, confirmed by GitLab" },
-	{ "unregister", cmd_unregister, "take runners out of GitLab and of config.toml" },
-	{ "verify", cmd_verify, "ask GitLab whether the tokens of config.toml are good" },
-	{ "list", cmd_list, "the runners of config.toml" },
-	{ "reset-token", cmd_reset_token, "replace a runner's token by a new one" },
-	{ "check", cmd_check, "what config.toml means here: refused, traps, without effect; --online asks GitLab and the cloud" },
-	{ "lint", cmd_lint, NULL },
-	{ "machine", cmd_machine, "create, list, inspect and remove machines by hand (docker-machine's commands)" },
-	{ "version", cmd_version, "versions of windlass and of every library in it" },
-	{ "debug", cmd_debug, NULL },
+	{ "run", cmd_run, "take jobs and run them (the service itself)", &run_usage },
+	{ "run-single", cmd_run_single, "run jobs of one runner, one after another, and end", &cmd_run_single_usage },
+	{ "status", cmd_status, "exit status 0 while `run` runs on this host", &status_usage },
+	{ "register", cmd_register, "add a runner to config.toml, confirmed by GitLab", &cmd_register_usage },
+	{ "unregister", cmd_unregister, "take runners out of GitLab and of config.toml", &cmd_unregister_usage },
+	{ "verify", cmd_verify, "ask GitLab whether the tokens of config.toml are good", &cmd_verify_usage },
+	{ "list", cmd_list, "the runners of config.toml", &cmd_list_usage },
+	{ "reset-token", cmd_reset_token, "replace a runner's token by a new one", &cmd_reset_token_usage },
+	{ "check", cmd_check, "what config.toml means here: refused, traps, without effect; --online asks GitLab and the cloud", &cmd_check_usage },
+	{ "lint", cmd_lint, NULL, &cmd_lint_usage },
+	{ "machine", cmd_machine, "create, list, inspect and remove machines by hand (docker-machine's commands)", &cmd_machine_usage },
+	{ "version", cmd_version, "versions of windlass and of every library in it", &version_usage },
+	{ "help", cmd_help, "this list, or what a command does and takes", &help_usage },
+	{ "h", cmd_help, NULL, &help_usage },
+	{ "debug", cmd_debug, NULL, &cmd_debug_usage },
 };
 const size_t ncommands = NELEM(commands);
+
+const struct opt cmd_globals[] = {
+	{ .name = "log-level", .letter = 'l', .type = OPT_STRING, .arg = "LEVEL", .env = "LOG_LEVEL", .help = "debug, info, warn, error, fatal or panic" },
+	{ .name = "log-format", .type = OPT_STRING, .arg = "FORMAT", .env = "LOG_FORMAT", .help = "runner, text or json" },
+	{ .name = "debug", .type = OPT_BOOL, .help = "the same as --log-level debug" },
+	OPT_HELP,
+	{ .name = "version", .letter = 'v', .type = OPT_BOOL, .help = "versions of windlass and of every library in it" },
+};
+const size_t ncmd_globals = NELEM(cmd_globals);
+
+const char *cmd_program = "windlass";
+
+const struct command *
+command_find(const char *name)
+{
+	for (size_t i = 0; i < ncommands; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
 
 void
 cmd_print_version(FILE *f)
@@ -51,46 +103,17 @@ cmd_version(int argc, char **argv)
 	return 0;
 }
 
-static int
-bad_usage(const char *command, const struct err *e)
-{
-	fprintf(stderr, "FATAL: %s: %s (`windlass %s --help` lists the options)\n", command, e->msg, command);
-	return 1;
-}
-
 int
 cmd_run(int argc, char **argv)
 {
-	struct opt o[] = {
-		{ .name = "config", .letter = 'c', .type = OPT_STRING, .env = "CONFIG_FILE", .help = "config.toml (default /etc/gitlab-runner/config.toml for root)" },
-		{ .name = "state-dir", .type = OPT_STRING, .env = "WINDLASS_STATE_DIR", .help = "where jobs in progress are kept (default /var/lib/windlass for root)" },
-		{ .name = "storage-path", .letter = 's', .type = OPT_STRING, .env = "MACHINE_STORAGE_PATH", .help = "docker-machine's directory of machines (default ~/.docker/machine)" },
-		{ .name = "working-directory", .letter = 'd', .type = OPT_STRING, .help = "change to this directory first" },
-		{ .name = "service", .letter = 'n', .type = OPT_STRING, .help = "name of the service; accepted, without effect" },
-		{ .name = "user", .letter = 'u', .type = OPT_STRING, .help = "accepted, without effect: only the shell executor used it" },
-		{ .name = "listen-address", .type = OPT_STRING, .env = "LISTEN_ADDRESS", .help = "metrics server; not served by this version" },
-		{ .name = "syslog", .type = OPT_BOOL, .help = "accepted, without effect: the service manager takes stderr" },
-		{ .name = "log-level", .letter = 'l', .type = OPT_STRING, .help = "beats log_level of the file" },
-		{ .name = "log-format", .type = OPT_STRING, .help = "beats log_format of the file" },
-		{ .name = "debug", .type = OPT_BOOL, .help = "the same as --log-level debug" },
-		{ .name = "help", .letter = 'h', .type = OPT_BOOL, .help = "this text" },
-	};
+	struct opt o[NELEM(run_opts)];
 	struct manager_opts m = { 0 };
 	enum log_level level = log_level();
 	enum log_format format = log_format();
-	const char **words = xcalloc((size_t)argc + 1, sizeof(*words)), *dir, *text;
-	struct err e = { 0 };
-	size_t nwords;
+	const char *dir, *text;
 
-	if (opt_parse(o, NELEM(o), argc, argv, 0, words, &nwords, &e) < 0)
-		return bad_usage("run", &e);
-	if (opt_find(o, NELEM(o), "help")->number) {
-		printf("Usage: windlass run [OPTION...]\n\nTakes jobs from GitLab and runs them until it is told to stop.\n"
-		    "SIGQUIT: finish the running jobs, then end. SIGTERM, SIGINT: abort them, then end. SIGHUP: read config.toml again.\n"
-		    "SIGUSR1: list machines and jobs in the log.\n\nOptions:\n");
-		opt_help(o, NELEM(o), stdout);
-		return 0;
-	}
+	if (cmd_options(&run_usage, o, argc, argv, NULL, NULL) < 0)
+		return 1;
 	dir = opt_find(o, NELEM(o), "working-directory")->value;
 	if (dir != NULL && chdir(dir) < 0) {
 		fprintf(stderr, "FATAL: --working-directory %s: %s\n", dir, strerror(errno));
@@ -127,24 +150,13 @@ cmd_run(int argc, char **argv)
 int
 cmd_status(int argc, char **argv)
 {
-	struct opt o[] = {
-		{ .name = "state-dir", .type = OPT_STRING, .env = "WINDLASS_STATE_DIR", .help = "where jobs in progress are kept (default /var/lib/windlass for root)" },
-		{ .name = "service", .letter = 'n', .type = OPT_STRING, .help = "accepted, without effect" },
-		{ .name = "help", .letter = 'h', .type = OPT_BOOL, .help = "this text" },
-	};
-	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+	struct opt o[NELEM(status_opts)];
 	struct err e = { 0 };
-	size_t nwords;
 	char *dir;
 	int pid, rc;
 
-	if (opt_parse(o, NELEM(o), argc, argv, 0, words, &nwords, &e) < 0)
-		return bad_usage("status", &e);
-	if (o[2].number) {
-		printf("Usage: windlass status [OPTION...]\n\nExit status 0 while `windlass run` runs on this state directory, 1 when it does not.\n\nOptions:\n");
-		opt_help(o, NELEM(o), stdout);
-		return 0;
-	}
+	if (cmd_options(&status_usage, o, argc, argv, NULL, NULL) < 0)
+		return 1;
 	dir = o[0].value != NULL ? xstrdup(o[0].value) : manager_default_state_dir();
 	if (dir == NULL) {
 		fprintf(stderr, "gitlab-runner: no home directory: give --state-dir\n");

@@ -13,6 +13,8 @@ static const char *const crash_points[] = {
 	"reporter:acknowledged", "reporter:patched", "reporter:order-written", "reporter:result-sent", "reporter:reported",
 };
 
+const struct usage cmd_debug_usage = { .args = "crash-points", .about = "For tests: names the steps behind which WINDLASS_CRASH_AT stops a process." };
+
 int
 cmd_debug(int argc, char **argv)
 {

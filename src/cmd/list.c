@@ -8,21 +8,23 @@
 
 static const char about[] = "Lists the runners of config.toml. Exit status 1 when the file cannot be read.";
 
+static const struct opt opts[] = {
+	OPT_CONFIG,
+	{ .name = "show-tokens", .type = OPT_BOOL, .help = "show tokens whole" },
+};
+const struct usage cmd_list_usage = USAGE("", about, opts);
+
 int
 cmd_list(int argc, char **argv)
 {
-	struct opt o[] = {
-		OPT_CONFIG,
-		{ .name = "show-tokens", .type = OPT_BOOL, .help = "show tokens whole" },
-		OPT_HELP,
-	};
+	struct opt o[NELEM(opts)];
 	struct config *c;
 	struct err e = { 0 };
 	char *path;
-	int rc = runnercmd_options(o, NELEM(o), argc, argv, about);
+	int rc = 0;
 
-	if (rc != 0)
-		return rc < 0;
+	if (cmd_options(&cmd_list_usage, o, argc, argv, NULL, NULL) < 0)
+		return 1;
 	runnercmd_hello(false);
 	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
 	/* A file that somebody named must be there; the default one may be yet to come. */

@@ -17,6 +17,9 @@
 #define STATE_PAUSE	(3 * NSEC_SEC)
 #define CALL_NS		(120 * NSEC_SEC)
 
+/* For commands that take names and no option. */
+static const struct usage none_usage;
+
 /* Helpers that all commands share */
 
 int
@@ -28,15 +31,18 @@ machine_fail(const struct err *e)
 }
 
 int
-machine_args(struct machine_args *a, struct opt *opt, size_t nopt, int argc, char **argv)
+machine_args(const struct machine_cli *m, struct machine_args *a, const struct usage *u, struct opt *opt, int argc, char **argv)
 {
 	struct err e = { 0 };
 
-	*a = (struct machine_args){ .opt = opt, .nopt = nopt, .words = xcalloc((size_t)argc + 1, sizeof(*a->words)) };
-	if (opt_parse(opt, nopt, argc, argv, 0, a->words, &a->nwords, &e) == 0)
+	*a = (struct machine_args){ .opt = opt, .nopt = u->nopt, .words = xcalloc((size_t)argc + 1, sizeof(*a->words)) };
+	if (u->nopt > 0)
+		memcpy(opt, u->opt, u->nopt * sizeof(*opt));
+	if (opt_parse(opt, a->nopt, argc, argv, 0, a->words, &a->nwords, &e) == 0)
 		return 0;
 	printf("Incorrect Usage.\n\n");
-	machine_fail(&e);
+	fflush(stdout);
+	fprintf(stderr, "%s (`%s %s --help` lists the options)\n", e.msg, m->program, argv[0]);
 	machine_args_free(a);
 	return -1;
 }
@@ -154,15 +160,6 @@ driver_of(int argc, char **argv)
 	return env != NULL ? env : "";
 }
 
-static void
-create_usage(const struct machine_cli *m, struct machine_options *o)
-{
-	printf("Usage: %s create --driver DRIVER [OPTION...] NAME\n\nCreates a machine.\n\nOptions:\n", m->program);
-	opt_help(o->opt, o->n, stdout);
-	if (o->driver == NULL)
-		printf("\nWith --driver digitalocean, generic or none, --help lists that driver's options too.\n");
-}
-
 static bool
 asks_help(int argc, char **argv)
 {
@@ -243,10 +240,6 @@ machine_create(const struct machine_cli *m, int argc, char **argv)
 
 	machine_options_init(&o, d);
 	operation_init(&op, m->store, "");
-	if (asks_help(argc, argv)) {
-		create_usage(m, &o);
-		return 0;
-	}
 	if (driver[0] == '\0') {
 		err_set(&e, ERR_CONFIG, 0, "Error: no driver: name one with --driver (digitalocean, generic, none)");
 		goto out;
@@ -339,18 +332,24 @@ rm_one(const struct machine_cli *m, const char *name, bool force)
 	return rc;
 }
 
+static const struct opt rm_opts[] = {
+	{ .name = "force", .letter = 'f', .type = OPT_BOOL, .help = "forget the machine even if the cloud does not let it go; implies -y" },
+	{ .name = "y", .type = OPT_BOOL, .help = "do not ask" },
+};
+static const struct usage rm_usage = USAGE("MACHINE...",
+    "Deletes machines in the cloud, with their key pairs, and forgets them here. Asks first, unless -y or --force.\n\n"
+    "Exit status 1: one could not be removed; it stays listed. By force it is forgotten even so, and what may be left in the\n"
+    "cloud is named on standard error.", rm_opts);
+
 static int
 machine_rm(const struct machine_cli *m, int argc, char **argv)
 {
-	struct opt o[] = {
-		{ .name = "force", .letter = 'f', .type = OPT_BOOL, .help = "forget the machine even if the cloud does not let it go; implies -y" },
-		{ .name = "y", .type = OPT_BOOL, .help = "do not ask" },
-	};
+	struct opt o[NELEM(rm_opts)];
 	struct machine_args a;
 	bool force;
 	int rc = 0;
 
-	if (machine_args(&a, o, NELEM(o), argc, argv) < 0)
+	if (machine_args(m, &a, &rm_usage, o, argc, argv) < 0)
 		return 1;
 	force = o[0].number != 0;
 	if (a.nwords == 0) {
@@ -464,7 +463,7 @@ each(const struct machine_cli *m, int argc, char **argv, int (*fn)(const struct 
 	struct machine_args a;
 	int rc = 0;
 
-	if (machine_args(&a, NULL, 0, argc, argv) < 0)
+	if (machine_args(m, &a, &none_usage, NULL, argc, argv) < 0)
 		return 1;
 	if (machine_names(m, &a) < 0) {
 		machine_args_free(&a);
@@ -564,17 +563,22 @@ machine_provision(const struct machine_cli *m, int argc, char **argv)
 	return each(m, argc, argv, provision_one);
 }
 
+static const struct opt regenerate_opts[] = {
+	{ .name = "force", .letter = 'f', .type = OPT_BOOL, .help = "do not ask" },
+	{ .name = "client-certs", .type = OPT_BOOL, .help = "also make the store's certificates if they are missing or old" },
+};
+static const struct usage regenerate_usage = USAGE("[MACHINE...]",
+    "Makes the TLS certificate of a machine's engine anew, and installs it by SSH. Running jobs on it may lose their engine\n"
+    "for a moment.", regenerate_opts);
+
 static int
 machine_regenerate(const struct machine_cli *m, int argc, char **argv)
 {
-	struct opt o[] = {
-		{ .name = "force", .letter = 'f', .type = OPT_BOOL, .help = "do not ask" },
-		{ .name = "client-certs", .type = OPT_BOOL, .help = "also make the store's certificates if they are missing or old" },
-	};
+	struct opt o[NELEM(regenerate_opts)];
 	struct machine_args a;
 	int rc = 1;
 
-	if (machine_args(&a, o, NELEM(o), argc, argv) < 0)
+	if (machine_args(m, &a, &regenerate_usage, o, argc, argv) < 0)
 		return 1;
 	if (machine_names(m, &a) < 0)
 		goto out;
@@ -685,12 +689,16 @@ machine_url(const struct machine_cli *m, int argc, char **argv)
 	return each(m, argc, argv, url_one);
 }
 
+static const struct opt active_opts[] = {
+	{ .name = "timeout", .letter = 't', .type = OPT_INT, .arg = "SECONDS", .help = "how long to wait for an answer (default 10)" },
+};
+static const struct usage active_usage = USAGE("",
+    "Prints the machine that DOCKER_HOST names, if it is running. Exit status 1: there is none.", active_opts);
+
 static int
 machine_active(const struct machine_cli *m, int argc, char **argv)
 {
-	struct opt o[] = {
-		{ .name = "timeout", .letter = 't', .type = OPT_INT, .help = "seconds (default 10)" },
-	};
+	struct opt o[NELEM(active_opts)];
 	const char *host = getenv("DOCKER_HOST");
 	struct machine_args a;
 	char **names = NULL;
@@ -698,7 +706,7 @@ machine_active(const struct machine_cli *m, int argc, char **argv)
 	struct err e = { 0 };
 	int rc = 1;
 
-	if (machine_args(&a, o, NELEM(o), argc, argv) < 0)
+	if (machine_args(m, &a, &active_usage, o, argc, argv) < 0)
 		return 1;
 	if (a.nwords > 0) {
 		err_set(&e, ERR_CONFIG, 0, "Error: Too many arguments given");
@@ -814,59 +822,134 @@ machine_not_here(const struct machine_cli *m, int argc, char **argv)
 
 static machine_fn machine_help;
 
-static const struct { const char *name; machine_fn *fn; const char *usage, *help; } table[] = {
-	{ "active", machine_active, "", "Print which machine is active (DOCKER_HOST names it)" },
-	{ "config", machine_config, "[NAME]", "Print the docker client's options for a machine" },
-	{ "create", machine_create, "--driver DRIVER [OPTION...] NAME", "Create a machine" },
-	{ "env", machine_env, "[NAME]", "Print the commands that point the docker client at a machine" },
-	{ "inspect", machine_inspect, "[NAME]", "Print what is known of a machine, as JSON" },
-	{ "ip", machine_ip, "[NAME...]", "Print the address of a machine" },
-	{ "kill", machine_kill, "[NAME...]", "Switch a machine off at once" },
-	{ "ls", machine_ls, "", "List machines" },
-	{ "provision", machine_provision, "[NAME...]", "Provision again, or go on with an interrupted create" },
-	{ "regenerate-certs", machine_regenerate, "[NAME...]", "Make a machine's TLS certificates anew" },
-	{ "restart", machine_restart, "[NAME...]", "Restart a machine" },
-	{ "rm", machine_rm, "NAME...", "Remove machines, here and in the cloud" },
-	{ "ssh", machine_ssh, "[NAME] [COMMAND...]", "Log into a machine, or run a command there, by SSH" },
-	{ "start", machine_start, "[NAME...]", "Start a machine" },
-	{ "status", machine_status, "[NAME]", "Print the state of a machine" },
-	{ "stop", machine_stop, "[NAME...]", "Stop a machine" },
-	{ "url", machine_url, "[NAME]", "Print the URL of a machine's engine" },
-	{ "version", machine_version, "[NAME]", "Print our version, or that of a machine's engine" },
-	{ "help", machine_help, "[COMMAND]", "Print this list, or a command's usage" },
-	{ "mount", machine_not_here, NULL, NULL },
-	{ "scp", machine_not_here, NULL, NULL },
-	{ "upgrade", machine_not_here, NULL, NULL },
-};
+#define NAMES(about_)	&(const struct usage){ .args = "[MACHINE...]", .about = (about_) }
+#define NAME(about_)	&(const struct usage){ .args = "[MACHINE]", .about = (about_) }
+#define DEFAULT_NAME	"\n\nWithout a name the machine \"default\" is meant."
 
-static struct opt globals[] = {
+static const struct usage create_usage = { .args = "MACHINE", .flags = USAGE_DRIVERS, .about =
+    "Creates a machine in the cloud, waits for its SSH, installs Docker where it is missing and sets it up for TLS, on port 2376.\n"
+    "--help together with --driver lists that driver's options, too.\n\n"
+    "An interrupted create is taken up again with `provision`, or taken back with `rm`: nothing is left without a record.\n"
+    "Exit status 3: the driver's check before anything was created said no." };
+static const struct usage ssh_usage = { .args = "[MACHINE] [COMMAND...]", .flags = USAGE_RAW, .about =
+    "Logs into a machine by SSH with its own key, or runs a command there. All that follows the name is the command's.\n"
+    "Exit status 1 when the command's is not 0." DEFAULT_NAME };
+static const struct usage not_here_usage = { .args = "", .flags = USAGE_RAW, .about =
+    "docker-machine has this command, windlass does not: called, it says what does the same." };
+
+const struct machine_command machine_commands[] = {
+	{ "active", machine_active, "print which machine is active (DOCKER_HOST names it)", &active_usage },
+	{ "config", machine_config, "print the docker client's options for a machine", &machine_config_usage },
+	{ "create", machine_create, "create a machine", &create_usage },
+	{ "env", machine_env, "print the commands that point the docker client at a machine", &machine_env_usage },
+	{ "inspect", machine_inspect, "print what is known of a machine, as JSON", &machine_inspect_usage },
+	{ "ip", machine_ip, "print the address of a machine",
+	  NAMES("Prints the addresses of machines, one a line." DEFAULT_NAME) },
+	{ "kill", machine_kill, "switch a machine off at once", NAMES("Switches machines off, as pulling the plug does." DEFAULT_NAME) },
+	{ "ls", machine_ls, "list machines", &machine_ls_usage },
+	{ "provision", machine_provision, "provision again, or go on with an interrupted create",
+	  NAMES("Installs and sets up what a machine's engine needs, once more; of a machine whose create was interrupted: goes on with it." DEFAULT_NAME) },
+	{ "regenerate-certs", machine_regenerate, "make a machine's TLS certificates anew", &regenerate_usage },
+	{ "restart", machine_restart, "restart a machine", NAMES("Restarts machines and waits for their engines." DEFAULT_NAME) },
+	{ "rm", machine_rm, "remove machines, here and in the cloud", &rm_usage },
+	{ "ssh", machine_ssh, "log into a machine, or run a command there, by SSH", &ssh_usage },
+	{ "start", machine_start, "start a machine", NAMES("Switches machines on and waits for their engines." DEFAULT_NAME) },
+	{ "status", machine_status, "print the state of a machine",
+	  NAMES("Prints Running, Stopped and the like, as the cloud has it; Error for a machine that the cloud does not know." DEFAULT_NAME) },
+	{ "stop", machine_stop, "stop a machine", NAMES("Shuts machines down." DEFAULT_NAME) },
+	{ "url", machine_url, "print the URL of a machine's engine", NAMES("Prints tcp://ADDRESS:PORT, one a line." DEFAULT_NAME) },
+	{ "version", machine_version, "print our version, or that of a machine's engine",
+	  NAME("Prints the version of a machine's Docker Engine; without a name, ours.") },
+	{ "help", machine_help, "print this list, or what a command does and takes",
+	  &(const struct usage){ .args = "[COMMAND]", .flags = USAGE_RAW, .about = "Prints the commands, or what one of them does and takes." } },
+	{ "mount", machine_not_here, NULL, &not_here_usage },
+	{ "scp", machine_not_here, NULL, &not_here_usage },
+	{ "upgrade", machine_not_here, NULL, &not_here_usage },
+};
+const size_t nmachine_commands = NELEM(machine_commands);
+
+const struct opt machine_globals[] = {
 	{ .name = "debug", .letter = 'D', .type = OPT_BOOL, .env = "MACHINE_DEBUG", .help = "say more, on standard error" },
-	{ .name = "storage-path", .letter = 's', .type = OPT_STRING, .env = "MACHINE_STORAGE_PATH", .help = "directory of machines (default ~/.docker/machine)" },
-	{ .name = "tls-ca-cert", .type = OPT_STRING, .env = "MACHINE_TLS_CA_CERT", .help = "authority's certificate instead of the store's" },
-	{ .name = "tls-ca-key", .type = OPT_STRING, .env = "MACHINE_TLS_CA_KEY", .help = "its private key" },
-	{ .name = "tls-client-cert", .type = OPT_STRING, .env = "MACHINE_TLS_CLIENT_CERT", .help = "client's certificate instead of the store's" },
-	{ .name = "tls-client-key", .type = OPT_STRING, .env = "MACHINE_TLS_CLIENT_KEY", .help = "its private key" },
+	OPT_STORAGE,
+	{ .name = "tls-ca-cert", .type = OPT_STRING, .arg = "FILE", .env = "MACHINE_TLS_CA_CERT", .help = "authority's certificate instead of the store's" },
+	{ .name = "tls-ca-key", .type = OPT_STRING, .arg = "FILE", .env = "MACHINE_TLS_CA_KEY", .help = "its private key" },
+	{ .name = "tls-client-cert", .type = OPT_STRING, .arg = "FILE", .env = "MACHINE_TLS_CLIENT_CERT", .help = "client's certificate instead of the store's" },
+	{ .name = "tls-client-key", .type = OPT_STRING, .arg = "FILE", .env = "MACHINE_TLS_CLIENT_KEY", .help = "its private key" },
 	{ .name = "github-api-token", .type = OPT_STRING, .env = "MACHINE_GITHUB_API_TOKEN" },
 	{ .name = "native-ssh", .type = OPT_BOOL, .env = "MACHINE_NATIVE_SSH" },
 	{ .name = "bugsnag-api-token", .type = OPT_STRING, .env = "MACHINE_BUGSNAG_API_TOKEN" },
-	{ .name = "help", .letter = 'h', .type = OPT_BOOL, .help = "this text" },
+	OPT_HELP,
 	{ .name = "version", .letter = 'v', .type = OPT_BOOL, .help = "our version" },
 };
+const size_t nmachine_globals = NELEM(machine_globals);
+
+const struct usage cmd_machine_usage = { .args = "COMMAND [ARG...]", .opt = machine_globals, .nopt = NELEM(machine_globals), .flags = USAGE_OWN_HELP, .about =
+	"Creates and manages machines that run Docker: docker-machine's commands, on its store." };
+
+static const struct machine_command *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < NELEM(machine_commands); i++)
+		if (strcmp(machine_commands[i].name, name) == 0)
+			return &machine_commands[i];
+	return NULL;
+}
+
+static int
+unknown_command(const struct machine_cli *m, const char *name)
+{
+	const char *near = NULL;
+	unsigned least = 3;
+
+	for (size_t i = 0; i < NELEM(machine_commands); i++) {
+		const struct machine_command *c = &machine_commands[i];
+		unsigned d = c->help != NULL ? str_distance(str_from(name), str_from(c->name)) : 99;
+
+		if (d < least && d < strlen(c->name)) {
+			least = d;
+			near = c->name;
+		}
+	}
+	fprintf(stderr, "%s: '%s' is not a %s command. ", m->program, name, m->program);
+	if (near != NULL)
+		fprintf(stderr, "Did you mean '%s'?\n", near);
+	else
+		fprintf(stderr, "See '%s --help'.\n", m->program);
+	return 1;
+}
+
+/* With the options of a driver, or of none. */
+static void
+print_usage(const struct machine_cli *m, const struct machine_command *c, const struct cloud_driver *d)
+{
+	struct machine_options o;
+	struct usage u = *c->usage;
+
+	if (u.flags & USAGE_DRIVERS) {
+		machine_options_init(&o, d);
+		u.opt = o.opt;
+		u.nopt = o.n;
+	}
+	cmd_print_usage(m->program, c->name, &u, stdout);
+}
 
 static int
 machine_help(const struct machine_cli *m, int argc, char **argv)
 {
-	for (size_t i = 0; argc > 1 && i < NELEM(table); i++)
-		if (strcmp(table[i].name, argv[1]) == 0 && table[i].usage != NULL) {
-			printf("Usage: %s %s %s\n\n%s\n", m->program, table[i].name, table[i].usage, table[i].help);
-			return 0;
-		}
-	printf("Usage: %s [OPTION...] COMMAND [ARG...]\n\nCreates and manages machines that run Docker.\n\nCommands:\n", m->program);
-	for (size_t i = 0; i < NELEM(table); i++)
-		if (table[i].help != NULL)
-			printf("  %-18s%s\n", table[i].name, table[i].help);
+	const struct machine_command *c = argc > 1 ? find_command(argv[1]) : NULL;
+
+	if (c != NULL) {
+		print_usage(m, c, cloud_driver_find(str_from(driver_of(argc, argv))));
+		return 0;
+	}
+	if (argc > 1)
+		return unknown_command(m, argv[1]);
+	printf("Usage: %s [OPTION...] COMMAND [ARG...]\n\n%s\n\nCommands:\n", m->program, cmd_machine_usage.about);
+	for (size_t i = 0; i < NELEM(machine_commands); i++)
+		if (machine_commands[i].help != NULL)
+			printf("  %-16s  %s\n", machine_commands[i].name, machine_commands[i].help);
 	printf("\nOptions, before the command:\n");
-	opt_help(globals, NELEM(globals), stdout);
+	opt_help(machine_globals, NELEM(machine_globals), stdout);
 	printf("\nRun '%s COMMAND --help' for more information on a command.\n", m->program);
 	return 0;
 }
@@ -874,19 +957,15 @@ machine_help(const struct machine_cli *m, int argc, char **argv)
 static int
 dispatch(const struct machine_cli *m, int argc, char **argv)
 {
-	for (size_t i = 0; i < NELEM(table); i++) {
-		if (strcmp(table[i].name, argv[0]) != 0)
-			continue;
-		/* create lists its driver's options itself; ssh passes everything on. */
-		if (argc == 2 && table[i].fn != machine_create && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-			char *help[] = { argv[0], argv[0], NULL };
+	const struct machine_command *c = find_command(argv[0]);
 
-			return machine_help(m, 2, help);
-		}
-		return table[i].fn(m, argc, argv);
+	if (c == NULL)
+		return unknown_command(m, argv[0]);
+	if (c->usage->flags & USAGE_DRIVERS ? asks_help(argc, argv) : cmd_asks_help(c->usage, argc, argv)) {
+		print_usage(m, c, cloud_driver_find(str_from(driver_of(argc, argv))));
+		return 0;
 	}
-	fprintf(stderr, "%s: '%s' is not a %s command. See '%s --help'.\n", m->program, argv[0], m->program, m->program);
-	return 1;
+	return c->fn(m, argc, argv);
 }
 
 /* Absolute, since it goes into files that are read from elsewhere; malloc'd. NULL if nobody says where. */
@@ -907,12 +986,14 @@ cmd_machine(int argc, char **argv)
 {
 	const char *base = strrchr(argv[0], '/');
 	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+	struct opt globals[NELEM(machine_globals)];
 	struct machine_cli m = { 0 };
 	struct err e = { 0 };
 	size_t nwords;
 	char *path = NULL;
 	int rc = 1;
 
+	memcpy(globals, machine_globals, sizeof(globals));
 	base = base != NULL ? base + 1 : argv[0];
 	m.program = strncmp(base, "docker-machine", strlen("docker-machine")) == 0 ? "docker-machine" : "windlass machine";
 	if (opt_parse(globals, NELEM(globals), argc, argv, OPT_STOP_AT_WORD, words, &nwords, &e) < 0) {

@@ -9,6 +9,7 @@
 #ifndef CMD_MACHINE_H
 #define CMD_MACHINE_H
 
+#include "cmd/cmd.h"
 #include "machine/operator.h"
 
 /* What the global options say, and how we were called. */
@@ -21,6 +22,20 @@ struct machine_cli {
 
 typedef int machine_fn(const struct machine_cli *m, int argc, char **argv);
 
+/* One row a command; like struct command of cmd.h. */
+struct machine_command {
+	const char	*name;
+	machine_fn	*fn;
+	const char	*help;		/* one line; NULL: not shown */
+	const struct usage *usage;
+};
+
+extern const struct machine_command machine_commands[];
+extern const size_t nmachine_commands;
+/* Options in front of the command. */
+extern const struct opt machine_globals[];
+extern const size_t nmachine_globals;
+
 /* A command's options and words. */
 struct machine_args {
 	struct opt	*opt;
@@ -29,8 +44,8 @@ struct machine_args {
 	size_t		 nwords;
 };
 
-/* Parses; -1 after having said what is wrong. Freed by machine_args_free(). */
-int	machine_args(struct machine_args *a, struct opt *opt, size_t nopt, int argc, char **argv);
+/* Parses into opt[], which has room for the usage's options; -1 after having said what is wrong. Freed by machine_args_free(). */
+int	machine_args(const struct machine_cli *m, struct machine_args *a, const struct usage *u, struct opt *opt, int argc, char **argv);
 void	machine_args_free(struct machine_args *a);
 /* The names that were given, or "default" if there is such a machine: *words, *n. -1 after a message. */
 int	machine_names(const struct machine_cli *m, struct machine_args *a);
@@ -42,5 +57,6 @@ void	machine_unknown(const struct machine_cli *m, const char *name, struct err *
 int	machine_look(const struct machine_cli *m, struct operation *op, const char *name, struct err *e);
 
 machine_fn machine_ls, machine_create, machine_config, machine_env, machine_inspect;
+extern const struct usage machine_ls_usage, machine_config_usage, machine_env_usage, machine_inspect_usage;
 
 #endif

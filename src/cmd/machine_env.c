@@ -29,17 +29,21 @@ no_swarm(const struct opt *o)
 	return -1;
 }
 
+static const struct opt config_opts[] = { { .name = "swarm", .type = OPT_BOOL } };
+const struct usage machine_config_usage = USAGE("[MACHINE]",
+    "Prints the options that point the docker client at a machine, after a look whether its engine answers.", config_opts);
+
 int
 machine_config(const struct machine_cli *m, int argc, char **argv)
 {
-	struct opt o[] = { { .name = "swarm", .type = OPT_BOOL } };
+	struct opt o[NELEM(config_opts)];
 	struct machine_args a;
 	struct operation op;
 	struct err e = { 0 };
 	const char *dir;
 	int rc = -1;
 
-	if (machine_args(&a, o, NELEM(o), argc, argv) < 0)
+	if (machine_args(m, &a, &machine_config_usage, o, argc, argv) < 0)
 		return 1;
 	if (no_swarm(&o[0]) < 0 || machine_names(m, &a) < 0) {
 		machine_args_free(&a);
@@ -135,15 +139,19 @@ no_proxy(const struct shell *s, const char *ip, bool unset)
 	buf_free(&v);
 }
 
+static const struct opt env_opts[] = {
+	{ .name = "swarm", .type = OPT_BOOL },
+	{ .name = "shell", .type = OPT_STRING, .arg = "SHELL", .help = "bash, fish, tcsh, powershell, cmd or emacs (default: by SHELL)" },
+	{ .name = "unset", .letter = 'u', .type = OPT_BOOL, .help = "forget the variables instead" },
+	{ .name = "no-proxy", .type = OPT_BOOL, .help = "add the machine's address to NO_PROXY" },
+};
+const struct usage machine_env_usage = USAGE("[MACHINE]",
+    "Prints the commands that point the docker client at a machine: eval $(windlass machine env MACHINE).", env_opts);
+
 int
 machine_env(const struct machine_cli *m, int argc, char **argv)
 {
-	struct opt o[] = {
-		{ .name = "swarm", .type = OPT_BOOL },
-		{ .name = "shell", .type = OPT_STRING, .help = "bash, fish, tcsh, powershell, cmd or emacs (default: by SHELL)" },
-		{ .name = "unset", .letter = 'u', .type = OPT_BOOL, .help = "forget the variables instead" },
-		{ .name = "no-proxy", .type = OPT_BOOL, .help = "add the machine's address to NO_PROXY" },
-	};
+	struct opt o[NELEM(env_opts)];
 	const char *env = getenv("SHELL");
 	const struct shell *s;
 	struct machine_args a;
@@ -152,7 +160,7 @@ machine_env(const struct machine_cli *m, int argc, char **argv)
 	struct buf rest = { 0 };
 	int rc = 0;
 
-	if (machine_args(&a, o, NELEM(o), argc, argv) < 0)
+	if (machine_args(m, &a, &machine_env_usage, o, argc, argv) < 0)
 		return 1;
 	operation_init(&op, m->store, "");
 	s = shell_for(o[1].value != NULL ? o[1].value : env != NULL ? env : "bash");
@@ -196,10 +204,14 @@ out:
 	return rc < 0 ? machine_fail(&e) : 0;
 }
 
+static const struct opt inspect_opts[] = { { .name = "format", .letter = 'f', .type = OPT_STRING, .arg = "TEMPLATE", .help = "a template: {{.A.B}}, {{json .A}}, {{prettyjson .A}}" } };
+const struct usage machine_inspect_usage = USAGE("[MACHINE]",
+    "Prints what the store knows of a machine, as JSON. Nobody is asked.", inspect_opts);
+
 int
 machine_inspect(const struct machine_cli *m, int argc, char **argv)
 {
-	struct opt o[] = { { .name = "format", .letter = 'f', .type = OPT_STRING, .help = "a template: {{.A.B}}, {{json .A}}, {{prettyjson .A}}" } };
+	struct opt o[NELEM(inspect_opts)];
 	struct buf text = { .max = CONFIG_JSON_MAX }, out = { 0 };
 	struct arena ar = { 0 };
 	struct machine_args a;
@@ -208,7 +220,7 @@ machine_inspect(const struct machine_cli *m, int argc, char **argv)
 	struct err e = { 0 };
 	int rc = -1;
 
-	if (machine_args(&a, o, NELEM(o), argc, argv) < 0)
+	if (machine_args(m, &a, &machine_inspect_usage, o, argc, argv) < 0)
 		return 1;
 	if (machine_names(m, &a) < 0) {
 		machine_args_free(&a);

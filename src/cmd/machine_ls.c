@@ -393,15 +393,20 @@ read_all(const struct machine_cli *m, struct row *rows, size_t n)
 	}
 }
 
+static const struct opt ls_opts[] = {
+	{ .name = "quiet", .letter = 'q', .type = OPT_BOOL, .help = "names only" },
+	{ .name = "filter", .type = OPT_LIST, .arg = "KEY=VALUE", .help = "swarm, driver, state, name or label = value" },
+	{ .name = "timeout", .letter = 't', .type = OPT_INT, .arg = "SECONDS", .help = "how long to wait for an answer (default 10)" },
+	{ .name = "format", .letter = 'f', .type = OPT_STRING, .arg = "TEMPLATE", .help = "a template for each machine" },
+};
+const struct usage machine_ls_usage = USAGE("",
+    "Lists machines and asks the cloud and their engines how they are. A filter is KEY=VALUE; VALUE of a name is a regular\n"
+    "expression. With --quiet and no filter by state nobody is asked.", ls_opts);
+
 int
 machine_ls(const struct machine_cli *m, int argc, char **argv)
 {
-	struct opt o[] = {
-		{ .name = "quiet", .letter = 'q', .type = OPT_BOOL, .help = "names only" },
-		{ .name = "filter", .type = OPT_LIST, .help = "swarm, driver, state, name or label = value" },
-		{ .name = "timeout", .letter = 't', .type = OPT_INT, .help = "seconds (default 10)" },
-		{ .name = "format", .letter = 'f', .type = OPT_STRING, .help = "a template for each machine" },
-	};
+	struct opt o[NELEM(ls_opts)];
 	struct machine_args a;
 	struct row *rows = NULL;
 	char **names = NULL;
@@ -410,7 +415,7 @@ machine_ls(const struct machine_cli *m, int argc, char **argv)
 	ssize_t n = 0;
 	int rc = -1;
 
-	if (machine_args(&a, o, NELEM(o), argc, argv) < 0)
+	if (machine_args(m, &a, &machine_ls_usage, o, argc, argv) < 0)
 		return 1;
 	timeout_s = o[2].given && o[2].number > 0 ? o[2].number : TIMEOUT_S;
 	if (check_filters(&o[1], &e) < 0 || (n = store_list(m->store, &names, &e)) < 0)

@@ -8,7 +8,6 @@
 
 #include "cmd/cmd.h"
 #include "core/log.h"
-#include "core/opt.h"
 #include "core/proc.h"
 #include "core/relro.h"
 #include "gitlab/poller.h"
@@ -46,54 +45,43 @@ early_log(void)
 	log_setup(level, format);
 }
 
-static void
-usage(FILE *f, const char *name)
-{
-	fprintf(f, "Usage: %s COMMAND [OPTION...]\n\n"
-	    "windlass takes CI jobs from GitLab, creates cloud machines to run them, and removes\n"
-	    "machines that nobody needs. It does the work of gitlab-runner with the docker+machine\n"
-	    "executor, and of docker-machine; called by either name it answers as that program.\n\nCommands:\n", name);
-	for (size_t i = 0; i < ncommands; i++)
-		if (commands[i].help != NULL)
-			fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].help);
-	fprintf(f, "\n%s COMMAND --help tells more. Global options, before the command:\n"
-	    "  --log-level LEVEL    debug, info, warn, error, fatal or panic [$LOG_LEVEL]\n"
-	    "  --log-format FORMAT  runner, text or json [$LOG_FORMAT]\n"
-	    "  --debug              the same as --log-level debug\n"
-	    "  --version            versions of windlass and of every library in it\n", name);
-}
-
-/* Options in front of the command, which upstream takes there; what they say goes on by the environment. */
+/*
+ * Options in front of the command, where gitlab-runner takes them, too; what those about the log say goes on by the environment.
+ * The index of the command; argc: there is none; -1: they are wrong.
+ */
 static int
-global_options(int argc, char **argv)
+global_options(struct opt *o, int argc, char **argv)
 {
-	int i = 1;
+	static const char *const variable[] = { "LOG_LEVEL", "LOG_FORMAT" };
+	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+	struct err e = { 0 };
+	size_t nwords;
+	int rc;
 
-	for (; i < argc && argv[i][0] == '-'; i++) {
-		struct str a = str_from(argv[i]), v = STR_NULL;
-
-		if (str_chr(a, '=') > 0) {
-			v = a;
-			a = str_cut(&v, '=');
-		}
-		if (str_eqc(a, "--debug")) {
-			setenv("LOG_LEVEL", "debug", 1);
-			continue;
-		}
-		if (!str_eqc(a, "--log-level") && !str_eqc(a, "-l") && !str_eqc(a, "--log-format"))
-			return i;
-		if (v.p == NULL && i + 1 < argc)
-			v = str_from(argv[++i]);
-		setenv(str_eqc(a, "--log-format") ? "LOG_FORMAT" : "LOG_LEVEL", v.p != NULL ? v.p : "", 1);
+	memcpy(o, cmd_globals, ncmd_globals * sizeof(*o));
+	rc = opt_parse(o, ncmd_globals, argc, argv, OPT_STOP_AT_WORD, words, &nwords, &e);
+	free(words);
+	if (rc < 0) {
+		fprintf(stderr, "FATAL: %s (`%s --help` lists options and commands)\n", e.msg, cmd_program);
+		return -1;
 	}
-	return i;
+	for (size_t i = 0; i < NELEM(variable); i++)
+		if (o[i].given)
+			setenv(variable[i], o[i].value, 1);
+	if (opt_find(o, ncmd_globals, "debug")->number)
+		setenv("LOG_LEVEL", "debug", 1);
+	return argc - (int)nwords;
 }
 
 int
 main(int argc, char **argv)
 {
 	const char *name = base_name(argc > 0 ? argv[0] : "windlass");
+	struct opt globals[8];
+	const struct command *c;
 	int i;
+
+	assert(ncmd_globals <= NELEM(globals));
 
 	relro_seal();
 	/* A reader of our output that goes away must not take a job with it. */
@@ -107,24 +95,25 @@ main(int argc, char **argv)
 	proc_remember(argc, argv);
 	if (strcmp(name, "docker-machine") == 0)
 		return cmd_machine(argc, argv);
-	i = global_options(argc, argv);
+	cmd_program = name;
+	i = global_options(globals, argc, argv);
+	if (i < 0)
+		return 1;
 	early_log();
-	if (i >= argc) {
-		usage(stdout, name);
-		return 0;
-	}
-	if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 ||
-	    strcmp(argv[i], "help") == 0 || strcmp(argv[i], "h") == 0) {
-		usage(stdout, name);
-		return 0;
-	}
-	if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-v") == 0) {
+	if (opt_find(globals, ncmd_globals, "version")->number) {
 		cmd_print_version(stdout);
 		return 0;
 	}
-	for (size_t c = 0; c < ncommands; c++)
-		if (strcmp(argv[i], commands[c].name) == 0)
-			return commands[c].fn(argc - i, argv + i);
-	fprintf(stderr, "FATAL: Command %s not found. `%s --help` lists the commands.\n", argv[i], name);
-	return 1;
+	if (i >= argc || opt_find(globals, ncmd_globals, "help")->number) {
+		cmd_print_commands(stdout);
+		return 0;
+	}
+	c = command_find(argv[i]);
+	if (c == NULL)
+		return cmd_unknown(argv[i]);
+	if (cmd_asks_help(c->usage, argc - i, argv + i)) {
+		cmd_print_usage(name, c->name, c->usage, stdout);
+		return 0;
+	}
+	return c->fn(argc - i, argv + i);
 }

@@ -23,27 +23,26 @@
 
 static const struct opt own[] = {
 	OPT_CONFIG,
-	{ .name = "template-config", .type = OPT_STRING, .env = "TEMPLATE_CONFIG_FILE",
+	{ .name = "template-config", .type = OPT_STRING, .arg = "FILE", .env = "TEMPLATE_CONFIG_FILE",
 	  .help = "file with one [[runners]] entry: what no option says is taken from it" },
 	{ .name = "non-interactive", .letter = 'n', .type = OPT_BOOL, .env = "REGISTER_NON_INTERACTIVE", .help = "ask nothing" },
-	{ .name = "registration-token", .letter = 'r', .type = OPT_STRING, .env = "REGISTRATION_TOKEN",
+	{ .name = "registration-token", .letter = 'r', .type = OPT_STRING, .arg = "TOKEN", .env = "REGISTRATION_TOKEN",
 	  .help = "registration token (deprecated in GitLab), or a token created in GitLab" },
 	{ .name = "leave-runner", .type = OPT_BOOL, .env = "REGISTER_LEAVE_RUNNER",
 	  .help = "do not take the registration back when a later step fails" },
-	{ .name = "description", .type = OPT_STRING, .help = "the same as --name" },
-	{ .name = "tag-list", .type = OPT_STRING, .env = "RUNNER_TAG_LIST", .help = "tags, with commas; only with a registration token" },
+	{ .name = "description", .type = OPT_STRING, .arg = "TEXT", .help = "the same as --name" },
+	{ .name = "tag-list", .type = OPT_STRING, .arg = "TAG,...", .env = "RUNNER_TAG_LIST", .help = "tags, with commas; only with a registration token" },
 	{ .name = "run-untagged", .type = OPT_BOOL, .env = "REGISTER_RUN_UNTAGGED",
 	  .help = "take jobs without tags; only with a registration token" },
 	{ .name = "locked", .type = OPT_BOOL, .env = "REGISTER_LOCKED",
 	  .help = "lock to the project, true unless told otherwise; only with a registration token" },
-	{ .name = "access-level", .type = OPT_STRING, .env = "REGISTER_ACCESS_LEVEL",
+	{ .name = "access-level", .type = OPT_STRING, .arg = "not_protected|ref_protected", .env = "REGISTER_ACCESS_LEVEL",
 	  .help = "not_protected or ref_protected; only with a registration token" },
-	{ .name = "maximum-timeout", .type = OPT_INT, .env = "REGISTER_MAXIMUM_TIMEOUT",
+	{ .name = "maximum-timeout", .type = OPT_INT, .arg = "SECONDS", .env = "REGISTER_MAXIMUM_TIMEOUT",
 	  .help = "seconds a job may take; only with a registration token" },
 	{ .name = "paused", .type = OPT_BOOL, .env = "REGISTER_PAUSED", .help = "begin paused; only with a registration token" },
-	{ .name = "maintenance-note", .type = OPT_STRING, .env = "REGISTER_MAINTENANCE_NOTE",
+	{ .name = "maintenance-note", .type = OPT_STRING, .arg = "TEXT", .env = "REGISTER_MAINTENANCE_NOTE",
 	  .help = "note for administrators; only with a registration token" },
-	OPT_HELP,
 };
 
 /* What the server keeps for a token that was created there, and no option may say. */
@@ -554,24 +553,11 @@ go(struct registering *r, struct err *e)
 	return 0;
 }
 
-static void
-help(const struct runnerflags *f)
-{
-	size_t from = f->nown;
-
-	printf("Usage: windlass register [OPTION...]\n\n"
-	    "Registers a runner with GitLab and adds its entry to config.toml. What is not given is asked for.\n\nOptions:\n");
-	opt_help(f->opt, f->nown, stdout);
-	while (from < f->n) {
-		size_t to = from + 1;
-
-		while (to < f->n && f->key[to]->section == f->key[from]->section)
-			to++;
-		printf("\nFor %s of the new entry:\n", key_section_title(f->key[from]->section));
-		opt_help(f->opt + from, to - from, stdout);
-		from = to;
-	}
-}
+const struct usage cmd_register_usage = { .args = "", .opt = own, .nopt = NELEM(own), .flags = USAGE_KEYS, .about =
+	"Registers a runner with GitLab and adds its entry to config.toml. What is not given is asked for, unless --non-interactive\n"
+	"forbids it. A token that was created in GitLab (--token glrt-...) is confirmed first; with a registration token\n"
+	"(--registration-token, deprecated in GitLab) a runner is made there.\n\n"
+	"Exit status 1: GitLab or this host said no; then nothing was written, and what GitLab was told is taken back." };
 
 int
 cmd_register(int argc, char **argv)
@@ -582,12 +568,7 @@ cmd_register(int argc, char **argv)
 
 	runnerflags_init(&r.f, own, NELEM(own));
 	if (runnerflags_parse(&r.f, argc, argv, &e) < 0) {
-		fprintf(stderr, "FATAL: register: %s (`windlass register --help` lists the options)\n", e.msg);
-		goto out;
-	}
-	if (runnerflags_opt(&r.f, "help")->number) {
-		help(&r.f);
-		rc = 0;
+		cmd_bad_usage("register", &e);
 		goto out;
 	}
 	runnercmd_hello(true);

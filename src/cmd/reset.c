@@ -170,25 +170,27 @@ out:
 	return rc;
 }
 
+static const struct opt opts[] = {
+	OPT_CONFIG,
+	{ .name = "name", .letter = 'n', .type = OPT_STRING, .arg = "RUNNER", .env = "RUNNER_NAME", .help = "the runner of this name" },
+	{ .name = "url", .letter = 'u', .type = OPT_STRING, .arg = "URL", .env = "CI_SERVER_URL", .help = "with --id: its GitLab instance" },
+	{ .name = "id", .letter = 'i', .type = OPT_INT, .arg = "N", .env = "RUNNER_ID", .help = "with --url: its number in GitLab" },
+	{ .name = "all-runners", .type = OPT_BOOL, .help = "all of them" },
+	{ .name = "pat", .type = OPT_STRING, .arg = "TOKEN", .env = "PERSONAL_ACCESS_TOKEN", .help = "personal access token to ask GitLab with" },
+};
+const struct usage cmd_reset_token_usage = USAGE("", about, opts);
+
 int
 cmd_reset_token(int argc, char **argv)
 {
-	struct opt o[] = {
-		OPT_CONFIG,
-		{ .name = "name", .letter = 'n', .type = OPT_STRING, .env = "RUNNER_NAME", .help = "the runner of this name" },
-		{ .name = "url", .letter = 'u', .type = OPT_STRING, .env = "CI_SERVER_URL", .help = "with --id: its GitLab instance" },
-		{ .name = "id", .letter = 'i', .type = OPT_INT, .env = "RUNNER_ID", .help = "with --url: its number in GitLab" },
-		{ .name = "all-runners", .type = OPT_BOOL, .help = "all of them" },
-		{ .name = "pat", .type = OPT_STRING, .env = "PERSONAL_ACCESS_TOKEN", .help = "personal access token to ask GitLab with" },
-		OPT_HELP,
-	};
+	struct opt o[NELEM(opts)];
 	struct resetting s;
 	struct err e = { 0 };
 	char *path;
-	int rc = runnercmd_options(o, NELEM(o), argc, argv, about);
+	int rc = 0;
 
-	if (rc != 0)
-		return rc < 0;
+	if (cmd_options(&cmd_reset_token_usage, o, argc, argv, NULL, NULL) < 0)
+		return 1;
 	runnercmd_hello(true);
 	s = (struct resetting){ .name = o[1].value, .url = o[2].value, .id = o[3].number, .all = o[4].number, .pat = o[5].value,
 	    .tries = { GITLAB_TRIES, -1 } };

@@ -18,28 +18,6 @@
 #define ARCH "amd64"
 #endif
 
-int
-runnercmd_options(struct opt *o, size_t n, int argc, char **argv, const char *about)
-{
-	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
-	struct opt *help = opt_find(o, n, "help");
-	struct err e = { 0 };
-	size_t nwords;
-	int rc = opt_parse(o, n, argc, argv, 0, words, &nwords, &e);
-
-	if (rc == 0 && help->number) {
-		printf("Usage: windlass %s [OPTION...]\n\n%s\n\nOptions:\n", argv[0], about);
-		opt_help(o, n, stdout);
-		rc = 1;
-	} else if (rc == 0 && nwords > 0) {
-		rc = err_set(&e, ERR_CONFIG, 0, "\"%s\" is no option (a switch is turned off with --switch=false)", words[0]);
-	}
-	if (rc < 0)
-		fprintf(stderr, "FATAL: %s: %s (`windlass %s --help` lists the options)\n", argv[0], e.msg, argv[0]);
-	free(words);
-	return rc;
-}
-
 void
 runnercmd_hello(bool mode)
 {

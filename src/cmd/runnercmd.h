@@ -15,16 +15,6 @@
 /* One call of a command to GitLab, all its tries. */
 #define RUNNERCMD_CALL_NS	(120 * NSEC_SEC)
 
-/* For opt tables. */
-#define OPT_CONFIG	{ .name = "config", .letter = 'c', .type = OPT_STRING, .env = "CONFIG_FILE", \
-	.help = "config.toml (default /etc/gitlab-runner/config.toml for root)" }
-#define OPT_HELP	{ .name = "help", .letter = 'h', .type = OPT_BOOL, .help = "this text" }
-
-/*
- * Parses a command's options. 0: go on; 1: --help was asked and answered; -1: they are wrong and that
- * was said. `about` is the text between the usage line and the options.
- */
-int	runnercmd_options(struct opt *o, size_t n, int argc, char **argv, const char *about);
 /* The lines that every such command begins with. mode: also whose configuration it is about. */
 void	runnercmd_hello(bool mode);
 /* "FATAL: what: reason", 1. */

@@ -31,12 +31,11 @@
 
 static const struct opt own[] = {
 	OPT_CONFIG,
-	{ .name = "runner", .letter = 'r', .type = OPT_STRING, .help = "the runner of this name in config.toml, instead of options" },
-	{ .name = "max-builds", .type = OPT_INT, .env = "RUNNER_MAX_BUILDS", .help = "end after so many jobs; 0 = never" },
-	{ .name = "wait-timeout", .type = OPT_INT, .env = "RUNNER_WAIT_TIMEOUT", .help = "end after so many seconds without a job; 0 = never" },
-	{ .name = "state-dir", .type = OPT_STRING, .env = "WINDLASS_STATE_DIR", .help = "where its jobs are kept (default: below that of `run`, by url and token)" },
-	{ .name = "storage-path", .letter = 's', .type = OPT_STRING, .env = "MACHINE_STORAGE_PATH", .help = "docker-machine's directory of machines (default ~/.docker/machine)" },
-	OPT_HELP,
+	{ .name = "runner", .letter = 'r', .type = OPT_STRING, .arg = "RUNNER", .help = "the runner of this name in config.toml, instead of options" },
+	{ .name = "max-builds", .type = OPT_INT, .arg = "N", .env = "RUNNER_MAX_BUILDS", .help = "end after so many jobs; 0 = never" },
+	{ .name = "wait-timeout", .type = OPT_INT, .arg = "SECONDS", .env = "RUNNER_WAIT_TIMEOUT", .help = "end after so many seconds without a job; 0 = never" },
+	{ .name = "state-dir", .type = OPT_STRING, .arg = "DIR", .env = "WINDLASS_STATE_DIR", .help = "where its jobs are kept (default: below that of `run`, by url and token)" },
+	OPT_STORAGE,
 };
 
 struct single {
@@ -376,16 +375,10 @@ has_jobs(const struct single *s)
 	return n != 0;
 }
 
-static void
-help(const struct runnerflags *f)
-{
-	printf("Usage: windlass run-single [OPTION...]\n\n"
-	    "Runs jobs of one runner one after another and ends, and removes its machines then. The runner is that of --runner in\n"
-	    "config.toml, or what options say. SIGQUIT: finish the running job, then end. SIGTERM, SIGINT: abort it, then end.\n\nOptions:\n");
-	opt_help(f->opt, f->nown, stdout);
-	printf("\nThe runner:\n");
-	opt_help(f->opt + f->nown, f->n - f->nown, stdout);
-}
+const struct usage cmd_run_single_usage = { .args = "", .opt = own, .nopt = NELEM(own), .flags = USAGE_KEYS, .about =
+	"Runs jobs of one runner one after another and ends, and removes its machines then. The runner is that of --runner in\n"
+	"config.toml, or what options say.\n\n"
+	"SIGQUIT: finish the running job, then end. SIGTERM, SIGINT: abort it, then end." };
 
 static int
 go(struct single *s, struct err *e)
@@ -417,10 +410,7 @@ cmd_run_single(int argc, char **argv)
 
 	runnerflags_init(&s.f, own, NELEM(own));
 	if (runnerflags_parse(&s.f, argc, argv, &e) < 0) {
-		fprintf(stderr, "FATAL: run-single: %s (`windlass run-single --help` lists the options)\n", e.msg);
-	} else if (runnerflags_opt(&s.f, "help")->number) {
-		help(&s.f);
-		rc = 0;
+		cmd_bad_usage("run-single", &e);
 	} else {
 		runnercmd_hello(true);
 		rc = go(&s, &e);

@@ -112,26 +112,28 @@ out:
 	return rc;
 }
 
+static const struct opt opts[] = {
+	OPT_CONFIG,
+	{ .name = "name", .letter = 'n', .type = OPT_STRING, .arg = "RUNNER", .env = "RUNNER_NAME", .help = "the runner of this name" },
+	{ .name = "token", .letter = 't', .type = OPT_STRING, .arg = "TOKEN", .env = "CI_SERVER_TOKEN", .help = "the runner with this token" },
+	{ .name = "url", .letter = 'u', .type = OPT_STRING, .arg = "URL", .env = "CI_SERVER_URL", .help = "only runners of this GitLab instance" },
+	{ .name = "all-runners", .type = OPT_BOOL, .help = "all of them" },
+};
+const struct usage cmd_unregister_usage = USAGE("", about, opts);
+
 int
 cmd_unregister(int argc, char **argv)
 {
-	struct opt o[] = {
-		OPT_CONFIG,
-		{ .name = "name", .letter = 'n', .type = OPT_STRING, .env = "RUNNER_NAME", .help = "the runner of this name" },
-		{ .name = "token", .letter = 't', .type = OPT_STRING, .env = "CI_SERVER_TOKEN", .help = "the runner with this token" },
-		{ .name = "url", .letter = 'u', .type = OPT_STRING, .env = "CI_SERVER_URL", .help = "only runners of this GitLab instance" },
-		{ .name = "all-runners", .type = OPT_BOOL, .help = "all of them" },
-		OPT_HELP,
-	};
+	struct opt o[NELEM(opts)];
 	struct gitlab_tries t = { GITLAB_TRIES, -1 };
 	struct selection s;
 	struct err e = { 0 };
 	char *path;
 	bool all;
-	int rc = runnercmd_options(o, NELEM(o), argc, argv, about);
+	int rc = 0;
 
-	if (rc != 0)
-		return rc < 0;
+	if (cmd_options(&cmd_unregister_usage, o, argc, argv, NULL, NULL) < 0)
+		return 1;
 	runnercmd_hello(true);
 	all = o[4].number;
 	/* What the environment says of one runner does not narrow "all". */

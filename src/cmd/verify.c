@@ -135,25 +135,27 @@ out:
 	return rc;
 }
 
+static const struct opt opts[] = {
+	OPT_CONFIG,
+	{ .name = "name", .letter = 'n', .type = OPT_STRING, .arg = "RUNNER", .help = "only the runner of this name" },
+	{ .name = "url", .letter = 'u', .type = OPT_STRING, .arg = "URL", .help = "only runners of this GitLab instance" },
+	{ .name = "token", .letter = 't', .type = OPT_STRING, .arg = "TOKEN", .help = "only the runner with this token" },
+	{ .name = "delete", .type = OPT_BOOL, .help = "remove entries whose token GitLab refuses" },
+};
+const struct usage cmd_verify_usage = USAGE("", about, opts);
+
 int
 cmd_verify(int argc, char **argv)
 {
-	struct opt o[] = {
-		OPT_CONFIG,
-		{ .name = "name", .letter = 'n', .type = OPT_STRING, .help = "only the runner of this name" },
-		{ .name = "url", .letter = 'u', .type = OPT_STRING, .help = "only runners of this GitLab instance" },
-		{ .name = "token", .letter = 't', .type = OPT_STRING, .help = "only the runner with this token" },
-		{ .name = "delete", .type = OPT_BOOL, .help = "remove entries whose token GitLab refuses" },
-		OPT_HELP,
-	};
+	struct opt o[NELEM(opts)];
 	struct gitlab_tries t = { GITLAB_TRIES, -1 };
 	struct selection s;
 	struct err e = { 0 };
 	char *path;
-	int rc = runnercmd_options(o, NELEM(o), argc, argv, about);
+	int rc = 0;
 
-	if (rc != 0)
-		return rc < 0;
+	if (cmd_options(&cmd_verify_usage, o, argc, argv, NULL, NULL) < 0)
+		return 1;
 	runnercmd_hello(true);
 	s = (struct selection){ .name = o[1].value, .url = o[2].value, .token = o[3].value };
 	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();

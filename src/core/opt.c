@@ -1,5 +1,9 @@
 /* Command-line options from tables: see opt.h. */
+#include "core/buf.h"
 #include "core/opt.h"
+
+#define HELP_LEFT	36	/* columns of the names */
+#define HELP_COLUMNS	100
 
 struct opt *
 opt_find(struct opt *opts, size_t n, const char *name)
@@ -10,14 +14,52 @@ opt_find(struct opt *opts, size_t n, const char *name)
 	return NULL;
 }
 
-static struct opt *
-find(struct opt *opts, size_t n, struct str name)
+static const struct opt *
+find(const struct opt *opts, size_t n, struct str name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (str_eqc(name, opts[i].name) ||
 		    (name.n == 1 && opts[i].letter != 0 && name.p[0] == opts[i].letter))
 			return &opts[i];
 	return NULL;
+}
+
+const char *
+opt_nearest(const struct opt *opts, size_t n, struct str name)
+{
+	const char *best = NULL;
+	unsigned least = 4;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned d = opts[i].help != NULL ? str_distance(name, str_from(opts[i].name)) : 99;
+
+		/* Of a short name so many letters may not differ. */
+		if (d < least && d < strlen(opts[i].name)) {
+			least = d;
+			best = opts[i].name;
+		}
+	}
+	return best;
+}
+
+bool
+opt_asked(const struct opt *opts, size_t n, int argc, char **argv, const char *name)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		struct str a = str_from(argv[i]);
+		const struct opt *o;
+
+		if (a.n < 2 || a.p[0] != '-')
+			continue;
+		a = str_sub(a, a.p[1] == '-' ? 2 : 1, a.n);
+		o = find(opts, n, a);
+		if (o != NULL && strcmp(o->name, name) == 0)
+			return true;
+		/* Its value may look like an option. */
+		if (o != NULL && o->type != OPT_BOOL)
+			i++;
+	}
+	return false;
 }
 
 static int
@@ -90,6 +132,8 @@ opt_parse(struct opt *opts, size_t n, int argc, char **argv, unsigned flags,
 			goto out;
 	for (int i = 1; i < argc; i++) {
 		struct str a = str_from(argv[i]), name, value = STR_NULL;
+		const struct opt *row;
+		const char *near;
 		struct opt *o;
 		char how[128];
 
@@ -112,12 +156,15 @@ opt_parse(struct opt *opts, size_t n, int argc, char **argv, unsigned flags,
 			value = name;
 			name = str_cut(&value, '=');
 		}
-		o = find(opts, n, name);
-		if (o == NULL) {
+		row = find(opts, n, name);
+		if (row == NULL) {
+			near = opt_nearest(opts, n, name);
 			/* Without its value, which may be a token. */
-			err_set(e, ERR_CONFIG, 0, "unknown option %.*s", (int)strcspn(argv[i], "="), argv[i]);
+			err_set(e, ERR_CONFIG, 0, "unknown option %.*s%s%s%s", (int)strcspn(argv[i], "="), argv[i],
+			    near != NULL ? ": did you mean --" : "", near != NULL ? near : "", near != NULL ? "?" : "");
 			goto out;
 		}
+		o = &opts[row - opts];
 		snprintf(how, sizeof(how), "option --%s", o->name);
 		if (value.p == NULL && o->type == OPT_BOOL)
 			value = STR("true");
@@ -152,28 +199,47 @@ opt_free(struct opt *opts, size_t n)
 	}
 }
 
+/* A text from this column on, broken between words; the lines after the first begin at the column. */
+static void
+put_wrapped(FILE *f, struct str text, int column)
+{
+	int at = column;
+
+	while (text.p != NULL) {
+		struct str word = str_cut(&text, ' ');
+
+		if (at > column && at + 1 + (int)word.n > HELP_COLUMNS) {
+			fprintf(f, "\n%*s", column, "");
+			at = column;
+		}
+		at += fprintf(f, "%s%.*s", at > column ? " " : "", STR_ARG(word));
+	}
+	fputc('\n', f);
+}
+
 void
 opt_help(const struct opt *opts, size_t n, FILE *f)
 {
-	static const char *const arg[] = { " VALUE", "", " N", " VALUE" };
+	static const char *const arg[] = { "VALUE", "", "N", "VALUE" };
 
 	for (size_t i = 0; i < n; i++) {
-		char left[80];
+		const struct opt *o = &opts[i];
+		const char *value = o->type == OPT_BOOL ? "" : o->arg != NULL ? o->arg : arg[o->type];
+		struct buf b = { 0 };
 		int w;
 
-		if (opts[i].help == NULL)
+		if (o->help == NULL)
 			continue;
-		w = opts[i].letter != 0 ?
-		    snprintf(left, sizeof(left), "-%c, --%s%s", opts[i].letter, opts[i].name, arg[opts[i].type]) :
-		    snprintf(left, sizeof(left), "    --%s%s", opts[i].name, arg[opts[i].type]);
-		if (w > 36)
-			fprintf(f, "  %s\n  %-36s  %s", left, "", opts[i].help);
+		w = o->letter != 0 ? fprintf(f, "  -%c, ", o->letter) : fprintf(f, "      ");
+		w += fprintf(f, "--%s%s%s", o->name, value[0] != '\0' ? " " : "", value);
+		if (w > HELP_LEFT)
+			fprintf(f, "\n%*s", HELP_LEFT + 2, "");
 		else
-			fprintf(f, "  %-36s  %s", left, opts[i].help);
-		if (opts[i].type == OPT_LIST)
-			fputs(" (may be repeated)", f);
-		if (opts[i].env != NULL)
-			fprintf(f, " [$%s]", opts[i].env);
-		fputc('\n', f);
+			fprintf(f, "%*s", HELP_LEFT + 2 - w, "");
+		buf_fmt(&b, "%s%s", o->help, o->type == OPT_LIST ? " (may be repeated)" : "");
+		if (o->env != NULL)
+			buf_fmt(&b, " [$%s]", o->env);
+		put_wrapped(f, buf_str(&b), HELP_LEFT + 2);
+		buf_free(&b);
 	}
 }

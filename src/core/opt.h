@@ -17,6 +17,7 @@ struct opt {
 	enum opt_type	 type;
 	const char	*env;		/* variable that gives a default, or NULL; empty counts as unset */
 	const char	*help;		/* one line; NULL hides it */
+	const char	*arg;		/* what its value is, for --help: "FILE", "a|b"; NULL: VALUE, or N for a number */
 	/* results, malloc'd by the parser (opt_free) */
 	const char	*value;		/* OPT_STRING; NULL if not given */
 	int64_t		 number;	/* OPT_INT and OPT_BOOL */
@@ -36,8 +37,12 @@ enum opt_flags {
 int	opt_parse(struct opt *opts, size_t n, int argc, char **argv, unsigned flags,
 	    const char **words, size_t *nwords, struct err *e);
 struct opt *opt_find(struct opt *opts, size_t n, const char *name);
+/* The name (of those that --help shows) nearest to a misspelt one; NULL when nothing is near. */
+const char *opt_nearest(const struct opt *opts, size_t n, struct str name);
+/* Whether this switch stands among the options, without parsing them: also when they are wrong. */
+bool	opt_asked(const struct opt *opts, size_t n, int argc, char **argv, const char *name);
 void	opt_free(struct opt *opts, size_t n);
-/* The options part of a --help text, aligned, from the table. */
+/* The options part of a --help text from the table, aligned, in lines of 100 columns where words allow it. */
 void	opt_help(const struct opt *opts, size_t n, FILE *f);
 
 #endif

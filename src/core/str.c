@@ -50,6 +50,34 @@ case_prefix(struct str s, const char *b, size_t n)
 	return true;
 }
 
+unsigned
+str_distance(struct str a, struct str b)
+{
+	unsigned row[65], diag, up;
+
+	if (a.n > 64 || b.n > 64)
+		return 99;
+	for (unsigned j = 0; j <= b.n; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= a.n; i++) {
+		diag = row[0];
+		row[0] = i;
+		for (unsigned j = 1; j <= b.n; j++) {
+			unsigned best;
+
+			up = row[j];
+			best = diag + ((a.p[i - 1] | 0x20) != (b.p[j - 1] | 0x20));
+			if (up + 1 < best)
+				best = up + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+			diag = up;
+		}
+	}
+	return row[b.n];
+}
+
 bool
 str_caseeq(struct str a, const char *b)
 {

@@ -34,6 +34,9 @@ ssize_t		str_rchr(struct str s, int c);
 ssize_t		str_find(struct str s, const char *needle);
 ssize_t		str_casefind(struct str s, const char *needle);
 
+/* Edits (Levenshtein) from one name to the other, ASCII case aside; 99 when either is long. */
+unsigned	str_distance(struct str a, struct str b);
+
 /*
  * Cuts the first field off *s at separator c: the field is returned, *s
  * becomes the rest behind the separator. When there is no separator the

@@ -695,34 +695,6 @@ key_says_nothing(const struct key *k, const struct toml *v)
 	return true;
 }
 
-unsigned
-key_distance(struct str a, struct str b)
-{
-	unsigned row[65], diag, up;
-
-	if (a.n > 64 || b.n > 64)
-		return 99;
-	for (unsigned j = 0; j <= b.n; j++)
-		row[j] = j;
-	for (unsigned i = 1; i <= a.n; i++) {
-		diag = row[0];
-		row[0] = i;
-		for (unsigned j = 1; j <= b.n; j++) {
-			unsigned best;
-
-			up = row[j];
-			best = diag + ((a.p[i - 1] | 0x20) != (b.p[j - 1] | 0x20));
-			if (up + 1 < best)
-				best = up + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-			diag = up;
-		}
-	}
-	return row[b.n];
-}
-
 const char *
 key_nearest(enum key_section section, struct str name)
 {
@@ -740,7 +712,7 @@ key_nearest(enum key_section section, struct str name)
 
 		if (keys[i].section != section)
 			continue;
-		d = key_distance(str_of(bare, n), str_from(keys[i].name));
+		d = str_distance(str_of(bare, n), str_from(keys[i].name));
 		if (d < least) {
 			least = d;
 			best = keys[i].name;

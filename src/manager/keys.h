@@ -58,8 +58,6 @@ extern const size_t nkeys;
 const struct key *key_find(enum key_section section, struct str name);
 /* The known name of that section nearest to a misspelt one; NULL when nothing is near. */
 const char *key_nearest(enum key_section section, struct str name);
-/* Edits (Levenshtein) between two names, case aside; 99 when either is long. */
-unsigned key_distance(struct str a, struct str b);
 /* "[[runners]]", "[runners.docker]", ... for messages. */
 const char *key_section_title(enum key_section section);
 const char *key_type_name(enum key_type type);

@@ -198,6 +198,60 @@ test_opt(void)
 }
 
 static void
+test_opt_help(void)
+{
+	struct opt o[] = {
+		{ .name = "driver", .letter = 'd', .type = OPT_STRING, .help = "x" },
+		{ .name = "force", .letter = 'f', .type = OPT_BOOL, .env = "CORE_TEST_FORCE", .help = "do not ask" },
+		{ .name = "a-name-that-is-longer-than-its-column", .type = OPT_LIST, .arg = "FILE", .help =
+		  "words that go on and on until the hundredth column, and then into a line of their own" },
+		{ .name = "hidden", .type = OPT_BOOL },
+		{ .name = "help", .letter = 'h', .type = OPT_BOOL, .help = "this text" },
+	};
+	static const struct { const char *typed, *near; } spelt[] = {
+		{ "drivr", "driver" }, { "Force", "force" }, { "foce", "force" }, { "hiddn", NULL }, { "elsewhere", NULL }, { "", NULL },
+	};
+	static const struct { const char *argv[5]; bool asked; } lines[] = {
+		{ { "x", "--help" }, true }, { { "x", "-h" }, true }, { { "x", "--driver", "--help" }, false },
+		{ { "x", "--driver", "-h", "--help" }, true }, { { "x", "-f", "-help" }, true }, { { "x", "--", "--help" }, false },
+		{ { "x", "--driver=a", "--help" }, true }, { { "x", "--nonsense", "-h" }, true }, { { "x", "help" }, false },
+	};
+	static const char want[] =
+	    "  -d, --driver VALUE                  x\n"
+	    "  -f, --force                         do not ask [$CORE_TEST_FORCE]\n"
+	    "      --a-name-that-is-longer-than-its-column FILE\n"
+	    "                                      words that go on and on until the hundredth column, and then\n"
+	    "                                      into a line of their own (may be repeated)\n"
+	    "  -h, --help                          this text\n";
+	const char *argv[] = { "x", "--drive=x", NULL }, *words[4];
+	char text[1024] = "";
+	struct err e = { 0 };
+	size_t n;
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	for (size_t i = 0; i < NELEM(spelt); i++) {
+		const char *near = opt_nearest(o, NELEM(o), str_from(spelt[i].typed));
+
+		ok(near == spelt[i].near || (near != NULL && spelt[i].near != NULL && strcmp(near, spelt[i].near) == 0),
+		    "nearest to \"%s\": %s", spelt[i].typed, near != NULL ? near : "none");
+	}
+	for (size_t i = 0; i < NELEM(lines); i++) {
+		int argc = 0;
+
+		while (lines[i].argv[argc] != NULL)
+			argc++;
+		is_int(opt_asked(o, NELEM(o), argc, (char **)(uintptr_t)lines[i].argv, "help"), lines[i].asked, "help asked in line");
+	}
+	is_int(opt_parse(o, NELEM(o), 2, (char **)argv, 0, words, &n, &e), -1, "a misspelt option");
+	is_str(e.msg, "unknown option --drive: did you mean --driver?", "  is told the near one");
+	opt_free(o, NELEM(o));
+	opt_help(o, NELEM(o), f);
+	fclose(f);
+	is_str(text, want, "the table as --help prints it");
+	is_int(str_distance(STR("kitten"), STR("SITTING")), 3, "edits between two words");
+}
+
+static void
 test_fs(const char *dir)
 {
 	struct err e = { 0 };
@@ -331,6 +385,7 @@ main(void)
 	test_time();
 	test_hash();
 	test_opt();
+	test_opt_help();
 	test_fs(dir);
 	test_lock(dir);
 	test_proc();

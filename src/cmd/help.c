@@ -1,0 +1,146 @@
+/* What --help prints, and what is said to wrong options: see cmd.h. All of it comes from the tables. */
+#include "cmd/cmd.h"
+#include "cmd/runnerflags.h"
+
+static const struct opt help_row[] = { OPT_HELP };
+
+int
+cmd_bad_usage(const char *command, const struct err *e)
+{
+	fprintf(stderr, "FATAL: %s: %s (`%s %s --help` lists the options)\n", command, e->msg, cmd_program, command);
+	return 1;
+}
+
+int
+cmd_options(const struct usage *u, struct opt *o, int argc, char **argv, const char **words, size_t *nwords)
+{
+	const char **own = xcalloc((size_t)argc + 1, sizeof(*own));
+	struct err e = { 0 };
+	size_t n;
+	int rc;
+
+	memcpy(o, u->opt, u->nopt * sizeof(*o));
+	rc = opt_parse(o, u->nopt, argc, argv, 0, words != NULL ? words : own, nwords != NULL ? nwords : &n, &e);
+	if (rc == 0 && words == NULL && own[0] != NULL)
+		rc = err_set(&e, ERR_CONFIG, 0, "\"%s\" is no option (a switch is turned off with --switch=false)", own[0]);
+	if (rc < 0)
+		cmd_bad_usage(argv[0], &e);
+	free(own);
+	return rc;
+}
+
+bool
+cmd_asks_help(const struct usage *u, int argc, char **argv)
+{
+	struct runnerflags f;
+	struct opt *all;
+	size_t n = u->nopt;
+	bool asked;
+
+	if (u->flags & USAGE_OWN_HELP)
+		return false;
+	if (u->flags & USAGE_RAW)
+		return argc == 2 && opt_asked(help_row, 1, argc, argv, "help");
+	if (u->flags & USAGE_KEYS) {
+		runnerflags_init(&f, u->opt, n);
+		n = f.n;
+	}
+	all = xcalloc(n + 1, sizeof(*all));
+	memcpy(all, u->flags & USAGE_KEYS ? f.opt : u->opt, n * sizeof(*all));
+	all[n] = help_row[0];
+	asked = opt_asked(all, n + 1, argc, argv, "help");
+	free(all);
+	if (u->flags & USAGE_KEYS)
+		runnerflags_free(&f);
+	return asked;
+}
+
+/* An option for each key, under the key's section. */
+static void
+print_keys(FILE *f)
+{
+	struct runnerflags r;
+	size_t from = 0;
+
+	runnerflags_init(&r, help_row, 0);
+	while (from < r.n) {
+		size_t to = from + 1;
+
+		while (to < r.n && r.key[to]->section == r.key[from]->section)
+			to++;
+		fprintf(f, "\nFor %s of the runner's entry:\n", key_section_title(r.key[from]->section));
+		opt_help(r.opt + from, to - from, f);
+		from = to;
+	}
+	runnerflags_free(&r);
+}
+
+void
+cmd_print_usage(const char *program, const char *name, const struct usage *u, FILE *f)
+{
+	fprintf(f, "Usage: %s %s%s%s%s\n\n%s\n\nOptions:\n", program, name, u->flags & USAGE_RAW ? "" : " [OPTION...]",
+	    u->args[0] != '\0' ? " " : "", u->args, u->about);
+	opt_help(u->opt, u->nopt, f);
+	if (opt_find((struct opt *)(uintptr_t)u->opt, u->nopt, "help") == NULL)
+		opt_help(help_row, 1, f);
+	if (u->flags & USAGE_KEYS)
+		print_keys(f);
+}
+
+void
+cmd_print_commands(FILE *f)
+{
+	fprintf(f, "Usage: %s [OPTION...] COMMAND [OPTION...]\n\n"
+	    "windlass takes CI jobs from GitLab, creates cloud machines to run them, and removes\n"
+	    "machines that nobody needs. It does the work of gitlab-runner with the docker+machine\n"
+	    "executor, and of docker-machine; called by either name it answers as that program.\n\nCommands:\n", cmd_program);
+	for (size_t i = 0; i < ncommands; i++)
+		if (commands[i].help != NULL)
+			fprintf(f, "  %-12s  %s\n", commands[i].name, commands[i].help);
+	fprintf(f, "\nOptions, before the command:\n");
+	opt_help(cmd_globals, ncmd_globals, f);
+	fprintf(f, "\n`%s COMMAND --help` and `%s help COMMAND` tell more.\n", cmd_program, cmd_program);
+}
+
+int
+cmd_unknown(const char *name)
+{
+	const char *near = NULL;
+	unsigned least = 4;
+
+	for (size_t i = 0; i < ncommands; i++) {
+		unsigned d = commands[i].help != NULL ? str_distance(str_from(name), str_from(commands[i].name)) : 99;
+
+		if (d < least && d < strlen(commands[i].name)) {
+			least = d;
+			near = commands[i].name;
+		}
+	}
+	fprintf(stderr, "FATAL: Command %s not found", name);
+	if (near != NULL)
+		fprintf(stderr, ": did you mean %s?\n", near);
+	else
+		fprintf(stderr, ". `%s --help` lists the commands.\n", cmd_program);
+	return 1;
+}
+
+int
+cmd_help(int argc, char **argv)
+{
+	const struct command *c = argc > 1 ? command_find(argv[1]) : NULL;
+	char help[] = "help";
+
+	if (argc < 2) {
+		cmd_print_commands(stdout);
+		return 0;
+	}
+	if (c == NULL)
+		return cmd_unknown(argv[1]);
+	if (c->usage->flags & USAGE_OWN_HELP) {
+		argv[0] = argv[1];
+		argv[1] = help;
+		return c->fn(argc, argv);
+	}
+	cmd_print_usage(cmd_program, c->name, c->usage, stdout);
+	return 0;
+}
