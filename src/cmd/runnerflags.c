@@ -25,6 +25,24 @@ opt_type_of(const struct key *k)
 	}
 }
 
+/* What a value is, where its option's name does not say it. */
+static const char *
+arg_of(const struct key *k)
+{
+	switch (k->type) {
+	case KEY_FLOAT:
+		return "NUMBER";
+	case KEY_DURATION:
+		return "DURATION";
+	case KEY_TABLE:
+		return "NAME=VALUE";
+	case KEY_BOOLS:
+		return "NAME=true|false";
+	default:
+		return str_ends(str_from(k->flag), "-file") ? "FILE" : NULL;
+	}
+}
+
 static bool
 is_table(const struct key *k)
 {
@@ -47,7 +65,7 @@ runnerflags_init(struct runnerflags *f, const struct opt *own, size_t nown)
 		if (k->flag == NULL)
 			continue;
 		f->key[f->n] = k;
-		f->opt[f->n++] = (struct opt){ .name = k->flag, .type = opt_type_of(k), .env = k->env, .help = k->help,
+		f->opt[f->n++] = (struct opt){ .name = k->flag, .type = opt_type_of(k), .env = k->env, .help = k->help, .arg = arg_of(k),
 			.letter = strcmp(k->flag, "url") == 0 ? 'u' : strcmp(k->flag, "token") == 0 ? 't' : 0 };
 	}
 }

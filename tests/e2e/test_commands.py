@@ -172,18 +172,17 @@ def test_every_flag_of_the_table_and_its_variable(host):
     """Each option in --help is taken; each variable lands where its option does."""
     text = host.run("register", "--help", check=0).stdout
     entry_part = text[text.index("For [[runners]]"):]
-    rows = re.findall(r"^\s+(?:-\w, )?--([\w-]+)( VALUE| N|)\s+(.*?)(?: \[\$(\w+)\])?$", entry_part.replace("\n" + " " * 38, "  "), re.M)
+    entry_part = re.sub(r"(\S)\n {38}", r"\1  ", entry_part)
+    rows = re.findall(r"^ +(?:-\w, )?--([\w-]+)(?: (\S+))?(?: {2,}|\n {38})(.*?)(?: \[\$(\w+)\])?$", entry_part, re.M)
     assert len(rows) > 120
     skip = {"url", "token", "name", "executor", "docker-image", "tls-ca-file", "tls-cert-file", "tls-key-file"}
-    special = {"docker-services_devices": '{"redis": ["/dev/x"]}', "feature-flags": "FF_X=true", "machine-idle-scale-factor": "1.5",
-               "unhealthy-interval": "1h", "prepare-timeout": "5m", "get-sources-timeout": "5m"}
-    tables = {"docker-sysctls", "docker-tmpfs", "docker-services-tmpfs", "docker-ulimit", "docker-volume-driver-ops",
-              "docker-log-options", "docker-container-labels"}
+    special = {"docker-services_devices": '{"redis": ["/dev/x"]}'}
+    by_kind = {"": "true", "N": "7", "NUMBER": "1.5", "DURATION": "1h", "NAME=VALUE": "n=v", "NAME=true|false": "FF_X=true"}
     options, environ = [], {}
     for name, kind, _help, variable in rows:
         if name in skip:
             continue
-        value = special.get(name) or ("n=v" if name in tables else "7" if kind == " N" else "v" if kind else "true")
+        value = special.get(name) or by_kind.get(kind, "v")
         options.append(f"--{name}={value}")
         if variable:
             environ[variable] = value
