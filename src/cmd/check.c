@@ -181,7 +181,7 @@ load(struct check *c, struct err *e)
 	return rc;
 }
 
-static void
+void
 check_file(struct check *c)
 {
 	struct err e = { 0 };
@@ -200,7 +200,7 @@ check_file(struct check *c)
 		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_LINE(e.sys), "%s", e.msg);
 }
 
-static int
+int
 check_open(struct check *c, const char *config, struct err *e)
 {
 	char *path = config != NULL ? xstrdup(config) : config_default_path();
@@ -212,7 +212,7 @@ check_open(struct check *c, const char *config, struct err *e)
 	return load(c, e);
 }
 
-static void
+void
 check_close(struct check *c)
 {
 	config_free(c->config);

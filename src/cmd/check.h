@@ -77,6 +77,18 @@ void	check_online(struct check *c);
 /* How many errors are about this entry: it runs when there are none. */
 size_t	check_errors(const struct check *c, const struct runner *r);
 
+/* Reads a file (config NULL: the default one) for judging: 0, or -1 when it cannot be read. check_close() in both cases. */
+int	check_open(struct check *c, const char *config, struct err *e);
+/* All that can be said without asking anybody. */
+void	check_file(struct check *c);
+void	check_close(struct check *c);
+
+/* A value of a file or of somebody else, without control characters: they must not reach the terminal. */
+void	check_put(FILE *f, const char *s);
+/* One finding, one line. */
+void	check_print_note(const struct check *c, const struct check_note *n, FILE *f);
+/* How many entries would run. */
+size_t	check_runnable(const struct check *c);
 void	check_print_text(const struct check *c, FILE *f);
 void	check_print_json(const struct check *c, FILE *f);
 

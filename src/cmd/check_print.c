@@ -9,40 +9,39 @@ static const char *const verdicts[] = {
 	[CHECK_ASKED] = "asked",
 };
 
-/* Control characters of a value must not reach the terminal. */
-static void
-put_plain(FILE *f, const char *s)
+void
+check_put(FILE *f, const char *s)
 {
 	for (; *s != '\0'; s++)
 		fputc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, f);
 }
 
 /* "PATH:LINE: level: [section] key: text", as compilers do it, so that editors find the place. */
-static void
-print_note(const struct check *c, const struct check_note *n, FILE *f)
+void
+check_print_note(const struct check *c, const struct check_note *n, FILE *f)
 {
-	put_plain(f, c->path);
+	check_put(f, c->path);
 	if (n->line > 0)
 		fprintf(f, ":%d", n->line);
 	fprintf(f, ": %s: ", levels[n->level]);
 	if (n->section[0] != '\0') {
 		if (strcmp(n->section, key_section_title(KS_GLOBAL)) != 0)
 			fprintf(f, "%s ", n->section);
-		put_plain(f, n->key);
+		check_put(f, n->key);
 		fputs(": ", f);
 	} else if (n->runner != NULL) {
 		fputs("runner \"", f);
-		put_plain(f, n->runner);
+		check_put(f, n->runner);
 		fputs("\": ", f);
 	}
 	if (n->verdict == CHECK_DIFFERENT || n->verdict == CHECK_LATER || n->verdict == CHECK_NO_EFFECT || n->verdict == CHECK_HONOURED)
 		fprintf(f, "%s: ", verdicts[n->verdict]);
-	put_plain(f, n->text);
+	check_put(f, n->text);
 	fputc('\n', f);
 }
 
-static size_t
-count_runnable(const struct check *c)
+size_t
+check_runnable(const struct check *c)
 {
 	size_t n = 0;
 
@@ -75,13 +74,13 @@ check_print_text(const struct check *c, FILE *f)
 	if (n > 1)
 		qsort(list, n, sizeof(*list), by_line);
 	for (size_t i = 0; i < n; i++)
-		print_note(c, list[i], f);
+		check_print_note(c, list[i], f);
 	free(list);
-	put_plain(f, c->path);
+	check_put(f, c->path);
 	if (c->config == NULL)
 		fputs(": windlass would not run with this file", f);
 	else
-		fprintf(f, ": windlass would run %zu of %zu runners", count_runnable(c), c->config->nrunners);
+		fprintf(f, ": windlass would run %zu of %zu runners", check_runnable(c), c->config->nrunners);
 	fprintf(f, "; %zu errors, %zu warnings\n", c->count[CHECK_ERROR], c->count[CHECK_WARNING]);
 }
 

@@ -511,6 +511,36 @@ certs_check(const struct certs_paths *p, struct err *e)
 	return v == CERTS_GOOD ? 0 : -1;
 }
 
+/* One certificate of a file, whatever state its key is in. False: there is none. */
+static bool
+load_cert(mbedtls_x509_crt *c, const char *path)
+{
+	struct buf b = { .max = PEM_MAX };
+	bool good = fs_read(AT_FDCWD, path, PEM_MAX - 1, &b, NULL) == 0 && b.n > 0 && parse_cert(c, &b) == 0;
+
+	buf_free(&b);
+	return good;
+}
+
+void
+certs_describe(const struct certs_paths *p, struct certs_facts *f)
+{
+	mbedtls_x509_crt ca, client;
+
+	*f = (struct certs_facts){ 0 };
+	mbedtls_x509_crt_init(&ca);
+	mbedtls_x509_crt_init(&client);
+	if (load_cert(&ca, p->ca)) {
+		f->ca_ends = x509_seconds(&ca.valid_to);
+		snprintf(f->ca_key, sizeof(f->ca_key), "%s %zu", mbedtls_pk_get_type(&ca.pk) == MBEDTLS_PK_RSA ? "RSA" : "EC",
+		    mbedtls_pk_get_bitlen(&ca.pk));
+	}
+	if (load_cert(&client, p->cert))
+		f->client_ends = x509_seconds(&client.valid_to);
+	mbedtls_x509_crt_free(&ca);
+	mbedtls_x509_crt_free(&client);
+}
+
 static bool
 in_store(const struct certs_paths *p, const char *store)
 {

@@ -29,6 +29,13 @@ int	certs_ensure(const char *store, const struct certs_paths *p, struct err *e);
 /* Whether the four files are there and belong together, without changing anything. */
 int	certs_check(const struct certs_paths *p, struct err *e);
 
+/* What there is to know of the authority and the client certificate; 0 and "" where they cannot be read. */
+struct certs_facts {
+	char	ca_key[16];		/* "RSA 2048", "EC 256" */
+	int64_t	ca_ends, client_ends;	/* Unix seconds */
+};
+void	certs_describe(const struct certs_paths *p, struct certs_facts *f);
+
 enum certs_key { CERTS_EC_P256, CERTS_RSA_2048 };
 
 struct certs_server {

@@ -252,19 +252,57 @@ block_signals(void)
 	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+/* 1 when it is there; 0 when not. */
 static int
-read_owner(struct manager *m, struct err *e)
+read_owner(int state_fd, char owner[17])
 {
 	struct buf b = { .max = 256 };
+	int rc = 0;
 
-	if (fs_read(m->state_fd, "owner", 100, &b, NULL) == 0 && str_trim(buf_str(&b)).n == 16) {
-		str_copy(str_trim(buf_str(&b)), m->owner, sizeof(m->owner));
-		buf_free(&b);
-		return 0;
-	}
+	owner[0] = '\0';
+	if (fs_read(state_fd, "owner", 100, &b, NULL) == 0 && str_trim(buf_str(&b)).n == 16)
+		rc = str_copy(str_trim(buf_str(&b)), owner, 17) == 0;
 	buf_free(&b);
-	rand_hex(m->owner, 16);
-	return fs_write(m->state_fd, "owner", str_from(m->owner), 0600, e);
+	return rc;
+}
+
+static int
+make_owner(int state_fd, char owner[17], struct err *e)
+{
+	if (read_owner(state_fd, owner))
+		return 0;
+	rand_hex(owner, 16);
+	return fs_write(state_fd, "owner", str_from(owner), 0600, e);
+}
+
+/* Only who holds the manager's lock makes one, so that a manager that starts meanwhile makes no other. */
+int
+manager_owner(const char *state_dir, bool make, char owner[17], struct err *e)
+{
+	int rc = -1, lock = -1, dir;
+
+	owner[0] = '\0';
+	if (make && fs_mkdirs(state_dir, 0700, e) < 0)
+		return -1;
+	dir = fs_opendir(AT_FDCWD, state_dir, e);
+	if (dir < 0)
+		return !make && e->kind == ERR_NOTFOUND ? 0 : -1;
+	for (int i = 0; i < LOCK_TRIES && rc < 0; i++) {
+		if (read_owner(dir, owner) || !make) {
+			rc = owner[0] != '\0';
+			break;
+		}
+		lock = lock_take(dir, "manager.lock", LOCK_TRY, e);
+		if (lock >= 0)
+			rc = make_owner(dir, owner, e) < 0 ? -1 : 1;
+		if (lock >= 0 || e->kind != ERR_CONFLICT)
+			break;
+		mono_sleep(LOCK_PAUSE);
+	}
+	if (lock >= 0)
+		close(lock);
+	close(dir);
+	return rc;
 }
 
 static int
@@ -297,7 +335,7 @@ open_directories(struct manager *m, const struct manager_opts *o, struct err *e)
 	if (mkdirat(m->state_fd, "jobs", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "mkdir %s/jobs", m->state_dir);
 	m->jobs_fd = fs_opendir(m->state_fd, "jobs", e);
-	return m->jobs_fd < 0 ? -1 : read_owner(m, e);
+	return m->jobs_fd < 0 ? -1 : make_owner(m->state_fd, m->owner, e);
 }
 
 static void

@@ -23,6 +23,11 @@ int	manager_run(const struct manager_opts *o);
 char	*manager_default_state_dir(void);
 /* Whether a manager runs on that directory: 1 with its pid, 0 no, -1 error. */
 int	manager_running(const char *state_dir, int *pid, struct err *e);
+/*
+ * Under which mark the machines of that state directory's windlass are found: 16 hex digits in owner. make: it is made, with
+ * the directory, when it is not there yet. 1 had it, 0 it is not there ("" in owner), -1 error.
+ */
+int	manager_owner(const char *state_dir, bool make, char owner[17], struct err *e);
 
 /* What a manager says of itself in manager.json. Strings live in the arena; "" where it does not say. */
 struct manager_says {

@@ -216,16 +216,24 @@ jobs_with_machine(const struct manager *m, const struct pool *pool)
 static struct pool *
 machine_owner(struct manager *m, const char *name, const struct machine_record *r)
 {
+	struct pool *owner = NULL;
+	unsigned best = 0;
+
 	if (r != NULL && r->phase != PHASE_NONE) {
 		/* Another bastion may share the store's folder: its machines carry its own owner. */
 		if (r->runner[0] == '\0' || strcmp(r->owner, m->owner) != 0)
 			return NULL;
 		return pool_get(m, r->runner);
 	}
-	LIST_EACH(struct pool, p, link, &m->pools)
-		if (p->conf != NULL && names_match(&p->conf->names, str_from(name), NAMES_UPSTREAM, NULL))
-			return p;
-	return NULL;
+	LIST_EACH(struct pool, p, link, &m->pools) {
+		unsigned claim = p->conf != NULL ? names_claim(&p->conf->names, str_from(name)) : 0;
+
+		if (claim > best) {
+			best = claim;
+			owner = p;
+		}
+	}
+	return owner;
 }
 
 static enum scale_state

@@ -234,3 +234,12 @@ names_match(const struct names_pool *p, struct str name, enum names_match how, i
 		return false;
 	return unique_part(str_sub(name, p->nprefix, name.n - p->nprefix - p->nsuffix), unix_s);
 }
+
+unsigned
+names_claim(const struct names_pool *p, struct str name)
+{
+	/* A pool that was never made (its entry is broken) would match everything. */
+	if (p->nprefix == 0 || !names_match(p, name, NAMES_UPSTREAM, NULL))
+		return 0;
+	return 1 + (unsigned)p->nprefix + (names_match(p, name, NAMES_STRICT, NULL) ? NAMES_LABEL_SIZE : 0);
+}

@@ -59,4 +59,10 @@ enum names_match {
 bool	names_match(const struct names_pool *p, struct str name, enum names_match how,
 	    int64_t *unix_s);
 
+/*
+ * How good a pool's claim is on a machine that nobody has noted an owner for: 0 none, and of several pools the greatest
+ * has it. A whole match counts more than any prefix, a longer prefix more than a shorter one.
+ */
+unsigned names_claim(const struct names_pool *p, struct str name);
+
 #endif

@@ -132,5 +132,11 @@ main(void)
 	    names_match(&q, str_from(out), NAMES_STRICT, NULL), "auto-%%s does not take auto-big-%%s's machine");
 	names_make(&p, INT64_MAX, UINT32_MAX, out);
 	ok(names_match(&p, str_from(out), NAMES_STRICT, NULL), "an absurd clock still makes valid names");
+	ok(names_pool_init(&p, STR("AbCdEfGhI"), STR("auto-%s"), &e) == 0 && names_pool_init(&q, STR("AbCdEfGhI"), STR("auto-big-%s"), &e) == 0, "two pools that begin alike");
+	ok(names_claim(&q, STR("runner-abcdefghi-auto-big-1772445600-9f3a01bc")) > names_claim(&p, STR("runner-abcdefghi-auto-big-1772445600-9f3a01bc")), "the longer one has the better claim");
+	ok(names_claim(&p, STR("runner-abcdefghi-auto-1772445600-9f3a01bc")) > 0 && names_claim(&q, STR("runner-abcdefghi-auto-1772445600-9f3a01bc")) == 0, "the other has none on the shorter one's");
+	ok(names_claim(&p, STR("runner-abcdefghi-auto-x")) < names_claim(&p, STR("runner-abcdefghi-auto-1772445600-9f3a01bc")), "a whole name counts more than its beginning");
+	p = (struct names_pool){ .nprefix = 0 };
+	is_int(names_claim(&p, STR("anything")), 0, "a pool that was never made claims nothing");
 	return done_testing();
 }
