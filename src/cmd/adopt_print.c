@@ -15,6 +15,12 @@ static const char *const fate_words[] = {
 	[ADOPT_OTHERS] = "other_windlass", [ADOPT_NO_DRIVER] = "no_driver", [ADOPT_BROKEN] = "broken",
 };
 
+static const char *
+plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static bool
 is_machine_runner(const struct runner *r)
 {
@@ -160,7 +166,7 @@ print_store(const struct adopt *a, FILE *f)
 
 	fputs("Store ", f);
 	check_put(f, a->store);
-	fprintf(f, ": %zu machines\n", a->n);
+	fprintf(f, ": %zu machine%s\n", a->n, plural(a->n));
 	snprintf(what, sizeof(what), "certificate authority (%s)", a->certs.ca_key);
 	print_end(what, a->certs.ca_ends, f);
 	print_end("client certificate", a->certs.client_ends, f);
@@ -253,7 +259,8 @@ adopt_print_done(const struct adopt *a, FILE *f)
 		if (a->in_the_way != NULL)
 			fprintf(f, "Nothing was changed: %s.\n", a->in_the_way);
 		else if (a->fates[ADOPT_TAKE] > 0)
-			fprintf(f, "Nothing was changed. %zu machines would be taken over: `windlass adopt --yes` does it.\n", a->fates[ADOPT_TAKE]);
+			fprintf(f, "Nothing was changed. %zu machine%s would be taken over: `windlass adopt --yes` does it.\n", a->fates[ADOPT_TAKE],
+			    plural(a->fates[ADOPT_TAKE]));
 		else {
 			fputs("There is nothing to take over.\n", f);
 			print_next(a, f);
@@ -271,7 +278,8 @@ adopt_print_done(const struct adopt *a, FILE *f)
 			fputc('\n', f);
 		}
 	}
-	fprintf(f, "Taken over: %zu machines (%zu were windlass's already, %zu failed).\n", done, a->fates[ADOPT_OURS], failed);
+	fprintf(f, "Taken over: %zu machine%s (%zu %s windlass's already, %zu failed).\n", done, plural(done), a->fates[ADOPT_OURS],
+	    a->fates[ADOPT_OURS] == 1 ? "was" : "were", failed);
 	print_next(a, f);
 }
 

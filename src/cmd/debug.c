@@ -10,6 +10,7 @@ static const char *const crash_points[] = {
 	"poller:job-written", "poller:job-kept",
 	"executor:begun", "executor:committed", "executor:container-made", "executor:stage-recorded", "executor:stage-started",
 	"executor:stage-done", "executor:containers-removed", "executor:result-written",
+	"adopt:recorded",
 	"reporter:acknowledged", "reporter:patched", "reporter:order-written", "reporter:result-sent", "reporter:reported",
 };
 

@@ -20,7 +20,8 @@ from world import plain, wait_until
 AT_ONCE = 4
 LINES = 6
 # Steps of a life that goes wrong first: the tests named here die at them.
-ELSEWHERE = {"operator:strays-awaited": "test_machine.py: test_list_lags_longer_than_patience"}
+ELSEWHERE = {"operator:strays-awaited": "test_machine.py: test_list_lags_longer_than_patience",
+             "adopt:recorded": "test_adopt.py: test_over_and_back"}
 SCRIPT = [f"for i in $(seq 1 {LINES}); do echo line $i of the job; sleep 0.5; done"]
 
 
