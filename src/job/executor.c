@@ -174,16 +174,12 @@ say_lines(struct run *r, struct str text, void (*style)(struct buf *b, const cha
 	}
 }
 
+/* Before anything can fail: what the job asks for in vain is told once, also when a successor begins the stage again. */
 static void
-stage_prepare(struct run *r)
+open_prepare(struct run *r)
 {
 	struct buf unsupported = { .max = 65536 }, heading = { .max = 4096 };
-	const char *reason = "";
-	enum outcome out;
-	struct err e = { 0 };
-	int64_t limit = seconds(r, "prepare_timeout_s");
 
-	r->mem.stage_deadline = limit > 0 ? r->mem.started + limit : 0;
 	if (work_flags_changed(&r->work)[0] != '\0')
 		say(r, tl_plain, "  feature flags: %s", work_flags_changed(&r->work));
 	output_section_start(&r->out, "prepare_executor");
@@ -194,7 +190,21 @@ stage_prepare(struct run *r)
 	work_unsupported(&r->work, &unsupported);
 	say_lines(r, buf_str(&unsupported), tl_warning);
 	buf_free(&unsupported);
+	r->mem.opened = true;
 	commit(r);
+}
+
+static void
+stage_prepare(struct run *r)
+{
+	const char *reason = "";
+	enum outcome out;
+	struct err e = { 0 };
+	int64_t limit = seconds(r, "prepare_timeout_s");
+
+	r->mem.stage_deadline = limit > 0 ? r->mem.started + limit : 0;
+	if (!r->mem.opened)
+		open_prepare(r);
 	if (r->work.bad_executor_opts != NULL) {
 		fail(r, "runner_system_failure", 3, r->work.bad_executor_opts);
 		out = OUT_FAILED;
@@ -204,6 +214,7 @@ stage_prepare(struct run *r)
 	} else
 		out = prepare(r, &reason, &e);
 	output_section_end(&r->out, "prepare_executor");
+	r->mem.opened = false;
 	judge(r, out, reason, &e, "prepare_timeout", limit);
 	go_to(r, out == OUT_OK ? STAGE_ENVIRONMENT : STAGE_END);
 }

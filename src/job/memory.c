@@ -30,7 +30,7 @@ static const struct field { const char *key; enum field_type type; size_t offset
 #define NUMBER(k, f)	{ k, FT_NUMBER, offsetof(struct memory, f), 0 }
 #define SWITCH(k, f)	{ k, FT_SWITCH, offsetof(struct memory, f), 0 }
 #define TIME(k, f)	{ k, FT_TIME, offsetof(struct memory, f), 0 }
-	NUMBER("step", step), NUMBER("attempt", attempt), SWITCH("cleared", cleared), TEXT("tag", tag),
+	NUMBER("step", step), NUMBER("attempt", attempt), SWITCH("cleared", cleared), SWITCH("opened", opened), TEXT("tag", tag),
 	TIME("started", started), TIME("deadline", deadline), TIME("script_deadline", script_deadline),
 	TIME("stage_deadline", stage_deadline), TEXT("helper", helper), TEXT("build", build),
 	NUMBER("helper_taken", helper_taken), NUMBER("build_taken", build_taken), TEXT("started_before", started_before),

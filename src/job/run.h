@@ -33,6 +33,7 @@ struct memory {
 	int64_t		 step;			/* index of the step in STAGE_STEP */
 	int64_t		 attempt;		/* of the stage, from 1 */
 	bool		 cleared;		/* the worktree was cleared before the second attempt */
+	bool		 opened;		/* this stage's section and heading are in the trace: said once, however often it is begun */
 	char		 tag[17];		/* 16 hex digits in this job's names */
 	wall_t		 started;		/* of the job's first stage: the timeout runs from here */
 	wall_t		 deadline;		/* of the job */

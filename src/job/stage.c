@@ -524,10 +524,12 @@ stage_run(struct run *r, enum container_kind kind, const char *name, const char 
 	enum outcome out;
 
 	*reason = "";
-	if (r->mem.phase == PHASE_ENTER) {
+	if (r->mem.phase == PHASE_ENTER)
+		r->lost_once = false;
+	if (r->mem.phase == PHASE_ENTER && !r->mem.opened) {
 		struct buf line = { .max = 1024 };
 
-		r->lost_once = false;
+		r->mem.opened = true;
 		output_section_start(&r->out, name);
 		tl_heading(&line, "%s", heading);
 		output_lines(&r->out, buf_str(&line));
@@ -547,5 +549,6 @@ stage_run(struct run *r, enum container_kind kind, const char *name, const char 
 		err_ctx(e, "the container of this stage has vanished from machine %s", r->machine);
 	output_stage_end(&r->out);
 	output_section_end(&r->out, name);
+	r->mem.opened = false;
 	return out;
 }
