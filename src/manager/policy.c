@@ -20,8 +20,8 @@ runner_policy(const struct runner *r, int section)
 	p.failure_threshold = (int)r->failure_threshold;
 	p.max_age = r->max_machine_age * NSEC_SEC;
 	p.preemptive = r->preemptive;
-	/* On demand there is no idle target to protect: IdleTime alone says how long a machine stays. */
-	if (p.idle_count == 0)
+	/* Whoever writes a shorter IdleTime means it: a machine's youth does not hold the pool above its idle target for longer. */
+	if (p.grace > p.idle_time || p.idle_count == 0)
 		p.grace = 0;
 	return p;
 }
