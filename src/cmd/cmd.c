@@ -14,7 +14,7 @@ static const struct opt run_opts[] = {
 	{ .name = "working-directory", .letter = 'd', .type = OPT_STRING, .arg = "DIR", .help = "change to this directory first" },
 	{ .name = "service", .letter = 'n', .type = OPT_STRING, .arg = "NAME", .help = "name of the service; accepted, without effect" },
 	{ .name = "user", .letter = 'u', .type = OPT_STRING, .arg = "USER", .help = "accepted, without effect: only the shell executor used it" },
-	{ .name = "listen-address", .type = OPT_STRING, .arg = "HOST:PORT", .env = "LISTEN_ADDRESS", .help = "metrics server; not served by this version" },
+	{ .name = "listen-address", .type = OPT_STRING, .arg = "HOST:PORT", .env = "LISTEN_ADDRESS", .help = "where metrics are served; beats listen_address of the file" },
 	{ .name = "syslog", .type = OPT_BOOL, .help = "accepted, without effect: the service manager takes stderr" },
 	{ .name = "log-level", .letter = 'l', .type = OPT_STRING, .arg = "LEVEL", .help = "beats log_level of the file" },
 	{ .name = "log-format", .type = OPT_STRING, .arg = "FORMAT", .help = "beats log_format of the file" },
@@ -123,6 +123,7 @@ cmd_run(int argc, char **argv)
 	m.config_path = opt_find(o, NELEM(o), "config")->value;
 	m.state_dir = opt_find(o, NELEM(o), "state-dir")->value;
 	m.store = opt_find(o, NELEM(o), "storage-path")->value;
+	m.listen_address = opt_find(o, NELEM(o), "listen-address")->value;
 	/* Global options of the command line went into these variables, and either beats the file (spec gitlab-runner 3.1). */
 	m.level_given = getenv("LOG_LEVEL") != NULL;
 	m.format_given = getenv("LOG_FORMAT") != NULL;

@@ -97,6 +97,9 @@ void	cmd_print_usage(const char *program, const char *name, const struct usage *
 /* The commands, one a line, and the options in front of them. */
 void	cmd_print_commands(FILE *f);
 
+/* The role windlass-metrics (cmd/metrics.c). */
+cmd_fn	metrics_main;
+
 /* The versions of windlass and of everything linked into it, as --version prints them. */
 void	cmd_print_version(FILE *f);
 

@@ -20,6 +20,7 @@ static const struct { const char *name; cmd_fn *fn; } roles[] = {
 	{ "windlass-operator", operator_main },
 	{ "windlass-executor", executor_main },
 	{ "windlass-reporter", reporter_main },
+	{ "windlass-metrics", metrics_main },
 };
 
 static const char *

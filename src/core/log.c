@@ -223,12 +223,21 @@ line_json(struct buf *b, enum log_level lv, const char *msg, const struct log_fi
 	buf_fmt(b, ",\"time\":\"%s\"}", now);
 }
 
+static uint64_t counts[LOG_FATAL + 1];
+
+uint64_t
+log_count(enum log_level lv)
+{
+	return counts[lv];
+}
+
 void
 log_line(enum log_level lv, const char *msg, const struct log_field *f, size_t n)
 {
 	struct log_field all[CONTEXT_MAX + FIELDS_MAX];
 	struct buf b = { .max = LINE_MAX_BYTES };
 
+	counts[lv]++;
 	if (lv < conf.level)
 		return;
 	if (n > FIELDS_MAX)

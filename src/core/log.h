@@ -50,6 +50,8 @@ enum log_level log_level(void);
 enum log_format log_format(void);
 const char *log_level_name(enum log_level level);
 const char *log_format_name(enum log_format format);
+/* How many lines of that level this process has written or left out. */
+uint64_t log_count(enum log_level level);
 void	log_line(enum log_level level, const char *msg, const struct log_field *f, size_t n);
 
 #endif

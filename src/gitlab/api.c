@@ -15,6 +15,7 @@ struct gitlab {
 	struct tls_trust	*trust;
 	struct tls_identity	*identity;
 	char			*prefix;	/* "[/path]/api/v4/" */
+	struct callstat		 calls;		/* about jobs: those that say JOB-TOKEN */
 };
 
 /* The features that decide which jobs the server gives us, and those it only notes (spec 1.5). Only what is really done is here. */
@@ -253,6 +254,7 @@ gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab_ans
 	struct http_resp r = { 0 };
 	struct buf target = { .max = 4096 }, lines = { .max = 16384 };
 	struct http_req q = { .method = c->method, .body = c->body };
+	mono_t began = mono_now();
 	char id[33];
 	int rc = -1;
 
@@ -296,6 +298,9 @@ gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab_ans
 out:
 	if (rc < 0)
 		a->error = *e;
+	if (strcmp(c->method, "PUT") == 0 || strcmp(c->method, "PATCH") == 0)
+		callstat_add(&g->calls, c->method[1] == 'A' ? CALLSTAT_PATCH_TRACE : CALLSTAT_UPDATE_JOB,
+		    a->status != 0 ? a->status : -1, (double)(mono_now() - began) / NSEC_SEC);
 	buf_wipe(&lines);
 	buf_free(&target);
 	http_resp_free(&r);
@@ -379,6 +384,27 @@ gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const struct 
 	buf_wipe(&body);
 	buf_wipe(&head);
 	return rc;
+}
+
+void
+gitlab_put_calls(const struct gitlab *g, struct json_w *w)
+{
+	jw_array(w, "calls");
+	for (size_t i = 0; i < g->calls.n; i++) {
+		const struct callstat_row *r = &g->calls.row[i];
+
+		jw_object(w, NULL);
+		jw_cstr(w, "endpoint", callstat_endpoint_name(r->endpoint));
+		jw_i64(w, "status", r->status);
+		jw_i64(w, "n", (int64_t)r->n);
+		jw_f64(w, "seconds", r->seconds);
+		jw_array(w, "buckets");
+		for (size_t k = 0; k <= CALLSTAT_NBOUNDS; k++)
+			jw_i64(w, NULL, (int64_t)r->bucket[k]);
+		jw_end_array(w);
+		jw_end_object(w);
+	}
+	jw_end_array(w);
 }
 
 struct str

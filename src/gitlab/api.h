@@ -10,6 +10,7 @@
 #include "core/arena.h"
 #include "net/dial.h"
 #include "net/http.h"
+#include "policy/callstat.h"
 #include "policy/retry.h"
 #include "wire/json.h"
 
@@ -82,6 +83,9 @@ struct gitlab_update {
 /* PUT jobs/:id. */
 int	gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const struct gitlab_update *u,
 	    struct gitlab_answer *a, mono_t deadline, struct err *e);
+
+/* The member "calls": what was counted of updates and traces, for the manager's metrics (docs/state.md, reported). */
+void	gitlab_put_calls(const struct gitlab *g, struct json_w *w);
 
 /* The PEM chain the server showed on the connection in use, "" for plain http. For CI_SERVER_TLS_CA_FILE. */
 struct str	gitlab_chain(struct gitlab *g);

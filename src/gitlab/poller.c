@@ -24,6 +24,7 @@
 #include "core/rand.h"
 #include "gitlab/api.h"
 #include "gitlab/poller.h"
+#include "wire/url.h"
 
 #define PLAN_MAX	(4u << 20)
 #define PAYLOAD_MAX	(256u << 20)
@@ -127,9 +128,47 @@ put_pem(struct json_w *w, const char *key, const char *file, struct str otherwis
 	buf_wipe(&b);
 }
 
+/* The job's page: the repository's address without credentials and .git (spec 1.11). */
+static void
+put_url(struct json_w *w, struct str repo, int64_t id)
+{
+	struct buf b = { .max = 4096 };
+	struct url u;
+
+	if (url_parse(repo, &u, NULL) < 0)
+		return;
+	if (str_ends(u.path, ".git"))
+		u.path.n -= strlen(".git");
+	url_put_origin(&b, &u);
+	buf_fmt(&b, "%.*s/-/jobs/%" PRId64, STR_ARG(u.path), id);
+	if (!b.failed)
+		jw_str(w, "url", buf_str(&b));
+	buf_free(&b);
+}
+
+/*
+ * What of the payload is for people and for metrics, and no secret: the manager, which reads nothing that
+ * came from the network, finds it in runner.json.
+ */
+static void
+put_job(struct arena *a, struct json_w *w, struct json_val root)
+{
+	struct json_val info = json_get(root, "job_info");
+
+	jw_object(w, "job");
+	jw_str(w, "name", json_str(a, json_get(info, "name")));
+	jw_str(w, "stage", json_str(a, json_get(info, "stage")));
+	jw_str(w, "project", json_str(a, json_get(info, "project_full_path")));
+	put_url(w, json_str(a, json_path(root, "git_info.repo_url")), json_i64(json_get(root, "id"), 0));
+	jw_str(w, "project_running", json_text(a, json_get(info, "project_jobs_running_on_instance_runners_count")));
+	jw_i64(w, "queue_size", json_i64(json_get(info, "queue_size"), -1));
+	jw_i64(w, "queue_depth", json_i64(json_get(info, "queue_depth"), -1));
+	jw_end_object(w);
+}
+
 /* The plan's runner object with what is known only now. */
 static void
-put_runner(struct poller *p, const char *correlation_id, double queued_s, struct buf *b)
+put_runner(struct poller *p, const char *correlation_id, double queued_s, struct arena *a, struct json_val root, struct buf *b)
 {
 	struct json_w w = { .b = b };
 	char now[TIME_RFC3339_MAX];
@@ -143,6 +182,7 @@ put_runner(struct poller *p, const char *correlation_id, double queued_s, struct
 	jw_f64(&w, "queued_s", queued_s);
 	/* Git's requests for this job carry it too, so that the server's logs can be read together. */
 	jw_cstr(&w, "correlation_id", correlation_id);
+	put_job(a, &w, root);
 	put_pem(&w, "tls_ca", p->ca_file, gitlab_chain(p->gitlab));
 	put_pem(&w, "tls_cert", p->cert_file, STR(""));
 	put_pem(&w, "tls_key", p->key_file, STR(""));
@@ -170,7 +210,8 @@ job_name(struct poller *p, int64_t id, char out[96])
 
 /* Writes the directory whole and renames it into view. */
 static int
-keep_job(struct poller *p, int64_t id, double queued_s, const struct gitlab_answer *a, char name[96], struct err *e)
+keep_job(struct poller *p, int64_t id, double queued_s, const struct gitlab_answer *a, struct arena *ar, struct json_val root,
+    char name[96], struct err *e)
 {
 	struct buf runner = { .max = PLAN_MAX };
 	char tmp[128];
@@ -186,7 +227,7 @@ keep_job(struct poller *p, int64_t id, double queued_s, const struct gitlab_answ
 	dir = fs_opendir(p->jobs, tmp, e);
 	if (dir < 0)
 		goto out;
-	put_runner(p, a->request_id, queued_s, &runner);
+	put_runner(p, a->request_id, queued_s, ar, root, &runner);
 	if (fs_write(dir, "payload.json", buf_str(&a->body), 0600, e) < 0 ||
 	    fs_write(dir, "runner.json", buf_str(&runner), 0600, e) < 0)
 		goto out;
@@ -300,7 +341,7 @@ take_job(struct poller *p, struct gitlab_answer *a)
 		say(p, "lost", a, e.msg);
 		goto out;
 	}
-	if (keep_job(p, id, queued_s > 0 && queued_s < QUEUED_MAX ? queued_s : 0, a, name, &e) < 0) {
+	if (keep_job(p, id, queued_s > 0 && queued_s < QUEUED_MAX ? queued_s : 0, a, &ar, root, name, &e) < 0) {
 		give_back(p, id, token, &e);
 		say(p, "later", a, e.msg);
 		goto out;

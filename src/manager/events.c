@@ -6,6 +6,7 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "manager/events.h"
+#include "manager/metrics.h"
 #include "wire/json.h"
 
 #define TEXT_MAX	600
@@ -20,8 +21,6 @@ struct events {
 	int		 fd;
 	uint64_t	 size;
 	mono_t		 again;
-	struct event_counter *counters;
-	size_t		 ncounters, cap;
 };
 
 static const char *const kinds[EVENT_NKINDS] = {
@@ -74,38 +73,13 @@ events_close(struct manager *m)
 		close(ev->fd);
 	for (size_t i = 0; i < EVENTS_RING; i++)
 		free((void *)(uintptr_t)ev->line[i].p);
-	free(ev->counters);
 	free(ev);
 	m->events = NULL;
 }
 
-static void
-count(struct events *ev, const char *pool, enum event_kind kind, const char *reason)
-{
-	struct event_counter *c;
-
-	for (size_t i = 0; i < ev->ncounters; i++) {
-		c = &ev->counters[i];
-		if (c->kind == kind && strcmp(c->pool, pool) == 0 && strncmp(c->reason, reason, EVENT_REASON_MAX) == 0) {
-			c->n++;
-			return;
-		}
-	}
-	if (ev->ncounters == EVENTS_COUNTERS)
-		return;
-	if (ev->ncounters == ev->cap) {
-		ev->cap = ev->cap == 0 ? 16 : ev->cap * 2;
-		ev->counters = xrealloc(ev->counters, ev->cap * sizeof(*ev->counters));
-	}
-	c = &ev->counters[ev->ncounters++];
-	*c = (struct event_counter){ .kind = kind, .n = 1 };
-	snprintf(c->pool, sizeof(c->pool), "%s", pool);
-	snprintf(c->reason, sizeof(c->reason), "%s", reason);
-}
-
 void
-event_note(struct manager *m, enum event_kind kind, const struct pool *p, const struct machine *mc,
-    const struct job *j, const char *reason, const char *fmt, ...)
+event_note(struct manager *m, enum event_kind kind, struct pool *p, struct machine *mc,
+    struct job *j, const char *reason, const char *fmt, ...)
 {
 	struct events *ev = m->events;
 	struct buf b = { 0 };
@@ -121,7 +95,7 @@ event_note(struct manager *m, enum event_kind kind, const struct pool *p, const 
 		p = mc->pool;
 	if (p == NULL && j != NULL)
 		p = j->pool;
-	count(ev, p != NULL ? p->key : "", kind, reason);
+	metrics_event(m, kind, p, mc, j, reason);
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -145,6 +119,7 @@ event_note(struct manager *m, enum event_kind kind, const struct pool *p, const 
 	if (ev->n - ev->written == EVENTS_RING) {
 		ev->written++;
 		ev->lost++;
+		metric_add0(m, M_EVENTS_LOST, 1);
 	}
 	slot = &ev->line[ev->n++ % EVENTS_RING];
 	free((void *)(uintptr_t)slot->p);
@@ -197,25 +172,6 @@ events_flush(struct manager *m)
 			turn_over(m);
 	}
 	buf_free(&b);
-}
-
-const struct event_counter *
-events_counters(const struct manager *m, size_t *n)
-{
-	*n = m->events != NULL ? m->events->ncounters : 0;
-	return m->events != NULL ? m->events->counters : NULL;
-}
-
-uint64_t
-event_count(const struct manager *m, const char *pool, enum event_kind kind, const char *reason)
-{
-	size_t n;
-	const struct event_counter *c = events_counters(m, &n);
-
-	for (size_t i = 0; i < n; i++)
-		if (c[i].kind == kind && strcmp(c[i].pool, pool) == 0 && strcmp(c[i].reason, reason) == 0)
-			return c[i].n;
-	return 0;
 }
 
 void

@@ -3,7 +3,7 @@
  * later why a machine was made, why it went, what a job waited for.
  *
  * Each event is one JSON object on a line of its own: kept in memory for a
- * while, counted by reason, and appended to events.jsonl in the state
+ * while, counted by reason (manager/metrics.h), and appended to events.jsonl in the state
  * directory (docs/state.md), which is turned over at EVENTS_FILE_MAX and so
  * bounded, and which outlives the manager. It is written once a round, not
  * fsync'd: a power failure costs the last seconds of a story, no machine and
@@ -20,8 +20,6 @@
 #define EVENTS_FILE_OLD	"events.1.jsonl"
 #define EVENTS_FILE_MAX	(2u << 20)	/* each of the two */
 #define EVENTS_RING	64
-#define EVENTS_COUNTERS	1024		/* pools x kinds x reasons; what comes after that is not counted */
-#define EVENT_REASON_MAX	31
 
 enum event_kind {
 	EVENT_CREATE,		/* a machine is to be made */
@@ -45,29 +43,18 @@ enum event_kind {
 	EVENT_NKINDS
 };
 
-struct event_counter {
-	char		 pool[9];	/* "" for what concerns no pool */
-	enum event_kind	 kind;
-	char		 reason[EVENT_REASON_MAX + 1];
-	uint64_t	 n;
-};
-
 /* Once, when the state directory is open. */
 void	events_open(struct manager *m);
 void	events_close(struct manager *m);
 /*
  * p, mc and j may each be NULL; the pool of the machine or the job is taken
  * when p is. reason is one word of a small set (scale_why_word(), an enum's name): it becomes
- * a metric's label. The text is a sentence without the nouns that the other members name.
+ * the label of a metric. The text is a sentence without the nouns that the other members name.
  */
-void	event_note(struct manager *m, enum event_kind kind, const struct pool *p, const struct machine *mc,
-	    const struct job *j, const char *reason, const char *fmt, ...) PRINTFLIKE(7, 8);
+void	event_note(struct manager *m, enum event_kind kind, struct pool *p, struct machine *mc,
+	    struct job *j, const char *reason, const char *fmt, ...) PRINTFLIKE(7, 8);
 /* At the end of a round: what is not in the file yet goes there. */
 void	events_flush(struct manager *m);
-/* Since this manager's start. */
-const struct event_counter *events_counters(const struct manager *m, size_t *n);
-uint64_t event_count(const struct manager *m, const char *pool, enum event_kind kind, const char *reason);
-
 const char	*event_kind_name(enum event_kind kind);
 /* The newest `most` lines from memory, oldest first, for SIGUSR1. */
 void	events_each(const struct manager *m, size_t most, void (*each)(void *ctx, struct str line), void *ctx);

@@ -168,7 +168,7 @@ job_refresh(struct manager *m, struct job *j)
 	if (dir < 0)
 		return;
 	j->reported = fs_exists(dir, "reported");
-	begun = fs_exists(dir, "stage.json");
+	begun = j->stage_news = fs_exists(dir, "stage.json");
 	if (begun && !j->begun)
 		j->executor.deaths = 0;
 	j->begun = begun;
@@ -249,6 +249,24 @@ reporter_ended(struct manager *m, struct watch *w)
 		j->reporter.deaths = 0;
 }
 
+/* What its reporter counted. */
+static void
+count_calls(struct manager *m, struct job *j)
+{
+	struct buf b = { .max = 1u << 16 };
+	struct arena a = { 0 };
+	struct err e = { 0 };
+	struct json_val v;
+	int dir = job_dir(m, j, &e);
+
+	if (dir >= 0 && fs_read(dir, "reported", b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0)
+		metrics_reported(m, j->pool, &a, v);
+	if (dir >= 0)
+		close(dir);
+	buf_free(&b);
+	arena_reset(&a);
+}
+
 /* Its directory is moved away first: a half-deleted job must not look like one. */
 static void
 job_bury(struct manager *m, struct job *j)
@@ -261,13 +279,14 @@ job_bury(struct manager *m, struct job *j)
 	if (j->wd >= 0)
 		inotify_rm_watch(m->inotify, j->wd);
 	j->wd = -1;
+	count_calls(m, j);
 	if (fs_rename(m->jobs_fd, j->id, m->jobs_fd, gone, &e) < 0 && e.kind != ERR_NOTFOUND) {
 		log_error("Job directory could not be removed", F_STR("job", j->id), F_ERR(&e));
 		child_again_later(&j->reporter);
 		return;
 	}
 	crash_point("manager:job-renamed");
-	event_note(m, EVENT_DONE, NULL, NULL, j, "reported", "%s", "");
+	event_note(m, EVENT_DONE, NULL, NULL, j, j->result[0] != '\0' ? j->result : "unknown", "%s", "GitLab has its result");
 	if (fs_remove_tree(m->jobs_fd, gone, &e) < 0)
 		log_warn("Job directory could not be deleted; the next start sweeps it", F_STR("directory", gone), F_ERR(&e));
 	log_debug("Job is done", F_STR("job", j->id));

@@ -16,7 +16,7 @@ const struct key keys[] = {
 	    "runner, text or json", 0, offsetof(struct config, log_format) },
 	{ KS_GLOBAL, "user", KEY_STRING, KEY_NEVER, NULL, NULL, NULL,
 	    "only the shell executor uses it", 0, KEY_NOFIELD },
-	{ KS_GLOBAL, "listen_address", KEY_STRING, KEY_LATER, NULL, NULL, NULL,
+	{ KS_GLOBAL, "listen_address", KEY_STRING, KEY_YES, NULL, NULL, NULL,
 	    "host:port of metrics and debug pages", 0, offsetof(struct config, listen_address) },
 	{ KS_GLOBAL, "shutdown_timeout", KEY_INT, KEY_YES, "30", NULL, NULL,
 	    "seconds a forceful stop may take", 0, offsetof(struct config, shutdown_timeout) },

@@ -35,8 +35,8 @@ operator_says(struct manager *m, struct watch *w)
 	while ((rc = chan_recv(w->fd, CHAN_OPERATOR, &msg, &e)) > 0) {
 		if (msg.verb == CHAN_PHASE) {
 			mc->phase = phase_parse(msg.arg[1]);
-			/* "ready" is noted when the operator has ended well, with the time it took. */
-			if (mc->phase != PHASE_READY)
+			/* "ready" and that it is gone are noted when the operator has ended well. */
+			if (mc->phase != PHASE_READY && mc->phase != PHASE_NONE)
 				event_note(m, EVENT_PHASE, NULL, mc, NULL, phase_name(mc->phase), "%s", "");
 			log_debug("Machine has come further", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
 			m->dirty = true;
@@ -185,6 +185,7 @@ machines_remove_for(struct manager *m, struct machine *mc, const char *why, cons
 		return;
 	event_note(m, EVENT_REMOVE, NULL, mc, NULL, word, "%.*s", STR_ARG(sentence));
 	mc->state = SCALE_REMOVING;
+	mc->remove_started = wall_now();
 	mc->operator.again = 0;
 	mc->operator.deaths = 0;
 	snprintf(mc->why, sizeof(mc->why), "%s", why);

@@ -24,6 +24,7 @@
 #include "manager/format.h"
 #include "manager/manager.h"
 #include "manager/parts.h"
+#include "manager/snapshot.h"
 #include "versions.h"
 
 #define CONFIG_CHECK	(3 * NSEC_SEC)		/* spec gitlab-runner 2.2 */
@@ -63,6 +64,26 @@ config_says(void *ctx, enum log_level level, int line, const char *text)
 	log_line(level, text, &F_INT("line", line), 1);
 }
 
+static void
+count_slots(struct manager *m, const struct config *old)
+{
+	int64_t change = m->config->concurrent - (old != NULL ? old->concurrent : 0);
+
+	metric_add(m, M_SLOT_OPERATIONS, change > 0 ? (double)change : 0, "started");
+	metric_add(m, M_SLOT_OPERATIONS, change < 0 ? (double)-change : 0, "stopped");
+}
+
+static void
+pool_configure(struct pool *p, struct runner *r)
+{
+	p->conf = r;
+	/* Metrics and people go on calling it that when the entry has gone. */
+	free(p->runner);
+	free(p->runner_name);
+	p->runner = xstrdup(r->short_token);
+	p->runner_name = xstrdup(r->name);
+}
+
 /* Pools get their entries of the new configuration; those left without one are drained. */
 static void
 apply_config(struct manager *m, struct config *c)
@@ -70,11 +91,12 @@ apply_config(struct manager *m, struct config *c)
 	struct config *old = m->config;
 
 	m->config = c;
+	count_slots(m, old);
 	LIST_EACH(struct pool, p, link, &m->pools)
 		p->conf = NULL;
 	for (size_t i = 0; i < c->nrunners; i++)
 		if (str_trim(str_from(c->runners[i].token)).n > 0)
-			pool_get(m, c->runners[i].key)->conf = &c->runners[i];
+			pool_configure(pool_get(m, c->runners[i].key), &c->runners[i]);
 	if (old != NULL)
 		pollers_reload(m);
 	LIST_EACH(struct machine, mc, link, &m->machines)
@@ -373,6 +395,8 @@ prepare(struct manager *m, const struct manager_opts *o, struct err *e)
 	else
 		log_warn("inotify: the files of jobs are looked at every few seconds instead (is fs.inotify.max_user_instances used up?)",
 		    F_STR("error", strerror(errno)));
+	m->listener = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 } };
+	m->listen_address = o->listen_address;
 	m->config_path = o->config_path != NULL ? xstrdup(o->config_path) : config_default_path();
 	log_info("Starting multi-runner from the configuration", F_STR("config", m->config_path));
 	note_file(m);
@@ -414,6 +438,8 @@ next_wake(const struct manager *m)
 
 	at = mono_min(at, jobs_wake(m));
 	at = mono_min(at, machines_wake(m));
+	at = mono_min(at, listener_wake(m));
+	at = mono_min(at, snapshot_wake(m));
 	at = mono_min(at, m->stop_by);
 	at = mono_min(at, life_wake(m));
 	for (size_t i = 0; i < NELEM(wall); i++)
@@ -475,6 +501,7 @@ decide_and_act(struct manager *m)
 	/* The one that a poller was just taking when we were told to stop. */
 	if (m->phase == MANAGER_STOPPING)
 		jobs_refuse(m, m->stop_signal == SIGINT ? "interrupt" : "terminated");
+	listener_tend(m);
 	check_end(m);
 	events_flush(m);
 	life_tend(m);
@@ -504,6 +531,7 @@ loop(struct manager *m)
 		}
 		m->dirty = false;
 		decide_and_act(m);
+		snapshot_tend(m, n > 0);
 	}
 }
 
@@ -521,7 +549,11 @@ manager_run(const struct manager_opts *o)
 	}
 	decide_and_act(m);
 	life_ready(m);
+	snapshot_tend(m, true);
 	loop(m);
+	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "stopped", "%s", "");
+	events_flush(m);
+	snapshot_end(m);
 	life_end(m);
 	/* Everything else ends with the process. */
 	return m->exit_status;

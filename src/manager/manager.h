@@ -13,6 +13,7 @@
 struct manager_opts {
 	const char	*config_path;	/* NULL: the default */
 	const char	*state_dir;	/* NULL: the default */
+	const char	*listen_address;	/* NULL: the configuration's */
 	const char	*store;		/* NULL: MACHINE_STORAGE_PATH or the home directory */
 	bool		 level_given, format_given;	/* the command line beats the file */
 };

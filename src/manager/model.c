@@ -186,6 +186,10 @@ job_free(struct manager *m, struct job *j)
 	(void)m;
 	list_remove(&j->link);
 	free(j->id);
+	free(j->name);
+	free(j->stage);
+	free(j->project);
+	free(j->url);
 	free(j);
 }
 
@@ -349,6 +353,19 @@ job_take_result(struct job *j, struct arena *a, struct json_val result)
 	str_copy(json_str(a, json_get(result, "text")), j->result_text, sizeof(j->result_text));
 }
 
+/* A job from an older version has nothing of that. */
+static void
+load_about(struct job *j, struct arena *a, struct json_val about)
+{
+	j->name = str_dup(json_str(a, json_get(about, "name")));
+	j->stage = str_dup(json_str(a, json_get(about, "stage")));
+	j->project = str_dup(json_str(a, json_get(about, "project")));
+	j->url = str_dup(json_str(a, json_get(about, "url")));
+	str_copy(json_str(a, json_get(about, "project_running")), j->project_running, sizeof(j->project_running));
+	j->queue_size = json_i64(json_get(about, "queue_size"), -1);
+	j->queue_depth = json_i64(json_get(about, "queue_depth"), -1);
+}
+
 struct job *
 model_load_job(struct manager *m, const char *id)
 {
@@ -374,9 +391,11 @@ model_load_job(struct manager *m, const char *id)
 		j->arrived = wall_now();
 	waited = json_f64(json_get(runner, "queued_s"), 0);
 	j->queued = j->arrived - (waited > 0 && waited < 1e8 ? (int64_t)(waited * 1e9) : 0);
+	load_about(j, &a, json_get(runner, "job"));
+	j->queued_s = json_f64(json_get(runner, "queued_s"), -1);
 	list_add(&m->jobs, &j->link);
 	load_machine_name(m, j, dir);
-	j->begun = fs_exists(dir, "stage.json");
+	j->begun = j->stage_news = fs_exists(dir, "stage.json");
 	j->reported = fs_exists(dir, "reported");
 	if (fs_exists(dir, "result.json")) {
 		j->state = JOB_ENDED;

@@ -22,6 +22,9 @@
 struct manager;
 struct watch;
 struct events;
+struct metrics;
+struct target;
+struct snapshot;
 
 typedef void watch_fn(struct manager *m, struct watch *w);
 
@@ -66,6 +69,13 @@ struct job {
 	int64_t		 slot;		/* CI_CONCURRENT_ID: the lowest number no other running job of the pool has */
 	int		 wd;		/* inotify watch of its directory */
 	char		 waiting[200];	/* what it was last told it waits for */
+	/* for people and metrics, from runner.json */
+	char		*name, *stage, *project, *url;
+	char		 project_running[12];
+	double		 queued_s;	/* at GitLab; < 0 unknown, and the next two */
+	int64_t		 queue_size, queue_depth;
+	char		 doing[40];	/* the stage its executor is in, as far as was looked at */
+	bool		 stage_news;	/* stage.json was written since */
 	char		 result[40];	/* "success" or the failure reason; "" while there is none */
 	char		 result_text[200];
 	const char	*waiting_why;	/* the same in one word; static */
@@ -86,8 +96,9 @@ struct machine {
 	struct child	 operator;
 	char		 doing[8];	/* what its operator does: create, remove, settle */
 	char		 why[160];	/* reason of its removal */
-	wall_t		 create_started;
 	wall_t		 settle_at;	/* when create calls without an answer can be settled; 0: none */
+	wall_t		 create_started, remove_started;	/* 0: before this manager */
+	const struct target *target;	/* manager/metrics.h; NULL: not looked at yet */
 };
 
 /* One poller process; a pool has request_concurrency of them at most. */
@@ -96,6 +107,7 @@ struct poller {
 	struct pool	*pool;
 	struct child	 child;
 	bool		 asked;		/* a request is under way */
+	mono_t		 asked_at;
 	bool		 leaving;	/* was told to stop */
 	uint64_t	 plan_hash;
 };
@@ -105,6 +117,7 @@ struct pool {
 	struct list	 link;
 	char		 key[9];
 	struct runner	*conf;
+	char		*runner, *runner_name;	/* short token and name, kept when the entry has gone; NULL: never known */
 	struct list	 pollers;
 	struct scale_gate gate;
 	struct health	 health;
@@ -114,6 +127,7 @@ struct pool {
 	struct instance	*instance;
 	struct scale_plan plan;
 	int		 ask;		/* of the last plan */
+	bool		 exceeded, passed_over;	/* for metrics: more requests wanted than allowed; token refused */
 	int64_t		 wake_at;	/* wall; 0 none */
 	enum scale_why	 held_noted;	/* what held creation back when that was last noted */
 	uint64_t	 told;		/* hash of the last complaint about GitLab that was logged; 0 none */
@@ -164,6 +178,13 @@ struct manager {
 	bool		 history_failing;	/* history.c: the last line could not be written */
 	size_t		 turn;		/* which pool asks first */
 	struct events	*events;	/* manager/events.h */
+	struct metrics	*metrics;	/* manager/metrics.h; made at the first count */
+	struct child	 listener;	/* windlass-metrics */
+	const char	*listen_address;	/* of the command line; NULL: the configuration's */
+	char		*listener_address;	/* the one it has, or is to have */
+	bool		 listener_leaving;	/* was told to end */
+	bool		 listener_wrong;	/* its address is none: not tried again */
+	struct snapshot	*snapshot;	/* manager/snapshot.h */
 };
 
 /* The loop's watches. A watch is added once and dropped (with its descriptor closed) once. */

@@ -4,6 +4,7 @@
 
 #include "manager/events.h"
 #include "manager/manager.h"
+#include "manager/metrics.h"
 #include "manager/model.h"
 
 /* jobs.c */
@@ -46,6 +47,10 @@ void	life_end(struct manager *m);			/* the last act of a manager that ends */
 mono_t	life_wake(const struct manager *m);
 void	handover(struct manager *m);			/* SIGUSR2 */
 void	handover_tend(struct manager *m);		/* leaves, or becomes its successor, once no poller is at work */
+/* listener.c */
+void	listener_tend(struct manager *m);
+mono_t	listener_wake(const struct manager *m);
+bool	listener_wanted(const struct manager *m);
 
 /* scaler.c */
 void	scaler_run(struct manager *m);

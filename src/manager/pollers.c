@@ -247,6 +247,10 @@ poller_says(struct manager *m, struct watch *w)
 	int rc;
 
 	while ((rc = chan_recv(w->fd, CHAN_POLLER, &msg, &e)) > 0) {
+		if (po->asked && msg.verb == CHAN_JOB)
+			metrics_request(m, po->pool, 201, mono_now() - po->asked_at);
+		else if (po->asked && str_to_i64(msg.arg[1], &status) == 0)
+			metrics_request(m, po->pool, (int)status, mono_now() - po->asked_at);
 		po->asked = false;
 		po->child.deaths = 0;
 		m->dirty = true;
@@ -363,6 +367,23 @@ free_poller(struct manager *m, struct pool *p)
 }
 
 static void
+count_passed_over(struct manager *m, struct pool *p, bool passed_over)
+{
+	if (passed_over && !p->passed_over)
+		metric_add(m, M_FEED_FAILURES, 1, POOL_LABELS(m, p));
+	p->passed_over = passed_over;
+}
+
+/* Once each time it begins to be so. */
+static void
+count_exceeded(struct manager *m, struct pool *p, bool exceeded)
+{
+	if (exceeded && !p->exceeded)
+		metric_add(m, M_REQUESTS_EXCEEDED, 1, p->runner, m->system_id);
+	p->exceeded = exceeded;
+}
+
+static void
 pool_ask(struct manager *m, struct pool *p)
 {
 	struct health_policy hp = health_policy(p->conf);
@@ -371,11 +392,15 @@ pool_ask(struct manager *m, struct pool *p)
 	int64_t now = wall_now(), again;
 	int most = adaptive_limit(&p->adaptive, (int)p->conf->request_concurrency);
 
+	count_exceeded(m, p, p->ask > most && pollers_in_flight(p) >= most);
 	if (p->ask < most)
 		most = p->ask;
 	while (pollers_in_flight(p) < most) {
-		if (now < p->ask_after || now < p->instance->not_before || !health_allows(&p->health, &hp, now, &again))
+		if (now < p->ask_after || now < p->instance->not_before || !health_allows(&p->health, &hp, now, &again)) {
+			count_passed_over(m, p, !health_allows(&p->health, &hp, now, &again));
 			return;
+		}
+		count_passed_over(m, p, false);
 		po = free_poller(m, p);
 		if (po == NULL)
 			return;
@@ -384,6 +409,8 @@ pool_ask(struct manager *m, struct pool *p)
 			return;
 		}
 		po->asked = true;
+		po->asked_at = mono_now();
+		metric_add(m, M_FEEDS, 1, POOL_LABELS(m, p));
 		pace_started(&p->pace, now);
 		/* The next one of this pool is not before its turn either, unless an answer says at once. */
 		p->ask_after = now + m->config->check_interval * NSEC_SEC;

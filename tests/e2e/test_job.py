@@ -28,7 +28,7 @@ def test_success(rig, windlass):
     assert text.rstrip().endswith("Job succeeded")
     assert end.get("checksum_match", True)
     w.until_empty()
-    assert "Machine created" in w.text() and "Machine removed" in w.text()
+    wait_until(lambda: "Machine created" in w.text() and "Machine removed" in w.text(), 10, "both lines in the log")
 
 
 def test_results(rig, windlass):

@@ -4,6 +4,7 @@
 
 #include "core/fs.h"
 #include "manager/events.h"
+#include "manager/metrics.h"
 #include "tap.h"
 #include "wire/json.h"
 
@@ -15,6 +16,7 @@ manager(void)
 	struct manager m = { 0 };
 	struct err e = { 0 };
 
+	m.store = dir;
 	m.state_fd = fs_opendir(AT_FDCWD, dir, &e);
 	events_open(&m);
 	return m;
@@ -24,6 +26,7 @@ static void
 end(struct manager *m)
 {
 	events_close(m);
+	metrics_free(m);
 	close(m->state_fd);
 }
 
@@ -98,33 +101,6 @@ test_line(void)
 }
 
 static void
-test_counters(void)
-{
-	struct manager m = manager();
-	struct pool p = { .key = "aaaaaaaa" }, q = { .key = "bbbbbbbb" };
-	size_t n;
-
-	for (int i = 0; i < 3; i++)
-		event_note(&m, EVENT_REMOVE, &p, NULL, NULL, "idle", "x");
-	event_note(&m, EVENT_REMOVE, &q, NULL, NULL, "idle", "x");
-	event_note(&m, EVENT_REMOVE, &p, NULL, NULL, "limit", "x");
-	event_note(&m, EVENT_MANAGER, NULL, NULL, NULL, "started", "x");
-	is_int((long long)event_count(&m, "aaaaaaaa", EVENT_REMOVE, "idle"), 3, "by pool, kind and reason");
-	is_int((long long)event_count(&m, "bbbbbbbb", EVENT_REMOVE, "idle"), 1, "another pool is another counter");
-	is_int((long long)event_count(&m, "", EVENT_MANAGER, "started"), 1, "what belongs to no pool");
-	is_int((long long)event_count(&m, "aaaaaaaa", EVENT_CREATE, "idle"), 0, "what never happened");
-	for (int i = 0; i < 2 * EVENTS_COUNTERS; i++) {
-		char word[16];
-
-		snprintf(word, sizeof(word), "w%d", i);
-		event_note(&m, EVENT_REMOVE, &p, NULL, NULL, word, "x");
-	}
-	events_counters(&m, &n);
-	is_int((long long)n, EVENTS_COUNTERS, "a flood of reasons is bounded");
-	end(&m);
-}
-
-static void
 test_file(void)
 {
 	struct manager m = manager();
@@ -189,6 +165,7 @@ test_no_file(void)
 	struct buf b = { 0 };
 
 	unlinkat(AT_FDCWD, dir, 0);
+	m.store = dir;
 	m.state_fd = fs_opendir(AT_FDCWD, dir, &e);
 	unlinkat(m.state_fd, EVENTS_FILE, 0);
 	/* A directory in its place: what a full disk does is the same refusal. */
@@ -201,7 +178,6 @@ test_no_file(void)
 	is_int(lines(&b), 3, "memory still answers");
 	ok(str_find(buf_str(&b), "\"999\"") > 0, "with the newest");
 	buf_free(&b);
-	is_int((long long)event_count(&m, "", EVENT_HELD, "limit"), 1000, "and all are counted");
 	unlinkat(m.state_fd, EVENTS_FILE, AT_REMOVEDIR);
 	end(&m);
 }
@@ -215,7 +191,6 @@ main(void)
 	if (mkdtemp(dir) == NULL)
 		return 1;
 	test_line();
-	test_counters();
 	test_file();
 	test_no_file();
 	fs_remove_tree(AT_FDCWD, dir, &e);

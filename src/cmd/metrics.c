@@ -1,0 +1,252 @@
+/*
+ * windlass-metrics: answers GET /metrics and upstream's debug pages on
+ * listen_address (spec gitlab-runner 5). What it serves is the snapshot that
+ * the manager publishes; it knows nothing else and can tell nobody to do anything.
+ *
+ * It may: listen on the one address, read snapshot.json and what /proc says
+ * of its manager. It must never: write a file, start anything, open another
+ * file of the state directory. It dies with the manager, which starts it again when it died alone.
+ */
+#include <sys/resource.h>
+#include <dirent.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "core/exit.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/opt.h"
+#include "core/proc.h"
+#include "manager/prom.h"
+#include "manager/snapshot.h"
+#include "net/serve.h"
+#include "versions.h"
+
+#define DEFAULT_PORT	9252
+/* Whoever asks more often gets the same text: asking costs us nothing then. */
+#define FRESH		NSEC_SEC
+#define TEXT_MAX	(256u << 20)
+#define STAT_MAX	4096
+
+enum page { PAGE_METRICS, PAGE_JOBS, PAGE_STATE, PAGE_READY, NPAGES };
+
+static const struct { const char *path, *type, *fields; } pages[NPAGES] = {
+	[PAGE_METRICS] = { "/metrics", "text/plain; version=0.0.4; charset=utf-8", NULL },
+	[PAGE_JOBS] = { "/debug/jobs/list", "text/plain", "X-List-Version: 2\r\n" },
+	[PAGE_STATE] = { "/debug/process/state", "text/plain", NULL },
+	[PAGE_READY] = { "/health/ready", "text/plain", NULL },
+};
+
+struct server {
+	int		 state_fd;
+	pid_t		 manager;
+	mono_t		 made[NPAGES];
+	struct serve_text *text[NPAGES];
+};
+
+/* ---- the manager's process, from /proc ---- */
+
+static int
+count_fds(pid_t pid)
+{
+	char path[40];
+	DIR *d;
+	int n = -2;	/* "." and ".." */
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	if (d == NULL)
+		return -1;
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+static double
+boot_time(void)
+{
+	struct buf b = { .max = 1u << 20 };
+	double t = 0;
+	ssize_t at;
+
+	if (fs_read(AT_FDCWD, "/proc/stat", b.max, &b, NULL) == 0 && (at = str_find(buf_str(&b), "\nbtime ")) >= 0)
+		t = strtod(b.p + at + 7, NULL);
+	buf_free(&b);
+	return t;
+}
+
+static double
+max_fds(pid_t pid)
+{
+	char path[40];
+	struct buf b = { .max = 1u << 16 };
+	double n = -1;
+	ssize_t at;
+
+	snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
+	if (fs_read(AT_FDCWD, path, b.max, &b, NULL) == 0 && (at = str_find(buf_str(&b), "Max open files")) >= 0)
+		n = strtod(b.p + at + strlen("Max open files"), NULL);
+	buf_free(&b);
+	return n;
+}
+
+static struct prom_process
+look_at_manager(pid_t pid)
+{
+	struct prom_process p = { .version = COMPAT_VERSION, .revision = WL_REVISION, .branch = "windlass-" WL_VERSION };
+	struct buf b = { .max = STAT_MAX };
+	char path[40];
+	double field[25] = { 0 };
+	long hz = sysconf(_SC_CLK_TCK), page = sysconf(_SC_PAGESIZE);
+	struct str rest;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (fs_read(AT_FDCWD, path, STAT_MAX, &b, NULL) < 0 || str_rchr(buf_str(&b), ')') < 0)
+		goto out;
+	rest = str_trim(str_sub(buf_str(&b), (size_t)str_rchr(buf_str(&b), ')') + 1, b.n));
+	/* proc(5) counts from 1; the name was the second. */
+	for (int i = 3; i < (int)NELEM(field) && rest.p != NULL; i++) {
+		struct str word = str_cut(&rest, ' ');
+		int64_t n;
+
+		field[i] = str_to_i64(word, &n) == 0 ? (double)n : 0;
+	}
+	p.cpu_seconds = (field[14] + field[15]) / (double)hz;
+	p.start_time = boot_time() + field[22] / (double)hz;
+	p.virtual_bytes = field[23];
+	p.resident_bytes = field[24] * (double)page;
+	p.open_fds = count_fds(pid);
+	p.max_fds = max_fds(pid);
+	p.known = true;
+out:
+	buf_free(&b);
+	return p;
+}
+
+/* ---- pages ---- */
+
+static int
+read_view(struct server *s, struct view *v)
+{
+	struct buf b = { .max = SNAPSHOT_MAX };
+	struct err e = { 0 };
+	int rc = fs_read(s->state_fd, SNAPSHOT_FILE, SNAPSHOT_MAX, &b, &e);
+
+	if (rc == 0)
+		rc = view_parse(v, buf_str(&b), &e);
+	buf_free(&b);
+	/* Of a predecessor: ours has not written yet. */
+	if (rc == 0 && v->pid != s->manager)
+		rc = -1;
+	v->alive = true;
+	return rc;
+}
+
+static void
+make(struct server *s, enum page page, struct buf *b)
+{
+	struct view v = { .pid = 0 };
+	struct prom_process p;
+
+	b->max = TEXT_MAX;
+	if (read_view(s, &v) < 0) {
+		/* The first instant of a manager. */
+		if (page == PAGE_STATE)
+			buf_puts(b, "starting\n");
+		goto out;
+	}
+	switch (page) {
+	case PAGE_METRICS:
+		p = look_at_manager(s->manager);
+		prom_put(b, &v, &p, wall_now());
+		break;
+	case PAGE_JOBS:
+		prom_put_jobs(b, &v, wall_now());
+		break;
+	case PAGE_STATE:
+		buf_fmt(b, "%s\n", prom_process_state(&v));
+		break;
+	case PAGE_READY:
+	case NPAGES:
+		buf_puts(b, "ready");
+		break;
+	}
+out:
+	view_free(&v);
+}
+
+static void
+say(struct serve_answer *a, int status, const char *text)
+{
+	a->status = status;
+	a->type = "text/plain; charset=utf-8";
+	a->body = serve_text_new();
+	buf_puts(&a->body->b, text);
+}
+
+static void
+on_request(void *ctx, struct str method, struct str path, struct serve_answer *a)
+{
+	struct server *s = ctx;
+	size_t page = 0;
+
+	while (page < NPAGES && !str_eqc(path, pages[page].path))
+		page++;
+	if (page == NPAGES) {
+		say(a, 404, str_starts(path, "/debug/pprof") ? "There are no Go profiles: this is windlass.\n" : "404 page not found\n");
+		return;
+	}
+	if (!str_eqc(method, "GET") && !str_eqc(method, "HEAD")) {
+		say(a, 405, "GET and HEAD only\n");
+		a->fields = "Allow: GET, HEAD\r\n";
+		return;
+	}
+	if (s->text[page] == NULL || mono_now() - s->made[page] > FRESH) {
+		serve_text_unref(s->text[page]);
+		s->text[page] = serve_text_new();
+		make(s, (enum page)page, &s->text[page]->b);
+		s->made[page] = mono_now();
+	}
+	if (s->text[page]->b.failed) {
+		say(a, 500, "The page is too large.\n");
+		return;
+	}
+	a->status = page != PAGE_JOBS && s->text[page]->b.n == 0 ? 503 : 200;
+	a->type = pages[page].type;
+	a->fields = pages[page].fields;
+	a->body = serve_text_ref(s->text[page]);
+}
+
+int
+metrics_main(int argc, char **argv)
+{
+	struct opt o[] = {
+		{ .name = "state-dir", .type = OPT_STRING },
+		{ .name = "listen-address", .type = OPT_STRING },
+	};
+	struct rlimit few = { SERVE_CONNECTIONS + 32, SERVE_CONNECTIONS + 32 };
+	struct server s = { .manager = getppid() };
+	const char *words[8];
+	struct err e = { 0 };
+	size_t nwords;
+	int fd;
+
+	proc_harden();
+	if (argc > 8 || opt_parse(o, NELEM(o), argc, argv, 0, words, &nwords, &e) < 0 || o[0].value == NULL || o[1].value == NULL) {
+		log_error("Metrics server was started wrongly", F_ERR(&e));
+		return EXIT_CONFIG;
+	}
+	s.state_fd = fs_opendir(AT_FDCWD, o[0].value, &e);
+	fd = s.state_fd < 0 ? -1 : serve_listen(o[1].value, DEFAULT_PORT, &e);
+	if (fd < 0) {
+		log_error("Metrics server cannot listen", F_STR("listen_address", o[1].value), F_ERR(&e));
+		return e.kind == ERR_CONFIG ? EXIT_CONFIG : e.kind == ERR_CONFLICT ? EXIT_BUSY : EXIT_RETRY;
+	}
+	/* More descriptors than places it does not need. */
+	setrlimit(RLIMIT_NOFILE, &few);
+	log_info("Metrics server listening", F_STR("address", o[1].value));
+	if (serve_run(fd, -1, on_request, &s, &e) < 0)
+		log_error("Metrics server ends", F_ERR(&e));
+	return EXIT_RETRY;
+}

@@ -1,0 +1,529 @@
+/* The manager seen from outside: see view.h. */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/fs.h"
+#include "core/lock.h"
+#include "machine/store.h"
+#include "manager/snapshot.h"
+#include "manager/view.h"
+
+#define RECORD_MAX	(1u << 20)
+#define LINE_GUESS	1024	/* most events are shorter */
+
+/* ---- the snapshot ---- */
+
+static wall_t
+get_time(struct arena *a, struct json_val v, const char *key)
+{
+	wall_t t = 0;
+
+	return time_parse_rfc3339(json_str(a, json_get(v, key)), &t) == 0 ? t : 0;
+}
+
+static const char *
+get_text(struct arena *a, struct json_val v, const char *key)
+{
+	return json_cstr(a, json_get(v, key));
+}
+
+static int64_t
+get_int(struct json_val v, const char *key)
+{
+	return json_i64(json_get(v, key), 0);
+}
+
+static void
+read_pool(struct arena *a, struct json_val v, struct view_pool *p)
+{
+	struct json_val counts = json_get(v, "counts"), backoff = json_get(v, "backoff"), refused = json_get(v, "refused"),
+	    gitlab = json_get(v, "gitlab");
+
+	*p = (struct view_pool){
+		.key = get_text(a, v, "key"), .runner = get_text(a, v, "runner"), .name = get_text(a, v, "name"),
+		.url = get_text(a, v, "url"), .driver = get_text(a, v, "driver"), .disabled = get_text(a, v, "disabled"),
+		.configured = json_bool(json_get(v, "configured"), false),
+		.limit = get_int(v, "limit"), .max_builds = get_int(v, "max_builds"),
+		.request_concurrency = get_int(v, "request_concurrency"), .request_limit = get_int(v, "request_limit"),
+		.creating = get_int(counts, "creating"), .idle = get_int(counts, "idle"), .used = get_int(counts, "used"),
+		.removing = get_int(counts, "removing"), .stuck = get_int(counts, "stuck"),
+		.idle_target = get_int(v, "idle_target"), .waiting = get_int(v, "waiting"), .running = get_int(v, "running"),
+		.ask = get_int(v, "ask"), .asking = get_int(v, "asking"), .short_by = get_int(v, "short_by"),
+		.ask_why = get_text(a, v, "ask_why"), .ask_text = get_text(a, v, "ask_text"),
+		.held = get_text(a, v, "held"), .held_text = get_text(a, v, "held_text"),
+		.create_failures = get_int(backoff, "failures"), .create_not_before = get_time(a, backoff, "not_before"),
+		.refusals = get_int(refused, "times"), .refused_last = get_time(a, refused, "last"),
+		.gitlab_failures = get_int(gitlab, "failures"), .gitlab_not_before = get_time(a, gitlab, "not_before"),
+	};
+}
+
+static void
+read_machine(struct arena *a, struct json_val v, struct view_machine *m)
+{
+	*m = (struct view_machine){
+		.name = get_text(a, v, "name"), .pool = get_text(a, v, "pool"), .state = get_text(a, v, "state"),
+		.phase = get_text(a, v, "phase"), .job = get_text(a, v, "job"), .operation = get_text(a, v, "operation"),
+		.error = get_text(a, v, "error"), .why = get_text(a, v, "why"), .zone = get_text(a, v, "zone"),
+		.region = get_text(a, v, "region"), .project = get_text(a, v, "project"), .type = get_text(a, v, "type"),
+		.created = get_time(a, v, "created"), .since = get_time(a, v, "since"), .again = get_time(a, v, "again"),
+		.uses = get_int(v, "uses"), .failed_checks = get_int(v, "failed_checks"), .removal_retries = get_int(v, "removal_retries"),
+		.stale = json_bool(json_get(v, "stale"), false), .doomed = json_bool(json_get(v, "doomed"), false),
+		.blind = json_bool(json_get(v, "blind"), false),
+	};
+}
+
+static void
+read_job(struct arena *a, struct json_val v, struct view_job *j)
+{
+	*j = (struct view_job){
+		.id = get_text(a, v, "id"), .pool = get_text(a, v, "pool"), .state = get_text(a, v, "state"),
+		.name = get_text(a, v, "name"), .ci_stage = get_text(a, v, "ci_stage"), .project = get_text(a, v, "project"),
+		.url = get_text(a, v, "url"), .machine = get_text(a, v, "machine"), .waiting_why = get_text(a, v, "waiting_why"),
+		.waiting = get_text(a, v, "waiting"), .stage = get_text(a, v, "stage"), .result = get_text(a, v, "result"),
+		.result_text = get_text(a, v, "result_text"), .arrived = get_time(a, v, "arrived"),
+		.assigned = get_time(a, v, "assigned"), .ended = get_time(a, v, "ended"),
+		.machines_tried = get_int(v, "machines_tried"), .executor = get_int(v, "executor"), .reporter = get_int(v, "reporter"),
+	};
+}
+
+/* One of a newer or older version that this one does not know, or with other labels, is left out. */
+static bool
+read_series(struct arena *a, struct json_val v, struct view_series *s)
+{
+	size_t n = 0, nbounds;
+
+	*s = (struct view_series){ .id = metric_find(json_str(a, json_get(v, "name"))), .value = json_f64(json_get(v, "value"), 0) };
+	if (s->id == METRIC_MAX || json_len(json_get(v, "labels")) != metric_nlabels(s->id))
+		return false;
+	JSON_EACH(l, json_get(v, "labels"))
+		s->label[n++] = json_str(a, l);
+	metric_bounds(s->id, &nbounds);
+	if (nbounds == 0)
+		return true;
+	if (json_len(json_get(v, "buckets")) != nbounds + 1)
+		return false;
+	n = 0;
+	JSON_EACH(b, json_get(v, "buckets"))
+		s->bucket[n++] = (uint64_t)json_i64(b, 0);
+	return true;
+}
+
+int
+view_parse(struct view *v, struct str text, struct err *e)
+{
+	struct arena *a = &v->arena;
+	struct json_val root, pools, machines, jobs, series;
+	size_t i = 0;
+
+	if (json_parse(a, arena_str(a, text), &root, e) < 0)
+		return err_ctx(e, SNAPSHOT_FILE);
+	pools = json_get(root, "pools");
+	machines = json_get(root, "machines");
+	jobs = json_get(root, "jobs");
+	series = json_get(root, "series");
+	v->pid = get_int(root, "pid");
+	v->at = get_time(a, root, "at");
+	v->started = get_time(a, root, "started");
+	v->version = get_text(a, root, "version");
+	v->state = get_text(a, root, "state");
+	v->config = get_text(a, root, "config");
+	v->store = get_text(a, root, "store");
+	v->system_id = get_text(a, root, "system_id");
+	v->concurrent = get_int(root, "concurrent");
+	v->log_warning = json_i64(json_path(root, "log.warning"), 0);
+	v->log_error = json_i64(json_path(root, "log.error"), 0);
+	v->log_fatal = json_i64(json_path(root, "log.fatal"), 0);
+	v->npools = json_len(pools);
+	v->pools = arena_calloc(a, v->npools, sizeof(*v->pools));
+	JSON_EACH(p, pools)
+		read_pool(a, p, &v->pools[i++]);
+	i = 0;
+	v->nmachines = json_len(machines);
+	v->machines = arena_calloc(a, v->nmachines, sizeof(*v->machines));
+	JSON_EACH(m, machines)
+		read_machine(a, m, &v->machines[i++]);
+	i = 0;
+	v->njobs = json_len(jobs);
+	v->jobs = arena_calloc(a, v->njobs, sizeof(*v->jobs));
+	JSON_EACH(j, jobs)
+		read_job(a, j, &v->jobs[i++]);
+	v->series = arena_calloc(a, json_len(series), sizeof(*v->series));
+	JSON_EACH(s, series)
+		v->nseries += read_series(a, s, &v->series[v->nseries]);
+	v->snapshot = true;
+	return 0;
+}
+
+/* ---- the directories ---- */
+
+static int
+read_json(int dir, const char *name, struct arena *a, struct json_val *v)
+{
+	struct buf b = { .max = RECORD_MAX };
+	int rc = -1;
+
+	if (fs_read(dir, name, RECORD_MAX, &b, NULL) == 0 && json_parse(a, arena_str(a, buf_str(&b)), v, NULL) == 0)
+		rc = 0;
+	buf_wipe(&b);
+	return rc;
+}
+
+static const char *
+read_line(int dir, const char *name, struct arena *a)
+{
+	struct buf b = { .max = 4096 };
+	struct str rest;
+	const char *line = "";
+
+	if (fs_read(dir, name, 4000, &b, NULL) == 0) {
+		rest = buf_str(&b);
+		line = arena_dup(a, str_trim(str_cut(&rest, '\n')));
+	}
+	buf_free(&b);
+	return line;
+}
+
+static const char *
+state_of(const struct machine_record *r)
+{
+	switch (r->phase) {
+	case PHASE_NONE:
+	case PHASE_READY:
+		return "idle";
+	case PHASE_DELETING:
+		return "removing";
+	default:
+		return "creating";
+	}
+}
+
+/* True when it is one of this installation's. */
+static bool
+look_at_machine(struct view *v, const char *store, const char *name, const char *owner, struct view_machine *out)
+{
+	const struct view_machine *known = view_machine(v, name);
+	struct machine_record r = { 0 };
+	struct err e = { 0 };
+	int dir = store_open(store, name, &e);
+	bool ours = known != NULL;
+
+	if (dir < 0)
+		return false;
+	*out = known != NULL ? *known : (struct view_machine){ .name = arena_dup(&v->arena, str_from(name)), .pool = "", .state = "idle",
+	    .phase = "", .job = "", .operation = "", .error = "", .why = "", .zone = "", .region = "", .project = "", .type = "" };
+	/* Without a record of ours only the manager can tell whose it is. */
+	if (machine_record_read(dir, &v->arena, &r, &e) == 0) {
+		if (known == NULL)
+			ours = r.runner[0] != '\0' && strcmp(r.owner, owner) == 0;
+		out->pool = r.runner;
+		out->phase = phase_name(r.phase);
+		/* Whether it is in use is what the jobs say, below. */
+		out->state = known != NULL && strcmp(known->state, "stuck-on-removing") == 0 ? known->state : state_of(&r);
+		out->created = r.created;
+		out->since = r.last_used != 0 ? r.last_used : r.phase_since;
+		out->uses = r.uses;
+		out->why = r.phase == PHASE_DELETING ? r.remove_reason : "";
+		out->error = r.last_error;
+	}
+	out->job = "";
+	/* Operators die with their manager. */
+	if (!v->alive)
+		out->operation = "";
+	close(dir);
+	return ours;
+}
+
+static void
+look_at_machines(struct view *v, int state_fd, const char *store)
+{
+	const char *owner = read_line(state_fd, "owner", &v->arena);
+	struct view_machine *found;
+	char **names = NULL;
+	size_t nfound = 0;
+	ssize_t n = store_list(store, &names, NULL);
+
+	if (n < 0)
+		n = 0;
+	found = arena_calloc(&v->arena, (size_t)n, sizeof(*found));
+	for (ssize_t i = 0; i < n; i++)
+		nfound += look_at_machine(v, store, names[i], owner, &found[nfound]);
+	fs_free_names(names, n);
+	v->machines = found;
+	v->nmachines = nfound;
+}
+
+static int64_t
+holder(int dir, const char *lock)
+{
+	pid_t pid;
+
+	return lock_held(dir, lock, &pid, NULL) == 1 ? pid : 0;
+}
+
+static bool
+look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
+{
+	struct arena *a = &v->arena;
+	const struct view_job *known = view_job(v, id);
+	struct json_val runner, result, stage;
+	int dir = fs_opendir(jobs_fd, id, NULL);
+
+	if (dir < 0 || read_json(dir, "runner.json", a, &runner) < 0) {
+		if (dir >= 0)
+			close(dir);
+		return false;
+	}
+	*out = (struct view_job){ .id = arena_dup(a, str_from(id)), .pool = get_text(a, runner, "runner_key"),
+	    .name = json_cstr(a, json_path(runner, "job.name")), .ci_stage = json_cstr(a, json_path(runner, "job.stage")),
+	    .project = json_cstr(a, json_path(runner, "job.project")), .url = json_cstr(a, json_path(runner, "job.url")),
+	    .arrived = get_time(a, runner, "received"), .machine = read_line(dir, "machine", a),
+	    .waiting = read_line(dir, "waiting", a), .waiting_why = "", .stage = "", .result = "", .result_text = "",
+	    .assigned = known != NULL ? known->assigned : 0, .ended = known != NULL ? known->ended : 0,
+	    .executor = holder(dir, "executor.lock"), .reporter = holder(dir, "reporter.lock") };
+	out->state = out->machine[0] != '\0' ? "running" : "waiting";
+	if (strcmp(out->state, "running") == 0) {
+		out->waiting = "";
+		if (read_json(dir, "stage.json", a, &stage) == 0)
+			out->stage = get_text(a, stage, "stage");
+	} else if (known != NULL)
+		out->waiting_why = known->waiting_why;
+	if (read_json(dir, "result.json", a, &result) == 0) {
+		out->state = "ended";
+		out->result = str_eqc(json_str(a, json_get(result, "state")), "success") ? "success" : get_text(a, result, "failure_reason");
+		out->result_text = get_text(a, result, "text");
+		if (out->ended == 0)
+			out->ended = get_time(a, result, "finished");
+	}
+	close(dir);
+	return true;
+}
+
+static void
+look_at_jobs(struct view *v, int state_fd)
+{
+	int jobs_fd = fs_opendir(state_fd, "jobs", NULL);
+	struct view_job *found;
+	char **names = NULL;
+	size_t nfound = 0;
+	ssize_t n = jobs_fd >= 0 ? fs_list(state_fd, "jobs", &names, NULL) : -1;
+
+	if (n >= 0) {
+		found = arena_calloc(&v->arena, (size_t)n, sizeof(*found));
+		for (ssize_t i = 0; i < n; i++)
+			nfound += look_at_job(v, jobs_fd, names[i], &found[nfound]);
+		fs_free_names(names, n);
+		v->jobs = found;
+	}
+	v->njobs = nfound;
+	if (jobs_fd >= 0)
+		close(jobs_fd);
+	for (size_t i = 0; i < v->njobs; i++)
+		for (size_t k = 0; k < v->nmachines; k++)
+			if (strcmp(v->jobs[i].state, "running") == 0 && strcmp(v->machines[k].name, v->jobs[i].machine) == 0) {
+				v->machines[k].job = v->jobs[i].id;
+				if (strcmp(v->machines[k].state, "idle") == 0)
+					v->machines[k].state = "used";
+			}
+}
+
+/* The numbers of each pool, made anew from what was found; pools that no snapshot names come into being. */
+static void
+count_pools(struct view *v)
+{
+	struct view_pool *pools = arena_calloc(&v->arena, v->npools + v->nmachines + v->njobs, sizeof(*pools));
+
+	memcpy(pools, v->pools, v->npools * sizeof(*pools));
+	v->pools = pools;
+	for (size_t i = 0; i < v->npools; i++)
+		pools[i].creating = pools[i].idle = pools[i].used = pools[i].removing = pools[i].stuck = pools[i].waiting = pools[i].running = 0;
+	for (size_t i = 0; i < v->nmachines + v->njobs; i++) {
+		const struct view_machine *m = i < v->nmachines ? &v->machines[i] : NULL;
+		const struct view_job *j = &v->jobs[m == NULL ? i - v->nmachines : 0];
+		const char *key = m == NULL ? j->pool : m->pool;
+		struct view_pool *p = NULL;
+
+		for (size_t k = 0; k < v->npools && p == NULL; k++)
+			if (strcmp(pools[k].key, key) == 0)
+				p = &pools[k];
+		if (p == NULL) {
+			p = &pools[v->npools++];
+			*p = (struct view_pool){ .key = key, .runner = "", .name = "", .url = "", .driver = "", .disabled = "", .ask_why = "",
+			    .ask_text = "", .held = "", .held_text = "" };
+		}
+		if (m == NULL) {
+			p->waiting += strcmp(j->state, "waiting") == 0;
+			p->running += strcmp(j->state, "running") == 0;
+			continue;
+		}
+		p->creating += strcmp(m->state, "creating") == 0;
+		p->idle += strcmp(m->state, "idle") == 0;
+		p->used += strcmp(m->state, "used") == 0;
+		p->removing += strcmp(m->state, "removing") == 0;
+		p->stuck += strcmp(m->state, "stuck-on-removing") == 0;
+	}
+}
+
+int
+view_load(struct view *v, const char *state_dir, const char *store, struct err *e)
+{
+	struct buf b = { .max = SNAPSHOT_MAX };
+	struct err why = { 0 };
+	char *fallback = NULL;
+	pid_t pid = 0;
+	int fd;
+
+	*v = (struct view){ .version = "", .state = "", .config = "", .store = "", .system_id = "" };
+	fd = fs_opendir(AT_FDCWD, state_dir, e);
+	if (fd < 0)
+		return err_ctx(e, "state directory");
+	v->alive = lock_held(fd, "manager.lock", &pid, NULL) == 1;
+	if (fs_read(fd, SNAPSHOT_FILE, SNAPSHOT_MAX, &b, &why) == 0)
+		view_parse(v, buf_str(&b), &why);
+	else if (why.kind != ERR_NOTFOUND && why.sys != ENOENT) {
+		/* Most likely another user's. */
+		*e = why;
+		close(fd);
+		return err_ctx(e, "state directory %s", state_dir);
+	}
+	buf_free(&b);
+	if (v->alive && v->snapshot && v->pid == pid) {
+		close(fd);
+		return 0;
+	}
+	/* Of a predecessor: what it says of the present is over. */
+	if (v->alive)
+		v->snapshot = false;
+	v->pid = v->alive ? pid : 0;
+	if (store == NULL && v->store[0] == '\0')
+		store = fallback = store_default_path();
+	else if (store == NULL)
+		store = v->store;
+	v->store = store != NULL ? arena_dup(&v->arena, str_from(store)) : "";
+	look_at_machines(v, fd, v->store);
+	look_at_jobs(v, fd);
+	count_pools(v);
+	free(fallback);
+	close(fd);
+	return 0;
+}
+
+void
+view_free(struct view *v)
+{
+	arena_reset(&v->arena);
+	*v = (struct view){ .pid = 0 };
+}
+
+const struct view_pool *
+view_pool(const struct view *v, const char *key)
+{
+	for (size_t i = 0; i < v->npools; i++)
+		if (strcmp(v->pools[i].key, key) == 0)
+			return &v->pools[i];
+	return NULL;
+}
+
+const struct view_machine *
+view_machine(const struct view *v, const char *name)
+{
+	for (size_t i = 0; i < v->nmachines; i++)
+		if (strcmp(v->machines[i].name, name) == 0)
+			return &v->machines[i];
+	return NULL;
+}
+
+const struct view_job *
+view_job(const struct view *v, const char *id)
+{
+	for (size_t i = 0; i < v->njobs; i++)
+		if (strcmp(v->jobs[i].id, id) == 0)
+			return &v->jobs[i];
+	return NULL;
+}
+
+/* ---- events ---- */
+
+struct reading {
+	struct view	*v;
+	bool		(*want)(void *ctx, const struct view_event *ev);
+	void		*ctx;
+	struct view_event *ring;
+	size_t		 most, n;
+};
+
+static void
+take_line(struct reading *r, struct str line)
+{
+	struct arena scratch = { 0 };
+	struct arena *a = &r->v->arena;
+	struct json_val v;
+	struct view_event ev;
+
+	if (line.n == 0 || json_parse(&scratch, line, &v, NULL) < 0)
+		goto out;
+	ev = (struct view_event){ .at = get_time(&scratch, v, "at"), .kind = get_text(&scratch, v, "kind"),
+	    .pool = get_text(&scratch, v, "pool"), .machine = get_text(&scratch, v, "machine"), .job = get_text(&scratch, v, "job"),
+	    .reason = get_text(&scratch, v, "reason"), .text = get_text(&scratch, v, "text") };
+	if (ev.kind[0] == '\0' || (r->want != NULL && !r->want(r->ctx, &ev)))
+		goto out;
+	/* Of those that fall out of the ring the strings stay in the arena: bounded by the files. */
+	r->ring[r->n++ % r->most] = (struct view_event){ ev.at, arena_dup(a, str_from(ev.kind)), arena_dup(a, str_from(ev.pool)),
+	    arena_dup(a, str_from(ev.machine)), arena_dup(a, str_from(ev.job)), arena_dup(a, str_from(ev.reason)),
+	    arena_dup(a, str_from(ev.text)) };
+out:
+	arena_reset(&scratch);
+}
+
+static void
+take_file(struct reading *r, int dir, const char *name, off_t tail)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	struct buf b = { .max = 2 * EVENTS_FILE_MAX };
+	struct str rest;
+	struct stat st;
+	off_t from;
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0) {
+		from = st.st_size > tail ? st.st_size - tail : 0;
+		while (buf_room(&b, 65536) != NULL && (n = pread(fd, b.p + b.n, 65536, from + (off_t)b.n)) > 0)
+			buf_grown(&b, (size_t)n);
+		rest = buf_str(&b);
+		if (from > 0)
+			str_cut(&rest, '\n');
+		while (rest.p != NULL)
+			take_line(r, str_cut(&rest, '\n'));
+	}
+	buf_free(&b);
+	close(fd);
+}
+
+size_t
+view_events(struct view *v, const char *state_dir, bool (*want)(void *ctx, const struct view_event *ev), void *ctx,
+    size_t most, struct view_event **events)
+{
+	struct reading r = { .v = v, .want = want, .ctx = ctx, .most = most };
+	size_t n;
+	int dir = fs_opendir(AT_FDCWD, state_dir, NULL);
+
+	*events = NULL;
+	if (dir < 0)
+		return 0;
+	r.ring = arena_calloc(&v->arena, most, sizeof(*r.ring));
+	/* Without a choice to make, the last lines are enough, and whoever looks every second is spared the rest. */
+	if (want == NULL)
+		take_file(&r, dir, EVENTS_FILE, (off_t)most * LINE_GUESS);
+	if (want != NULL || r.n < most) {
+		r.n = 0;
+		take_file(&r, dir, EVENTS_FILE_OLD, 2 * (off_t)EVENTS_FILE_MAX);
+		take_file(&r, dir, EVENTS_FILE, 2 * (off_t)EVENTS_FILE_MAX);
+	}
+	close(dir);
+	n = r.n < most ? r.n : most;
+	*events = arena_calloc(&v->arena, n, sizeof(**events));
+	for (size_t i = 0; i < n; i++)
+		(*events)[i] = r.ring[(r.n - n + i) % most];
+	return n;
+}
