@@ -50,6 +50,7 @@ const struct command commands[] = {
 	{ "check", cmd_check, "what config.toml means here: refused, traps, without effect; --online asks GitLab and the cloud", &cmd_check_usage },
 	{ "lint", cmd_lint, NULL, &cmd_lint_usage },
 	{ "adopt", cmd_adopt, "take over the machines of a gitlab-runner with docker-machine; shows first what it would do", &cmd_adopt_usage },
+	{ "simulate", cmd_simulate, "what other settings would have cost, and how long jobs would have waited", &cmd_simulate_usage },
 	{ "machine", cmd_machine, "create, list, inspect and remove machines by hand (docker-machine's commands)", &cmd_machine_usage },
 	{ "version", cmd_version, "versions of windlass and of every library in it", &version_usage },
 	{ "help", cmd_help, "this list, or what a command does and takes", &help_usage },

@@ -224,8 +224,8 @@ by_event_and_place(const void *a, const void *b)
 	return c != 0 ? c : (x > y) - (x < y);
 }
 
-static void
-drop_twins(struct history_log *l)
+void
+history_settle(struct history_log *l)
 {
 	struct history_record **p = xcalloc(l->n + 1, sizeof(*p));
 	size_t keepn = 0;
@@ -261,7 +261,8 @@ history_load(int dirfd, struct history_log *l, struct err *e)
 			history_add(l, buf_str(&b));
 			found++;
 		} else if (why.kind != ERR_NOTFOUND) {
-			*e = why;
+			if (e != NULL)
+				*e = why;
 			history_free(l);
 			buf_free(&b);
 			return -1;
@@ -270,7 +271,7 @@ history_load(int dirfd, struct history_log *l, struct err *e)
 	}
 	if (found == 0)
 		return err_set(e, ERR_NOTFOUND, 0, "there is no %s", HISTORY_FILE);
-	drop_twins(l);
+	history_settle(l);
 	return 0;
 }
 

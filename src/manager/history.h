@@ -70,6 +70,8 @@ struct history_log {
 
 /* Adds the lines of a text. Strings are copied. */
 void	history_add(struct history_log *l, struct str text);
+/* Once all is added: of twins one stays, the first. */
+void	history_settle(struct history_log *l);
 /* Both files of a state directory. -1: ERR_NOTFOUND when there is no record yet. */
 int	history_load(int dirfd, struct history_log *l, struct err *e);
 void	history_free(struct history_log *l);

@@ -72,6 +72,12 @@ billing_price_of(const char *driver, struct str size)
 }
 
 int64_t
+billing_keeps(const struct billing *b)
+{
+	return b != NULL && b->unit >= HOUR ? b->unit : 0;
+}
+
+int64_t
 billing_paid(const struct billing *b, int64_t life, double price_per_hour)
 {
 	int64_t paid = life > 0 ? life : 0, least = b->minimum;

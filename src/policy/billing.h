@@ -34,6 +34,8 @@ struct billing_price {
 /* NULL when the driver's rule is not known. */
 const struct billing		*billing_of(const char *driver);
 const struct billing_price	*billing_price_of(const char *driver, struct str size);
+/* The unit that is worth waiting for before a machine goes: hours; 0 when it is charged finer. */
+int64_t				 billing_keeps(const struct billing *b);
 /* What is charged for a life of so long, in ns of the hourly price. */
 int64_t				 billing_paid(const struct billing *b, int64_t life, double price_per_hour);
 

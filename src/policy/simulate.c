@@ -284,6 +284,13 @@ happen(struct sim *s, const struct event *e)
 
 /* Deciding and carrying out. */
 
+/* As runner_policy() of the manager has it. */
+static void
+grace(struct sim *s)
+{
+	s->policy.grace = s->policy.idle_count == 0 || s->cfg->policy.grace > s->policy.idle_time ? 0 : s->cfg->policy.grace;
+}
+
 /* The idle settings of this hour. Only they look at wall time; all else counts from the beginning. */
 static void
 turn_clock(struct sim *s)
@@ -294,6 +301,7 @@ turn_clock(struct sim *s)
 		return;
 	periods_apply(c->periods, c->start + s->now, &s->policy);
 	s->policy.until -= c->start;
+	grace(s);
 }
 
 static void
@@ -599,6 +607,7 @@ simulate(const struct sim_config *cfg, const struct sim_job *jobs, size_t n)
 	s.waits = xcalloc(n > 0 ? n : 1, sizeof(*s.waits));
 	s.queue.v = xcalloc(n > 0 ? n : 1, sizeof(*s.queue.v));
 	s.policy.until = 0;
+	grace(&s);
 	if (cfg->samples > 0 && n > 0)
 		s.bucket = (copy[n - 1].arrival + 3600 * NSEC_SEC) / (int64_t)cfg->samples + 1;
 	replay(&s);
@@ -808,6 +817,28 @@ peaks(const struct sim_result *r, int width, double *machines, double *waiting)
 	}
 }
 
+/* When the columns are: hours, or days from three days on. */
+static void
+time_axis(const struct sim_result *r, int width, struct buf *out)
+{
+	double end = (double)r->timeline[r->ntimeline - 1].from / HOUR;
+	bool days = end > 72;
+	int written = 0;
+
+	for (int i = 0; i <= 4; i++) {
+		char label[32];
+		int n = snprintf(label, sizeof(label), "%.1f%s", end * i / 4 / (days ? 24 : 1), days ? "d" : "h");
+		int place = i < 4 ? width * i / 4 : width - n;
+
+		/* too narrow for all of them */
+		if (place < written + (i > 0) || (i > 0 && place + n > width))
+			continue;
+		buf_fmt(out, "%*s%s", place - written, "", label);
+		written = place + n;
+	}
+	buf_putc(out, '\n');
+}
+
 /*
  * Machines as a stack of # (busy), . (idle) and + (coming); a last row tells where jobs
  * waited: 1 to 9, * for ten and more on average.
@@ -838,15 +869,15 @@ sim_sketch(const struct sim_result *r, int width, int height, struct buf *out)
 
 		buf_putc(out, w < 0.05 ? '-' : w < 1 ? '1' : w < 10 ? '0' + (int)w : '*');
 	}
-	buf_puts(out, "\n        # busy  . idle  + coming\n");
+	buf_puts(out, "\n        ");
+	time_axis(r, width, out);
+	buf_puts(out, "        # busy  . idle  + coming machines\n");
 }
 
-#define SVG_WIDTH	960
-#define SVG_HEIGHT	320
 #define SVG_LEFT	48
 #define SVG_TOP		32
-#define SVG_PLOT_W	(SVG_WIDTH - SVG_LEFT - 16)
-#define SVG_PLOT_H	(SVG_HEIGHT - SVG_TOP - 40)
+#define SVG_PLOT_W	(SIM_SVG_WIDTH - SVG_LEFT - 16)
+#define SVG_PLOT_H	(SIM_SVG_HEIGHT - SVG_TOP - 40)
 
 enum layer { LAYER_BUSY, LAYER_IDLE, LAYER_COMING, LAYERS };
 
@@ -910,11 +941,11 @@ sim_svg(const struct sim_result *r, const char *title, struct buf *out)
 		return;
 	peaks(r, columns, &machines, &waiting);
 	top = larger(machines, waiting);
-	buf_fmt(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
-	    "font-family=\"sans-serif\" font-size=\"12\">\n<title>", SVG_WIDTH, SVG_HEIGHT);
+	buf_fmt(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
+	    "font-family=\"sans-serif\" font-size=\"12\">\n<title>", SIM_SVG_WIDTH, SIM_SVG_HEIGHT, SIM_SVG_WIDTH, SIM_SVG_HEIGHT);
 	put_xml(out, title);
 	buf_fmt(out, "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n<text x=\"%d\" y=\"20\">",
-	    SVG_WIDTH, SVG_HEIGHT, SVG_LEFT);
+	    SIM_SVG_WIDTH, SIM_SVG_HEIGHT, SVG_LEFT);
 	put_xml(out, title);
 	buf_puts(out, "</text>\n");
 	/* the highest layer first, so that the lower ones cover it */
@@ -943,8 +974,8 @@ sim_svg(const struct sim_result *r, const char *title, struct buf *out)
 	}
 	for (int l = 0; l <= LAYERS; l++)
 		buf_fmt(out, "<rect x=\"%d\" y=\"%d\" width=\"10\" height=\"10\" fill=\"%s\"/>"
-		    "<text x=\"%d\" y=\"%d\">%s</text>\n", SVG_LEFT + l * 110, SVG_HEIGHT - 14,
-		    l < LAYERS ? layers[l].colour : "#b3261e", SVG_LEFT + l * 110 + 14, SVG_HEIGHT - 5,
+		    "<text x=\"%d\" y=\"%d\">%s</text>\n", SVG_LEFT + l * 110, SIM_SVG_HEIGHT - 14,
+		    l < LAYERS ? layers[l].colour : "#b3261e", SVG_LEFT + l * 110 + 14, SIM_SVG_HEIGHT - 5,
 		    l < LAYERS ? layers[l].name : "jobs waiting");
 	buf_puts(out, "</svg>\n");
 }

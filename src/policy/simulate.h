@@ -82,6 +82,9 @@ void	sim_result_free(struct sim_result *r);
  */
 ssize_t	sim_read_csv(struct str text, struct sim_job **jobs, struct err *e);
 
+#define SIM_SVG_WIDTH	960
+#define SIM_SVG_HEIGHT	320
+
 /* Pictures of a timeline: machines busy, idle and coming, jobs waiting. */
 void	sim_sketch(const struct sim_result *r, int width, int height, struct buf *out);
 void	sim_svg(const struct sim_result *r, const char *title, struct buf *out);

@@ -268,10 +268,21 @@ test_pictures(void)
 		struct str line = str_cut(&text, '\n');
 
 		lines += line.n > 0;
-		if (line.n > 0 && line.n != 68 && str_find(line, "coming") < 0)
+		if (line.n > 0 && line.n != 68 && str_find(line, "coming") < 0 && str_find(line, "h ") < 0)
 			ok(false, "a line of %zu columns", line.n);
 	}
-	is_int(lines, 10, "a sketch of eight rows, the waiting and the key");
+	is_int(lines, 11, "a sketch of eight rows, the waiting, the hours and the key");
+	for (int width = 1; width < 70; width++) {
+		buf_clear(&b);
+		sim_sketch(&r, width, 2, &b);
+		text = buf_str(&b);
+		for (int k = 0; k < 3; k++)
+			str_cut(&text, '\n');
+		if (str_cut(&text, '\n').n > 8 + (size_t)(width > 5 ? width : 5))
+			ok(false, "hours beyond a sketch of %d columns", width);
+	}
+	buf_clear(&b);
+	sim_sketch(&r, 60, 8, &b);
 	ok(strchr(b.p, '#') != NULL && strchr(b.p, '+') != NULL, "... with busy and coming machines");
 	buf_clear(&b);
 	sim_svg(&r, "a < b & \"c\"", &b);
