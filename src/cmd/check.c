@@ -84,19 +84,18 @@ judge_unknown(struct check *c, enum key_section section, const struct toml *v)
 		check_say(c, CHECK_WARNING, CHECK_UNKNOWN, at, "unknown here and ignored");
 }
 
-/* The same key once more in other letters: the later one counts. */
+/* The same key once more in other letters. */
 static void
 judge_spelling(struct check *c, const struct key *k, const struct toml *t, const struct toml *v)
 {
 	struct check_at at = CHECK_AT_KEY(k, v->line);
+	/* What the executor reads goes by its documented name there, as in gitlab-runner. */
+	bool by_name = k->section == KS_DOCKER || k->section == KS_SERVICES;
 
 	TOML_EACH(other, t)
 		if (other->line < v->line && !str_eq(other->key, v->key) && str_caseeq(other->key, k->name))
-			check_say(c, CHECK_WARNING, CHECK_TRAP, at, "given twice, in line %d as %.*s; here this one counts, in gitlab-runner the one spelt %s",
-			    other->line, STR_ARG(other->key), k->name);
-	/* What goes to the executor goes there by its written name. */
-	if (!str_eqc(v->key, k->name) && (k->section == KS_DOCKER || k->section == KS_SERVICES))
-		check_say(c, CHECK_WARNING, CHECK_TRAP, at, "written %.*s: write it %s, other spellings are not honoured here", STR_ARG(v->key), k->name);
+			check_say(c, CHECK_WARNING, CHECK_TRAP, at, "given twice, in line %d as %.*s; %sthe one spelt %s%s", other->line, STR_ARG(other->key),
+			    by_name ? "" : "here this one counts, in gitlab-runner ", k->name, by_name ? " counts, else the first" : "");
 }
 
 static void

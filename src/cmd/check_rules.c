@@ -270,7 +270,7 @@ check_runner(struct check *c, const struct runner *r, const struct toml *t)
 		if (machine != NULL && machine->type == TOML_TABLE)
 			check_machine(c, r, machine);
 		if (docker != NULL && docker->type == TOML_TABLE)
-			check_docker(c, r, docker);
+			check_docker(c, r, r->docker);
 		else if (docker == NULL)
 			check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_LINE(t->line), "it has no [runners.docker] with an image: jobs that name none will fail");
 		if (cache != NULL && cache->type == TOML_TABLE)

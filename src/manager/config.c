@@ -555,6 +555,29 @@ find_fault(struct reader *r, struct runner *run)
 	return fault != NULL ? fault : compile_periods(r, run);
 }
 
+/*
+ * The executor, which gets this table as JSON, looks for keys as they are documented. Of two that differ in case the one that is
+ * spelt so counts, else the first (spec gitlab-runner 2.1).
+ */
+static void
+spell_keys(enum key_section section, struct toml *t)
+{
+	TOML_EACH(v, t) {
+		const struct key *k = key_find(section, v->key);
+
+		if (k == NULL)
+			continue;
+		if (toml_get_exact(t, str_from(k->name)) == NULL)
+			v->key = str_from(k->name);
+		if (k->type == KEY_SECTION && v->type == TOML_TABLE)
+			spell_keys((enum key_section)k->sub, v);
+		else if (k->type == KEY_TABLES && v->type == TOML_ARRAY)
+			TOML_EACH(element, v)
+				if (element->type == TOML_TABLE)
+					spell_keys((enum key_section)k->sub, element);
+	}
+}
+
 static int
 read_runner(struct reader *r, const struct toml *t, struct runner *run)
 {
@@ -567,6 +590,8 @@ read_runner(struct reader *r, const struct toml *t, struct runner *run)
 	if (read_section(r, KS_RUNNER, t, run) < 0)
 		return -1;
 	run->docker = toml_get(t, "docker");
+	if (run->docker != NULL && run->docker->type == TOML_TABLE)
+		spell_keys(KS_DOCKER, run->docker);
 	run->has_docker = run->docker != NULL;
 	run->has_machine = machine != NULL;
 	run->feature_flags = toml_get(t, "feature_flags");

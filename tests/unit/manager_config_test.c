@@ -32,6 +32,34 @@ parse(const char *text, struct err *e)
 	"executor = \"docker+machine\"\n[runners.docker]\nimage = \"alpine\"\n[runners.machine]\n" \
 	"MachineDriver = \"digitalocean\"\nMachineName = \"auto-%s\"\n"
 
+/* [runners.docker] in any case comes to the executor as it is documented. */
+static void
+test_docker_spelling(void)
+{
+	struct err e = { 0 };
+	struct config *c = parse("[[runners]]\nname = \"r\"\nurl = \"https://a\"\ntoken = \"AbCdEfGhIjKl\"\nexecutor = \"docker+machine\"\n"
+	    "[runners.docker]\nImage = \"alpine\"\nMEMORY = \"1g\"\nmemory = \"2g\"\nCPUs = \"1\"\ncpuS = \"2\"\nUnheardOf = 1\nSysctls = { Net = \"A\" }\n"
+	    "[[runners.docker.Services]]\nName = \"redis\"\n"
+	    "[runners.machine]\nMachineDriver = \"none\"\nMachineName = \"auto-%s\"\n", &e);
+	const struct toml *d, *v;
+
+	if (!ok(c != NULL, "a file with keys in every case: %s", e.msg))
+		return;
+	d = c->runners[0].docker;
+	v = toml_get_exact(d, STR("image"));
+	ok(v != NULL && str_eqc(v->s, "alpine"), "Image is image");
+	v = toml_get_exact(d, STR("memory"));
+	ok(v != NULL && str_eqc(v->s, "2g"), "of two the one spelt right counts");
+	v = toml_get_exact(d, STR("cpus"));
+	ok(v != NULL && str_eqc(v->s, "1"), "... else the first");
+	ok(toml_get_exact(d, STR("UnheardOf")) != NULL, "an unknown key is left alone");
+	v = toml_get_exact(d, STR("sysctls"));
+	ok(v != NULL && toml_get_exact(v, STR("Net")) != NULL, "names that are data are left alone");
+	v = toml_get_exact(d, STR("services"));
+	ok(v != NULL && v->first != NULL && toml_get_exact(v->first, STR("name")) != NULL, "Services and their Name too");
+	config_free(c);
+}
+
 static void
 test_values(void)
 {
@@ -417,6 +445,7 @@ main(void)
 {
 	test_values();
 	test_refused();
+	test_docker_spelling();
 	test_disabled();
 	test_quiet();
 	test_notes();
