@@ -22,6 +22,7 @@
 #include "core/opt.h"
 #include "core/proc.h"
 #include "core/rand.h"
+#include "core/sandbox.h"
 #include "gitlab/api.h"
 #include "gitlab/poller.h"
 #include "wire/url.h"
@@ -464,5 +465,8 @@ poller_main(int argc, char **argv)
 		log_error("Runner cannot be used", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
+	/* It writes jobs and nothing else. */
+	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, NULL, p.jobs }, 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
+	sandbox_calls();
 	return serve(&p);
 }

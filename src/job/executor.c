@@ -22,6 +22,7 @@
 #include "core/opt.h"
 #include "core/proc.h"
 #include "core/rand.h"
+#include "core/sandbox.h"
 #include "job/executor.h"
 #include "job/run.h"
 #include "job/script.h"
@@ -457,6 +458,34 @@ finish(struct run *r)
 	return EXIT_OK;
 }
 
+/*
+ * What comes from a job's image or a broken engine is read by this process: it is left this job, this machine and its
+ * engine. A program that has to be run for a registry's password (a credential helper) cannot live in that.
+ */
+static void
+confine(struct run *r)
+{
+	static const int ports[] = { 2376, 53, 0 };
+	struct sandbox_place places[16] = {
+		{ SANDBOX_WRITE, NULL, r->dir }, { SANDBOX_READ, machine_path(r), -1 }, { SANDBOX_READ, image_auth_file(&r->arena), -1 },
+		{ SANDBOX_READ, "/etc/hosts", -1 }, { SANDBOX_READ, "/etc/resolv.conf", -1 },
+	};
+	size_t n = 5;
+
+	if (image_may_run_helper(&r->job)) {
+		log_debug("Not confined: a credential helper may have to be run");
+		return;
+	}
+	JSON_EACH(v, json_get(r->job.docker, "security_opt")) {
+		struct str o = json_str(&r->arena, v);
+
+		if (n < NELEM(places) && str_starts(o, "seccomp") && o.n > 8)
+			places[n++] = (struct sandbox_place){ SANDBOX_READ, arena_dup(&r->arena, str_sub(o, 8, o.n)), -1 };
+	}
+	sandbox_files(places, n, 0, ports);
+	sandbox_calls();
+}
+
 static int
 execute(struct run *r)
 {
@@ -639,6 +668,7 @@ executor_main(int argc, char **argv)
 	}
 	if (fs_exists(r->dir, "result.json"))
 		return EXIT_OK;
+	confine(r);
 	known = memory_read(r, &saved, &trace, &e);
 	if (known < 0) {
 		log_error("Executor cannot go on", F_ERR(&e));

@@ -362,17 +362,45 @@ out:
 	buf_free(&path);
 }
 
+char *
+image_auth_file(struct arena *a)
+{
+	const char *home = getenv("HOME");
+
+	return home != NULL ? arena_fmt(a, "%s/.docker/config.json", home) : NULL;
+}
+
+static bool
+names_helper(struct str config)
+{
+	return memmem(config.p, config.n, "credsStore", 10) != NULL || memmem(config.p, config.n, "credHelpers", 11) != NULL;
+}
+
+bool
+image_may_run_helper(const struct payload *p)
+{
+	const char *path = image_auth_file(p->arena);
+	struct buf file = { .max = CONFIG_MAX };
+	bool may = path != NULL && fs_read(AT_FDCWD, path, CONFIG_MAX, &file, NULL) == 0 && names_helper(buf_str(&file));
+
+	JSON_EACH(v, json_get(p->root, "variables"))
+		may |= str_eqc(json_str(p->arena, json_get(v, "key")), "DOCKER_AUTH_CONFIG") &&
+		    names_helper(json_str(p->arena, json_get(v, "value")));
+	JSON_EACH(v, json_get(p->runner, "environment"))
+		may |= names_helper(json_str(p->arena, v));
+	buf_wipe(&file);
+	return may;
+}
+
 /* DOCKER_AUTH_CONFIG, then the file of the user that windlass runs as, then the job's credentials. */
 static void
 find_auth(const struct work *w, struct str image, struct buf *header, const char **source)
 {
-	const char *home = getenv("HOME");
-	char *path = arena_fmt(w->a, "%s/.docker/config.json", home != NULL ? home : "");
-	const char *names[] = { "$DOCKER_AUTH_CONFIG", path };
+	const char *path = image_auth_file(w->a), *names[] = { "$DOCKER_AUTH_CONFIG", path != NULL ? path : "" };
 	struct buf file = { .max = CONFIG_MAX };
 	struct str configs[2] = { vars_get(&w->vars, "DOCKER_AUTH_CONFIG", STR("")), STR("") };
 
-	if (home != NULL && fs_read(AT_FDCWD, path, CONFIG_MAX, &file, NULL) == 0)
+	if (path != NULL && fs_read(AT_FDCWD, path, CONFIG_MAX, &file, NULL) == 0)
 		configs[1] = buf_str(&file);
 	image_auth(w->a, image, configs, names, NELEM(names), json_get(w->p->root, "credentials"), header, source);
 	buf_wipe(&file);

@@ -43,4 +43,12 @@ const char *image_pull_reason(const char *message, bool *retry);
 void	image_auth(struct arena *a, struct str image, const struct str *configs, const char *const *names, size_t n,
 	    struct json_val job_credentials, struct buf *b, const char **source);
 
+/*
+ * Whether a docker configuration that could be asked (the job's DOCKER_AUTH_CONFIG, the file of the user windlass runs
+ * as) names a credential helper: a program that would have to be run.
+ */
+bool	image_may_run_helper(const struct payload *p);
+/* ~/.docker/config.json of the user windlass runs as, from the arena; NULL without a home. */
+char	*image_auth_file(struct arena *a);
+
 #endif

@@ -31,6 +31,12 @@ store_of(const struct run *r)
 	return json_cstr(r->work.a != NULL ? r->work.a : r->job.arena, json_get(r->job.runner, "store"));
 }
 
+const char *
+machine_path(struct run *r)
+{
+	return arena_fmt(&r->arena, "%s/machines/%s", store_of(r), r->machine);
+}
+
 bool
 machine_gone(const struct run *r)
 {

@@ -29,6 +29,7 @@
 #include "core/opt.h"
 #include "core/proc.h"
 #include "core/rand.h"
+#include "core/sandbox.h"
 #include "gitlab/api.h"
 #include "job/payload.h"
 #include "job/reporter.h"
@@ -608,5 +609,8 @@ reporter_main(int argc, char **argv)
 	}
 	if (fs_exists(r.dir, "reported"))
 		return EXIT_OK;
+	/* It may look for a resolver and certificates, tell the executor, and write in its job's directory. */
+	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, NULL, r.dir }, 1, SANDBOX_READ_ALL | SANDBOX_TCP | SANDBOX_SIGNALS, NULL);
+	sandbox_calls();
 	return report(&r);
 }

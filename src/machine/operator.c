@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/rand.h"
+#include "core/sandbox.h"
 #include "machine/certs.h"
 #include "machine/health.h"
 #include "machine/operator.h"
@@ -1104,6 +1105,9 @@ operator_main(int argc, char **argv)
 		fcntl(control, F_SETFL, O_NONBLOCK);
 		net_control(control);
 	}
+	/* It writes in the store and nothing else, and runs no program. */
+	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, args.store, -1 }, 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
+	sandbox_calls();
 	operation_init(&op, args.store, args.name);
 	op.deadline = mono_after(args.limit_s * NSEC_SEC);
 	op.on_phase = tell_phase;

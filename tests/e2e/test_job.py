@@ -1,5 +1,7 @@
 """One job, end to end: what goes in at GitLab comes out at GitLab, and the cloud is empty afterwards."""
 
+import contextlib
+import json
 import os
 import re
 import signal
@@ -29,6 +31,37 @@ def test_success(rig, windlass):
     assert end.get("checksum_match", True)
     w.until_empty()
     wait_until(lambda: "Machine created" in w.text() and "Machine removed" in w.text(), 10, "both lines in the log")
+
+
+def test_roles_are_confined(rig, windlass):
+    """Every role runs under its filter while a machine is made and a job runs; an executor that may have to run a helper does not."""
+    w = windlass(concurrent=2, limit=2, IdleTime=1).start()
+    seen = {}
+
+    def look():
+        for role, pid in w.roles():
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/status") as f:
+                    status = f.read()
+                # its first instants are its own affair
+                if re.search(r"^Seccomp:\t2$", status, re.M) or time.time() - os.stat(f"/proc/{pid}").st_mtime > 3:
+                    seen.setdefault((role, pid), set()).add((re.search(r"^NoNewPrivs:\t(\d)", status, re.M)[1], re.search(r"^Seccomp:\t(\d)", status, re.M)[1]))
+
+    def until(job):
+        def ended():
+            look()
+            return rig.state(job)["state"] in ("success", "failed")
+        wait_until(ended, 90, "the job ends")
+        assert rig.state(job)["state"] == "success", plain(rig.trace(job))
+
+    until(w.job(["echo a word", "sleep 4"]))
+    found = {role: {s for (r, _), states in seen.items() if r == role for s in states} for role in ("poller", "operator", "executor", "reporter")}
+    assert all(states == {("1", "2")} for states in found.values()), found
+    seen.clear()
+    auth = json.dumps({"credHelpers": {"registry.example": "nothing-here"}})
+    until(w.job(["echo a word", "sleep 4"], variables=[{"key": "DOCKER_AUTH_CONFIG", "value": auth}]))
+    assert {s for (r, _), states in seen.items() if r == "executor" for s in states} == {("1", "0")}, seen
+    w.until_empty()
 
 
 def test_results(rig, windlass):
