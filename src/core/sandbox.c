@@ -74,7 +74,8 @@ ruleset_size(long version)
 static void
 allow_place(int ruleset, const struct ll_ruleset *handled, const struct sandbox_place *p)
 {
-	struct ll_path rule = { p->use == SANDBOX_WRITE ? LL_READ | LL_WRITE : LL_READ, p->fd };
+	static const uint64_t rights[] = { [SANDBOX_READ] = LL_READ, [SANDBOX_LIST] = LL_READ_DIR, [SANDBOX_WRITE] = LL_READ | LL_WRITE };
+	struct ll_path rule = { rights[p->use], p->fd };
 	struct stat st;
 	bool ours = p->path != NULL;
 

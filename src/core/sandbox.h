@@ -16,6 +16,7 @@
 
 enum sandbox_use {
 	SANDBOX_READ,		/* the file, or everything below the directory */
+	SANDBOX_LIST,		/* directories below it may be opened and listed, no file read */
 	SANDBOX_WRITE,		/* read, and make, change, rename and remove below it */
 };
 

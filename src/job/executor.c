@@ -467,10 +467,11 @@ confine(struct run *r)
 {
 	static const int ports[] = { 2376, 53, 0 };
 	struct sandbox_place places[16] = {
-		{ SANDBOX_WRITE, NULL, r->dir }, { SANDBOX_READ, machine_path(r), -1 }, { SANDBOX_READ, image_auth_file(&r->arena), -1 },
+		{ SANDBOX_WRITE, NULL, r->dir }, { SANDBOX_READ, machine_path(r, r->machine), -1 },
+		{ SANDBOX_LIST, machine_path(r, ""), -1 }, { SANDBOX_READ, image_auth_file(&r->arena), -1 },
 		{ SANDBOX_READ, "/etc/hosts", -1 }, { SANDBOX_READ, "/etc/resolv.conf", -1 },
 	};
-	size_t n = 5;
+	size_t n = 6;
 
 	if (image_may_run_helper(&r->job)) {
 		log_debug("Not confined: a credential helper may have to be run");

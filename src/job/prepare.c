@@ -32,9 +32,9 @@ store_of(const struct run *r)
 }
 
 const char *
-machine_path(struct run *r)
+machine_path(struct run *r, const char *name)
 {
-	return arena_fmt(&r->arena, "%s/machines/%s", store_of(r), r->machine);
+	return arena_fmt(&r->arena, "%s/machines/%s", store_of(r), name);
 }
 
 bool

@@ -104,8 +104,8 @@ enum outcome stage_run(struct run *r, enum container_kind kind, const char *name
 void	say(struct run *r, void (*style)(struct buf *b, const char *fmt, ...), const char *fmt, ...) PRINTFLIKE(3, 4);
 
 /* prepare.c */
-/* The machine's directory in the store; from the arena. */
-const char *machine_path(struct run *r);
+/* A machine's directory in the store ("": of all machines); from the arena. */
+const char *machine_path(struct run *r, const char *name);
 /* Whether the store no longer has this job's machine. */
 bool	machine_gone(const struct run *r);
 /* First contact with the machine, before anything is written: -1 the machine is not usable. */

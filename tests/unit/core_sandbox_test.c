@@ -69,6 +69,7 @@ static int in_rename(void)
 	snprintf(b, sizeof(b), "%s/newer", inside);
 	return rename(a, b) == 0 ? 0 : errno;
 }
+static int in_list(void) { return opens(inside, ".", O_RDONLY | O_DIRECTORY); }
 static int out_read(void) { return opens(outside, "secret", O_RDONLY); }
 static int out_write(void) { return opens(outside, "secret", O_WRONLY); }
 static int out_make(void) { return opens(outside, "new", O_WRONLY | O_CREAT); }
@@ -102,6 +103,8 @@ static const struct {
 	{ "cannot make files outside", out_make, SANDBOX_WRITE, 0, EACCES, 1 },
 	{ "cannot write where it may read", in_write, SANDBOX_READ, 0, EACCES, 1 },
 	{ "reads where it may read", in_read, SANDBOX_READ, 0, 0, 1 },
+	{ "does not read where it may list", in_read, SANDBOX_LIST, 0, EACCES, 1 },
+	{ "lists where it may list", in_list, SANDBOX_LIST, 0, 0, 1 },
 	{ "reads outside when all may be read", out_read, SANDBOX_WRITE, SANDBOX_READ_ALL, 0, 1 },
 	{ "does not write outside when all may be read", out_write, SANDBOX_WRITE, SANDBOX_READ_ALL, EACCES, 1 },
 	{ "runs no program", runs, SANDBOX_WRITE, SANDBOX_READ_ALL, EACCES, 1 },
