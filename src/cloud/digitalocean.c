@@ -273,6 +273,8 @@ rate_limited(enum call_kind kind, const struct http_resp *r, mono_t deadline, st
 	int64_t least, pause = pause_after_429(kind, r, &least);
 
 	time_go_duration(least, dur);
+	if (cloud_throttled != NULL)
+		cloud_throttled(wall_now() + least);
 	if (kind != CALL_STATUS) {
 		snprintf(text, sizeof(text), "Rate limit detected (waiting at least %s)...", dur);
 		log_info(text);

@@ -31,6 +31,7 @@ static const char *const state_names[] = {
 static const char *const power_names[] = { "start", "stop", "restart", "kill" };
 
 void (*cloud_say)(const char *text);
+void (*cloud_throttled)(wall_t until);
 
 const struct cloud_driver *
 cloud_driver_find(struct str name)

@@ -194,6 +194,8 @@ const char	*cloud_power_name(enum cloud_power p);	/* "start" */
  * text is without line end. One for the process, since it has one terminal.
  */
 extern void (*cloud_say)(const char *text);
+/* Where it is told that the account is throttled: no calls before `until`. NULL: nobody wants to know. */
+extern void (*cloud_throttled)(wall_t until);
 void	cloud_tell(const char *fmt, ...) PRINTFLIKE(1, 2);
 
 #endif

@@ -14,6 +14,7 @@ static const struct rule {
 	[CHAN_JOB] = { "job", CHAN_POLLER, 1, 1 },
 	[CHAN_ANSWER] = { "answer", CHAN_POLLER, 3, 4 },
 	[CHAN_PHASE] = { "phase", CHAN_OPERATOR, 2, 2 },
+	[CHAN_WAIT] = { "wait", CHAN_OPERATOR, 1, 1 },
 	[CHAN_ERROR] = { "error", CHAN_OPERATOR, 1, 2 },
 };
 

@@ -10,6 +10,7 @@
  *	"answer KIND STATUS UNIX_MS TEXT"	poller -> manager	an ask ended without a job: see enum pace_answer;
  *						UNIX_MS = not before, 0 = nothing said
  *	"phase NAME PHASE"			operator -> manager	the machine's record has reached PHASE
+ *	"wait UNIX_MS"				operator -> manager	the cloud wants no calls from this account before that
  *	"error KIND TEXT"			operator -> manager	why it is about to end
  */
 #ifndef CORE_CHAN_H
@@ -21,7 +22,7 @@
 #define CHAN_MAX	512
 
 enum chan_from { CHAN_MANAGER, CHAN_POLLER, CHAN_OPERATOR };
-enum chan_verb { CHAN_ASK, CHAN_STOP, CHAN_JOB, CHAN_ANSWER, CHAN_PHASE, CHAN_ERROR, CHAN_NVERBS };
+enum chan_verb { CHAN_ASK, CHAN_STOP, CHAN_JOB, CHAN_ANSWER, CHAN_PHASE, CHAN_WAIT, CHAN_ERROR, CHAN_NVERBS };
 
 struct chan_msg {
 	enum chan_verb	verb;

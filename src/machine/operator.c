@@ -24,6 +24,7 @@
 
 #define KEY_FILE_MAX		(64u << 10)
 #define PLAN_MAX		(1u << 20)
+#define READY_OUTPUT_MAX	(64u << 10)
 #define UNSEEN_NS		(20 * NSEC_SEC)	/* a create call this old shows in lists if it worked */
 #define UNSEEN_5XX_NS		(4 * NSEC_SEC)	/* the same when the server itself said that it failed */
 #define STRAY_PAUSE_NS		(5 * NSEC_SEC)
@@ -710,6 +711,30 @@ step_provision(struct operation *op, struct err *e)
 	return 0;
 }
 
+/* ReadyCommand: whoever configured it knows better than we when a machine is. */
+static int
+run_ready_command(struct operation *op, struct err *e)
+{
+	struct buf output = { .max = READY_OUTPUT_MAX };
+	mono_t began = mono_now();
+	struct ssh *s;
+	int status, rc;
+
+	say(op, "Running the ready command...");
+	s = operation_ssh(op, e);
+	if (s == NULL)
+		return -1;
+	rc = ssh_run(s, op->ready_command, STR(""), &output, &status, op->deadline, e);
+	ssh_close(s);
+	if (rc == 0 && status != 0) {
+		log_output(op, &output);
+		rc = err_set(e, ERR_TIMEOUT, 0, "ReadyCommand failed on the machine with exit status %d", status);
+	} else if (rc == 0)
+		log_info("Machine is ready by its own word", F_STR("name", op->name), F_DUR("duration", mono_now() - began));
+	buf_free(&output);
+	return rc;
+}
+
 static int
 step_ready(struct operation *op, struct err *e)
 {
@@ -726,6 +751,10 @@ step_ready(struct operation *op, struct err *e)
 		say(op, "Docker is up and running!");
 	}
 	crash_point("operator:engine-answered");
+	if (text(op->ready_command)[0] != '\0' && (d->traits & CLOUD_NO_SSH))
+		log_warn("ReadyCommand is not run: the driver has no SSH", F_STR("name", op->name), F_STR("driver", op->host.cloud.driver_name));
+	else if (text(op->ready_command)[0] != '\0' && run_ready_command(op, e) < 0)
+		return -1;
 	op->rec.last_error = "";
 	if (set_phase(op, PHASE_READY, e) < 0)
 		return -1;
@@ -925,6 +954,13 @@ tell_phase(void *ctx, const char *name, enum machine_phase p)
 		(void)chan_send(control, CHAN_OPERATOR, CHAN_PHASE, NULL, "%s %s", name, p == PHASE_NONE ? "gone" : phase_name(p));
 }
 
+static void
+tell_throttled(wall_t until)
+{
+	if (control >= 0)
+		(void)chan_send(control, CHAN_OPERATOR, CHAN_WAIT, NULL, "%" PRId64, until / NSEC_MSEC);
+}
+
 static int
 parse_args(struct args *a, int argc, char **argv, struct err *e)
 {
@@ -969,15 +1005,35 @@ read_plan(int64_t fd, struct buf *b, struct err *e)
 	}
 }
 
-/* A machine by the manager's plan. */
+/*
+ * The manager's plan; what counts of it also for a machine that exists already is taken at once. Absent (an operator
+ * started by hand): JSON_NONE.
+ */
 static int
-plan(struct operation *op, const struct args *args, struct err *e)
+take_plan(struct operation *op, const struct args *args, struct json_val *root, struct err *e)
 {
 	struct buf b = { .max = PLAN_MAX };
+	struct arena *a = &op->arena;
+	int rc = 0;
+
+	*root = JSON_NONE;
+	if (args->plan_fd < 0)
+		return 0;
+	if (read_plan(args->plan_fd, &b, e) < 0 || json_parse(a, arena_str(a, buf_str(&b)), root, e) < 0)
+		rc = err_ctx(e, "plan");
+	else
+		op->ready_command = json_cstr(a, json_get(*root, "ready_command"));
+	buf_wipe(&b);
+	return rc;
+}
+
+/* A machine by the manager's plan. */
+static int
+plan(struct operation *op, const struct args *args, struct json_val root, struct err *e)
+{
 	struct machine_options o = { 0 };
 	struct machine_host h;
 	struct arena *a = &op->arena;
-	struct json_val root;
 	const struct cloud_driver *d;
 	const char **list, *owner;
 	char hash[17];
@@ -986,8 +1042,6 @@ plan(struct operation *op, const struct args *args, struct err *e)
 
 	if (args->plan_fd < 0)
 		return err_set(e, ERR_NOTFOUND, 0, "machine %s does not exist, and there is no plan to make it by", op->name);
-	if (read_plan(args->plan_fd, &b, e) < 0 || json_parse(a, arena_str(a, buf_str(&b)), &root, e) < 0)
-		goto out;
 	d = cloud_driver_find(json_str(a, json_get(root, "driver")));
 	if (d == NULL) {
 		err_set(e, ERR_CONFIG, 0, "windlass has no driver \"%s\" (MachineDriver)", json_cstr(a, json_get(root, "driver")));
@@ -1007,7 +1061,6 @@ plan(struct operation *op, const struct args *args, struct err *e)
 	    arena_dup(a, str_from(hash)), e);
 out:
 	machine_options_free(&o);
-	buf_wipe(&b);
 	return rc < 0 ? err_ctx(e, "plan") : 0;
 }
 
@@ -1030,14 +1083,17 @@ static int
 do_create(struct operation *op, const struct args *args, struct err *e)
 {
 	mono_t began = mono_now();
+	struct json_val root;
 	int status;
 
+	if (take_plan(op, args, &root, e) < 0)
+		return EXIT_CONFIG;
 	if (operation_open(op, e) < 0) {
 		if (e->kind == ERR_CONFLICT)
 			return EXIT_BUSY;
 		if (e->kind != ERR_NOTFOUND)
 			return status_of(e);
-		if (plan(op, args, e) < 0)
+		if (plan(op, args, root, e) < 0)
 			return e->kind == ERR_CONFLICT ? EXIT_BUSY : status_of(e);
 	}
 	if (operation_create(op, e) < 0) {
@@ -1111,6 +1167,7 @@ operator_main(int argc, char **argv)
 	operation_init(&op, args.store, args.name);
 	op.deadline = mono_after(args.limit_s * NSEC_SEC);
 	op.on_phase = tell_phase;
+	cloud_throttled = tell_throttled;
 	if (strcmp(args.act, "create") == 0)
 		status = do_create(&op, &args, &e);
 	else if (strcmp(args.act, "remove") == 0)

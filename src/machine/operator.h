@@ -28,6 +28,7 @@ struct operation {
 	/* A phase was written down; PHASE_NONE: the directory is gone. May be NULL. */
 	void		(*on_phase)(void *ctx, const char *name, enum machine_phase p);
 	void		*ctx;
+	const char	*ready_command;	/* runs on a new machine over SSH before it counts as ready; NULL or "": none */
 
 	/* below: the operator's own */
 	int		 dir, lock;
@@ -70,9 +71,10 @@ struct ssh *operation_ssh(struct operation *op, struct err *e);
 
 /*
  * The process. argv: windlass-operator --store DIR --name NAME --do create|remove|check|settle [--plan-fd N] [--owner HEX]
- * [--control-fd N] [--reason TEXT] [--limit SECONDS]. Plan: {"driver", "options": ["k=v"], "runner", "owner", "options_hash"}.
+ * [--control-fd N] [--reason TEXT] [--limit SECONDS]. Plan: {"driver", "options": ["k=v"], "runner", "owner", "options_hash",
+ * "ready_command"}; the last one counts also for a machine that is gone on with.
  * To the manager it says (core/chan.h) "phase NAME PHASE" for each phase that is on disk ("gone" when the directory is gone), and
- * "error KIND TEXT" before it fails. Anything that comes back, or the end of the other side, makes it stop.
+ * "wait UNIX_MS" when the cloud throttles, "error KIND TEXT" before it fails. Anything that comes back, or the end of the other side, makes it stop.
  * Exit: EXIT_OK, EXIT_FAIL, EXIT_BUSY, EXIT_RETRY, EXIT_QUOTA, EXIT_REFUSED, EXIT_CONFIG; check: EXIT_OK or EXIT_MACHINE.
  */
 int	operator_main(int argc, char **argv);

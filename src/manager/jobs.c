@@ -91,6 +91,13 @@ job_fail(struct manager *m, struct job *j, const char *reason, const char *text,
 	buf_free(&b);
 }
 
+void
+job_give_up(struct manager *m, struct job *j, const char *text)
+{
+	if (j->state == JOB_WAITING)
+		job_fail(m, j, "runner_system_failure", text, false);
+}
+
 /* The machine did not take the job: back into the queue, first come first served by its arrival. */
 static void
 job_unassign(struct manager *m, struct job *j)
@@ -359,6 +366,8 @@ void
 jobs_start(struct manager *m)
 {
 	LIST_EACH(struct job, j, link, &m->jobs) {
+		/* No poller of ours has brought it. */
+		j->announced = true;
 		/* It ended while no manager was there to see it. */
 		if (j->state == JOB_ENDED)
 			history_job(m, j);

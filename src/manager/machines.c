@@ -40,7 +40,9 @@ operator_says(struct manager *m, struct watch *w)
 				event_note(m, EVENT_PHASE, NULL, mc, NULL, phase_name(mc->phase), "%s", "");
 			log_debug("Machine has come further", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
 			m->dirty = true;
-		} else if (msg.verb == CHAN_ERROR)
+		} else if (msg.verb == CHAN_WAIT)
+			scaler_throttled(m, mc, msg.arg[0]);
+		else if (msg.verb == CHAN_ERROR)
 			snprintf(mc->operator.error, sizeof(mc->operator.error), "%.*s",
 			    msg.narg > 1 ? (int)msg.arg[1].n : 0, msg.narg > 1 ? msg.arg[1].p : "");
 	}
@@ -76,6 +78,7 @@ plan_fd(struct manager *m, const struct machine *mc, struct err *e)
 	jw_cstr(&w, "runner", mc->pool->key);
 	jw_cstr(&w, "owner", m->owner);
 	jw_cstr(&w, "options_hash", r->options_hash);
+	jw_cstr(&w, "ready_command", r->ready_command);
 	jw_end_object(&w);
 	fd = proc_memfd("plan", buf_str(&b), e);
 	buf_wipe(&b);
@@ -194,6 +197,28 @@ machines_remove_for(struct manager *m, struct machine *mc, const char *why, cons
 	m->dirty = true;
 }
 
+bool
+machines_unasked(const struct machine *mc)
+{
+	return mc->state == SCALE_CREATING && !child_alive(&mc->operator) && mc->phase <= PHASE_PLANNED;
+}
+
+void
+machines_call_off(struct manager *m, struct machine *mc, const char *why)
+{
+	scale_create_cancelled(&mc->pool->gate, mc->create_started);
+	if (mc->phase == PHASE_NONE && !child_alive(&mc->operator)) {
+		log_info("Machine is not created: not needed any more", F_STR("name", mc->name), F_STR("reason", why));
+		event_note(m, EVENT_REMOVED, NULL, mc, NULL, "called-off", "%s; nothing had been begun", why);
+		machine_free(m, mc);
+		m->dirty = true;
+		return;
+	}
+	machines_remove_for(m, mc, why, "called-off", str_from(why));
+	/* Its operator ends at the end of the channel; what it has written down says how far it came. */
+	watch_drop(m, &mc->operator.control);
+}
+
 /* uses and last_used into the record, under the machine's lock. Errors cost accuracy, not safety. */
 void
 machines_used(struct manager *m, struct machine *mc, bool ended)
@@ -236,7 +261,6 @@ static void
 created(struct manager *m, struct machine *mc, int status)
 {
 	struct pool *p = mc->pool;
-	uint64_t rnd;
 
 	if (status == EXIT_OK && mc->state == SCALE_IDLE) {
 		log_info("Machine created", F_STR("name", mc->name), F_DUR("duration", wall_now() - mc->create_started));
@@ -251,7 +275,6 @@ created(struct manager *m, struct machine *mc, int status)
 		child_again_later(&mc->operator);
 		return;
 	}
-	rand_bytes(&rnd, sizeof(rnd));
 	if (status == EXIT_RETRY || status > 128) {
 		log_warn("Machine creation was interrupted: going on with it", F_STR("name", mc->name),
 		    F_INT("status", status), F_STR("error", mc->operator.error));
@@ -262,7 +285,7 @@ created(struct manager *m, struct machine *mc, int status)
 	log_error("Machine creation failed", F_STR("name", mc->name), F_INT("status", status), F_STR("error", mc->operator.error));
 	event_note(m, EVENT_CREATE_FAILED, NULL, mc, NULL, status == EXIT_QUOTA ? "quota" : status == EXIT_REFUSED ? "refused" : "failed",
 	    "%s", mc->operator.error);
-	scale_create_failed(&p->gate, mc->create_started, 0, wall_now(), rnd);
+	scaler_create_failed(m, mc, status, mc->not_before);
 	history_machine(m, mc, HISTORY_FAILED);
 	if (mc->phase == PHASE_NONE) {
 		/* It never got as far as a record: there is nothing to remove. */
@@ -286,6 +309,7 @@ removed(struct manager *m, struct machine *mc, int status)
 		event_note(m, EVENT_REMOVED, NULL, mc, NULL, word_of(mc->why), "it lived %" PRId64 " s and ran %" PRIu32 " job%s: %s",
 		    (wall_now() - mc->created) / NSEC_SEC, mc->uses, mc->uses == 1 ? "" : "s", mc->why);
 		history_machine(m, mc, HISTORY_GONE);
+		drain_removed(m, mc, true);
 		machine_free(m, mc);
 		return;
 	}
@@ -294,6 +318,8 @@ removed(struct manager *m, struct machine *mc, int status)
 	log_warn("Error while removing machine", F_STR("name", mc->name), F_INT("retries", mc->removal_retries),
 	    F_INT("status", status), F_STR("error", mc->operator.error));
 	event_note(m, EVENT_REMOVE_FAILED, NULL, mc, NULL, "failed", "%s", mc->operator.error);
+	if (drain_removed(m, mc, false))
+		return;
 	for (unsigned i = 1; i < mc->removal_retries && wait < REMOVE_AGAIN_CAP; i++)
 		wait *= 2;
 	if (wait > REMOVE_AGAIN_CAP)
@@ -364,7 +390,9 @@ operator_ended(struct manager *m, struct watch *w)
 	/* Told to go while it was being made. */
 	if (wanted == SCALE_REMOVING || wanted == SCALE_STUCK) {
 		mc->state = wanted;
-		if (!create)
+		if (create)
+			scale_create_cancelled(&mc->pool->gate, mc->create_started);
+		else
 			removed(m, mc, status);
 		return;
 	}
@@ -387,22 +415,42 @@ machines_start(struct manager *m)
 	}
 }
 
+/* So many operators are at this, of one pool or of all (NULL). */
+static int
+operators_at(const struct manager *m, const struct pool *p, const char *what)
+{
+	int n = 0;
+
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		n += child_alive(&mc->operator) && (p == NULL || mc->pool == p) && (what == NULL || strcmp(mc->doing, what) == 0);
+	return n;
+}
+
+/* MaxGrowthRate once more: without SCALE_QUEUE a job in hand has its machine made whatever the rules say, and it waits here. */
+static bool
+may_grow(const struct manager *m, const struct pool *p)
+{
+	return p->conf == NULL || p->conf->max_growth <= 0 || operators_at(m, p, "create") < p->conf->max_growth;
+}
+
 void
 machines_tend(struct manager *m)
 {
-	int running = 0;
+	int running = operators_at(m, NULL, NULL);
 
-	LIST_EACH(struct machine, mc, link, &m->machines)
-		running += child_alive(&mc->operator);
 	LIST_EACH(struct machine, mc, link, &m->machines) {
 		if (running >= OPERATORS_MAX)
 			return;
 		if (child_alive(&mc->operator) || (mc->operator.again != 0 && !mono_passed(mc->operator.again)))
 			continue;
-		if (mc->state == SCALE_CREATING && m->phase != MANAGER_STOPPING) {
+		if (mc->state == SCALE_CREATING) {
+			if (m->phase == MANAGER_STOPPING || !may_grow(m, mc->pool))
+				continue;
 			start_operator(m, mc, "create");
 			running++;
 		} else if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK) {
+			if (m->config->drain && m->phase != MANAGER_RUNNING && operators_at(m, NULL, "remove") >= m->config->drain_concurrency)
+				continue;
 			start_operator(m, mc, "remove");
 			running++;
 		} else if (to_settle(mc) && wall_now() >= mc->settle_at) {

@@ -94,14 +94,21 @@ apply_config(struct manager *m, struct config *c)
 	count_slots(m, old);
 	LIST_EACH(struct pool, p, link, &m->pools)
 		p->conf = NULL;
-	for (size_t i = 0; i < c->nrunners; i++)
-		if (str_trim(str_from(c->runners[i].token)).n > 0)
-			pool_configure(pool_get(m, c->runners[i].key), &c->runners[i]);
+	for (size_t i = 0; i < c->nrunners; i++) {
+		struct pool *p = str_trim(str_from(c->runners[i].token)).n > 0 ? pool_get(m, c->runners[i].key) : NULL;
+
+		/* Of two entries for one pool the later one is broken, and says so. */
+		if (p != NULL && p->conf == NULL)
+			pool_configure(p, &c->runners[i]);
+	}
+	scaler_reload(m);
 	if (old != NULL)
 		pollers_reload(m);
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		if (old != NULL && mc->state == SCALE_IDLE)
 			model_load_machine(m, mc->name);
+	if (old != NULL)
+		model_find_machines(m);
 	config_free(old);
 	m->dirty = true;
 }
@@ -385,6 +392,7 @@ prepare(struct manager *m, const struct manager_opts *o, struct err *e)
 	list_init(&m->machines);
 	list_init(&m->jobs);
 	list_init(&m->instances);
+	list_init(&m->accounts);
 	m->epoll = epoll_create1(EPOLL_CLOEXEC);
 	m->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (fd < 0 || m->epoll < 0)
@@ -441,6 +449,7 @@ next_wake(const struct manager *m)
 	at = mono_min(at, listener_wake(m));
 	at = mono_min(at, snapshot_wake(m));
 	at = mono_min(at, m->stop_by);
+	at = mono_min(at, m->drain.by);
 	at = mono_min(at, life_wake(m));
 	for (size_t i = 0; i < NELEM(wall); i++)
 		if (wall[i] != 0)
@@ -472,6 +481,8 @@ check_end(struct manager *m)
 	}
 	/* Operators are not waited for: what they were at is in the store, and the next start goes on with it. */
 	if (list_empty(&m->jobs) && !pollers_alive(m)) {
+		if (!drain_over(m))
+			return;
 		log_info("All workers stopped. Can exit now!");
 		m->done = true;
 	} else if (m->phase == MANAGER_STOPPING && mono_passed(m->stop_by)) {

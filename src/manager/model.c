@@ -165,6 +165,10 @@ machine_free(struct manager *m, struct machine *mc)
 	LIST_EACH(struct job, j, link, &m->jobs)
 		if (j->machine == mc)
 			j->machine = NULL;
+	LIST_EACH(struct pool, p, link, &m->pools)
+		LIST_EACH(struct poller, po, link, &p->pollers)
+			if (po->acquired == mc)
+				po->acquired = NULL;
 	list_remove(&mc->link);
 	free(mc);
 }
@@ -230,7 +234,8 @@ machine_owner(struct manager *m, const char *name, const struct machine_record *
 		return pool_get(m, r->runner);
 	}
 	LIST_EACH(struct pool, p, link, &m->pools) {
-		unsigned claim = p->conf != NULL ? names_claim(&p->conf->names, str_from(name)) : 0;
+		/* The names of a broken entry are not to be trusted: none, say, which would match everything. */
+		unsigned claim = p->conf != NULL && p->conf->disabled == NULL ? names_claim(&p->conf->names, str_from(name)) : 0;
 
 		if (claim > best) {
 			best = claim;
@@ -489,6 +494,21 @@ sweep_jobs(struct manager *m, struct err *e)
 	for (ssize_t i = 0; i < n; i++)
 		if (strncmp(names[i], ".gone.", 6) == 0)
 			fs_remove_tree(m->jobs_fd, names[i], e);
+	fs_free_names(names, n);
+}
+
+void
+model_find_machines(struct manager *m)
+{
+	struct err e = { 0 };
+	char **names;
+	ssize_t n = store_list(m->store, &names, &e);
+
+	if (n < 0)
+		return;
+	for (ssize_t i = 0; i < n; i++)
+		if (machine_find(m, names[i]) == NULL)
+			model_load_machine(m, names[i]);
 	fs_free_names(names, n);
 }
 

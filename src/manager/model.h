@@ -76,6 +76,9 @@ struct job {
 	int64_t		 queue_size, queue_depth;
 	char		 doing[40];	/* the stage its executor is in, as far as was looked at */
 	bool		 stage_news;	/* stage.json was written since */
+	bool		 announced;	/* its poller has said so, or died: no message about it is on its way any more */
+	bool		 created;	/* without SCALE_QUEUE: a machine was made for it */
+	unsigned	 creations;	/* how many of those failed */
 	char		 result[40];	/* "success" or the failure reason; "" while there is none */
 	char		 result_text[200];
 	const char	*waiting_why;	/* the same in one word; static */
@@ -91,11 +94,12 @@ struct machine {
 	wall_t		 created, used;
 	uint32_t	 uses;
 	uint16_t	 failures;
-	uint16_t	 removal_retries;
+	uint16_t	 removal_retries, drain_tries;
 	struct job	*job;
 	struct child	 operator;
 	char		 doing[8];	/* what its operator does: create, remove, settle */
 	char		 why[160];	/* reason of its removal */
+	wall_t		 not_before;	/* what the cloud demanded when the creation failed; 0: nothing */
 	wall_t		 settle_at;	/* when create calls without an answer can be settled; 0: none */
 	wall_t		 create_started, remove_started;	/* 0: before this manager */
 	const struct target *target;	/* manager/metrics.h; NULL: not looked at yet */
@@ -108,6 +112,7 @@ struct poller {
 	struct child	 child;
 	bool		 asked;		/* a request is under way */
 	mono_t		 asked_at;
+	struct machine	*acquired;	/* without SCALE_QUEUE: held for the job that the request may bring */
 	bool		 leaving;	/* was told to stop */
 	uint64_t	 plan_hash;
 };
@@ -120,6 +125,10 @@ struct pool {
 	char		*runner, *runner_name;	/* short token and name, kept when the entry has gone; NULL: never known */
 	struct list	 pollers;
 	struct scale_gate gate;
+	struct budget	 growth;	/* its own pace of creations */
+	struct account	*account;	/* whose limits it shares; NULL: not configured */
+	int		 section;	/* which [[runners.machine.autoscaling]] holds; -1: none */
+	wall_t		 section_from, section_until;	/* between these that is known; 0: ask */
 	struct health	 health;
 	struct adaptive	 adaptive;
 	struct pace	 pace;
@@ -132,6 +141,13 @@ struct pool {
 	enum scale_why	 held_noted;	/* what held creation back when that was last noted */
 	uint64_t	 told;		/* hash of the last complaint about GitLab that was logged; 0 none */
 	mono_t		 told_at;
+};
+
+/* One cloud account, shared by the pools with its credentials. */
+struct account {
+	struct list	 link;
+	char		 key[9];
+	struct budget	 budget;	/* blocked while the cloud says so */
 };
 
 /* Back-off of one GitLab instance, shared by its pools. */
@@ -165,11 +181,15 @@ struct manager {
 	int		 epoll, inotify;
 	int		 jobs_wd;	/* inotify watch of jobs/ itself */
 	struct watch	 signals, notify;
-	struct list	 pools, machines, jobs, instances;
+	struct list	 pools, machines, jobs, instances, accounts;
 	/* LEAVING: the next manager takes over, jobs and all (handover.c) */
 	enum manager_phase { MANAGER_RUNNING, MANAGER_DRAINING, MANAGER_STOPPING, MANAGER_LEAVING } phase;
 	int		 stop_signal;
 	mono_t		 stop_by;
+	struct {
+		mono_t		 by;	/* shutdown_drain is under way until then; MONO_NEVER: it is not */
+		unsigned	 gone, failed;
+	} drain;
 	struct life	 life;
 	mono_t		 config_check;
 	bool		 dirty;		/* something happened: decide again */
@@ -218,6 +238,8 @@ int		 jobs_with_machine(const struct manager *m, const struct pool *pool);
 int	model_scan(struct manager *m, struct err *e);
 /* Takes one machine's record into the tables; used by the scan and after each operator. */
 void	model_load_machine(struct manager *m, const char *name);
+/* Machines of the store that nobody has claimed so far: an entry that was broken may do so now. */
+void	model_find_machines(struct manager *m);
 /*
  * Jobs that a dead poller had written whole but not renamed into view: they are, now. pid 0: of any poller that is dead
  * (at the start; one of a killed manager may still be at it). What is not whole was never a job, and goes.

@@ -16,6 +16,7 @@ void	job_refresh(struct manager *m, struct job *j);	/* its directory changed */
 void	jobs_tend(struct manager *m);			/* restarts what is due */
 mono_t	jobs_wake(const struct manager *m);
 void	job_tell(struct manager *m, struct job *j, const char *why, const char *text);	/* what it waits for: a static word, and a sentence */
+void	job_give_up(struct manager *m, struct job *j, const char *text);	/* one without a machine: fails as runner_system_failure */
 void	jobs_abort(struct manager *m, const char *signal_name);
 void	jobs_refuse(struct manager *m, const char *signal_name);	/* those without a machine, while stopping */
 void	jobs_notify(struct manager *m, struct watch *w);	/* inotify */
@@ -26,15 +27,24 @@ void	machines_create(struct manager *m, struct pool *p, const char *why, struct 
 void	machines_remove(struct manager *m, struct machine *mc, const char *why);
 /* The same with a word for the counters and the whole story (manager/events.h); why is what the log and the record say. */
 void	machines_remove_for(struct manager *m, struct machine *mc, const char *why, const char *word, struct str sentence);
+bool	machines_unasked(const struct machine *mc);	/* being made, and the cloud was not asked for it yet */
+/* A creation that is not wanted any more: forgotten when nothing was begun, else removed. May free mc. */
+void	machines_call_off(struct manager *m, struct machine *mc, const char *why);
 void	machines_used(struct manager *m, struct machine *mc, bool ended);	/* writes uses and last use */
 void	machines_tend(struct manager *m);
 mono_t	machines_wake(const struct manager *m);
+
+/* drain.c */
+bool	drain_over(struct manager *m);			/* nothing is left to remove, or the time for it is over; begins it */
+/* A removal ended. False: not under way, the usual rules hold; else tries and pauses are seen to. */
+bool	drain_removed(struct manager *m, struct machine *mc, bool gone);
 
 /* pollers.c */
 void	pollers_ask(struct manager *m);
 void	pollers_stop(struct manager *m, struct pool *p);
 void	pollers_reload(struct manager *m);
 int	pollers_in_flight(const struct pool *p);
+void	poller_release(struct manager *m, struct poller *po);	/* the machine it holds, if any */
 int64_t	pollers_wake(const struct manager *m);		/* wall time; 0 none */
 
 /* handover.c */
@@ -54,6 +64,15 @@ bool	listener_wanted(const struct manager *m);
 
 /* scaler.c */
 void	scaler_run(struct manager *m);
+void	scaler_reload(struct manager *m);		/* after pools got their entries */
+/*
+ * Whether a job may be asked for now, and the machine that is held for it (SCALE_ACQUIRED; NULL: none, and none needed).
+ * With the original's algorithm this is its tick.
+ */
+bool	scaler_acquire(struct manager *m, struct pool *p, struct machine **got);
+void	scaler_throttled(struct manager *m, struct machine *mc, struct str unix_ms);	/* by the cloud */
+/* A creation failed with that status of its operator; not_before is what the cloud demanded, 0: nothing. */
+void	scaler_create_failed(struct manager *m, struct machine *mc, int status, wall_t not_before);
 int64_t	scaler_wake(const struct manager *m);		/* wall time; 0 none */
 
 #endif

@@ -16,6 +16,11 @@
 
 /* The same complaint again is not news before that. */
 #define TELL_AGAIN	(60 * NSEC_SEC)
+/*
+ * A request that has no answer after so long is being held by GitLab (spec gitlab-runner 1.10). Such a one never brings a job:
+ * it ends with the news that the queue has changed, and the next one brings it. So it takes no job slot.
+ */
+#define HELD_AFTER	NSEC_SEC
 
 static void poller_ended(struct manager *m, struct watch *w);
 
@@ -27,6 +32,62 @@ pollers_in_flight(const struct pool *p)
 	LIST_EACH(struct poller, po, link, &p->pollers)
 		n += po->asked;
 	return n;
+}
+
+/* Requests that may bring a job any moment, and when the first of them counts as held. */
+static int
+fresh_requests(const struct manager *m, mono_t *until)
+{
+	int n = 0;
+
+	*until = MONO_NEVER;
+	LIST_EACH(struct pool, p, link, &m->pools)
+		LIST_EACH(struct poller, po, link, &p->pollers) {
+			mono_t held = po->asked_at + HELD_AFTER;
+
+			if (!po->asked || mono_passed(held))
+				continue;
+			n++;
+			*until = mono_min(*until, held);
+		}
+	return n;
+}
+
+/* Whether one more job would find a slot of concurrent, whatever comes of the requests under way. */
+static bool
+slot_for_request(const struct manager *m)
+{
+	mono_t until;
+
+	return m->config->concurrent - jobs_active(m, NULL) - fresh_requests(m, &until) > 0;
+}
+
+void
+poller_release(struct manager *m, struct poller *po)
+{
+	if (po->acquired == NULL)
+		return;
+	if (po->acquired->state == SCALE_ACQUIRED)
+		po->acquired->state = SCALE_IDLE;
+	po->acquired = NULL;
+	m->dirty = true;
+}
+
+/* The job that a request brought, to the machine that was held for it. */
+static void
+take_job(struct manager *m, struct poller *po, struct str id)
+{
+	char name[128];
+	struct job *j = str_copy(id, name, sizeof(name)) == 0 ? job_find(m, name) : NULL;
+
+	if (j != NULL)
+		j->announced = true;
+	if (j != NULL && j->state == JOB_WAITING && po->acquired != NULL && po->acquired->state == SCALE_ACQUIRED &&
+	    m->phase != MANAGER_STOPPING) {
+		job_assign(m, j, po->acquired, scale_why_word(SCALE_WHY_NEWEST), STR("it was held for the request that brought the job"));
+		po->acquired = po->acquired->state == SCALE_USED ? NULL : po->acquired;
+	}
+	poller_release(m, po);
 }
 
 static uint64_t
@@ -259,10 +320,12 @@ poller_says(struct manager *m, struct watch *w)
 			    F_STR("runner", po->pool->conf != NULL ? po->pool->conf->short_token : ""));
 			account(m, po->pool, PACE_JOB, 201, 0, STR_NULL);
 			job_arrived(m, msg.arg[0]);
+			take_job(m, po, msg.arg[0]);
 		} else if (str_to_i64(msg.arg[1], &status) == 0 && str_to_u64(msg.arg[2], &ms) == 0)
 			account(m, po->pool, answer_kind(msg.arg[0]), (int)status,
 			    (wall_t)(ms < (uint64_t)INT64_MAX / 1000000 ? ms : 0) * NSEC_MSEC,
 			    msg.narg > 3 ? msg.arg[3] : STR_NULL);
+		poller_release(m, po);
 	}
 	if (rc < 0)
 		watch_drop(m, w);
@@ -283,6 +346,7 @@ poller_ended(struct manager *m, struct watch *w)
 	/* A job it had on disk and not yet in view is seen by the watch on jobs/ once it is renamed. */
 	model_finish_arrivals(m, pid);
 	m->dirty = true;
+	poller_release(m, po);
 	if (po->leaving || status == EXIT_CONFIG) {
 		if (status == EXIT_CONFIG && p->conf != NULL) {
 			log_error("Poller could not start: see its message above; the runner is tried again in a minute",
@@ -297,6 +361,7 @@ poller_ended(struct manager *m, struct watch *w)
 	if (po->asked)
 		account(m, p, PACE_LOST, 0, 0, STR("the poller died"));
 	po->asked = false;
+	poller_release(m, po);
 	child_again_later(&po->child);
 }
 
@@ -388,6 +453,7 @@ pool_ask(struct manager *m, struct pool *p)
 {
 	struct health_policy hp = health_policy(p->conf);
 	struct err e = { 0 };
+	struct machine *held;
 	struct poller *po;
 	int64_t now = wall_now(), again;
 	int most = adaptive_limit(&p->adaptive, (int)p->conf->request_concurrency);
@@ -401,16 +467,25 @@ pool_ask(struct manager *m, struct pool *p)
 			return;
 		}
 		count_passed_over(m, p, false);
+		if (!slot_for_request(m))
+			return;
 		po = free_poller(m, p);
 		if (po == NULL)
 			return;
+		if (!scaler_acquire(m, p, &held)) {
+			p->ask_after = now + m->config->check_interval * NSEC_SEC;
+			return;
+		}
 		if (chan_send(po->child.control.fd, CHAN_MANAGER, CHAN_ASK, &e, "%s", "") < 0) {
 			log_warn("Poller does not listen", F_ERR(&e));
+			if (held != NULL)
+				held->state = SCALE_IDLE;
 			return;
 		}
 		po->asked = true;
 		po->asked_at = mono_now();
 		metric_add(m, M_FEEDS, 1, POOL_LABELS(m, p));
+		po->acquired = held;
 		pace_started(&p->pace, now);
 		/* The next one of this pool is not before its turn either, unless an answer says at once. */
 		p->ask_after = now + m->config->check_interval * NSEC_SEC;
@@ -418,25 +493,48 @@ pool_ask(struct manager *m, struct pool *p)
 	}
 }
 
+static int
+asked_longest_ago(const void *a, const void *b)
+{
+	const struct pool *x = *(struct pool *const *)a, *y = *(struct pool *const *)b;
+
+	return x->pace.started < y->pace.started ? -1 : x->pace.started > y->pace.started;
+}
+
+/* Where slots are scarce they go round: who has not asked for longest is first. */
 void
 pollers_ask(struct manager *m)
 {
+	struct pool **v;
+	size_t n = 0;
+
 	if (m->phase != MANAGER_RUNNING)
 		return;
 	LIST_EACH(struct pool, p, link, &m->pools)
-		if (p->conf != NULL && p->conf->disabled == NULL) {
-			p->instance = instance_of(m, p->conf->instance);
-			pool_ask(m, p);
-		}
+		n += p->conf != NULL && p->conf->disabled == NULL;
+	v = xcalloc(n, sizeof(struct pool *));
+	n = 0;
+	LIST_EACH(struct pool, p, link, &m->pools)
+		if (p->conf != NULL && p->conf->disabled == NULL)
+			v[n++] = p;
+	if (n > 1)
+		qsort(v, n, sizeof(struct pool *), asked_longest_ago);
+	for (size_t i = 0; i < n; i++) {
+		v[i]->instance = instance_of(m, v[i]->conf->instance);
+		pool_ask(m, v[i]);
+	}
+	free(v);
 }
 
 int64_t
 pollers_wake(const struct manager *m)
 {
 	int64_t at = 0, t, again;
+	mono_t until;
 
 	if (m->phase != MANAGER_RUNNING)
 		return 0;
+	fresh_requests(m, &until);
 	LIST_EACH(struct pool, p, link, &m->pools) {
 		struct health_policy hp;
 
@@ -447,8 +545,11 @@ pollers_wake(const struct manager *m)
 		if (!health_allows(&p->health, &hp, wall_now(), &again) && again > t)
 			t = again;
 		/* Nothing to wait for but a busy or restarting poller: that is an event of its own, or a second's matter. */
-		if (t <= wall_now())
-			t = wall_now() + NSEC_SEC;
+		if (t <= wall_now()) {
+			int64_t left = until == MONO_NEVER ? NSEC_SEC : until - mono_now();
+
+			t = wall_now() + (left < 0 ? 0 : left < NSEC_SEC ? left : NSEC_SEC);
+		}
 		if (at == 0 || t < at)
 			at = t;
 	}

@@ -1,18 +1,149 @@
 /*
  * Brings the tables before policy/scale and carries its plan out. No rule
  * of scaling is here: only which numbers go in and who does what comes out.
+ *
+ * A round decides for one pool after the other, the one whose job has waited longest first, so that what
+ * they share (concurrent, max_machines, the cloud account) goes to whom it is due. Jobs are given their machines at the
+ * end of the round, the oldest of all pools first.
+ *
+ * Without SCALE_QUEUE, that is with the original's algorithm, only a job request is a tick (scaler_acquire(), from
+ * pollers.c); the rounds between serve jobs that came without a machine, as the original's Use does, and, with
+ * SCALE_OWN_CLOCK, keep the pool at its target.
  */
 #include "core/crash.h"
+#include "core/exit.h"
 #include "core/log.h"
+#include "core/rand.h"
 #include "manager/parts.h"
 #include "manager/policy.h"
 
-static struct scale_policy
-policy_of(const struct pool *p)
+/* Idle machines of a broken entry go as its IdleTime says, if that can be read. */
+#define IDLE_TIME_MAX	1000000000
+/* Failed creations after which the original lets the job fail. */
+#define CREATIONS_MAX	9
+
+/* Whether the entry can be worked with: it is there, and nothing is wrong with it. */
+static bool
+usable(const struct pool *p)
 {
-	if (p->conf == NULL || p->conf->disabled != NULL)
-		return scale_policy_default();
-	return runner_policy(p->conf, periods_active(&p->conf->periods, wall_now()));
+	return p->conf != NULL && p->conf->disabled == NULL;
+}
+
+/* Whether its machines may stay at all. An entry with a fault keeps them: it will be mended. */
+static bool
+stays(const struct pool *p)
+{
+	return p->conf != NULL && (p->conf->disabled == NULL || strcmp(p->conf->executor, "docker+machine") == 0);
+}
+
+static bool
+by_queue(const struct pool *p)
+{
+	return !usable(p) || (p->conf->rules & SCALE_QUEUE) != 0;
+}
+
+/* ---- what goes in ---- */
+
+static void
+note_period(struct manager *m, struct pool *p, int section)
+{
+	const struct periods_values *v = periods_values(&p->conf->periods, section);
+
+	if (section < 0)
+		log_info("Autoscaling: no period holds, the values of [runners.machine] do", F_STR("runner", p->conf->short_token),
+		    F_INT("IdleCount", v->idle_count), F_DUR("IdleTime", v->idle_time));
+	else
+		log_info("Autoscaling: another period has begun", F_STR("runner", p->conf->short_token), F_INT("number", section + 1),
+		    F_INT("IdleCount", v->idle_count), F_DUR("IdleTime", v->idle_time));
+	event_note(m, EVENT_MANAGER, p, NULL, NULL, "period", "[[runners.machine.autoscaling]] number %d holds now (0: none): IdleCount %d",
+	    section + 1, v->idle_count);
+}
+
+/* Which section holds, asked again only when another may. */
+static void
+resolve_period(struct manager *m, struct pool *p, wall_t now)
+{
+	const struct periods *periods = &p->conf->periods;
+	bool known = p->section_until != 0;
+	int section;
+
+	if (known && now >= p->section_from && now < p->section_until)
+		return;
+	section = periods_active(periods, now);
+	if (periods->nsections > 0 && (section != p->section || !known))
+		note_period(m, p, section);
+	p->section = section;
+	p->section_from = now;
+	p->section_until = periods_until(periods, now);
+}
+
+static struct scale_policy
+policy_of(struct manager *m, struct pool *p, wall_t now)
+{
+	struct scale_policy pol = scale_policy_default();
+
+	if (!usable(p)) {
+		if (p->conf != NULL && p->conf->idle_time > 0 && p->conf->idle_time < IDLE_TIME_MAX)
+			pol.idle_time = p->conf->idle_time * NSEC_SEC;
+		return pol;
+	}
+	resolve_period(m, p, now);
+	pol = runner_policy(p->conf, p->section);
+	if (p->conf->periods.nsections > 0)
+		pol.until = p->section_until;
+	return pol;
+}
+
+static struct account *
+account_of(struct manager *m, const char *key)
+{
+	struct account *a;
+
+	LIST_EACH(struct account, it, link, &m->accounts)
+		if (strcmp(it->key, key) == 0)
+			return it;
+	a = xcalloc(1, sizeof(*a));
+	snprintf(a->key, sizeof(a->key), "%s", key);
+	list_add(&m->accounts, &a->link);
+	return a;
+}
+
+void
+scaler_reload(struct manager *m)
+{
+	LIST_EACH(struct pool, p, link, &m->pools) {
+		p->section_until = 0;
+		p->account = NULL;
+		if (!usable(p))
+			continue;
+		p->account = account_of(m, p->conf->account);
+		/* What was taken stays taken. */
+		if (p->growth.interval == 0)
+			p->growth = runner_growth(p->conf);
+		else
+			budget_change(&p->growth, p->conf->growth_per_second, p->conf->growth_burst);
+	}
+}
+
+static enum scale_phase
+phase_of(const struct manager *m, const struct pool *p)
+{
+	if (!stays(p))
+		return SCALE_DRAIN;
+	if (m->phase == MANAGER_RUNNING)
+		return usable(p) ? SCALE_RUN : SCALE_QUIET;
+	/* The next manager wants the machines that this one leaves. */
+	return m->config->drain && m->phase != MANAGER_LEAVING ? SCALE_DRAIN : SCALE_QUIET;
+}
+
+/*
+ * Waiting for a machine. Not so while its poller, which may hold a machine for it, has yet to say that this is
+ * the job it brought: the directory can be seen an instant before the message.
+ */
+static bool
+counts_as_waiting(const struct pool *p, const struct job *j)
+{
+	return j->pool == p && j->state == JOB_WAITING && (by_queue(p) || j->announced || pollers_in_flight(p) == 0);
 }
 
 struct tables {
@@ -29,12 +160,15 @@ oldest_first(const void *a, const void *b)
 	return x->arrived < y->arrived ? -1 : x->arrived > y->arrived;
 }
 
+/* The original lists what is on disk by name, then what it only remembers: machines that are asked for (spec machines 1.4). */
 static int
-by_name(const void *a, const void *b)
+in_list_order(const void *a, const void *b)
 {
 	const struct machine *x = ((const struct scale_machine *)a)->ref, *y = ((const struct scale_machine *)b)->ref;
+	int x_later = x->state == SCALE_CREATING && x->phase == PHASE_NONE;
+	int y_later = y->state == SCALE_CREATING && y->phase == PHASE_NONE;
 
-	return strcmp(x->name, y->name);
+	return x_later != y_later ? x_later - y_later : strcmp(x->name, y->name);
 }
 
 static struct tables
@@ -46,7 +180,7 @@ tables_of(struct manager *m, const struct pool *p)
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		nm += mc->pool == p;
 	LIST_EACH(struct job, j, link, &m->jobs)
-		nj += j->pool == p && j->state == JOB_WAITING;
+		nj += counts_as_waiting(p, j);
 	t.machines = xcalloc(nm, sizeof(*t.machines));
 	t.jobs = xcalloc(nj, sizeof(*t.jobs));
 	LIST_EACH(struct machine, mc, link, &m->machines)
@@ -55,37 +189,134 @@ tables_of(struct manager *m, const struct pool *p)
 			    .used = mc->used, .uses = mc->uses, .failures = mc->failures,
 			    .removal_retries = mc->removal_retries, .state = (uint8_t)mc->state, .flags = (uint8_t)mc->flags };
 	LIST_EACH(struct job, j, link, &m->jobs)
-		if (j->pool == p && j->state == JOB_WAITING)
-			t.jobs[t.njobs++] = (struct scale_job){ .ref = j, .arrived = j->arrived };
-	qsort(t.machines, t.nmachines, sizeof(*t.machines), by_name);
+		if (counts_as_waiting(p, j))
+			t.jobs[t.njobs++] = (struct scale_job){ .ref = j, .arrived = j->arrived, .created = j->created };
+	qsort(t.machines, t.nmachines, sizeof(*t.machines), in_list_order);
 	qsort(t.jobs, t.njobs, sizeof(*t.jobs), oldest_first);
 	return t;
 }
 
 static void
-carry_out(struct manager *m, struct pool *p, const struct scale_plan *plan, struct tables *t)
+tables_free(struct tables *t)
+{
+	free(t->machines);
+	free(t->jobs);
+}
+
+/* max_machines against the machines of all runners. */
+static void
+measure_cap(const struct manager *m, struct scale_input *in)
+{
+	int64_t all = 0, staying = 0, max = m->config->max_machines;
+
+	in->machines_free = SCALE_UNLIMITED;
+	if (max <= 0)
+		return;
+	LIST_EACH(struct machine, mc, link, &m->machines) {
+		all++;
+		staying += mc->state != SCALE_REMOVING && mc->state != SCALE_STUCK;
+	}
+	in->machines_free = all >= max ? 0 : (int)(max - all < SCALE_UNLIMITED ? max - all : SCALE_UNLIMITED - 1);
+	in->machines_over = staying > max ? (int)(staying - max) : 0;
+}
+
+/* B3: requests under way that hold no machine. */
+static int
+requests_without_machine(const struct pool *p)
+{
+	int n = 0;
+
+	LIST_EACH(struct poller, po, link, &p->pollers)
+		n += po->asked && po->acquired == NULL;
+	return n;
+}
+
+/* ---- what comes out ---- */
+
+/* A job that gets an idle machine. Given at the end of the round. */
+struct gift {
+	struct job		*job;
+	struct machine		*machine;
+	struct scale_action	 action;
+};
+
+struct gifts {
+	struct gift	*v;
+	size_t		 n, cap;
+};
+
+static void
+promise(struct gifts *g, struct job *j, struct machine *mc, const struct scale_action *a)
+{
+	if (g->n == g->cap) {
+		g->cap = g->cap == 0 ? 16 : g->cap * 2;
+		g->v = xrealloc(g->v, g->cap * sizeof(*g->v));
+	}
+	g->v[g->n++] = (struct gift){ j, mc, *a };
+}
+
+static int
+longest_wait_first(const void *a, const void *b)
+{
+	const struct gift *x = a, *y = b;
+
+	return x->job->arrived < y->job->arrived ? -1 : x->job->arrived > y->job->arrived;
+}
+
+/* Jobs of several pools may have arrived at once, more than concurrent allows: the oldest run. */
+static void
+give(struct manager *m, struct gifts *g)
+{
+	struct buf why = { 0 };
+
+	if (g->n > 1)
+		qsort(g->v, g->n, sizeof(*g->v), longest_wait_first);
+	for (size_t i = 0; i < g->n && m->phase != MANAGER_STOPPING; i++) {
+		if (jobs_with_machine(m, NULL) >= m->config->concurrent)
+			break;
+		buf_clear(&why);
+		scale_explain(&g->v[i].action, &why);
+		job_assign(m, g->v[i].job, g->v[i].machine, scale_why_word(g->v[i].action.why), buf_str(&why));
+	}
+	buf_free(&why);
+	free(g->v);
+	*g = (struct gifts){ 0 };
+}
+
+static void
+create(struct manager *m, struct pool *p, const struct scale_action *a, struct job *j, struct str why)
+{
+	if (m->phase == MANAGER_STOPPING || !usable(p))
+		return;
+	log_info("Scaling up", F_INT("machines", a->n), F_STR("runner", p->conf->short_token), F_VIEW("reason", why));
+	for (int n = 0; n < a->n; n++)
+		machines_create(m, p, scale_why_word(a->why), why);
+	budget_take(&p->growth, a->n, wall_now());
+	if (p->account != NULL)
+		budget_take(&p->account->budget, a->n, wall_now());
+	if (j != NULL)
+		j->created = true;
+	crash_point("manager:create-decided");
+}
+
+static void
+carry_out(struct manager *m, struct pool *p, const struct scale_plan *plan, struct tables *t, struct gifts *gifts)
 {
 	struct buf why = { 0 };
 
 	for (size_t i = 0; i < plan->nactions; i++) {
 		const struct scale_action *a = &plan->actions[i];
 		struct machine *mc = a->machine >= 0 ? t->machines[a->machine].ref : NULL;
+		struct job *j = a->job >= 0 ? t->jobs[a->job].ref : NULL;
 
 		buf_clear(&why);
 		scale_explain(a, &why);
 		switch (a->act) {
 		case SCALE_ASSIGN:
-			/* Jobs of several pools may have arrived at once, one slot too many. */
-			if (jobs_with_machine(m, NULL) < m->config->concurrent && m->phase != MANAGER_STOPPING)
-				job_assign(m, t->jobs[a->job].ref, mc, scale_why_word(a->why), buf_str(&why));
+			promise(gifts, j, mc, a);
 			break;
 		case SCALE_CREATE:
-			if (m->phase == MANAGER_STOPPING || p->conf == NULL || p->conf->disabled != NULL)
-				break;
-			log_info("Scaling up", F_INT("machines", a->n), F_STR("runner", p->conf->short_token), F_VIEW("reason", buf_str(&why)));
-			for (int n = 0; n < a->n; n++)
-				machines_create(m, p, scale_why_word(a->why), buf_str(&why));
-			crash_point("manager:create-decided");
+			create(m, p, a, j, buf_str(&why));
 			break;
 		case SCALE_REMOVE:
 			log_debug("Scaling down", F_STR("name", mc->name), F_VIEW("reason", buf_str(&why)));
@@ -93,11 +324,61 @@ carry_out(struct manager *m, struct pool *p, const struct scale_plan *plan, stru
 			crash_point("manager:remove-decided");
 			break;
 		case SCALE_TRY:
-			/* Only the original's algorithm asks for this; the rules in force do not. */
+			/* Only a job request tries machines: scaler_acquire(). */
 			break;
 		}
 	}
 	buf_free(&why);
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+	const struct machine *x = *(struct machine *const *)a, *y = *(struct machine *const *)b;
+
+	return x->create_started > y->create_started ? -1 : x->create_started < y->create_started;
+}
+
+/*
+ * Machines that are coming and that nobody needs any more, since a job was cancelled, say, or another machine became free:
+ * what the cloud was not yet asked for is not made. The rest comes, and is idle then; but not for a runner that is gone.
+ */
+static void
+call_off(struct manager *m, struct pool *p, const struct scale_plan *plan, struct tables *t, int unserved, enum scale_phase phase)
+{
+	int surplus = plan->counts.idle + plan->counts.acquired + plan->counts.creating - unserved -
+	    (phase == SCALE_DRAIN ? 0 : plan->idle_target);
+	struct machine **coming;
+	size_t n = 0;
+
+	if (surplus <= 0 || plan->counts.creating == 0)
+		return;
+	coming = xcalloc(t->nmachines, sizeof(struct machine *));
+	for (size_t i = 0; i < t->nmachines; i++) {
+		struct machine *mc = t->machines[i].ref;
+
+		if (mc->state == SCALE_CREATING && (phase == SCALE_DRAIN || machines_unasked(mc)))
+			coming[n++] = mc;
+	}
+	qsort(coming, n, sizeof(struct machine *), newest_first);
+	for (size_t i = 0; i < n && surplus > 0; i++, surplus--)
+		machines_call_off(m, coming[i], stays(p) ? "not needed any more" : "its runner left the configuration");
+	free(coming);
+}
+
+/* Jobs of a runner that is gone, beyond the machines that are there or coming: nobody can make one for them. */
+static void
+give_up(struct manager *m, const struct tables *t, const struct scale_plan *plan)
+{
+	int served = 0;
+
+	for (size_t i = 0; i < t->nmachines; i++)
+		served += t->machines[i].state == SCALE_CREATING;
+	for (size_t i = 0; i < plan->nactions; i++)
+		served += plan->actions[i].act == SCALE_ASSIGN;
+	for (size_t i = 0; i < t->njobs; i++)
+		if ((int)i >= served)
+			job_give_up(m, t->jobs[i].ref, "the runner left the configuration of its bastion before the job had a machine");
 }
 
 /* What a job that waits is told in its log. */
@@ -109,13 +390,13 @@ tell_waiting(struct manager *m, struct pool *p, const struct scale_plan *plan)
 	int place = 0;
 
 	LIST_EACH(struct job, j, link, &m->jobs) {
-		if (j->pool != p || j->state != JOB_WAITING)
+		if (!counts_as_waiting(p, j))
 			continue;
 		place++;
 		why = scale_why_word(plan->held);
-		if (p->conf == NULL || p->conf->disabled != NULL) {
+		if (!usable(p) && plan->counts.creating < place) {
 			why = "no-runner";
-			snprintf(text, sizeof(text), "Waiting for a machine: the runner is no longer in the configuration of its bastion");
+			snprintf(text, sizeof(text), "Waiting for a machine: the runner's entry in the configuration of its bastion is broken");
 		} else if (jobs_with_machine(m, NULL) >= m->config->concurrent) {
 			why = scale_why_word(SCALE_WHY_AT_CONCURRENT);
 			snprintf(text, sizeof(text), "Waiting: %" PRId64 " jobs run, as many as concurrent allows", m->config->concurrent);
@@ -142,36 +423,196 @@ note_held(struct manager *m, struct pool *p)
 		    p->plan.short_by, p->plan.short_by == 1 ? "" : "s", scale_why(p->plan.held));
 }
 
-static void
-decide(struct manager *m, struct pool *p)
+/* Requests for jobs that may be under way, whatever machines there are: the original looks at those only then. */
+static int
+slots_of(const struct manager *m, const struct pool *p)
 {
-	struct scale_policy pol = policy_of(p);
-	struct tables t = tables_of(m, p);
-	bool gone = p->conf == NULL || p->conf->disabled != NULL;
+	int64_t n = m->config->concurrent - jobs_active(m, NULL), limit = usable(p) ? p->conf->limit : 0;
+
+	if (phase_of(m, p) != SCALE_RUN)
+		return 0;
+	if (limit > 0 && limit - jobs_active(m, p) < n)
+		n = limit - jobs_active(m, p);
+	return n < 0 ? 0 : (int)n;
+}
+
+/* Asks the policy, in this phase, and carries out what it says but for the gifts. */
+static void
+decide(struct manager *m, struct pool *p, enum scale_phase phase, struct tables *t, struct gifts *gifts)
+{
+	struct scale_policy pol = policy_of(m, p, wall_now());
 	struct scale_input in = {
 		.now = wall_now(), .policy = &pol,
-		.machines = t.machines, .nmachines = t.nmachines, .waiting = t.jobs, .nwaiting = t.njobs,
-		.running = jobs_with_machine(m, p),
+		.machines = t->machines, .nmachines = t->nmachines, .waiting = t->jobs, .nwaiting = t->njobs,
+		.running = jobs_active(m, p) - (int)t->njobs,
 		.slots_free = (int)(m->config->concurrent - jobs_active(m, NULL)),
-		.machines_free = SCALE_UNLIMITED, .gate = &p->gate,
-		.phase = gone ? SCALE_DRAIN : m->phase == MANAGER_RUNNING ? SCALE_RUN : SCALE_QUIET,
+		.pending = by_queue(p) ? 0 : requests_without_machine(p), .gate = &p->gate, .growth = &p->growth,
+		.account = p->account != NULL ? &p->account->budget : NULL, .phase = phase,
 	};
 
+	measure_cap(m, &in);
 	scale_decide(&in, &p->plan);
-	p->ask = p->plan.ask;
+	carry_out(m, p, &p->plan, t, gifts);
+}
+
+static void
+tend_pool(struct manager *m, struct pool *p, struct gifts *gifts)
+{
+	enum scale_phase phase = phase_of(m, p);
+	struct tables t = tables_of(m, p);
+	size_t before = gifts->n;
+
+	/* Only requests tick; between them nothing goes but what must, and nothing comes but what a job in hand needs. */
+	if (!by_queue(p) && phase == SCALE_RUN && (p->conf->rules & SCALE_OWN_CLOCK) == 0)
+		decide(m, p, SCALE_QUIET, &t, gifts);
+	else
+		decide(m, p, phase, &t, gifts);
+	p->ask = by_queue(p) ? p->plan.ask : slots_of(m, p);
 	p->wake_at = p->plan.wake_at;
-	carry_out(m, p, &p->plan, &t);
+	if (by_queue(p) || phase == SCALE_DRAIN)
+		call_off(m, p, &p->plan, &t, (int)(t.njobs - (gifts->n - before)), phase);
+	if (!stays(p))
+		give_up(m, &t, &p->plan);
 	tell_waiting(m, p, &p->plan);
 	note_held(m, p);
-	free(t.machines);
-	free(t.jobs);
+	tables_free(&t);
+}
+
+bool
+scaler_acquire(struct manager *m, struct pool *p, struct machine **got)
+{
+	struct gifts gifts = { 0 };
+	struct tables t;
+	bool may;
+
+	*got = NULL;
+	if (by_queue(p))
+		return true;
+	t = tables_of(m, p);
+	decide(m, p, SCALE_RUN, &t, &gifts);
+	may = p->plan.verdict != SCALE_NO_FREE;
+	for (size_t i = 0; i < p->plan.nactions && *got == NULL; i++) {
+		struct machine *mc = p->plan.actions[i].act == SCALE_TRY ? t.machines[p->plan.actions[i].machine].ref : NULL;
+
+		if (mc == NULL || mc->state != SCALE_IDLE)
+			continue;
+		/* The health that is known; the executor looks for itself before it uses the machine. */
+		if (mc->failures > 0) {
+			machines_remove(m, mc, scale_why(SCALE_WHY_UNAVAILABLE));
+			continue;
+		}
+		mc->state = SCALE_ACQUIRED;
+		*got = mc;
+	}
+	note_held(m, p);
+	tables_free(&t);
+	give(m, &gifts);
+	return *got != NULL || may;
+}
+
+void
+scaler_throttled(struct manager *m, struct machine *mc, struct str unix_ms)
+{
+	struct account *a = mc->pool->account;
+	wall_t now = wall_now();
+	uint64_t ms;
+
+	/* What our own operator says; a day is the most that is believed. */
+	if (str_to_u64(unix_ms, &ms) < 0 || ms > (uint64_t)(now / NSEC_MSEC) + 86400000)
+		return;
+	mc->not_before = (wall_t)ms * NSEC_MSEC;
+	if (a == NULL || mc->not_before <= a->budget.blocked_until)
+		return;
+	if (a->budget.blocked_until <= now)
+		log_warn("The cloud throttles the account: no machine is asked for until it lets us", F_STR("name", mc->name),
+		    F_DUR("wait", mc->not_before - now));
+	budget_block(&a->budget, mc->not_before);
+	m->dirty = true;
+}
+
+void
+scaler_create_failed(struct manager *m, struct machine *mc, int status, wall_t not_before)
+{
+	struct pool *p = mc->pool;
+	struct job *oldest = NULL;
+	uint64_t rnd;
+
+	rand_bytes(&rnd, sizeof(rnd));
+	scale_create_failed(&p->gate, mc->create_started, not_before, wall_now(), rnd);
+	/* A limit of the account holds for everybody who uses it. */
+	if (status == EXIT_QUOTA && p->account != NULL) {
+		budget_block(&p->account->budget, p->gate.not_before);
+		log_warn("The cloud account is at its limit: no machine is made on it for a while", F_STR("driver", p->conf != NULL ? p->conf->machine_driver : ""),
+		    F_DUR("wait", p->gate.not_before - wall_now()), F_STR("error", mc->operator.error));
+	}
+	if (by_queue(p))
+		return;
+	/* The original tries three times three times for a job, then the job fails (spec machines 1.6). */
+	LIST_EACH(struct job, j, link, &m->jobs)
+		if (j->pool == p && j->state == JOB_WAITING && j->created && (oldest == NULL || j->arrived < oldest->arrived))
+			oldest = j;
+	if (oldest == NULL)
+		return;
+	oldest->created = false;
+	if (++oldest->creations >= CREATIONS_MAX)
+		job_give_up(m, oldest, "no machine could be created for the job; see the log of windlass on the bastion");
+}
+
+/* The pool whose job waits longest comes first; among the others each is first once. */
+static struct pool **
+in_turn(struct manager *m, size_t *n)
+{
+	struct pool **v;
+	wall_t *waits;
+	size_t k = 0, all = 0;
+
+	LIST_EACH(struct pool, p, link, &m->pools)
+		all++;
+	v = xcalloc(all, sizeof(struct pool *));
+	waits = xcalloc(all, sizeof(*waits));
+	LIST_EACH(struct pool, p, link, &m->pools)
+		v[k++] = p;
+	for (size_t i = 0; i < all; i++) {
+		struct pool *p = v[i];
+		wall_t since = INT64_MAX;
+		size_t at = i;
+
+		LIST_EACH(struct job, j, link, &m->jobs)
+			if (j->pool == p && j->state == JOB_WAITING && j->arrived < since)
+				since = j->arrived;
+		for (; at > 0 && waits[at - 1] > since; at--) {
+			v[at] = v[at - 1];
+			waits[at] = waits[at - 1];
+		}
+		v[at] = p;
+		waits[at] = since;
+	}
+	/* behind those with waiting jobs: turned by one each time */
+	for (k = 0; k < all && waits[k] != INT64_MAX;)
+		k++;
+	if (all - k > 1)
+		for (size_t by = m->turn++ % (all - k); by > 0; by--) {
+			struct pool *first = v[k];
+
+			memmove(&v[k], &v[k + 1], (all - k - 1) * sizeof(struct pool *));
+			v[all - 1] = first;
+		}
+	free(waits);
+	*n = all;
+	return v;
 }
 
 void
 scaler_run(struct manager *m)
 {
-	LIST_EACH(struct pool, p, link, &m->pools)
-		decide(m, p);
+	struct gifts gifts = { 0 };
+	size_t n;
+	struct pool **pools = in_turn(m, &n);
+
+	for (size_t i = 0; i < n; i++)
+		tend_pool(m, pools[i], &gifts);
+	give(m, &gifts);
+	free(pools);
 }
 
 int64_t

@@ -578,6 +578,8 @@ next_token(const struct pass *w, const struct budget *b)
 	struct budget after = *b;
 	int left;
 
+	if (b->blocked_until > w->in->now)
+		return b->blocked_until;
 	budget_take(&after, w->created, w->in->now);
 	left = budget_available(&after, w->in->now);
 	if (left >= after.burst)

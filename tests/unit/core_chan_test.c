@@ -26,6 +26,9 @@ main(void)
 		{ "answer nothing 204 0", CHAN_POLLER, 1, CHAN_ANSWER, 3, "0" },
 		{ "phase m-1 ready", CHAN_OPERATOR, 1, CHAN_PHASE, 2, "ready" },
 		{ "phase m-1", CHAN_OPERATOR, -1, CHAN_PHASE, 0, NULL },
+		{ "wait 1772445600000", CHAN_OPERATOR, 1, CHAN_WAIT, 1, "1772445600000" },
+		{ "wait", CHAN_OPERATOR, -1, CHAN_WAIT, 0, NULL },
+		{ "wait 5", CHAN_POLLER, -1, CHAN_WAIT, 0, NULL },
 		{ "error net machine m-1: no answer", CHAN_OPERATOR, 1, CHAN_ERROR, 2, "machine m-1: no answer" },
 		{ "sing", CHAN_OPERATOR, -1, CHAN_ERROR, 0, NULL },
 	};
