@@ -16,7 +16,8 @@ packages_build="gcc make libc6-dev linux-libc-dev binutils patch curl ca-certifi
 # and to test it, run the rig, the demo, the benchmarks and the fuzzers:
 packages_test="python3 debootstrap systemd-container docker.io docker-registry docker-cli busybox-static
     iproute2 iptables openssl openssh-client procps psmisc jq util-linux e2fsprogs
-    cppcheck clang clang-tidy libclang-rt-14-dev libclang-rt-19-dev"
+    cppcheck clang clang-tidy libclang-rt-14-dev libclang-rt-19-dev
+    mandoc groff-base zsh fish"
 # and to make what is given away, for both architectures:
 packages_dist="python3 gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 # Units that some of those start at once where systemd runs; they would take
@@ -30,7 +31,7 @@ usage: ./build.sh [verb]
 
   (none)          build dist/windlass, with dist/windlass.debug beside it
   vendor          only the third-party libraries (build does this too)
-  test [part...]  build and run every test; parts: walls lint unit musl fuzz release e2e
+  test [part...]  build and run every test; parts: walls lint unit musl fuzz release manual e2e
   demo            a small pipeline on the rig, watched live
   bench           measure speed and size, print a table
   fuzz [seconds]  let each fuzzer run for that long (60)
@@ -309,7 +310,7 @@ tests()
 	need $packages_test
 	need_pytest
 	passed=0 failed=0
-	[ $# -gt 0 ] || set -- walls lint unit musl fuzz release e2e
+	[ $# -gt 0 ] || set -- walls lint unit musl fuzz release manual e2e
 	for t; do
 		case $t in
 		walls)	part walls tests/walls ;;
@@ -318,6 +319,7 @@ tests()
 		fuzz)	part fuzz fuzz_replay ;;
 		lint)	part lint tests/lint/check ;;
 		release) part release tests/release/check ;;
+		manual)	part manual tests/release/manual ;;
 		e2e)	part e2e e2e ;;
 		*)	die "no such part: $t" ;;
 		esac
