@@ -88,7 +88,7 @@ job_tell(struct manager *mg, struct job *j, const char *why, const char *text)
 }
 
 void
-event_note(struct manager *mg, enum event_kind kind, const struct pool *p, const struct machine *mc, const struct job *j, const char *reason, const char *fmt, ...)
+event_note(struct manager *mg, enum event_kind kind, struct pool *p, struct machine *mc, struct job *j, const char *reason, const char *fmt, ...)
 {
 	(void)mg, (void)kind, (void)p, (void)mc, (void)j, (void)reason, (void)fmt;
 }
