@@ -502,6 +502,30 @@ in_use(const struct pass *w)
 	return w->c.used + w->unserved;
 }
 
+/*
+ * How many idle machines have not been used for IdleTime, and when there is one more. While no more than the target
+ * are so, the pool has had a use for the rest within IdleTime, and will likely have one again. Without this rule, IdleTime
+ * means nothing to a pool with an idle target: some machine has always been idle for longer, goes the moment
+ * a job ends, and is created anew when the next one begins.
+ */
+static int
+long_unused(const struct pass *w, int64_t *next)
+{
+	int n = 0;
+
+	*next = 0;
+	for (size_t i = 0; i < w->nidle; i++) {
+		int64_t used = w->in->machines[w->idle[i]].used;
+		int64_t at = add(add(used > w->in->now ? w->in->now : used, w->p->idle_time), 1);
+
+		if (at <= w->in->now)
+			n++;
+		else if (*next == 0 || at < *next)
+			*next = at;
+	}
+	return n;
+}
+
 /* r3 with B1: surplus, and only surplus, goes. */
 static void
 remove_surplus(struct pass *w)
@@ -511,6 +535,15 @@ remove_surplus(struct pass *w)
 	int64_t next = 0;
 	size_t n = 0;
 
+	if (surplus > 0 && (w->p->rules & SCALE_LINGER) != 0) {
+		int spare = long_unused(w, &next) - target;
+
+		if (spare < surplus) {
+			surplus = spare;
+			wake(w, next);
+		}
+		next = 0;
+	}
 	if (surplus <= 0)
 		return;
 	/* those that may not go yet only tell when to look again */

@@ -30,7 +30,7 @@
  * SCALE_BETTER is the default. Invariants of SCALE_BETTER, whatever the history (tests/unit/policy_scale_test.c):
  * no CREATE that takes the pool above `limit` or above machines_free; no
  * REMOVE of a machine with a job; no CREATE for a job that an idle machine can take; no REMOVE
- * for idleness below the idle target; the oldest waiting job gets the first free machine.
+ * for idleness below the idle target, nor while no more than the target are unused for IdleTime; the oldest waiting job gets the first free machine.
  *
  * Without SCALE_QUEUE one call is one tick of the original's Acquire: run it before each
  * job request. plan.verdict and the TRY actions say whether to ask:
@@ -68,7 +68,8 @@ enum scale_rules {
 	SCALE_OWN_CLOCK		= 1 << 7,	/* B7: wake_at is given */
 	SCALE_PACE		= 1 << 8,	/* B8: token buckets for creations */
 	SCALE_QUEUE		= 1 << 9,	/* ask ahead, one machine per waiting job, late binding; implies B1 */
-	SCALE_BETTER		= (1 << 10) - (1 << 1),
+	SCALE_LINGER		= 1 << 10,	/* beyond 1.17: surplus goes once it has been surplus for IdleTime (docs/simulate.md) */
+	SCALE_BETTER		= (1 << 11) - (1 << 1),
 };
 
 /*

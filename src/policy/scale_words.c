@@ -142,6 +142,7 @@ static const struct { unsigned rule; const char *name; } rule_names[] = {
 	{ SCALE_FULL_COUNTS, "full-counts" }, { SCALE_VICTIM_ORDER, "victim-order" }, { SCALE_RESERVE, "reserve" },
 	{ SCALE_NO_UNBACKED, "backed" }, { SCALE_FAILURE_GATE, "failure-gate" }, { SCALE_BLIND_IS_OK, "blind-is-ok" },
 	{ SCALE_OWN_CLOCK, "own-clock" }, { SCALE_PACE, "pace" }, { SCALE_QUEUE, "queue" },
+	{ SCALE_LINGER, "linger" },
 };
 
 static unsigned

@@ -270,13 +270,14 @@ test_vectors(void)
 			is_int(plan.counts.stuck, 1, "vector 23: stuck");
 			is_int(plan.counts.used, 1, "vector 23: used");
 		}
-		p.rules = SCALE_BETTER & ~SCALE_QUEUE;
+		/* lingering goes beyond the spec: see the cases */
+		p.rules = SCALE_BETTER & ~(SCALE_QUEUE | SCALE_LINGER);
 		scale_decide(&in, &plan);
 		tick(&f, &plan, &got);
 		is_str(got.p, better, "vector %d, better rules in a tick", vectors[i].n);
 		if (vectors[i].n == 21 || vectors[i].n == 22)
 			continue;	/* nobody tries a machine in queue mode: its checks run beside */
-		p.rules = SCALE_BETTER;
+		p.rules = SCALE_BETTER & ~SCALE_LINGER;
 		scale_decide(&in, &plan);
 		tick(&f, &plan, &got);
 		cut_verdict(&got);
@@ -396,8 +397,13 @@ static const struct {
 	    "CREATE 2 waiting, CREATE 3 below-idle | ask 84 at-limit" },
 	{ "IdleScaleFactorLimit", "IC50 MIN1 F2.0 FL4 IT600 L90", "u1..9:U", "", { .running = 9 },
 	    "CREATE 4 below-idle | ask 81 at-limit" },
-	{ "surplus only", "IC2 IT600 L9", "m1..4:I(900) m5:I(1)", "", { 0 },
+	{ "surplus only", "IC2 IT600 L9", "m1..5:I(900)", "", { 0 },
 	    "REMOVE m1 idle, REMOVE m2 idle, REMOVE m3 idle | ask 6 at-limit" },
+	{ "what was needed within IdleTime lingers", "IC2 IT600 L9", "m1..4:I(900) m5:I(1)", "", { 0 },
+	    "REMOVE m1 idle, REMOVE m2 idle | ask 7 at-limit wake 599" },
+	{ "one more than wanted, for IdleTime", "IC2 IT600 L9", "m1:I(9000) m2:I(601) m3:I(600)", "", { 0 }, "| ask 9 at-limit wake 0" },
+	{ "... and no longer", "IC2 IT600 L9", "m1:I(9000) m2:I(602) m3:I(601)", "", { 0 }, "REMOVE m1 idle | ask 8 at-limit" },
+	{ "lingering changes nothing on demand", "IC0 IT600 L9", "m1:I(9000) m2:I(600)", "", { 0 }, "REMOVE m1 idle | ask 8 at-limit wake 0" },
 	{ "machines for waiting jobs are no surplus", "IC1 IT600 L9", "m1..2:C m3:I(900,f1)", "1 1 1", { 0 },
 	    "CREATE 1 below-idle | ask 5 at-limit" },
 	{ "grace for the newly made", "IC0 IT10", "m1:I(30,old40)", "", { .slots = 1 }, "| ask 1 at-concurrent wake 20" },
@@ -1005,7 +1011,7 @@ check_plan(const struct world *w, const struct scale_plan *plan)
 	int fit_left = 0, unserved = w->nwaiting, coming = in_state(w, SCALE_CREATING);
 	int removing = in_state(w, SCALE_REMOVING), idle = in_state(w, SCALE_IDLE);
 	int all = w->n, created = 0, target, spare, used = in_state(w, SCALE_USED);
-	int surplus_goes = 0, for_limit = 0, forced = 0;
+	int surplus_goes = 0, for_limit = 0, forced = 0, unused = 0;
 
 	for (int i = 0; i < w->n; i++)
 		fit_left += fit(w, &w->m[i]);
@@ -1092,6 +1098,10 @@ check_plan(const struct world *w, const struct scale_plan *plan)
 	    w->phase == SCALE_RUN)
 		breach(w, "short_by is wrong");
 	/* removal */
+	for (int i = 0; i < w->n; i++)
+		unused += w->m[i].state == SCALE_IDLE && !touched[i] && w->now - w->m[i].used > w->p.idle_time;
+	if (surplus_goes > 0 && (w->p.rules & SCALE_LINGER) != 0 && unused < target)
+		breach(w, "a machine goes before there was surplus for IdleTime");
 	if (surplus_goes > 0 && w->phase != SCALE_DRAIN && spare < target)
 		breach(w, "idle machines went below the target");
 	if (for_limit > 0 && for_limit > all - in_state(w, SCALE_REMOVING) - forced - w->p.limit)
@@ -1102,7 +1112,7 @@ check_plan(const struct world *w, const struct scale_plan *plan)
 		const struct scale_machine *m = &w->m[i];
 
 		if (m->state == SCALE_IDLE && !touched[i] && spare > target &&
-		    w->now - m->used > w->p.idle_time && w->now - m->created >= w->p.grace)
+		    ((w->p.rules & SCALE_LINGER) == 0 || unused > target) && w->now - m->used > w->p.idle_time && w->now - m->created >= w->p.grace)
 			breach(w, "surplus stays");
 	}
 	/* asking */
@@ -1291,6 +1301,8 @@ test_histories(void)
 		w = (struct world){ .p = scale_policy_default(), .now = NOW, .slots = 30, .seed = k };
 		w.p.idle_time = 300 * S;
 		w.p.limit = 20;
+		if (k % 3 == 0)
+			w.p.rules &= ~(unsigned)SCALE_LINGER;
 		for (w.step = 0; w.step < 3000; w.step++) {
 			int64_t t = next_event(&w);
 			int take;
@@ -1424,7 +1436,7 @@ main(void)
 	test_gate();
 	test_words();
 	test_model(SCALE_COMPAT, "compat");
-	test_model(SCALE_BETTER & ~SCALE_QUEUE, "better");
+	test_model(SCALE_BETTER & ~(SCALE_QUEUE | SCALE_LINGER), "better");
 	test_histories();
 	return done_testing();
 }

@@ -86,6 +86,30 @@ test_burst(void)
 	sim_result_free(&compat);
 }
 
+/*
+ * A short job every five minutes, five machines idle: the sixth, made when the first job began, is there for all of
+ * them. Without lingering each job's end sends a machine away and each beginning makes one.
+ */
+static void
+test_linger(void)
+{
+	static struct sim_job jobs[288];
+	struct sim_config c = config();
+	struct sim_result r;
+
+	for (int i = 0; i < 288; i++)
+		jobs[i] = (struct sim_job){ (1000 + 300 * i) * S, 60 * S };
+	c.policy.idle_count = 5;
+	r = simulate(&c, jobs, 288);
+	is_int((long long)r.created, 6, "one machine more than is kept idle serves a job every five minutes");
+	is_int(r.wait_p95, 0, "... and nobody but the very first waits");
+	sim_result_free(&r);
+	c.policy.rules &= ~(unsigned)SCALE_LINGER;
+	r = simulate(&c, jobs, 288);
+	ok(r.created > 280, "without lingering %zu are made", r.created);
+	sim_result_free(&r);
+}
+
 static uint64_t seed = 42;
 
 static double
@@ -332,6 +356,7 @@ main(void)
 	test_billing();
 	test_on_demand();
 	test_burst();
+	test_linger();
 	test_large();
 	test_periods();
 	test_odd();
