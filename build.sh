@@ -31,11 +31,11 @@ usage: ./build.sh [verb]
 
   (none)          build dist/windlass, with dist/windlass.debug beside it
   vendor          only the third-party libraries (build does this too)
-  test [part...]  build and run every test; parts: walls lint unit musl fuzz release manual e2e
+  test [part...]  build and run every test; parts: walls lint unit musl fuzz release manual deb e2e
   demo            a small pipeline on the rig, watched live
   bench           measure speed and size, print a table
   fuzz [seconds]  let each fuzzer run for that long (60)
-  dist            what is given away: dist/linux-ARCH/ for amd64 and arm64, checksums, an SBOM
+  dist            what is given away: binaries and Debian packages for amd64 and arm64, the manual, checksums, an SBOM
   clean           remove what was built, keep what was downloaded
 
   WINDLASS_DL=DIR        keep the downloaded sources there
@@ -159,7 +159,7 @@ forget()
 		# from them is newer than the sources
 		case $flavor in
 		release) rm -f dist/windlass dist/windlass.debug ;;
-		aarch64) rm -rf dist/linux-arm64 ;;
+		aarch64) rm -rf build/dist/linux-arm64 ;;
 		esac
 		printf '%s\n' "$with" >"build/$flavor/.built-with"
 	done
@@ -310,7 +310,7 @@ tests()
 	need $packages_test
 	need_pytest
 	passed=0 failed=0
-	[ $# -gt 0 ] || set -- walls lint unit musl fuzz release manual e2e
+	[ $# -gt 0 ] || set -- walls lint unit musl fuzz release manual deb e2e
 	for t; do
 		case $t in
 		walls)	part walls tests/walls ;;
@@ -320,6 +320,7 @@ tests()
 		lint)	part lint tests/lint/check ;;
 		release) part release tests/release/check ;;
 		manual)	part manual tests/release/manual ;;
+		deb)	part deb tests/release/deb ;;
 		e2e)	part e2e e2e ;;
 		*)	die "no such part: $t" ;;
 		esac
@@ -333,8 +334,8 @@ cross()
 {
 	ARCH=$1 JOBS=$jobs vendor/build sysroot &&
 	    forget "build/sysroot/$1" "$1" &&
-	    PATH="$root/build/sysroot/$1/tools:$PATH" in_make release ARCH="$1" OUT="build/$1" DIST="dist/$2" &&
-	    tests/release/check --file-only "dist/$2"
+	    PATH="$root/build/sysroot/$1/tools:$PATH" in_make release ARCH="$1" OUT="build/$1" DIST="build/dist/$2" &&
+	    tests/release/check --file-only "build/dist/$2"
 }
 
 dist()
@@ -342,11 +343,21 @@ dist()
 	[ "$(uname -m)" = x86_64 ] || die "dist is made on amd64, this is $(uname -m)"
 	build
 	need $packages_dist
-	mkdir -p dist/linux-amd64
-	cp -p dist/windlass dist/windlass.debug dist/linux-amd64/
+	run manual in_make manual
 	run arm64 cross aarch64 linux-arm64
+	rm -rf dist/windlass-* dist/*.deb dist/linux-*
 	vendor/sbom >dist/windlass.spdx.json
-	(cd dist && sha256sum linux-*/windlass linux-*/windlass.debug windlass.spdx.json >SHA256SUMS)
+	for arch in amd64 arm64; do
+		from=dist
+		[ $arch = amd64 ] || from=build/dist/linux-$arch
+		cp -p $from/windlass dist/windlass-linux-$arch
+		cp -p $from/windlass.debug dist/windlass-linux-$arch.debug
+		run "deb $arch" vendor/deb $arch $from/windlass build/manual dist/windlass.spdx.json dist
+	done
+	run "deb compat" vendor/deb compat dist
+	tar --sort=name --format=ustar --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=a+rX,go-w \
+	    -C build/manual -c . | gzip -9n >dist/windlass-manual.tar.gz
+	(cd dist && sha256sum windlass-* *.deb windlass.spdx.json >SHA256SUMS)
 	cat dist/SHA256SUMS
 }
 
@@ -358,6 +369,10 @@ clean()
 	done
 	rm -rf dist
 }
+
+# What carries a date carries that of the sources.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
 
 mkdir -p "$log"
 case ${1:-build} in
