@@ -8,7 +8,7 @@
 
 struct engine {
 	struct http		*http;
-	struct tls_trust	*by_name, *by_key;
+	struct tls_trust	*by_name, *by_key;	/* a twin owns none of these three */
 	struct tls_identity	*identity;
 	struct http_opts	 opts;
 	char			*base;
@@ -74,6 +74,19 @@ engine_new(const struct engine_opts *o, struct err *e)
 		goto failed;
 	return g;
 failed:
+	engine_free(g);
+	return NULL;
+}
+
+struct engine *
+engine_twin(const struct engine *first, struct err *e)
+{
+	struct engine *g = xcalloc(1, sizeof(*g));
+
+	g->base = xstrdup(first->base);
+	g->opts = first->opts;
+	if (connect_as(g, first->opts.trust, first->opts.name, e) == 0)
+		return g;
 	engine_free(g);
 	return NULL;
 }

@@ -38,6 +38,8 @@ bool		 engine_lost(const struct err *e);
 
 /* Reads the credentials; does not connect. NULL on error. */
 struct engine	*engine_new(const struct engine_opts *o, struct err *e);
+/* A second connection to the same engine with the credentials of the first, which must outlive it. NULL on error. */
+struct engine	*engine_twin(const struct engine *first, struct err *e);
 void		 engine_free(struct engine *g);
 
 /* GET /_ping and the version negotiation. Must succeed once before other calls. */

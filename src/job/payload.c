@@ -78,6 +78,40 @@ payload_read(int dir, struct arena *a, struct payload *p, struct err *e)
 	return 0;
 }
 
+/* Of an object the named members alone, in the arena; what is valid JSON in parts is so as a whole. */
+static struct json_val
+keep_members(struct arena *a, struct json_val object, const char *const names[], size_t n)
+{
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	struct json_val v = JSON_NONE;
+
+	jw_object(&w, NULL);
+	for (size_t i = 0; i < n; i++)
+		jw_raw(&w, names[i], json_raw(json_get(object, names[i])));
+	jw_end_object(&w);
+	json_parse(a, arena_str(a, buf_str(&b)), &v, NULL);
+	buf_wipe(&b);
+	return v;
+}
+
+void
+payload_keep(struct payload *p, struct arena *a)
+{
+	static const char *const of_payload[] = { "features" }, *const of_runner[] = { "name", "final_update_tries" };
+
+	p->root = keep_members(a, p->root, of_payload, NELEM(of_payload));
+	p->runner = keep_members(a, p->runner, of_runner, NELEM(of_runner));
+	p->docker = JSON_NONE;
+	p->token = arena_dup(a, str_from(p->token));
+	p->short_token = arena_dup(a, str_from(p->short_token));
+	p->system_id = arena_dup(a, str_from(p->system_id));
+	p->url = arena_dup(a, str_from(p->url));
+	p->shell = arena_dup(a, str_from(p->shell));
+	p->gpus = arena_str(a, p->gpus);
+	p->arena = a;
+}
+
 const char *
 payload_map_reason(const struct payload *p, const char *reason)
 {

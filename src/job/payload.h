@@ -30,6 +30,12 @@ struct payload {
 /* Reads both files of the job directory. 0 or -1. */
 int	payload_read(int job_dir, struct arena *a, struct payload *p, struct err *e);
 /*
+ * For a process that lives for hours beside hundreds of its kind and has read what it needs: moves what a reporter still
+ * asks (the fields above, `features` of the payload, `name` and `final_update_tries` of the runner) into `a`. The arena
+ * that was read into may be reset then; `docker` is gone.
+ */
+void	payload_keep(struct payload *p, struct arena *a);
+/*
  * The effective value of a feature flag: runner.json's feature_flags, else the job's variable, else dflt
  * (spec gitlab-runner 8).
  */

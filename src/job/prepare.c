@@ -49,12 +49,12 @@ machine_gone(const struct run *r)
 }
 
 static int
-read_pem(struct run *r, int dir, const char *name, struct str *out, struct err *e)
+read_pem(struct arena *a, int dir, const char *name, struct str *out, struct err *e)
 {
 	struct buf b = { .max = PEM_MAX };
 	int rc = fs_read(dir, name, PEM_MAX, &b, e);
 
-	*out = rc == 0 ? arena_str(&r->arena, buf_str(&b)) : STR_NULL;
+	*out = rc == 0 ? arena_str(a, buf_str(&b)) : STR_NULL;
 	buf_wipe(&b);
 	return rc;
 }
@@ -63,25 +63,27 @@ int
 machine_connect(struct run *r, struct err *e)
 {
 	struct engine_opts o = { .port = 2376, .name = r->machine };
+	/* What the engines have not taken out of it is not needed for the hours that follow. */
+	struct arena files = { 0 };
 	struct machine_config c;
 	int dir, rc = -1;
 
 	dir = store_open(store_of(r), r->machine, e);
 	if (dir < 0)
 		return -1;
-	if (machine_config_read(dir, &r->arena, &c, e) < 0)
+	if (machine_config_read(dir, &files, &c, e) < 0)
 		goto out;
 	if (c.ip[0] == '\0') {
 		err_set(e, ERR_CONFIG, 0, "machine %s has no address in its config.json", r->machine);
 		goto out;
 	}
 	o.host = str_from(c.ip);
-	if (read_pem(r, dir, "ca.pem", &o.ca_pem, e) < 0 || read_pem(r, dir, "cert.pem", &o.cert_pem, e) < 0 ||
-	    read_pem(r, dir, "key.pem", &o.key_pem, e) < 0)
+	if (read_pem(&files, dir, "ca.pem", &o.ca_pem, e) < 0 || read_pem(&files, dir, "cert.pem", &o.cert_pem, e) < 0 ||
+	    read_pem(&files, dir, "key.pem", &o.key_pem, e) < 0)
 		goto out;
-	read_pem(r, dir, "server.pem", &o.server_pem, NULL);
+	read_pem(&files, dir, "server.pem", &o.server_pem, NULL);
 	r->api = engine_new(&o, e);
-	r->logs = r->api != NULL ? engine_new(&o, e) : NULL;
+	r->logs = r->api != NULL ? engine_twin(r->api, e) : NULL;
 	if (r->logs == NULL)
 		goto out;
 	for (int i = 0; i < 3; i++) {
@@ -96,10 +98,11 @@ machine_connect(struct run *r, struct err *e)
 		rc = engine_hello(r->logs, mono_after(CONNECT_LIMIT), e);
 out:
 	close(dir);
+	arena_reset(&files);
 	if (rc < 0) {
 		/* Nobody may use a connection that never said hello. */
-		engine_free(r->api);
 		engine_free(r->logs);
+		engine_free(r->api);
 		r->api = r->logs = NULL;
 		err_ctx(e, "machine %s", r->machine);
 	}
@@ -329,8 +332,8 @@ pull_and_exit(struct run *r, int fd)
 		if (rc == 0 || !engine_lost(&e) || mono_passed(mono_min(give_up, deadline_of(r))) || machine_gone(r))
 			break;
 		child_says(f, IMAGE_WARNING, arena_fmt(&r->arena, "The connection to the Docker Engine broke: %s", e.msg));
-		engine_free(r->api);
 		engine_free(r->logs);
+		engine_free(r->api);
 		r->api = r->logs = NULL;
 		mono_sleep(2 * NSEC_SEC);
 	}

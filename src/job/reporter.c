@@ -552,6 +552,7 @@ open_all(struct reporter *r, const char *state_dir, const char *id, struct err *
 {
 	char *jobs = fs_join(state_dir, "jobs"), *path = fs_join(jobs, id);
 	struct gitlab_opts o = { 0 };
+	struct arena whole = { 0 };
 	int rc = -1;
 
 	r->dir = fs_opendir(AT_FDCWD, path, e);
@@ -568,16 +569,19 @@ open_all(struct reporter *r, const char *state_dir, const char *id, struct err *
 		err_sys(e, "open trace");
 		goto out;
 	}
-	if (payload_read(r->dir, &r->arena, &r->job, e) < 0)
+	if (payload_read(r->dir, &whole, &r->job, e) < 0)
 		goto out;
 	o.url = r->job.url;
-	o.ca_pem = json_str(&r->arena, json_get(r->job.runner, "tls_ca"));
-	o.cert_pem = json_str(&r->arena, json_get(r->job.runner, "tls_cert"));
-	o.key_pem = json_str(&r->arena, json_get(r->job.runner, "tls_key"));
+	o.ca_pem = json_str(&whole, json_get(r->job.runner, "tls_ca"));
+	o.cert_pem = json_str(&whole, json_get(r->job.runner, "tls_cert"));
+	o.key_pem = json_str(&whole, json_get(r->job.runner, "tls_key"));
 	o.max_age_ns = 900 * NSEC_SEC;
 	r->gitlab = gitlab_open(&o, e);
 	rc = r->gitlab != NULL ? 0 : -1;
+	/* A payload is tens of kilobytes of variables and scripts: the executor's affair. */
+	payload_keep(&r->job, &r->arena);
 out:
+	arena_reset(&whole);
 	free(jobs);
 	free(path);
 	return rc;

@@ -1,0 +1,50 @@
+/* job/payload: what stays of it when the rest is given up. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/fs.h"
+#include "job/payload.h"
+#include "tap.h"
+
+static const char payload_text[] =
+	"{\"id\":7,\"token\":\"glcbt-\\u0031\",\"runner_info\":{\"timeout\":90},\"variables\":[{\"key\":\"FF_TIMESTAMPS\",\"value\":\"false\"}],"
+	"\"features\":{\"trace_sections\":true,\"failure_reasons\":[\"image_pull_failure\",\"job_canceled\"]}}";
+static const char runner_text[] =
+	"{\"name\":\"the \\\"runner\\\"\",\"short_token\":\"aB\",\"system_id\":\"s_1\",\"url\":\"https://h/\",\"shell\":\"bash\",\"final_update_tries\":3,"
+	"\"docker\":{\"gpus\":\"all\"},\"tls_ca\":\"-----\"}";
+
+int
+main(void)
+{
+	char dir[] = "/tmp/payload_test.XXXXXX";
+	struct arena whole = { 0 }, kept = { 0 };
+	struct payload p;
+	struct err e = { 0 };
+	int fd = mkdtemp(dir) != NULL ? fs_opendir(AT_FDCWD, dir, &e) : -1;
+
+	fs_write(fd, "payload.json", str_from(payload_text), 0600, &e);
+	fs_write(fd, "runner.json", str_from(runner_text), 0600, &e);
+	if (!is_int(payload_read(fd, &whole, &p, &e), 0, "read"))
+		printf("# %s\n", e.msg);
+	payload_keep(&p, &kept);
+	arena_reset(&whole);
+	is_int(p.id, 7, "id");
+	is_str(p.token, "glcbt-1", "token");
+	is_int(p.timeout, 90 * NSEC_SEC, "timeout");
+	is_str(p.short_token, "aB", "short token");
+	is_str(p.system_id, "s_1", "system id");
+	is_str(p.url, "https://h/", "url");
+	is_str(p.shell, "bash", "shell");
+	ok(str_eqc(p.gpus, "all"), "gpus");
+	ok(p.trace_sections && !p.timestamps && !p.debug_trace, "flags");
+	is_str(json_cstr(&kept, json_get(p.runner, "name")), "the \"runner\"", "the runner's name");
+	is_int(json_i64(json_get(p.runner, "final_update_tries"), 10), 3, "tries");
+	is_str(payload_map_reason(&p, "image_pull_failure"), "image_pull_failure", "a reason that GitLab knows");
+	is_str(payload_map_reason(&p, "runner_configuration_error"), "script_failure", "one that it does not");
+	ok(!json_present(json_get(p.runner, "tls_ca")) && !json_present(json_get(p.root, "variables")), "the rest is gone");
+	ok(kept.total < 1024, "and takes little: %zu bytes", kept.total);
+	arena_reset(&kept);
+	fs_remove_tree(AT_FDCWD, dir, NULL);
+	close(fd);
+	return done_testing();
+}
