@@ -89,6 +89,11 @@ class Story:
                         worst = max(worst, (min(b, d) - max(a, c), job, machine), key=lambda w: w[0])
         return worst
 
+    def most_coming(self):
+        """How many machines were under way to readiness at once, at most."""
+        spans = [(made, made + self.boots[m] if m in self.boots else self.gone.get(m, self.until)) for m, made in self.made.items()]
+        return max((sum(a <= t < b for a, b in spans) for t, _ in spans), default=0)
+
     def size(self, t):
         """How many machines there were that nobody had told to go."""
         return sum(made <= t for made in self.made.values()) - sum(gone <= t for gone in self.gone.values())

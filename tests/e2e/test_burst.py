@@ -52,6 +52,8 @@ def test_a_burst_of_twelve(rig, windlass):
     known = burst(rig, w, 12)
     story = scaling.Story(scaling.events(w))
     told("better", known, story)
+    # Each job that found no machine has one made for it, all of them at once, and the pool its two besides.
+    assert story.most_coming() >= JOBS - IDLE
     boot = max(story.boots.values())
     late = {job: wait for job, wait in waits(known, story).items() if wait > boot + FETCH}
     assert not late, f"a boot took {boot:.1f} s, and these waited for longer: {late}"
@@ -68,6 +70,20 @@ def test_a_burst_of_twelve(rig, windlass):
     early = [m for m, t in story.gone.items() if m in story.idle and t - story.idle[m][-1][0] < idle_time - 1]
     assert not early, f"went before IdleTime: {early}"
 
+    w.write_config(IdleCount=0, IdleTime=1)
+    w.until_empty(120)
+    w.stop()
+
+    # The original asks for a job only with an idle machine in hand, and makes none for those that wait.
+    w = windlass("compat", concurrent=JOBS + 4, limit=JOBS + 4, IdleCount=IDLE, IdleTime=idle_time, ScalingRules=["compat"]).start()
+    wait_until(lambda: len(phases(w)) >= IDLE, 120, "two idle machines")
+    known = burst(rig, w, 6)
+    story = scaling.Story(scaling.events(w))
+    told("compat", known, story)
+    assert story.most_coming() <= IDLE, "machines were made for those that wait"
+    held = {job: story.wait(job) for job in story.waits if story.wait(job) > TICK}
+    assert not held, f"asked for without a machine in hand: {held}"
+    assert max(waits(known, story).values()) > max(story.wait(job) for job in story.waits) + 1, "nobody waited at GitLab"
     w.write_config(IdleCount=0, IdleTime=1)
     w.until_empty(120)
     assert rig.cloud() == []
