@@ -708,6 +708,7 @@ static void
 print_text(struct study *s)
 {
 	struct buf b = { 0 };
+	int height;
 
 	print_head(s);
 	print_runs(s);
@@ -718,7 +719,8 @@ print_text(struct study *s)
 		if (s->runs[i].ntimeline == 0)
 			continue;
 		buf_fmt(&b, "\n%s%s", name, name[0] != '\0' ? "\n" : "");
-		sim_sketch(&s->runs[i], terminal_width() - 9, SKETCH_HEIGHT, &b);
+		height = s->runs[i].peak_machines < SKETCH_HEIGHT ? s->runs[i].peak_machines : SKETCH_HEIGHT;
+		sim_sketch(&s->runs[i], terminal_width() - 9, height, &b);
 	}
 	if (b.n > 0)
 		fwrite(b.p, 1, b.n, stdout);

@@ -817,17 +817,18 @@ peaks(const struct sim_result *r, int width, double *machines, double *waiting)
 	}
 }
 
-/* When the columns are: hours, or days from three days on. */
+/* When the columns are: minutes, hours from three hours on, days from three days on. */
 static void
 time_axis(const struct sim_result *r, int width, struct buf *out)
 {
 	double end = (double)r->timeline[r->ntimeline - 1].from / HOUR;
-	bool days = end > 72;
+	const char *unit = end > 72 ? "d" : end > 3 ? "h" : "m";
+	double scale = end > 72 ? 1.0 / 24 : end > 3 ? 1 : 60;
 	int written = 0;
 
 	for (int i = 0; i <= 4; i++) {
 		char label[32];
-		int n = snprintf(label, sizeof(label), "%.1f%s", end * i / 4 / (days ? 24 : 1), days ? "d" : "h");
+		int n = snprintf(label, sizeof(label), "%.1f%s", end * i / 4 * scale, unit);
 		int place = i < 4 ? width * i / 4 : width - n;
 
 		/* too narrow for all of them */
