@@ -5,54 +5,13 @@
  */
 #include "cmd/check.h"
 #include "job/container.h"
+#include "wire/tomljson.h"
 
 #define API_MINOR	41		/* the engine of Debian 12; what is refused does not depend on it */
 
 static const char payload_text[] =
 	"{\"id\":1,\"token\":\"check\",\"job_info\":{\"project_id\":1,\"project_name\":\"check\"},\"variables\":[],"
 	"\"steps\":[{\"name\":\"script\",\"script\":[\"true\"]}]}";
-
-static void
-put_json(struct json_w *w, struct str key, const struct toml *v)
-{
-	struct buf b = { .max = 8u << 20 };
-	struct json_w in = { .b = &b };
-
-	switch (v->type) {
-	case TOML_STRING:
-		jw_str(&in, NULL, v->s);
-		break;
-	case TOML_INTEGER:
-		jw_i64(&in, NULL, v->i);
-		break;
-	case TOML_FLOAT:
-		jw_f64(&in, NULL, v->f);
-		break;
-	case TOML_BOOL:
-		jw_bool(&in, NULL, v->b);
-		break;
-	case TOML_ARRAY:
-		jw_array(&in, NULL);
-		TOML_EACH(m, v)
-			put_json(&in, STR_NULL, m);
-		jw_end_array(&in);
-		break;
-	case TOML_TABLE:
-		jw_object(&in, NULL);
-		TOML_EACH(m, v)
-			put_json(&in, m->key, m);
-		jw_end_object(&in);
-		break;
-	default:
-		jw_null(&in, NULL);
-		break;
-	}
-	if (key.p != NULL)
-		jw_rawkey(w, key, buf_str(&b));
-	else
-		jw_raw(w, NULL, buf_str(&b));
-	buf_wipe(&b);
-}
 
 /* A job of this runner, with a docker table and feature flags of our choice. */
 static void
@@ -104,10 +63,10 @@ table_of(struct check *c, const char *name, const struct toml *v, const struct t
 	jw_object(&w, NULL);
 	if (only != NULL) {
 		jw_array(&w, name);
-		put_json(&w, STR_NULL, only);
+		jw_toml(&w, STR_NULL, only);
 		jw_end_array(&w);
 	} else {
-		put_json(&w, str_from(name), v);
+		jw_toml(&w, str_from(name), v);
 	}
 	jw_end_object(&w);
 	out = arena_str(&c->arena, buf_str(&b));
@@ -127,7 +86,7 @@ whole_table(struct check *c, const struct toml *docker)
 		const struct key *k = key_find(KS_DOCKER, v->key);
 
 		if (k != NULL)
-			put_json(&w, str_from(k->name), v);
+			jw_toml(&w, str_from(k->name), v);
 	}
 	jw_end_object(&w);
 	out = arena_str(&c->arena, buf_str(&b));

@@ -12,7 +12,7 @@
 #include "core/proc.h"
 #include "core/rand.h"
 #include "manager/parts.h"
-#include "wire/json.h"
+#include "wire/tomljson.h"
 
 /* The same complaint again is not news before that. */
 #define TELL_AGAIN	(60 * NSEC_SEC)
@@ -99,50 +99,6 @@ random64(void)
 	return r;
 }
 
-/* A TOML value as JSON: [runners.docker] travels to the executor this way, keys as they are written. */
-static void
-put_toml(struct json_w *w, struct str key, const struct toml *v)
-{
-	struct buf b = { 0 };
-	struct json_w in = { .b = &b };
-
-	switch (v->type) {
-	case TOML_STRING:
-		jw_str(&in, NULL, v->s);
-		break;
-	case TOML_INTEGER:
-		jw_i64(&in, NULL, v->i);
-		break;
-	case TOML_FLOAT:
-		jw_f64(&in, NULL, v->f);
-		break;
-	case TOML_BOOL:
-		jw_bool(&in, NULL, v->b);
-		break;
-	case TOML_ARRAY:
-		jw_array(&in, NULL);
-		TOML_EACH(e, v)
-			put_toml(&in, STR_NULL, e);
-		jw_end_array(&in);
-		break;
-	case TOML_TABLE:
-		jw_object(&in, NULL);
-		TOML_EACH(e, v)
-			put_toml(&in, e->key, e);
-		jw_end_object(&in);
-		break;
-	default:
-		/* Dates mean nothing to the engine. */
-		jw_null(&in, NULL);
-		break;
-	}
-	if (key.p != NULL)
-		jw_rawkey(w, key, buf_str(&b));
-	else
-		jw_raw(w, NULL, buf_str(&b));
-	buf_wipe(&b);
-}
-
 static void
 put_strings(struct json_w *w, const char *key, const struct strings *list)
 {
@@ -183,9 +139,9 @@ put_runner(struct json_w *w, const struct manager *m, const struct pool *p)
 	jw_i64(w, "get_sources_timeout_s", r->get_sources_timeout / NSEC_SEC);
 	jw_i64(w, "final_update_tries", r->final_update_tries);
 	if (r->feature_flags != NULL)
-		put_toml(w, STR("feature_flags"), r->feature_flags);
+		jw_toml(w, STR("feature_flags"), r->feature_flags);
 	if (r->docker != NULL)
-		put_toml(w, STR("docker"), r->docker);
+		jw_toml(w, STR("docker"), r->docker);
 	jw_cstr(w, "store", m->store);
 	jw_cstr(w, "runner_key", p->key);
 	jw_cstr(w, "instance", r->instance);
