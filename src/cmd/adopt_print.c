@@ -71,6 +71,18 @@ others_stay(const struct config *c)
 	return ours && others;
 }
 
+/* An entry of another executor is an error for windlass alone; here it is nobody's fault. */
+static size_t
+errors(const struct adopt *a)
+{
+	const struct config *c = a->check.config;
+	size_t n = a->check.count[CHECK_ERROR];
+
+	for (size_t i = 0; c != NULL && i < c->nrunners; i++)
+		n -= !is_machine_runner(&c->runners[i]) && n > 0;
+	return n;
+}
+
 static void
 print_config(const struct adopt *a, FILE *f)
 {
@@ -78,7 +90,7 @@ print_config(const struct adopt *a, FILE *f)
 
 	fputs("Configuration ", f);
 	check_put(f, c->path);
-	fprintf(f, ": %zu errors, %zu warnings\n", c->count[CHECK_ERROR], c->count[CHECK_WARNING]);
+	fprintf(f, ": %zu error%s, %zu warning%s\n", errors(a), plural(errors(a)), c->count[CHECK_WARNING], plural(c->count[CHECK_WARNING]));
 	for (size_t i = 0; c->config != NULL && i < c->config->nrunners; i++)
 		print_runner(a, &c->config->runners[i], f);
 	for (int level = CHECK_WARNING; level <= CHECK_ERROR; level++)
@@ -88,7 +100,7 @@ print_config(const struct adopt *a, FILE *f)
 				check_print_note(c, n, f);
 			}
 	if (c->count[CHECK_INFO] > 0)
-		fprintf(f, "    %zu smaller differences: `windlass check --config %s` lists them\n", c->count[CHECK_INFO], c->path);
+		fprintf(f, "    %zu smaller difference%s: `windlass check --config %s` lists them\n", c->count[CHECK_INFO], plural(c->count[CHECK_INFO]), c->path);
 	if (c->config != NULL && others_stay(c->config))
 		fputs("    gitlab-runner may go on for the other executors, but with a config.toml of its own that has no docker+machine entry\n"
 		    "    any more: two programs with the same token would use and remove each other's machines.\n", f);
@@ -360,7 +372,7 @@ adopt_print_json(const struct adopt *a, FILE *f)
 
 	jw_object(&w, NULL);
 	jw_cstr(&w, "config", a->check.path);
-	jw_i64(&w, "errors", (int64_t)a->check.count[CHECK_ERROR]);
+	jw_i64(&w, "errors", (int64_t)errors(a));
 	jw_i64(&w, "warnings", (int64_t)a->check.count[CHECK_WARNING]);
 	json_runners(&w, a);
 	json_processes(&w, a);

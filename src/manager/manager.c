@@ -144,6 +144,9 @@ read_again(struct manager *m, bool forced)
 		return;
 	}
 	apply_config(m, c);
+	/* Who has mended something wants it tried now, not after unhealthy_interval (spec gitlab-runner 2.2). */
+	LIST_EACH(struct pool, p, link, &m->pools)
+		p->health = (struct health){ 0 };
 	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "reloaded", "%s was read again", m->config_path);
 	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
 	    F_INT("runners", c->nrunners));

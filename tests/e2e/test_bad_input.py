@@ -393,6 +393,19 @@ def token_is_refused(s):
     s.over()
 
 
+@scenario(10, broken_peer=False)
+def token_is_mended(s):
+    """A runner that was given up for an hour is tried again when config.toml is read again."""
+    w = s.windlass(**{"runners.unhealthy_interval": "1h", "runners.unhealthy_requests_limit": 2})
+    s.gitlab.fault(what="status", code=403, path=ASK, count=2)
+    w.start()
+    s.says("Runner is unhealthy and will be disabled for a while", 30)
+    job = s.job(["echo line 1 of the job"])
+    w.kill(signal.SIGHUP)
+    s.passes(job, 1)
+    s.over()
+
+
 @scenario(40)
 def gitlab_is_away(s):
     """Down in three ways, and broken before it says a word: in mid-job and at poll time."""
