@@ -260,48 +260,10 @@ fuzz()
 
 e2e()
 {
-	rm -f "$log/e2e.xml"
 	in_make $(programs asan tools '*') || return
-	code=0
 	# started in the background we would hand on that INT is ignored,
 	# and the tests send it
-	env --default-signal=INT,QUIT python3 -m pytest -q -ra -p no:cacheprovider --junitxml="$log/e2e.xml" tests/e2e || code=$?
-	# Real machines on a busy host: what failed has one second chance, alone, and is named.
-	: >"$log/e2e-again.txt"
-	if [ $code = 1 ]; then
-		python3 - "$log/e2e.xml" >"$log/e2e-again.txt" <<'EOF'
-import sys, xml.etree.ElementTree as et
-for case in et.parse(sys.argv[1]).getroot().iter("testcase"):
-    if case.find("failure") is not None or case.find("error") is not None:
-        print(case.get("classname").replace(".", "/") + ".py::" + case.get("name"))
-EOF
-		sed 's/^/SECOND TRY of /' "$log/e2e-again.txt"
-		code=0
-		rm -f "$log/e2e-again.xml"
-		xargs -d '\n' python3 -m pytest -q -ra -p no:cacheprovider --junitxml="$log/e2e-again.xml" \
-		    <"$log/e2e-again.txt" || code=$?
-	fi
-	# 5: pytest found no test, which its report counts as nothing failed
-	again=
-	[ ! -s "$log/e2e-again.txt" ] || again=$log/e2e-again.xml
-	python3 - $code "$log/e2e.xml" $again <<'EOF'
-import sys, xml.etree.ElementTree as et
-def counts(path):
-    n = bad = skipped = 0
-    for s in et.parse(path).getroot().iter("testsuite"):
-        n += int(s.get("tests"))
-        bad += int(s.get("failures")) + int(s.get("errors"))
-        skipped += int(s.get("skipped"))
-    return n - skipped, bad
-code, reports = int(sys.argv[1]), sys.argv[2:]
-n, bad = counts(reports[0])
-if len(reports) > 1:
-    bad = counts(reports[1])[1]
-if bad == 0 and code != 0:
-    bad, n = 1, n + 1
-print(f"{n - bad} passed, {bad} failed")
-sys.exit(bad != 0)
-EOF
+	env --default-signal=INT,QUIT tests/e2e/run
 }
 
 tests()
