@@ -17,7 +17,7 @@ packages_build="gcc make libc6-dev linux-libc-dev binutils patch curl ca-certifi
 packages_test="python3 debootstrap systemd-container docker.io docker-registry docker-cli busybox-static
     iproute2 iptables openssl openssh-client procps psmisc jq util-linux e2fsprogs
     cppcheck clang clang-tidy libclang-rt-14-dev libclang-rt-19-dev
-    mandoc groff-base zsh fish"
+    mandoc groff-base zsh fish qemu-user"
 # and to make what is given away, for both architectures:
 packages_dist="python3 gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 # Units that some of those start at once where systemd runs; they would take
@@ -31,7 +31,7 @@ usage: ./build.sh [verb]
 
   (none)          build dist/windlass, with dist/windlass.debug beside it
   vendor          only the third-party libraries (build does this too)
-  test [part...]  build and run every test; parts: walls lint unit musl fuzz release manual deb e2e
+  test [part...]  build and run every test; parts: walls lint unit musl fuzz release manual deb arm64 e2e
   demo            a small pipeline on the rig, watched live
   bench           measure speed and size, print a table
   fuzz [seconds]  let each fuzzer run for that long (60)
@@ -272,7 +272,7 @@ tests()
 	need $packages_test
 	need_pytest
 	passed=0 failed=0
-	[ $# -gt 0 ] || set -- walls lint unit musl fuzz release manual deb e2e
+	[ $# -gt 0 ] || set -- walls lint unit musl fuzz release manual deb arm64 e2e
 	for t; do
 		case $t in
 		walls)	part walls tests/walls ;;
@@ -283,6 +283,8 @@ tests()
 		release) part release tests/release/check ;;
 		manual)	part manual tests/release/manual ;;
 		deb)	part deb tests/release/deb ;;
+		arm64)	need $packages_dist
+			part arm64 arm64 ;;
 		e2e)	part e2e e2e ;;
 		*)	die "no such part: $t" ;;
 		esac
@@ -298,6 +300,14 @@ cross()
 	    forget "build/sysroot/$1" "$1" &&
 	    PATH="$root/build/sysroot/$1/tools:$PATH" in_make release ARCH="$1" OUT="build/$1" DIST="build/dist/$2" &&
 	    tests/release/check --file-only "build/dist/$2"
+}
+
+# The other binary of dist, in an emulator.
+arm64()
+{
+	cross aarch64 linux-arm64 &&
+	    PATH="$root/build/sysroot/aarch64/tools:$PATH" in_make crosstests ARCH=aarch64 OUT=build/aarch64 &&
+	    tests/release/arm64
 }
 
 dist()
