@@ -611,6 +611,8 @@ read_runner(struct reader *r, const struct toml *t, struct runner *run)
 	if (run->final_update_tries < 1)
 		run->final_update_tries = 10;
 	run->disabled = find_fault(r, run);
+	if (run->preemptive && run->idle_count == 0 && run->nautoscaling == 0)
+		note(r, LOG_WARN, run->line, "Preemptive asks only with an idle machine in hand, and IdleCount = 0 keeps none: runner \"%s\" will take no job", run->name);
 	return 0;
 }
 

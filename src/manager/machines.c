@@ -172,6 +172,8 @@ word_of(const char *why)
 	for (int i = SCALE_WHY_NONE + 1; i < SCALE_WHY_MAX; i++)
 		if (strcmp(scale_why((enum scale_why)i), why) == 0)
 			return scale_why_word((enum scale_why)i);
+	if (strcmp(why, MACHINE_LEFT) == 0)
+		return scale_why_word(SCALE_WHY_DRAIN);
 	return strcmp(why, "Failed to create") == 0 ? "create-failed" : "other";
 }
 
@@ -409,7 +411,7 @@ machines_start(struct manager *m)
 				log_info("Going on with an unfinished machine", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
 				scale_create_started(&mc->pool->gate, wall_now());
 			} else
-				machines_remove(m, mc, "its runner left the configuration");
+				machines_remove(m, mc, MACHINE_LEFT);
 		} else if (mc->state == SCALE_REMOVING)
 			log_info("Going on with the removal of a machine", F_STR("name", mc->name), F_STR("reason", mc->why));
 	}

@@ -21,6 +21,9 @@ void	jobs_abort(struct manager *m, const char *signal_name);
 void	jobs_refuse(struct manager *m, const char *signal_name);	/* those without a machine, while stopping */
 void	jobs_notify(struct manager *m, struct watch *w);	/* inotify */
 
+/* Why the machines of an entry that is gone go. */
+#define MACHINE_LEFT	"its runner left the configuration"
+
 /* machines.c */
 void	machines_start(struct manager *m);
 void	machines_create(struct manager *m, struct pool *p, const char *why, struct str sentence);	/* why: one word */

@@ -404,6 +404,15 @@ count_exceeded(struct manager *m, struct pool *p, bool exceeded)
 	p->exceeded = exceeded;
 }
 
+/* Requests that may be under way: what the plan wants, as far as request_concurrency goes. */
+static int
+most_requests(const struct pool *p)
+{
+	int most = adaptive_limit(&p->adaptive, (int)p->conf->request_concurrency);
+
+	return p->ask < most ? p->ask : most;
+}
+
 static void
 pool_ask(struct manager *m, struct pool *p)
 {
@@ -412,11 +421,9 @@ pool_ask(struct manager *m, struct pool *p)
 	struct machine *held;
 	struct poller *po;
 	int64_t now = wall_now(), again;
-	int most = adaptive_limit(&p->adaptive, (int)p->conf->request_concurrency);
+	int most = most_requests(p);
 
 	count_exceeded(m, p, p->ask > most && pollers_in_flight(p) >= most);
-	if (p->ask < most)
-		most = p->ask;
 	while (pollers_in_flight(p) < most) {
 		if (now < p->ask_after || now < p->instance->not_before || !health_allows(&p->health, &hp, now, &again)) {
 			count_passed_over(m, p, !health_allows(&p->health, &hp, now, &again));
@@ -494,7 +501,7 @@ pollers_wake(const struct manager *m)
 	LIST_EACH(struct pool, p, link, &m->pools) {
 		struct health_policy hp;
 
-		if (p->conf == NULL || p->conf->disabled != NULL || p->instance == NULL || p->ask <= pollers_in_flight(p))
+		if (p->conf == NULL || p->conf->disabled != NULL || p->instance == NULL || most_requests(p) <= pollers_in_flight(p))
 			continue;
 		t = p->ask_after > p->instance->not_before ? p->ask_after : p->instance->not_before;
 		hp = health_policy(p->conf);

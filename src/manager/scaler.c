@@ -319,8 +319,12 @@ carry_out(struct manager *m, struct pool *p, const struct scale_plan *plan, stru
 			create(m, p, a, j, buf_str(&why));
 			break;
 		case SCALE_REMOVE:
+			if (a->why == SCALE_WHY_DRAIN && !stays(p)) {
+				buf_clear(&why);
+				buf_puts(&why, MACHINE_LEFT);
+			}
 			log_debug("Scaling down", F_STR("name", mc->name), F_VIEW("reason", buf_str(&why)));
-			machines_remove_for(m, mc, scale_why(a->why), scale_why_word(a->why), buf_str(&why));
+			machines_remove_for(m, mc, a->why == SCALE_WHY_DRAIN ? why.p : scale_why(a->why), scale_why_word(a->why), buf_str(&why));
 			crash_point("manager:remove-decided");
 			break;
 		case SCALE_TRY:
@@ -362,7 +366,7 @@ call_off(struct manager *m, struct pool *p, const struct scale_plan *plan, struc
 	}
 	qsort(coming, n, sizeof(struct machine *), newest_first);
 	for (size_t i = 0; i < n && surplus > 0; i++, surplus--)
-		machines_call_off(m, coming[i], stays(p) ? "not needed any more" : "its runner left the configuration");
+		machines_call_off(m, coming[i], stays(p) ? "not needed any more" : MACHINE_LEFT);
 	free(coming);
 }
 
