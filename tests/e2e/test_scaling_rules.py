@@ -123,7 +123,7 @@ def test_two_runners_of_one_prefix(rig, windlass):
     tokens = [f"glrt-t1_PrefiX{os.urandom(2).hex()[:3].upper()}{tail}" for tail in ("AAAAAAAAAAAA", "BBBBBBBBBBBB")]
     tokens[1] = tokens[0][:17] + "BBBBBBBBBBBB"
     runners = [rig.gitlab("POST", "/runners", {"description": f"prefix {i}", "token": t})["id"] for i, t in enumerate(tokens)]
-    w = windlass(IdleCount=1, IdleTime=600)
+    w = windlass(concurrent=1, IdleCount=1, IdleTime=600)
     w.write_config(token=tokens[0])
     one = text_of(w)
     second = one[one.index("[[runners]]"):].replace(tokens[0], tokens[1])
@@ -147,16 +147,23 @@ def test_two_runners_of_one_prefix(rig, windlass):
     assert len(set(before.values())) == 2
     prefix = os.path.commonprefix(list(before))
     assert len(prefix) > len("runner-") + 9, "their names do not tell them apart"
-    jobs = [rig.job(["echo mine"], runner=r, variables=NO_SOURCES) for r in runners]
+    jobs = [rig.job(["sleep 2"], runner=r, variables=NO_SOURCES) for r in runners]
     for job in jobs:
         assert rig.ended(job, 120)["state"] == "success"
     assert {e["machine"] for e in told(w, "assign")} == set(before), "each job on its own runner's machine"
-    # One leaves the configuration: its machine goes, the other's stays.
+    story = scaling.Story(scaling.events(w))
+    first, second = sorted(story.assigned, key=story.assigned.get)
+    assert story.ended[first] <= story.assigned[second], "concurrent = 1 holds for both together"
+    # One leaves the configuration: its machines go, the other's stay.
+    pool = {e["job"]: before[e["machine"]] for e in told(w, "assign")}
+    stays, leaves = (pool[str(job)] for job in jobs)
+    kept = {m for m, owner in owners().items() if owner == stays}
     write(w, one)
-    wait_until(lambda: len(told(w, "remove", "drain")) == 1, 60, "the pool of the one that left is drained")
-    wait_until(lambda: len(w.machines()) == 1, 60, "and its machine is gone")
-    left = w.machines()[0]
-    assert left in before and told(w, "remove", "drain")[0]["machine"] != left
+    wait_until(lambda: told(w, "remove", "drain"), 60, "the pool of the one that left is drained")
+    wait_until(lambda: set(owners().values()) == {stays} and len(owners()) == len(w.machines()), 120, "and its machines are gone")
+    assert not kept & {e["machine"] for e in told(w, "remove", "drain")}
+    assert "its runner left the configuration" in w.text()
+    assert leaves != stays
     w.write_config(IdleCount=0, IdleTime=0)
     wait_until(lambda: not w.machines(), 120, "the store empty")
 
