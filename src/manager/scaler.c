@@ -21,6 +21,8 @@
 #define IDLE_TIME_MAX	1000000000
 /* Failed creations after which the original lets the job fail. */
 #define CREATIONS_MAX	9
+/* How long an account at its limit is left alone at least. */
+#define QUOTA_WAIT	(30 * NSEC_SEC)
 
 /* Whether the entry can be worked with: it is there, and nothing is wrong with it. */
 static bool
@@ -545,9 +547,11 @@ scaler_create_failed(struct manager *m, struct machine *mc, int status, wall_t n
 	scale_create_failed(&p->gate, mc->create_started, not_before, wall_now(), rnd);
 	/* A limit of the account holds for everybody who uses it. */
 	if (status == EXIT_QUOTA && p->account != NULL) {
-		budget_block(&p->account->budget, p->gate.not_before);
+		wall_t least = wall_now() + QUOTA_WAIT;
+
+		budget_block(&p->account->budget, p->gate.not_before > least ? p->gate.not_before : least);
 		log_warn("The cloud account is at its limit: no machine is made on it for a while", F_STR("driver", p->conf != NULL ? p->conf->machine_driver : ""),
-		    F_DUR("wait", p->gate.not_before - wall_now()), F_STR("error", mc->operator.error));
+		    F_DUR("wait", p->account->budget.blocked_until - wall_now()), F_STR("error", mc->operator.error));
 	}
 	if (by_queue(p))
 		return;
