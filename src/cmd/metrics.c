@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "core/opt.h"
 #include "core/proc.h"
+#include "core/sandbox.h"
 #include "manager/prom.h"
 #include "manager/snapshot.h"
 #include "net/serve.h"
@@ -245,6 +246,9 @@ metrics_main(int argc, char **argv)
 	}
 	/* More descriptors than places it does not need. */
 	setrlimit(RLIMIT_NOFILE, &few);
+	/* It stands in front of anybody: no file but the state directory's and /proc's, nothing written, nobody called. */
+	sandbox_files((struct sandbox_place[]){ { SANDBOX_READ, NULL, s.state_fd }, { SANDBOX_READ, "/proc", -1 } }, 2, 0, NULL);
+	sandbox_calls();
 	log_info("Metrics server listening", F_STR("address", o[1].value));
 	if (serve_run(fd, -1, on_request, &s, &e) < 0)
 		log_error("Metrics server ends", F_ERR(&e));
