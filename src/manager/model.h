@@ -76,7 +76,7 @@ struct job {
 	int64_t		 queue_size, queue_depth;
 	char		 doing[40];	/* the stage its executor is in, as far as was looked at */
 	bool		 stage_news;	/* stage.json was written since */
-	bool		 announced;	/* its poller has said so, or died: no message about it is on its way any more */
+	bool		 announced;	/* its poller has said so: no message about it is on its way any more */
 	bool		 created;	/* without SCALE_QUEUE: a machine was made for it */
 	unsigned	 creations;	/* how many of those failed */
 	char		 result[40];	/* "success" or the failure reason; "" while there is none */

@@ -21,6 +21,8 @@
 #define IDLE_TIME_MAX	1000000000
 /* Failed creations after which the original lets the job fail. */
 #define CREATIONS_MAX	9
+/* How long after the directory of a job its poller's message may come. */
+#define MESSAGE_WAIT	(2 * NSEC_SEC)
 /* How long an account at its limit is left alone at least. */
 #define QUOTA_WAIT	(30 * NSEC_SEC)
 
@@ -140,12 +142,13 @@ phase_of(const struct manager *m, const struct pool *p)
 
 /*
  * Waiting for a machine. Not so while its poller, which may hold a machine for it, has yet to say that this is
- * the job it brought: the directory can be seen an instant before the message.
+ * the job it brought: the directory can be seen an instant before the message. A poller that died says nothing.
  */
 static bool
 counts_as_waiting(const struct pool *p, const struct job *j)
 {
-	return j->pool == p && j->state == JOB_WAITING && (by_queue(p) || j->announced || pollers_in_flight(p) == 0);
+	return j->pool == p && j->state == JOB_WAITING && (by_queue(p) || j->announced || pollers_in_flight(p) == 0 ||
+	    wall_now() - j->arrived > MESSAGE_WAIT);
 }
 
 struct tables {

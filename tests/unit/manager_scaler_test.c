@@ -457,7 +457,7 @@ test_compat(void)
 	j = job("a", "1", 0);
 	j->announced = false;
 	decided("", "a job whose poller has not spoken yet has nothing made for it");
-	j->announced = true;
+	j->arrived -= 3 * NSEC_SEC;
 	decided("create a for waiting; ", "  then one machine");
 	decided("", "  once");
 	mc = machine_find(&m, "new1");
