@@ -26,6 +26,7 @@
 #define DELETE_AGAIN_NS	(20 * NSEC_SEC)		/* a droplet that is still there is asked to go again */
 #define TAG_NS		(10 * NSEC_SEC)
 #define PAGES_MAX	50
+#define PER_PAGE	200
 
 struct droplet {
 	const char	*token;
@@ -708,6 +709,8 @@ do_foreign_key(const struct cloud *c)
 
 /* Keys */
 
+#define KEY_OWNER	" wl-owner-"
+
 /* The account's key by its fingerprint: 1 and own->key_id, 0 there is none, -1. */
 static int
 key_lookup(struct cloud *c, const char *fingerprint, mono_t deadline, struct err *e)
@@ -731,11 +734,11 @@ key_lookup(struct cloud *c, const char *fingerprint, mono_t deadline, struct err
 }
 
 static int
-key_upload(struct cloud *c, const char *pub_line, mono_t deadline, struct err *e)
+key_upload(struct cloud *c, const struct cloud_labels *l, const char *pub_line, mono_t deadline, struct err *e)
 {
 	struct http_resp r = { 0 };
 	struct json_val root;
-	struct buf body = { 0 };
+	struct buf body = { 0 }, name = { 0 };
 	struct json_w w = { .b = &body };
 	char fingerprint[48];
 	int status, rc = -1;
@@ -743,7 +746,11 @@ key_upload(struct cloud *c, const char *pub_line, mono_t deadline, struct err *e
 	if (ssh_fingerprint(str_from(pub_line), fingerprint, e) < 0)
 		return -1;
 	jw_object(&w, NULL);
-	jw_cstr(&w, "name", c->base.name);
+	/* Keys have no tags: the owner stands in the name. */
+	buf_puts(&name, c->base.name);
+	if (l->owner[0] != '\0')
+		buf_fmt(&name, KEY_OWNER "%s", l->owner);
+	jw_str(&w, "name", buf_str(&name));
 	jw_str(&w, "public_key", str_trim(str_from(pub_line)));
 	jw_end_object(&w);
 	cloud_tell("Creating SSH key...");
@@ -764,18 +771,19 @@ key_upload(struct cloud *c, const char *pub_line, mono_t deadline, struct err *e
 		refused("POST", "/v2/account/keys", status, root, e);
 	http_resp_free(&r);
 	buf_free(&body);
+	buf_free(&name);
 	return rc;
 }
 
 static int
-do_key(struct cloud *c, const char *pub_line, mono_t deadline, struct err *e)
+do_key(struct cloud *c, const struct cloud_labels *l, const char *pub_line, mono_t deadline, struct err *e)
 {
 	int found;
 
 	if (own(c)->key_id > 0)
 		return 0;
 	if (word(own(c)->fingerprint)[0] == '\0')
-		return key_upload(c, pub_line, deadline, e);
+		return key_upload(c, l, pub_line, deadline, e);
 	found = key_lookup(c, own(c)->fingerprint, deadline, e);
 	if (found == 0)
 		return err_set(e, ERR_REFUSED, 404, "Digital Ocean SSH key with fingerprint %s doesn't exist",
@@ -1192,13 +1200,26 @@ droplet_delete(struct cloud *c, int64_t id, mono_t deadline, struct err *e)
 	}
 }
 
+/* DELETE of a key by id or fingerprint; what is not there is success. */
 static int
-key_delete(struct cloud *c, const char *pub_line, mono_t deadline, struct err *e)
+key_drop(struct cloud *c, const char *target, mono_t deadline, struct err *e)
 {
 	struct http_resp r = { 0 };
 	struct json_val root;
+	int status = call(c, CALL_SAFE, "DELETE", target, STR_NULL, &r, &root, NULL, deadline, e), rc = 0;
+
+	if (status < 0)
+		rc = -1;
+	else if (status != 404 && (status < 200 || status > 299))
+		rc = refused("DELETE", target, status, root, e);
+	http_resp_free(&r);
+	return rc;
+}
+
+static int
+key_delete(struct cloud *c, const char *pub_line, mono_t deadline, struct err *e)
+{
 	char target[128], fingerprint[48];
-	int status, rc = 0;
 
 	if (word(own(c)->fingerprint)[0] != '\0')
 		return 0;	/* not ours */
@@ -1210,13 +1231,7 @@ key_delete(struct cloud *c, const char *pub_line, mono_t deadline, struct err *e
 		snprintf(target, sizeof(target), "/v2/account/keys/%s", fingerprint);
 	} else
 		return 0;
-	status = call(c, CALL_SAFE, "DELETE", target, STR_NULL, &r, &root, NULL, deadline, e);
-	if (status < 0)
-		rc = -1;
-	else if (status != 404 && (status < 200 || status > 299))
-		rc = refused("DELETE", target, status, root, e);
-	http_resp_free(&r);
-	return rc;
+	return key_drop(c, target, deadline, e);
 }
 
 /*
@@ -1309,6 +1324,128 @@ do_destroy(struct cloud *c, const struct cloud_labels *l, const char *pub_line, 
 	return 0;
 }
 
+/* All that is ours */
+
+struct gathering {
+	struct cloud		*c;
+	const char		*owner;
+	struct cloud_thing	*things;
+	size_t			 n, cap;
+};
+
+static void
+gather(struct gathering *g, bool key, struct json_val v, const char *name, const char *nonce)
+{
+	struct cloud_thing t = { .key = key, .name = name, .nonce = nonce };
+	struct arena a = { 0 };
+
+	t.id = arena_fmt(g->c->a, "%" PRId64, json_i64(json_get(v, "id"), 0));
+	(void)time_parse_rfc3339(json_str(&a, json_get(v, "created_at")), &t.created);
+	arena_reset(&a);
+	if (g->n == g->cap) {
+		g->cap = g->cap > 0 ? 2 * g->cap : 32;
+		g->things = xrealloc(g->things, g->cap * sizeof(*g->things));
+	}
+	g->things[g->n++] = t;
+}
+
+/* What the server says is checked again: what comes of it may be deleted. */
+static void
+gather_droplet(struct gathering *g, struct json_val v)
+{
+	static const char prefix[] = "wl-nonce-";
+	const char *nonce = "";
+	char tag[80];
+
+	snprintf(tag, sizeof(tag), "wl-owner-%s", g->owner);
+	if (json_i64(json_get(v, "id"), 0) <= 0 || !has_tag(v, tag))
+		return;
+	JSON_EACH(w, json_get(v, "tags")) {
+		struct str s = json_str(g->c->a, w);
+
+		if (str_starts(s, prefix))
+			nonce = arena_dup(g->c->a, str_sub(s, strlen(prefix), s.n));
+	}
+	gather(g, false, v, json_cstr(g->c->a, json_get(v, "name")), nonce);
+}
+
+static void
+gather_key(struct gathering *g, struct json_val v)
+{
+	struct str name = json_str(g->c->a, json_get(v, "name")), mark = str_from(arena_fmt(g->c->a, KEY_OWNER "%s", g->owner));
+
+	if (json_i64(json_get(v, "id"), 0) <= 0 || name.n <= mark.n || !str_eq(str_sub(name, name.n - mark.n, name.n), mark))
+		return;
+	gather(g, true, v, arena_dup(g->c->a, str_sub(name, 0, name.n - mark.n)), "");
+}
+
+/* Each element of a paged list, to its end. */
+static int
+gather_pages(struct gathering *g, const char *path, const char *list, void (*take)(struct gathering *g, struct json_val v),
+    mono_t deadline, struct err *e)
+{
+	for (int page = 1; page <= PAGES_MAX; page++) {
+		struct http_resp r = { 0 };
+		struct json_val root;
+		char target[160];
+		bool more = false;
+		int status;
+
+		snprintf(target, sizeof(target), "%sper_page=%d&page=%d", path, PER_PAGE, page);
+		status = call(g->c, CALL_SAFE, "GET", target, STR_NULL, &r, &root, NULL, deadline, e);
+		if (status == 200 && json_type(json_get(root, list)) == JSON_ARRAY) {
+			JSON_EACH(v, json_get(root, list))
+				take(g, v);
+			more = json_present(json_path(root, "links.pages.next"));
+		} else if (status > 0)
+			status = status == 200 ? unexpected("GET", path, e) : refused("GET", path, status, root, e);
+		http_resp_free(&r);
+		if (status < 0 || !more)
+			return status < 0 ? -1 : 0;
+	}
+	return err_set(e, ERR_PROTO, 0, "digitalocean: GET %s: more than %d pages", path, PAGES_MAX);
+}
+
+static int
+do_list(struct cloud *c, const char *owner, struct cloud_thing **things, size_t *n, mono_t deadline, struct err *e)
+{
+	struct gathering g = { .c = c, .owner = owner };
+	char path[80];
+	int rc;
+
+	snprintf(path, sizeof(path), "/v2/droplets?tag_name=wl-owner-%s&", owner);
+	rc = gather_pages(&g, path, "droplets", gather_droplet, deadline, e);
+	if (rc == 0)
+		rc = gather_pages(&g, "/v2/account/keys?", "ssh_keys", gather_key, deadline, e);
+	if (rc == 0 && g.n > 0) {
+		*things = arena_calloc(c->a, g.n, sizeof(**things));
+		memcpy(*things, g.things, g.n * sizeof(**things));
+	} else
+		*things = NULL;
+	*n = rc == 0 ? g.n : 0;
+	free(g.things);
+	return rc;
+}
+
+static int
+do_discard(struct cloud *c, const struct cloud_thing *t, mono_t deadline, struct err *e)
+{
+	char target[64];
+	int64_t id;
+
+	if (str_to_i64(str_from(t->id), &id) < 0 || id <= 0)
+		return err_set(e, ERR_NOTFOUND, 0, "\"%s\" is no id of DigitalOcean's", t->id);
+	if (t->key) {
+		snprintf(target, sizeof(target), "/v2/account/keys/%" PRId64, id);
+		return key_drop(c, target, deadline, e);
+	}
+	if (droplet_delete(c, id, deadline, e) < 0)
+		return -1;
+	if (t->nonce[0] != '\0')
+		tag_delete(c, t->nonce, deadline);
+	return 0;
+}
+
 static void
 do_ids(const struct cloud *c, char key[32], char machine[32])
 {
@@ -1352,6 +1489,8 @@ const struct cloud_driver cloud_digitalocean = {
 	.state = do_state,
 	.power = do_power,
 	.destroy = do_destroy,
+	.list = do_list,
+	.discard = do_discard,
 	.user_data = do_user_data,
 	.ids = do_ids,
 	.adopt = do_adopt,

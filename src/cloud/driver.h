@@ -68,6 +68,14 @@ struct cloud_labels {
 	const char	*nonce;
 };
 
+/* Something of ours in the cloud, as a list shows it. */
+struct cloud_thing {
+	bool		 key;		/* an SSH key of the account; else a machine */
+	const char	*id, *name;
+	const char	*nonce;		/* "" if it carries none */
+	wall_t		 created;	/* 0: the cloud does not say */
+};
+
 enum cloud_made {
 	CLOUD_MADE,		/* the id is in the state */
 	CLOUD_NOT_MADE,		/* certainly not: *e says why */
@@ -119,8 +127,8 @@ struct cloud_driver {
 	 * of the private key to copy ("" if the client's default is meant), NULL: make one.
 	 */
 	const char *(*foreign_key)(const struct cloud *c);
-	/* Makes sure that the account holds this public key; safe to repeat. */
-	int	(*key)(struct cloud *c, const char *pub_line, mono_t deadline, struct err *e);
+	/* Makes sure that the account holds this public key, marked with the owner; safe to repeat. */
+	int	(*key)(struct cloud *c, const struct cloud_labels *l, const char *pub_line, mono_t deadline, struct err *e);
 	/* One try to create the machine. */
 	enum cloud_made (*create)(struct cloud *c, const struct cloud_labels *l, mono_t deadline,
 		    struct err *e);
@@ -142,6 +150,13 @@ struct cloud_driver {
 	 */
 	int	(*destroy)(struct cloud *c, const struct cloud_labels *l, const char *pub_line, bool thorough,
 		    mono_t deadline, struct err *e);
+	/*
+	 * All that carries the owner's label, in the driver's arena; discard deletes one of them until the cloud says that it
+	 * is gone. A list is whole or an error. NULL: the cloud holds nothing (or cannot be asked).
+	 */
+	int	(*list)(struct cloud *c, const char *owner, struct cloud_thing **things, size_t *n, mono_t deadline,
+		    struct err *e);
+	int	(*discard)(struct cloud *c, const struct cloud_thing *t, mono_t deadline, struct err *e);
 	/* Port of the engine; 0: 2376. url: the whole URL, when it is not tcp://IP:port (none). */
 	int	(*engine_port)(const struct cloud *c);
 	const char *(*url)(const struct cloud *c);

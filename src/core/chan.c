@@ -16,6 +16,9 @@ static const struct rule {
 	[CHAN_PHASE] = { "phase", CHAN_OPERATOR, 2, 2 },
 	[CHAN_WAIT] = { "wait", CHAN_OPERATOR, 1, 1 },
 	[CHAN_ERROR] = { "error", CHAN_OPERATOR, 1, 2 },
+	[CHAN_HEALTH] = { "health", CHAN_OPERATOR, 2, 3 },
+	[CHAN_MISSING] = { "missing", CHAN_OPERATOR, 1, 1 },
+	[CHAN_STRAY] = { "stray", CHAN_OPERATOR, 2, 3 },
 };
 
 int

@@ -12,6 +12,10 @@
  *	"phase NAME PHASE"			operator -> manager	the machine's record has reached PHASE
  *	"wait UNIX_MS"				operator -> manager	the cloud wants no calls from this account before that
  *	"error KIND TEXT"			operator -> manager	why it is about to end
+ *	"health NAME VERDICT TEXT"		operator -> manager	a machine's engine: ok, failed, or blind (it could not be told)
+ *	"missing NAME"				operator -> manager	the store has it ready, the cloud's list does not
+ *	"stray VERDICT ID TEXT"			operator -> manager	ours, in the cloud, unknown to the store: removed, failed, or
+ *						young: may be too new to tell, look again in TEXT seconds
  */
 #ifndef CORE_CHAN_H
 #define CORE_CHAN_H
@@ -22,7 +26,8 @@
 #define CHAN_MAX	512
 
 enum chan_from { CHAN_MANAGER, CHAN_POLLER, CHAN_OPERATOR };
-enum chan_verb { CHAN_ASK, CHAN_STOP, CHAN_JOB, CHAN_ANSWER, CHAN_PHASE, CHAN_WAIT, CHAN_ERROR, CHAN_NVERBS };
+enum chan_verb { CHAN_ASK, CHAN_STOP, CHAN_JOB, CHAN_ANSWER, CHAN_PHASE, CHAN_WAIT, CHAN_ERROR, CHAN_HEALTH, CHAN_MISSING,
+	CHAN_STRAY, CHAN_NVERBS };
 
 struct chan_msg {
 	enum chan_verb	verb;

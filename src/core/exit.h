@@ -14,7 +14,7 @@ enum {
 	EXIT_BUSY = 79,		/* its lock is held: another one is already at it */
 	EXIT_MACHINE = 80,	/* executor: the machine is not usable, the job may go to another */
 	EXIT_RETRY = 81,	/* a passing fault: start me again a little later */
-	EXIT_GONE = 82,		/* reporter: the job does not exist here any more (403, 404, aborted) */
+	EXIT_GONE = 82,		/* reporter: the job does not exist here any more (403, 404, aborted); operator: the machine is dead */
 	EXIT_QUOTA = 83,	/* operator: a limit of the cloud account; do not try at once */
 	EXIT_REFUSED = 84,	/* operator: the cloud will never accept this request */
 	EXIT_CRASHPOINT = 99,	/* WINDLASS_CRASH_AT said so */

@@ -630,7 +630,9 @@ connect_patiently(struct run *r, struct err *e)
 	mono_t give_up = mono_after(300 * NSEC_SEC);
 
 	while (machine_connect(r, e) < 0) {
-		if (machine_gone(r) || mono_passed(give_up) || (r->mem.deadline != 0 && wall_now() > r->mem.deadline))
+		if (machine_gone(r))
+			return machine_gone_why(r, e);
+		if (mono_passed(give_up) || (r->mem.deadline != 0 && wall_now() > r->mem.deadline))
 			return -1;
 		if (net_pause(5 * NSEC_SEC, e) < 0)
 			orders_read(r);
@@ -679,11 +681,12 @@ executor_main(int argc, char **argv)
 	if (known == 0) {
 		/* Nothing is written before the machine has answered: until then the job may go to another one. */
 		if (r->order == ORDER_NONE && machine_connect(r, &e) < 0) {
-			if (e.kind != ERR_CANCELLED) {
+			if (e.kind == ERR_CANCELLED)
+				orders_read(r);
+			if (r->order == ORDER_NONE) {
 				log_warn("Machine is not usable", F_ERR(&e));
 				return EXIT_MACHINE;
 			}
-			orders_read(r);
 		}
 		if (begin(r, &e) < 0) {
 			log_error("Executor cannot begin", F_ERR(&e));

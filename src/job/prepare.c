@@ -40,12 +40,34 @@ machine_path(struct run *r, const char *name)
 bool
 machine_gone(const struct run *r)
 {
+	struct machine_record rec = { 0 };
+	struct arena a = { 0 };
 	struct err e = { 0 };
+	bool gone = fs_exists(r->dir, GONE_FILE);
 	int fd = store_open(store_of(r), r->machine, &e);
 
+	/* Whoever removes it says so first: there is nothing to wait for then. */
+	if (fd < 0)
+		gone = gone || e.kind == ERR_NOTFOUND;
+	else if (machine_record_read(fd, &a, &rec, &e) == 0)
+		gone = gone || rec.phase == PHASE_DELETING;
 	if (fd >= 0)
 		close(fd);
-	return fd < 0 && e.kind == ERR_NOTFOUND;
+	arena_reset(&a);
+	return gone;
+}
+
+int
+machine_gone_why(const struct run *r, struct err *e)
+{
+	struct buf b = { .max = 512 };
+
+	if (fs_read(r->dir, GONE_FILE, 500, &b, NULL) == 0 && b.n > 0)
+		err_set(e, ERR_NET, 0, "machine %s is gone: %.*s", r->machine, STR_ARG(str_trim(buf_str(&b))));
+	else
+		err_set(e, ERR_NET, 0, "machine %s was removed under the job", r->machine);
+	buf_free(&b);
+	return -1;
 }
 
 static int

@@ -14,6 +14,9 @@
 
 /* How long a machine may be out of reach under a running job before the job is given up. */
 #define LOST_LIMIT	(300 * NSEC_SEC)
+/* In the job's directory: the machine does not answer (from here), the machine is no more (from the manager). */
+#define LOST_FILE	"lost"
+#define GONE_FILE	"gone"
 
 /* Stages in order. Each is entered, done, and left once; memory.stage says which is next or under way. */
 enum stage {
@@ -106,8 +109,10 @@ void	say(struct run *r, void (*style)(struct buf *b, const char *fmt, ...), cons
 /* prepare.c */
 /* A machine's directory in the store ("": of all machines); from the arena. */
 const char *machine_path(struct run *r, const char *name);
-/* Whether the store no longer has this job's machine. */
+/* Whether this job's machine is no more: the manager says so, or the store does not have it, or says that it is going. */
 bool	machine_gone(const struct run *r);
+/* Says so: -1. */
+int	machine_gone_why(const struct run *r, struct err *e);
 /* First contact with the machine, before anything is written: -1 the machine is not usable. */
 int	machine_connect(struct run *r, struct err *e);
 enum outcome prepare(struct run *r, const char **reason, struct err *e);

@@ -405,20 +405,25 @@ reach_again(struct run *r, mono_t since, struct err *e)
 	int64_t wait = NSEC_SEC;
 
 	r->lost_once = true;
+	/* The manager asks the cloud then whether there still is a machine. */
+	if (!machine_gone(r))
+		(void)fs_write_fast(r->dir, LOST_FILE, str_from(e->msg), 0600, NULL);
 	log_warn("Machine does not answer", F_STR("name", r->machine), F_ERR(e));
 	while (!mono_passed(give_up)) {
 		if (net_pause(wait, e) < 0)
 			return -1;
-		wait = wait < 16 * NSEC_SEC ? wait * 2 : wait;
+		wait = wait < 8 * NSEC_SEC ? wait * 2 : wait;
 		if (mono_passed(deadline_of(r))) {
 			e->kind = ERR_NET;
 			return err_ctx(e, "machine %s does not answer, and the time for this stage is over", r->machine);
 		}
 		if (machine_gone(r))
-			return err_set(e, ERR_NET, 0, "machine %s was removed under the job", r->machine);
+			return machine_gone_why(r, e);
 		if (engine_hello(r->api, mono_min(call_deadline(r), mono_after(20 * NSEC_SEC)), e) == 0 &&
-		    engine_hello(r->logs, mono_min(call_deadline(r), mono_after(20 * NSEC_SEC)), e) == 0)
+		    engine_hello(r->logs, mono_min(call_deadline(r), mono_after(20 * NSEC_SEC)), e) == 0) {
+			unlinkat(r->dir, LOST_FILE, 0);
 			return 0;
+		}
 		if (e->kind == ERR_CANCELLED)
 			return -1;
 	}

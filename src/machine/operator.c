@@ -18,6 +18,7 @@
 #include "machine/health.h"
 #include "machine/operator.h"
 #include "machine/provision.h"
+#include "machine/round.h"
 #include "net/dial.h"
 #include "net/ssh.h"
 #include "policy/retry.h"
@@ -34,6 +35,8 @@
 #define SSH_REFUSED_NS		(120 * NSEC_SEC)	/* a first boot installs the key after sshd is up */
 #define ENGINE_NS		(60 * NSEC_SEC)
 #define CHECK_NS		(20 * NSEC_SEC)
+#define LOOK_NS			(15 * NSEC_SEC)
+#define LOOK_AGAIN_NS		(3 * NSEC_SEC)
 #define RUBBISH_TRIES		3
 #define PROVISION_TRIES		3
 
@@ -60,6 +63,9 @@ const char *const operator_crash_points[] = {
 	"operator:strays-awaited",	/* the machine is gone; one of which we never heard may still show up */
 	"operator:destroyed",		/* the cloud holds nothing; the directory is still there */
 	"operator:forgotten",
+	/* reconcile */
+	"operator:stray-found",		/* ours, in the cloud, unknown to the store */
+	"operator:stray-removed",
 	NULL,
 };
 
@@ -381,11 +387,12 @@ static int
 request_key(struct operation *op, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
+	struct cloud_labels l = labels(op);
 
 	note_ids(op);
 	if (!(d->traits & CLOUD_UPLOADS_KEY) || text(op->rec.id_key)[0] != '\0')
 		return 0;
-	if (d->key(&op->host.cloud, pub_line(op), op->deadline, e) < 0) {
+	if (d->key(&op->host.cloud, &l, pub_line(op), op->deadline, e) < 0) {
 		/* Credentials that were refused at the very first call: the cloud holds nothing of this machine. */
 		if (e->kind == ERR_AUTH && op->rec.attempts == 0)
 			(void)set_phase(op, PHASE_PLANNED, NULL);
@@ -892,6 +899,8 @@ operation_remove(struct operation *op, const char *reason, struct err *e)
 		}
 		crash_point("operator:deleting");
 		if (remove_from_cloud(op, e) < 0) {
+			/* Being told to stop says nothing of the machine. */
+			op->rec.removal_failures += e->kind != ERR_CANCELLED;
 			note_error(op, e);
 			return -1;
 		}
@@ -941,7 +950,7 @@ operation_settle(struct operation *op, struct err *e)
 
 struct args {
 	const char	*store, *name, *act, *owner, *reason;
-	int64_t		 plan_fd, control_fd, limit_s;
+	int64_t		 plan_fd, control_fd, limit_s, grace_s;
 };
 
 static int control = -1;
@@ -969,6 +978,7 @@ parse_args(struct args *a, int argc, char **argv, struct err *e)
 		{ .name = "do", .type = OPT_STRING }, { .name = "owner", .type = OPT_STRING },
 		{ .name = "reason", .type = OPT_STRING }, { .name = "plan-fd", .type = OPT_INT },
 		{ .name = "control-fd", .type = OPT_INT }, { .name = "limit", .type = OPT_INT },
+		{ .name = "grace", .type = OPT_INT },
 	};
 	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
 	size_t nwords;
@@ -978,14 +988,17 @@ parse_args(struct args *a, int argc, char **argv, struct err *e)
 	*a = (struct args){ .store = opts[0].value, .name = opts[1].value, .act = opts[2].value,
 		.owner = text(opts[3].value), .reason = text(opts[4].value),
 		.plan_fd = opts[5].given ? opts[5].number : -1, .control_fd = opts[6].given ? opts[6].number : -1,
-		.limit_s = opts[7].given ? opts[7].number : OPERATOR_LIMIT_NS / NSEC_SEC };
-	if (rc == 0 && (nwords > 0 || a->store == NULL || a->name == NULL || a->act == NULL || a->limit_s < 1 ||
-	    a->limit_s > 86400))
-		rc = err_set(e, ERR_CONFIG, 0, "usage: --store DIR --name NAME --do create|remove|check|settle [--plan-fd N] "
-		    "[--owner HEX] [--control-fd N] [--reason TEXT] [--limit SECONDS]");
+		.limit_s = opts[7].given ? opts[7].number : OPERATOR_LIMIT_NS / NSEC_SEC,
+		.grace_s = opts[8].given ? opts[8].number : ROUND_GRACE_NS / NSEC_SEC };
+	if (a->name == NULL)
+		a->name = "";	/* a round has none */
+	if (rc == 0 && (nwords > 0 || a->store == NULL || a->act == NULL || a->limit_s < 1 || a->limit_s > 86400 || a->grace_s < 0))
+		rc = err_set(e, ERR_CONFIG, 0, "usage: --store DIR --name NAME --do create|remove|check|look|settle|reconcile|health [--plan-fd N] "
+		    "[--owner HEX] [--control-fd N] [--reason TEXT] [--limit SECONDS] [--grace SECONDS]");
 	return rc;
 }
 
+/* What the manager hands over: a JSON object, in the operation's arena. */
 static int
 read_plan(int64_t fd, struct buf *b, struct err *e)
 {
@@ -1027,40 +1040,56 @@ take_plan(struct operation *op, const struct args *args, struct json_val *root, 
 	return rc;
 }
 
+/* Strings of a list in the plan, in the arena. */
+static const char **
+plan_list(struct json_val root, const char *key, struct arena *a, size_t *n)
+{
+	const char **list = arena_calloc(a, json_len(json_get(root, key)) + 1, sizeof(*list));
+
+	*n = 0;
+	JSON_EACH(v, json_get(root, key))
+		list[(*n)++] = json_cstr(a, v);
+	return list;
+}
+
+/* The machine, or the account, that the plan's driver and options describe. hash[17]: of these options. */
+static int
+plan_host(struct operation *op, struct json_val root, struct machine_host *h, char hash[17], struct err *e)
+{
+	struct arena *a = &op->arena;
+	const struct cloud_driver *d = cloud_driver_find(json_str(a, json_get(root, "driver")));
+	struct machine_options o;
+	const char **list;
+	size_t n;
+	int rc = -1;
+
+	if (d == NULL)
+		return err_set(e, ERR_CONFIG, 0, "windlass has no driver \"%s\" (MachineDriver)", json_cstr(a, json_get(root, "driver")));
+	list = plan_list(root, "options", a, &n);
+	if (str_copy(json_str(a, json_get(root, "options_hash")), hash, 17) < 0 || hash[0] == '\0')
+		machine_options_hash(d->name, list, n, hash);
+	machine_options_init(&o, d);
+	if (machine_options_take(&o, a, list, n, e) == 0)
+		rc = machine_options_host(&o, h, a, op->store, op->name, e);
+	machine_options_free(&o);
+	return rc;
+}
+
 /* A machine by the manager's plan. */
 static int
 plan(struct operation *op, const struct args *args, struct json_val root, struct err *e)
 {
-	struct machine_options o = { 0 };
-	struct machine_host h;
 	struct arena *a = &op->arena;
-	const struct cloud_driver *d;
-	const char **list, *owner;
+	const char *owner = json_cstr(a, json_get(root, "owner"));
+	struct machine_host h;
 	char hash[17];
-	size_t n = 0;
 	int rc = -1;
 
 	if (args->plan_fd < 0)
 		return err_set(e, ERR_NOTFOUND, 0, "machine %s does not exist, and there is no plan to make it by", op->name);
-	d = cloud_driver_find(json_str(a, json_get(root, "driver")));
-	if (d == NULL) {
-		err_set(e, ERR_CONFIG, 0, "windlass has no driver \"%s\" (MachineDriver)", json_cstr(a, json_get(root, "driver")));
-		goto out;
-	}
-	list = arena_calloc(a, json_len(json_get(root, "options")) + 1, sizeof(*list));
-	JSON_EACH(v, json_get(root, "options"))
-		list[n++] = json_cstr(a, v);
-	owner = json_cstr(a, json_get(root, "owner"));
-	if (str_copy(json_str(a, json_get(root, "options_hash")), hash, sizeof(hash)) < 0 || hash[0] == '\0')
-		machine_options_hash(d->name, list, n, hash);
-	machine_options_init(&o, d);
-	if (machine_options_take(&o, a, list, n, e) < 0 ||
-	    machine_options_host(&o, &h, a, op->store, op->name, e) < 0)
-		goto out;
-	rc = operation_plan(op, &h, owner[0] != '\0' ? owner : args->owner, json_cstr(a, json_get(root, "runner")),
-	    arena_dup(a, str_from(hash)), e);
-out:
-	machine_options_free(&o);
+	if (plan_host(op, root, &h, hash, e) == 0)
+		rc = operation_plan(op, &h, owner[0] != '\0' ? owner : args->owner, json_cstr(a, json_get(root, "runner")),
+		    arena_dup(a, str_from(hash)), e);
 	return rc < 0 ? err_ctx(e, "plan") : 0;
 }
 
@@ -1140,6 +1169,80 @@ do_settle(struct operation *op, struct err *e)
 	return operation_settle(op, e) == 0 ? EXIT_OK : status_of(e);
 }
 
+/* One look: 1 it is there, 0 it is not, or runs nothing any more, -1. */
+static int
+look_once(struct operation *op, struct err *e)
+{
+	enum cloud_state s = STATE_NONE;
+	mono_t deadline = mono_min(op->deadline, mono_after(LOOK_NS));
+
+	if (op->host.cloud.driver->state(&op->host.cloud, &s, deadline, e) < 0)
+		return e->kind == ERR_NOTFOUND ? 0 : -1;
+	if (s != STATE_STOPPED)
+		return 1;
+	err_set(e, ERR_NOTFOUND, 0, "the cloud says that it is switched off");
+	return 0;
+}
+
+/* Asks the cloud whether the machine still lives. One no is not believed. */
+static int
+do_look(struct operation *op, struct err *e)
+{
+	const struct cloud_driver *d;
+	int there;
+
+	if (operation_look(op, e) < 0)
+		return e->kind == ERR_NOTFOUND ? EXIT_OK : status_of(e);
+	d = op->host.cloud.driver;
+	if (d == NULL || d->state == NULL || (d->traits & CLOUD_NO_VM) || !has_machine_id(op))
+		return EXIT_OK;
+	there = look_once(op, e);
+	if (there == 0) {
+		if (net_pause(LOOK_AGAIN_NS, e) < 0)
+			return EXIT_RETRY;
+		there = look_once(op, e);
+	}
+	return there < 0 ? status_of(e) : there > 0 ? EXIT_OK : EXIT_GONE;
+}
+
+static void
+tell_found(enum chan_verb verb, const char *text)
+{
+	log_debug("Found", F_INT("verb", verb), F_STR("text", text));
+	if (control >= 0)
+		(void)chan_send(control, CHAN_OPERATOR, verb, NULL, "%s", text);
+}
+
+static int
+do_round(struct operation *op, const struct args *args, struct err *e)
+{
+	bool health = strcmp(args->act, "health") == 0;
+	struct round r = { .store = op->store, .owner = args->owner, .grace = args->grace_s * NSEC_SEC, .deadline = op->deadline,
+		.tell = tell_found };
+	struct machine_host h;
+	struct json_val root;
+	const char **list;
+	char hash[17];
+	size_t n;
+	int rc = -1;
+
+	if (take_plan(op, args, &root, e) < 0)
+		return EXIT_CONFIG;
+	if (args->plan_fd < 0) {
+		err_set(e, ERR_CONFIG, 0, "--do %s: there is no plan", args->act);
+		return EXIT_CONFIG;
+	}
+	list = plan_list(root, health ? "machines" : "runners", &op->arena, &n);
+	if (health)
+		rc = round_health(&r, list, n, e);
+	else if (plan_host(op, root, &h, hash, e) == 0) {
+		op->host = h;	/* closed with the operation */
+		rc = round_reconcile(&r, &op->host.cloud, list, n, e);
+	}
+	arena_reset(&r.arena);
+	return rc == 0 ? EXIT_OK : status_of(e);
+}
+
 int
 operator_main(int argc, char **argv)
 {
@@ -1176,8 +1279,12 @@ operator_main(int argc, char **argv)
 		status = do_check(&op, &e);
 	else if (strcmp(args.act, "settle") == 0)
 		status = do_settle(&op, &e);
+	else if (strcmp(args.act, "look") == 0)
+		status = do_look(&op, &e);
+	else if (strcmp(args.act, "reconcile") == 0 || strcmp(args.act, "health") == 0)
+		status = do_round(&op, &args, &e);
 	else {
-		err_set(&e, ERR_CONFIG, 0, "--do %s: it is create, remove, check or settle", args.act);
+		err_set(&e, ERR_CONFIG, 0, "--do %s: it is create, remove, check, look, settle, reconcile or health", args.act);
 		status = EXIT_CONFIG;
 	}
 	if (status != EXIT_OK) {

@@ -70,12 +70,15 @@ int	operation_provision(struct operation *op, struct err *e);
 struct ssh *operation_ssh(struct operation *op, struct err *e);
 
 /*
- * The process. argv: windlass-operator --store DIR --name NAME --do create|remove|check|settle [--plan-fd N] [--owner HEX]
+ * The process. argv: windlass-operator --store DIR --name NAME --do create|remove|check|look|settle [--plan-fd N] [--owner HEX]
  * [--control-fd N] [--reason TEXT] [--limit SECONDS]. Plan: {"driver", "options": ["k=v"], "runner", "owner", "options_hash",
  * "ready_command"}; the last one counts also for a machine that is gone on with.
  * To the manager it says (core/chan.h) "phase NAME PHASE" for each phase that is on disk ("gone" when the directory is gone), and
  * "wait UNIX_MS" when the cloud throttles, "error KIND TEXT" before it fails. Anything that comes back, or the end of the other side, makes it stop.
- * Exit: EXIT_OK, EXIT_FAIL, EXIT_BUSY, EXIT_RETRY, EXIT_QUOTA, EXIT_REFUSED, EXIT_CONFIG; check: EXIT_OK or EXIT_MACHINE.
+ * Exit: EXIT_OK, EXIT_FAIL, EXIT_BUSY, EXIT_RETRY, EXIT_QUOTA, EXIT_REFUSED, EXIT_CONFIG; check: EXIT_OK or EXIT_MACHINE; look
+ * (the cloud's word): EXIT_OK it is there, EXIT_GONE it is not, or is switched off; anything else: not known.
+ * Rounds (round.h) need no name: --do reconcile [--grace SECONDS] with {"driver", "options", "runners": ["key"]}, --do health
+ * with {"machines": ["name"]}. What they find they say; reconcile fails when the list was not whole or a stray would not go.
  */
 int	operator_main(int argc, char **argv);
 

@@ -39,6 +39,7 @@ struct machine_record {
 	int64_t			 attempts;
 	int64_t			 unanswered;	/* create calls that may each have made a machine which nobody has seen yet */
 	wall_t			 asked;		/* when the last of those was sent */
+	int64_t			 removal_failures;	/* removals that failed: from MaxRemovalAttempts on it is put aside */
 	const char		*last_error;
 	const char		*remove_reason;
 	struct str		 rest;		/* JSON members that this version does not know: an object's text */

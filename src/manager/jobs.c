@@ -108,6 +108,9 @@ job_unassign(struct manager *m, struct job *j)
 
 	if (dir >= 0) {
 		unlinkat(dir, "machine", 0);
+		/* What was said of that machine does not concern the next one. */
+		unlinkat(dir, "lost", 0);
+		unlinkat(dir, "gone", 0);
 		fs_sync_dir(dir, &e);
 		close(dir);
 	}
@@ -169,7 +172,7 @@ job_refresh(struct manager *m, struct job *j)
 	struct arena a = { 0 };
 	struct err e = { 0 };
 	struct json_val v;
-	bool begun;
+	bool begun, lost;
 	int dir = job_dir(m, j, &e);
 
 	if (dir < 0)
@@ -179,6 +182,10 @@ job_refresh(struct manager *m, struct job *j)
 	if (begun && !j->begun)
 		j->executor.deaths = 0;
 	j->begun = begun;
+	lost = fs_exists(dir, "lost");
+	if (lost && !j->lost && j->machine != NULL)
+		machines_doubt(m, j->machine, "its job does not reach it");
+	j->lost = lost;
 	if (j->state == JOB_ENDED || !fs_exists(dir, "result.json")) {
 		/* An order to end reaches a job that has no executor through us. */
 		if (j->state == JOB_WAITING && fs_exists(dir, "cancel")) {
@@ -527,6 +534,19 @@ order_abort(struct manager *m, struct job *j, const char *text)
 	if (dir >= 0)
 		close(dir);
 	buf_free(&b);
+}
+
+void
+job_bereave(struct manager *m, struct job *j, const char *why)
+{
+	struct err e = { 0 };
+	int dir = job_dir(m, j, &e);
+
+	/* The signal without an order makes the executor look up from whatever it waits for. */
+	if (dir < 0 || fs_write(dir, "gone", str_from(why), 0600, &e) < 0 || lock_signal(dir, "executor.lock", SIGTERM, &e) < 0)
+		log_warn("Executor could not be told that its machine is gone", F_STR("job", j->id), F_ERR(&e));
+	if (dir >= 0)
+		close(dir);
 }
 
 void

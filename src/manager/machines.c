@@ -20,7 +20,8 @@
 #define REMOVE_AGAIN_CAP	(300 * NSEC_SEC)
 #define QUARANTINE_AGAIN	(3600 * NSEC_SEC)
 #define SETTLE_AGAIN		(60 * NSEC_SEC)
-#define SETTLE_LIMIT		"60"
+#define LOOK_AGAIN		(20 * NSEC_SEC)
+#define ASK_LIMIT		"60"	/* of a question to the cloud: s */
 
 static void operator_ended(struct manager *m, struct watch *w);
 
@@ -51,10 +52,10 @@ operator_says(struct manager *m, struct watch *w)
 }
 
 /* What an operator needs to make a machine that does not exist yet. */
-static int
-plan_fd(struct manager *m, const struct machine *mc, struct err *e)
+int
+machines_plan(struct manager *m, const struct pool *p, const char *name, struct err *e)
 {
-	const struct runner *r = mc->pool->conf;
+	const struct runner *r = p->conf;
 	struct buf b = { 0 };
 	struct json_w w = { .b = &b };
 	int fd;
@@ -69,13 +70,19 @@ plan_fd(struct manager *m, const struct machine *mc, struct err *e)
 		struct buf s = { 0 };
 
 		buf_put(&s, o, (size_t)(at - o));
-		buf_puts(&s, mc->name);
+		buf_puts(&s, name);
 		buf_puts(&s, at + 2);
 		jw_str(&w, NULL, buf_str(&s));
 		buf_free(&s);
 	}
 	jw_end_array(&w);
-	jw_cstr(&w, "runner", mc->pool->key);
+	jw_cstr(&w, "runner", p->key);
+	/* Whose machines the account holds. */
+	jw_array(&w, "runners");
+	LIST_EACH(struct pool, q, link, &m->pools)
+		if (q->conf != NULL && strcmp(q->conf->account, r->account) == 0)
+			jw_cstr(&w, NULL, q->key);
+	jw_end_array(&w);
 	jw_cstr(&w, "owner", m->owner);
 	jw_cstr(&w, "options_hash", r->options_hash);
 	jw_cstr(&w, "ready_command", r->ready_command);
@@ -99,7 +106,7 @@ start_operator(struct manager *m, struct machine *mc, const char *what)
 	if (chan_pair(pair, &e) < 0)
 		goto failed;
 	/* An empty plan continues what the record says. */
-	plan = create && mc->pool->conf != NULL ? plan_fd(m, mc, &e) : proc_memfd("plan", STR("{}"), &e);
+	plan = create && mc->pool->conf != NULL ? machines_plan(m, mc->pool, mc->name, &e) : proc_memfd("plan", STR("{}"), &e);
 	if (plan < 0) {
 		close(pair[0]);
 		close(pair[1]);
@@ -122,9 +129,9 @@ start_operator(struct manager *m, struct machine *mc, const char *what)
 		argv[n++] = "--reason";
 		argv[n++] = mc->why;
 	}
-	if (strcmp(what, "settle") == 0) {
+	if (strcmp(what, "settle") == 0 || strcmp(what, "look") == 0) {
 		argv[n++] = "--limit";
-		argv[n++] = SETTLE_LIMIT;
+		argv[n++] = ASK_LIMIT;
 	}
 	argv[n] = NULL;
 	fds[0] = (struct proc_fd){ plan, 3 };
@@ -266,6 +273,7 @@ created(struct manager *m, struct machine *mc, int status)
 
 	if (status == EXIT_OK && mc->state == SCALE_IDLE) {
 		log_info("Machine created", F_STR("name", mc->name), F_DUR("duration", wall_now() - mc->create_started));
+		mc->check_at = rounds_next_check();
 		event_note(m, EVENT_READY, NULL, mc, NULL, "ready", "after %" PRId64 " s", (wall_now() - mc->create_started) / NSEC_SEC);
 		scale_created(&p->gate);
 		history_machine(m, mc, HISTORY_READY);
@@ -298,11 +306,11 @@ created(struct manager *m, struct machine *mc, int status)
 	machines_remove(m, mc, "Failed to create");
 }
 
+/* before: how many removals had failed when this one began. */
 static void
-removed(struct manager *m, struct machine *mc, int status)
+removed(struct manager *m, struct machine *mc, int status, uint16_t before)
 {
-	struct pool *p = mc->pool;
-	int64_t most = p->conf != NULL && p->conf->max_removal_attempts > 0 ? p->conf->max_removal_attempts : 30;
+	int most = pool_removal_attempts(mc->pool);
 	int64_t wait = 5 * NSEC_SEC;
 
 	if (status == EXIT_OK) {
@@ -315,8 +323,14 @@ removed(struct manager *m, struct machine *mc, int status)
 		machine_free(m, mc);
 		return;
 	}
-	if (mc->removal_retries < UINT16_MAX)
-		mc->removal_retries++;
+	/* Somebody works on it by hand: nothing was tried. */
+	if (status == EXIT_BUSY) {
+		mc->operator.again = mono_after(wait);
+		return;
+	}
+	/* The operator counts in the record; where it could not, we do. */
+	if (mc->removal_retries <= before && before < UINT16_MAX)
+		mc->removal_retries = (uint16_t)(before + 1);
 	log_warn("Error while removing machine", F_STR("name", mc->name), F_INT("retries", mc->removal_retries),
 	    F_INT("status", status), F_STR("error", mc->operator.error));
 	event_note(m, EVENT_REMOVE_FAILED, NULL, mc, NULL, "failed", "%s", mc->operator.error);
@@ -327,11 +341,12 @@ removed(struct manager *m, struct machine *mc, int status)
 	if (wait > REMOVE_AGAIN_CAP)
 		wait = REMOVE_AGAIN_CAP;
 	if (mc->removal_retries >= most) {
-		if (mc->removal_retries == most)
+		if (before < most) {
 			log_error("Giving up on machine removal. The remote VM may be orphaned. windlass keeps it in its books and tries every hour.",
 			    F_STR("name", mc->name), F_STR("error", mc->operator.error));
-		if (mc->removal_retries == most)
 			event_note(m, EVENT_STUCK, NULL, mc, NULL, "stuck", "removal failed %" PRIu16 " times; it is tried every hour", mc->removal_retries);
+			rounds_reconcile(m);
+		}
 		mc->state = SCALE_STUCK;
 		wait = QUARANTINE_AGAIN;
 	}
@@ -354,6 +369,44 @@ settled(struct machine *mc, int status)
 		    F_INT("status", status), F_STR("error", mc->operator.error));
 }
 
+static bool
+to_look(const struct machine *mc)
+{
+	return mc->doubted && (mc->state == SCALE_IDLE || mc->state == SCALE_USED);
+}
+
+void
+machines_doubt(struct manager *m, struct machine *mc, const char *why)
+{
+	if (mc->doubted || (mc->state != SCALE_IDLE && mc->state != SCALE_USED))
+		return;
+	log_info("Asking the cloud whether a machine still exists", F_STR("name", mc->name), F_STR("reason", why));
+	mc->doubted = true;
+	if (mc->look_after == 0)
+		mc->look_after = mono_now();
+	m->dirty = true;
+}
+
+/* What the cloud says of a machine that somebody could not reach. */
+static void
+looked(struct manager *m, struct machine *mc, int status)
+{
+	mc->doubted = false;
+	/* Whoever still cannot reach it asks again. */
+	mc->look_after = mono_after(LOOK_AGAIN);
+	if (status != EXIT_GONE) {
+		if (status != EXIT_OK)
+			log_warn("The cloud does not say whether a machine still exists", F_STR("name", mc->name), F_INT("status", status),
+			    F_STR("error", mc->operator.error));
+		return;
+	}
+	log_warn("Machine is gone", F_STR("name", mc->name), F_STR("job", mc->job != NULL ? mc->job->id : ""), F_STR("error", mc->operator.error));
+	if (mc->job != NULL)
+		job_bereave(m, mc->job, mc->operator.error);
+	machines_remove_for(m, mc, "the machine is gone", "gone", str_from(mc->operator.error));
+	crash_point("manager:machine-gone");
+}
+
 static void
 operator_ended(struct manager *m, struct watch *w)
 {
@@ -361,6 +414,7 @@ operator_ended(struct manager *m, struct watch *w)
 	bool create = strcmp(mc->doing, "create") == 0;
 	char name[MACHINE_NAME_MAX + 1];
 	enum scale_state wanted = mc->state;
+	uint16_t before = mc->removal_retries;
 	int status;
 
 	if (mc->operator.control.fd >= 0)
@@ -372,9 +426,13 @@ operator_ended(struct manager *m, struct watch *w)
 		settled(mc, status);
 		return;
 	}
+	if (strcmp(mc->doing, "look") == 0) {
+		looked(m, mc, status);
+		return;
+	}
 	/* The store says what was reached; a failed look changes nothing. */
 	if (!create && status == EXIT_OK) {
-		removed(m, mc, status);
+		removed(m, mc, status, before);
 		return;
 	}
 	if (create && !(status == EXIT_OK && wanted == SCALE_CREATING)) {
@@ -395,7 +453,7 @@ operator_ended(struct manager *m, struct watch *w)
 		if (create)
 			scale_create_cancelled(&mc->pool->gate, mc->create_started);
 		else
-			removed(m, mc, status);
+			removed(m, mc, status, before);
 		return;
 	}
 	created(m, mc, status);
@@ -412,8 +470,9 @@ machines_start(struct manager *m)
 				scale_create_started(&mc->pool->gate, wall_now());
 			} else
 				machines_remove(m, mc, MACHINE_LEFT);
-		} else if (mc->state == SCALE_REMOVING)
-			log_info("Going on with the removal of a machine", F_STR("name", mc->name), F_STR("reason", mc->why));
+		} else if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
+			log_info("Going on with the removal of a machine", F_STR("name", mc->name), F_STR("reason", mc->why),
+			    F_INT("retries", mc->removal_retries));
 	}
 }
 
@@ -455,6 +514,9 @@ machines_tend(struct manager *m)
 				continue;
 			start_operator(m, mc, "remove");
 			running++;
+		} else if (to_look(mc) && mono_passed(mc->look_after)) {
+			start_operator(m, mc, "look");
+			running++;
 		} else if (to_settle(mc) && wall_now() >= mc->settle_at) {
 			start_operator(m, mc, "settle");
 			running++;
@@ -472,6 +534,9 @@ machines_wake(const struct manager *m)
 		if (!child_alive(&mc->operator) && mc->operator.again != 0 &&
 		    (mc->state == SCALE_CREATING || mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK))
 			at = mono_min(at, mc->operator.again);
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		if (to_look(mc) && !child_alive(&mc->operator))
+			at = mono_min(at, mc->look_after);
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		if (to_settle(mc) && !child_alive(&mc->operator))
 			at = mono_min(at, mono_after(mc->settle_at > now ? mc->settle_at - now : 0));

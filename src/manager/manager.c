@@ -451,6 +451,7 @@ next_wake(const struct manager *m)
 	at = mono_min(at, machines_wake(m));
 	at = mono_min(at, listener_wake(m));
 	at = mono_min(at, snapshot_wake(m));
+	at = mono_min(at, rounds_wake(m));
 	at = mono_min(at, m->stop_by);
 	at = mono_min(at, m->drain.by);
 	at = mono_min(at, life_wake(m));
@@ -503,6 +504,7 @@ decide_and_act(struct manager *m)
 	jobs_tend(m);
 	scaler_run(m);
 	machines_tend(m);
+	rounds_tend(m);
 	pollers_ask(m);
 	/* What the round itself changed (a machine freed, a job given) is decided on at once. */
 	while (m->dirty) {

@@ -135,6 +135,12 @@ pool_get(struct manager *m, const char *key)
 	return p;
 }
 
+int
+pool_removal_attempts(const struct pool *p)
+{
+	return p->conf != NULL && p->conf->max_removal_attempts > 0 ? (int)p->conf->max_removal_attempts : 30;
+}
+
 struct machine *
 machine_find(struct manager *m, const char *name)
 {
@@ -292,8 +298,13 @@ model_load_machine(struct manager *m, const char *name)
 		mc->uses = r.phase == PHASE_NONE ? 1 : 0;
 	}
 	mc->phase = r.phase;
+	/* In memory for those that it could not be written for. */
+	if (r.phase == PHASE_DELETING && r.removal_failures > mc->removal_retries)
+		mc->removal_retries = r.removal_failures < UINT16_MAX ? (uint16_t)r.removal_failures : UINT16_MAX;
 	if (mc->job == NULL)
 		mc->state = state_of(&r);
+	if (mc->state == SCALE_REMOVING && mc->removal_retries >= pool_removal_attempts(pool))
+		mc->state = SCALE_STUCK;
 	if (r.phase != PHASE_NONE) {
 		mc->created = r.created != 0 ? r.created : mc->created;
 		mc->uses = (uint32_t)r.uses;

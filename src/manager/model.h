@@ -25,6 +25,7 @@ struct events;
 struct metrics;
 struct target;
 struct snapshot;
+struct rounds;
 
 typedef void watch_fn(struct manager *m, struct watch *w);
 
@@ -64,6 +65,7 @@ struct job {
 	struct child	 executor, reporter;
 	bool		 begun;		/* stage.json exists: it cannot go to another machine */
 	bool		 reported;
+	bool		 lost;		/* its executor does not reach the machine */
 	bool		 dirty;
 	unsigned	 machines_tried;
 	int64_t		 slot;		/* CI_CONCURRENT_ID: the lowest number no other running job of the pool has */
@@ -97,12 +99,15 @@ struct machine {
 	uint16_t	 removal_retries, drain_tries;
 	struct job	*job;
 	struct child	 operator;
-	char		 doing[8];	/* what its operator does: create, remove, settle */
+	char		 doing[8];	/* what its operator does: create, remove, settle, look */
 	char		 why[160];	/* reason of its removal */
 	wall_t		 not_before;	/* what the cloud demanded when the creation failed; 0: nothing */
 	wall_t		 settle_at;	/* when create calls without an answer can be settled; 0: none */
 	wall_t		 create_started, remove_started;	/* 0: before this manager */
 	const struct target *target;	/* manager/metrics.h; NULL: not looked at yet */
+	mono_t		 check_at;	/* its next health check; 0: at once */
+	bool		 doubted;	/* somebody could not reach it: the cloud is to be asked whether it still exists */
+	mono_t		 look_after;	/* not to be asked about before */
 };
 
 /* One poller process; a pool has request_concurrency of them at most. */
@@ -205,6 +210,7 @@ struct manager {
 	bool		 listener_leaving;	/* was told to end */
 	bool		 listener_wrong;	/* its address is none: not tried again */
 	struct snapshot	*snapshot;	/* manager/snapshot.h */
+	struct rounds	*rounds;	/* manager/rounds.c */
 };
 
 /* The loop's watches. A watch is added once and dropped (with its descriptor closed) once. */
@@ -226,6 +232,8 @@ bool	child_adopt(struct manager *m, struct child *c, int dirfd, const char *lock
 
 struct pool	*pool_find(struct manager *m, const char *key);
 struct pool	*pool_get(struct manager *m, const char *key);		/* made if needed, conf NULL */
+/* MaxRemovalAttempts: so many failed removals put a machine aside. */
+int		 pool_removal_attempts(const struct pool *p);
 struct machine	*machine_find(struct manager *m, const char *name);
 struct machine	*machine_add(struct manager *m, const char *name, struct pool *pool);
 void		 machine_free(struct manager *m, struct machine *mc);

@@ -17,6 +17,7 @@ void	jobs_tend(struct manager *m);			/* restarts what is due */
 mono_t	jobs_wake(const struct manager *m);
 void	job_tell(struct manager *m, struct job *j, const char *why, const char *text);	/* what it waits for: a static word, and a sentence */
 void	job_give_up(struct manager *m, struct job *j, const char *text);	/* one without a machine: fails as runner_system_failure */
+void	job_bereave(struct manager *m, struct job *j, const char *why);	/* tells its executor that the machine is no more */
 void	jobs_abort(struct manager *m, const char *signal_name);
 void	jobs_refuse(struct manager *m, const char *signal_name);	/* those without a machine, while stopping */
 void	jobs_notify(struct manager *m, struct watch *w);	/* inotify */
@@ -64,6 +65,17 @@ void	handover_tend(struct manager *m);		/* leaves, or becomes its successor, onc
 void	listener_tend(struct manager *m);
 mono_t	listener_wake(const struct manager *m);
 bool	listener_wanted(const struct manager *m);
+
+/* Whether this machine still exists is to be asked of the cloud, soon. */
+void	machines_doubt(struct manager *m, struct machine *mc, const char *why);
+/* Writes what an operator needs to know of a machine of this name, or of the account: a descriptor, or -1. */
+int	machines_plan(struct manager *m, const struct pool *p, const char *name, struct err *e);
+
+/* rounds.c */
+void	rounds_tend(struct manager *m);			/* starts what is due */
+void	rounds_reconcile(struct manager *m);		/* as soon as can be: something is not as it should be */
+mono_t	rounds_wake(const struct manager *m);
+mono_t	rounds_next_check(void);			/* of a machine that has just answered */
 
 /* scaler.c */
 void	scaler_run(struct manager *m);

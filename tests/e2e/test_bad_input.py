@@ -897,25 +897,34 @@ def in_mid_job(s, what, lines=30, **more):
 
 @scenario(200)
 def machine_dies_and_resets(s):
-    """Its connections are reset and nothing answers any more: five minutes' patience, then the machine's failure."""
+    """Its connections are reset and nothing answers any more: the cloud says that it is off, and no patience is needed."""
     job = in_mid_job(s, "kill")
     s.says("Machine does not answer")
-    s.system_failure(job, "did not answer for", 380)
+    s.system_failure(job, "is gone", 150)
+    s.over()
+
+
+@scenario(200)
+def machine_is_cut_off(s):
+    """The cloud says that it runs, and nothing answers any more: five minutes' patience, then the machine's failure."""
+    job = in_mid_job(s, "unplug")
+    s.says("Machine does not answer")
+    s.system_failure(job, "did not answer for", 450)
     s.over()
 
 
 @scenario(90)
 def machine_dies_in_silence(s):
-    """No packet leaves it any more; the job's time limit comes first, and the machine is to blame all the same."""
+    """No packet leaves it any more; should the job's time limit come first, the machine is to blame all the same."""
     job = in_mid_job(s, "die", timeout=75)
-    s.system_failure(job, "does not answer|did not answer", 150)
+    s.system_failure(job, "is gone|does not answer|did not answer", 150)
     s.over()
 
 
 @scenario(50)
 def machine_vanishes(s):
-    job = in_mid_job(s, "vanish", timeout=75)
-    s.system_failure(job, "does not answer|did not answer", 120)
+    job = in_mid_job(s, "vanish")
+    s.system_failure(job, "is gone", 120)
     s.over()
 
 
@@ -972,7 +981,7 @@ def engine_is_restarted_with_live_restore(s):
 @scenario(40)
 def machine_is_switched_off(s):
     """In good order: its engine ends the containers first, and their exit codes are not the script's."""
-    s.system_failure(in_mid_job(s, "off", timeout=75), "restarted under the job|does not answer", 150)
+    s.system_failure(in_mid_job(s, "off", timeout=75), "restarted under the job|does not answer|is gone", 150)
     s.over()
 
 

@@ -21,7 +21,11 @@ AT_ONCE = 4
 LINES = 6
 # Steps of a life that goes wrong first: the tests named here die at them.
 ELSEWHERE = {"operator:strays-awaited": "test_machine.py: test_list_lags_longer_than_patience",
-             "adopt:recorded": "test_adopt.py: test_over_and_back"}
+             "adopt:recorded": "test_adopt.py: test_over_and_back",
+             "operator:stray-found": "test_fleet.py: test_reconcile_by_hand",
+             "operator:stray-removed": "test_fleet.py: test_reconcile_by_hand",
+             "manager:machine-gone": "test_fleet.py: gone_under_a_job",
+             "manager:checker-started": "test_fleet.py: idle_one_dies"}
 SCRIPT = [f"for i in $(seq 1 {LINES}); do echo line $i of the job; sleep 0.5; done"]
 
 

@@ -92,21 +92,61 @@ test_key(void)
 	struct err e = { 0 };
 	char key[32], id[32];
 
-	is_int(c.driver->key(&c, PUB, soon(10), &e), 0, "a key is uploaded %s", e.msg);
+	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), 0, "a key is uploaded %s", e.msg);
 	c.driver->ids(&c, key, id);
 	is_str(key, "42", "  its id");
-	is_str(f.log->body[0], "{\"name\":\"m\",\"public_key\":\"" PUB "\"}", "  what was sent");
-	is_int(c.driver->key(&c, PUB, soon(10), &e), 0, "known: nothing is asked");
+	is_str(f.log->body[0], "{\"name\":\"m wl-owner-0123456789abcdef\",\"public_key\":\"" PUB "\"}", "  what was sent");
+	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), 0, "known: nothing is asked");
 	cloud_close(&c);
 	c = machine(&f, "m", NULL);
-	is_int(c.driver->key(&c, PUB, soon(20), &e), 0, "the answer is lost, the account has it then");
+	is_int(c.driver->key(&c, &labels, PUB, soon(20), &e), 0, "the answer is lost, the account has it then");
 	c.driver->ids(&c, key, id);
 	is_str(key, "43", "  its id by the fingerprint");
 	cloud_close(&c);
 	c = machine(&f, "m", NULL);
-	is_int(c.driver->key(&c, PUB, soon(20), &e), -1, "a key that the cloud does not take");
+	is_int(c.driver->key(&c, &labels, PUB, soon(20), &e), -1, "a key that the cloud does not take");
 	is_int(e.kind, ERR_REFUSED, "  is refused for good");
 	done(&f, &c, 6);
+}
+
+#define OWNED(id, more) "{\"id\":" #id ",\"name\":\"m" #id "\",\"created_at\":\"2026-03-01T08:15:30Z\",\"tags\":[\"web\"," more "\"wl-owner-0123456789abcdef\"]}"
+
+/* All that is ours, page by page, and nothing else; and no half of it. */
+static void
+test_list(void)
+{
+	static const struct fake_call calls[] = {
+		{ "GET /v2/droplets?tag_name=wl-owner-0123456789abcdef&per_page=200&page=1", 200,
+		  "{\"droplets\":[" OWNED(7, "\"wl-nonce-ab\",") ",{\"id\":8,\"tags\":[\"wl-owner-0123456789abcdff\"]}],\"links\":{\"pages\":{\"next\":\"x\"}}}", NULL, ANSWER },
+		{ "GET /v2/droplets?tag_name=wl-owner-0123456789abcdef&per_page=200&page=2", 200, "{\"droplets\":[" OWNED(9, "") "],\"links\":{}}", NULL, ANSWER },
+		{ "GET /v2/account/keys?per_page=200&page=1", 200, "{\"ssh_keys\":[{\"id\":1,\"name\":\"m7 wl-owner-0123456789abcdef\"},"
+		  "{\"id\":2,\"name\":\"m7\"},{\"id\":3,\"name\":\" wl-owner-0123456789abcdef\"},{\"id\":4,\"name\":\"m7 wl-owner-0123456789abcdef.\"}]}", NULL, ANSWER },
+		{ "DELETE /v2/droplets/7", 204, NULL, NULL, ANSWER },
+		{ "GET /v2/droplets/7", 404, "{}", NULL, ANSWER },
+		{ "DELETE /v2/tags/wl-nonce-ab", 204, NULL, NULL, ANSWER },
+		{ "DELETE /v2/account/keys/1", 204, NULL, NULL, ANSWER },
+		{ "GET /v2/droplets?tag_name=wl-owner-0123456789abcdef&per_page=200&page=1", 200, "{\"droplets\":[" OWNED(7, "") "]}", NULL, ANSWER },
+		{ "GET /v2/account/keys?per_page=200&page=1", 403, "{\"message\":\"no\"}", NULL, ANSWER },
+		{ "GET /v2/droplets?tag_name=wl-owner-0123456789abcdef&per_page=200&page=1", 200, "{\"links\":{}}", NULL, ANSWER },
+		{ 0 },
+	};
+	struct fake_cloud f = fake_start(calls);
+	struct cloud c = machine(&f, "m", NULL);
+	struct cloud_thing *t;
+	struct err e = { 0 };
+	size_t n;
+
+	is_int(c.driver->list(&c, labels.owner, &t, &n, soon(20), &e), 0, "a list of two pages, and of keys %s", e.msg);
+	is_int((int)n, 3, "  three are ours");
+	ok(!t[0].key && strcmp(t[0].id, "7") == 0 && strcmp(t[0].name, "m7") == 0 && strcmp(t[0].nonce, "ab") == 0 && t[0].created > 0, "  a machine with its nonce");
+	ok(!t[1].key && strcmp(t[1].id, "9") == 0 && t[1].nonce[0] == '\0', "  one without");
+	ok(t[2].key && strcmp(t[2].id, "1") == 0 && strcmp(t[2].name, "m7") == 0, "  a key by its mark, under the machine's name");
+	is_int(c.driver->discard(&c, &t[0], soon(20), &e), 0, "a machine goes, with its tag");
+	is_int(c.driver->discard(&c, &t[2], soon(20), &e), 0, "a key goes");
+	is_int(c.driver->list(&c, labels.owner, &t, &n, soon(20), &e), -1, "keys that may not be listed");
+	ok(n == 0 && t == NULL, "  are no list");
+	is_int(c.driver->list(&c, labels.owner, &t, &n, soon(20), &e), -1, "an answer that is no list");
+	done(&f, &c, 10);
 }
 
 static void
@@ -125,9 +165,9 @@ test_own_key(void)
 	struct cloud c = machine(&f, "m", more);
 	struct err e = { 0 };
 
-	is_int(c.driver->key(&c, PUB, soon(10), &e), -1, "a fingerprint that the account does not have");
+	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), -1, "a fingerprint that the account does not have");
 	is_str(e.msg, "Digital Ocean SSH key with fingerprint aa:bb doesn't exist", "  in docker-machine's words");
-	is_int(c.driver->key(&c, PUB, soon(10), &e), 0, "one that it has");
+	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), 0, "one that it has");
 	is_str(c.base.ssh_key_path, "", "the private key is the client's own");
 	c.driver->adopt(&c, "", "7");
 	is_int(c.driver->destroy(&c, &labels, PUB, false, soon(10), &e), 0, "removing leaves the account's key alone");
@@ -535,6 +575,7 @@ main(void)
 	test_create_answers();
 	test_unreachable();
 	test_find();
+	test_list();
 	test_address();
 	test_lost();
 	test_destroy();

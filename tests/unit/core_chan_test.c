@@ -30,6 +30,14 @@ main(void)
 		{ "wait", CHAN_OPERATOR, -1, CHAN_WAIT, 0, NULL },
 		{ "wait 5", CHAN_POLLER, -1, CHAN_WAIT, 0, NULL },
 		{ "error net machine m-1: no answer", CHAN_OPERATOR, 1, CHAN_ERROR, 2, "machine m-1: no answer" },
+		{ "health m-1 failed connect 10.0.0.1:2376: refused", CHAN_OPERATOR, 1, CHAN_HEALTH, 3, "connect 10.0.0.1:2376: refused" },
+		{ "health m-1 ok", CHAN_OPERATOR, 1, CHAN_HEALTH, 2, "ok" },
+		{ "health m-1", CHAN_OPERATOR, -1, CHAN_HEALTH, 0, NULL },
+		{ "missing m-1", CHAN_OPERATOR, 1, CHAN_MISSING, 1, "m-1" },
+		{ "missing", CHAN_OPERATOR, -1, CHAN_MISSING, 0, NULL },
+		{ "missing m-1", CHAN_POLLER, -1, CHAN_MISSING, 0, NULL },
+		{ "stray removed 4711 machine m-2", CHAN_OPERATOR, 1, CHAN_STRAY, 3, "machine m-2" },
+		{ "stray young 4711", CHAN_OPERATOR, 1, CHAN_STRAY, 2, "4711" },
 		{ "sing", CHAN_OPERATOR, -1, CHAN_ERROR, 0, NULL },
 	};
 	struct chan_msg m;

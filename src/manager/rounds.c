@@ -1,0 +1,389 @@
+/*
+ * Rounds over the whole fleet: reconciliation of each cloud account against
+ * the store, at the start and every ten minutes, and the health of machines that are ready, each every
+ * half a minute. The processes (machine/round.h) look and say; what follows from it is decided here.
+ */
+#include <unistd.h>
+
+#include "core/crash.h"
+#include "core/exit.h"
+#include "core/log.h"
+#include "core/proc.h"
+#include "core/rand.h"
+#include "manager/parts.h"
+#include "wire/json.h"
+
+#define RECONCILE_EVERY		(600 * NSEC_SEC)
+#define RECONCILE_AGAIN		(60 * NSEC_SEC)		/* after a failure; doubled up to RECONCILE_EVERY */
+#define RECONCILE_LIMIT		"900"
+#define CHECK_EVERY		(30 * NSEC_SEC)
+#define CHECK_DOUBTFUL		(5 * NSEC_SEC)		/* one that did not answer */
+#define CHECK_BLIND		(10 * NSEC_SEC)
+#define CHECK_AHEAD		(10 * NSEC_SEC)		/* taken along by a round that starts anyway */
+#define CHECKERS		4
+#define BATCH			16			/* machines a round: one dead one costs it seconds */
+
+struct reconciler {
+	struct list	 link;
+	char		 key[9];
+	struct child	 child;
+	mono_t		 next;		/* 0: at once */
+	mono_t		 sooner;	/* somebody has seen a reason to look again then; 0: nobody */
+	unsigned	 failed;	/* in a row */
+};
+
+struct rounds {
+	struct list	 accounts;
+	struct child	 checker[CHECKERS];
+};
+
+static struct rounds *
+rounds(struct manager *m)
+{
+	struct rounds *r = m->rounds;
+
+	if (r != NULL)
+		return r;
+	r = m->rounds = xcalloc(1, sizeof(*r));
+	list_init(&r->accounts);
+	for (int i = 0; i < CHECKERS; i++)
+		r->checker[i] = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 } };
+	return r;
+}
+
+static int64_t
+jitter(int64_t ns)
+{
+	return ns - ns / 5 + (int64_t)rand_below((uint64_t)ns * 2 / 5);
+}
+
+mono_t
+rounds_next_check(void)
+{
+	return mono_after(jitter(CHECK_EVERY));
+}
+
+/* plan is taken over. 0 or -1. */
+static int
+start(struct manager *m, struct child *c, const char *what, int plan, watch_fn *says, watch_fn *ended, void *owner)
+{
+	const char *argv[] = { "windlass-operator", "--store", m->store, "--do", what, "--plan-fd", "3", "--owner", m->owner,
+		"--control-fd", "4", "--limit", RECONCILE_LIMIT, NULL };
+	struct proc_fd fds[2];
+	struct err e = { 0 };
+	int pair[2], pidfd;
+	pid_t pid;
+
+	if (plan < 0 || chan_pair(pair, &e) < 0) {
+		if (plan >= 0)
+			close(plan);
+		return -1;
+	}
+	fds[0] = (struct proc_fd){ plan, 3 };
+	fds[1] = (struct proc_fd){ pair[1], 4 };
+	/* A reconciler may use one account's key, a checker the machines' client keys; both only read the store. */
+	pidfd = proc_self(argv, fds, 2, PROC_DIES_WITH_PARENT, &pid, &e);
+	close(plan);
+	close(pair[1]);
+	if (pidfd < 0) {
+		close(pair[0]);
+		log_error("Round could not be started", F_STR("round", what), F_ERR(&e));
+		return -1;
+	}
+	child_watch(m, c, pid, pidfd, false, ended, owner);
+	watch_add(m, &c->control, pair[0], says, owner);
+	return 0;
+}
+
+static void
+note_error(struct child *c, const struct chan_msg *msg)
+{
+	snprintf(c->error, sizeof(c->error), "%.*s", msg->narg > 1 ? (int)msg->arg[1].n : 0, msg->narg > 1 ? msg->arg[1].p : "");
+}
+
+static struct machine *
+machine_of(struct manager *m, struct str name)
+{
+	char text[MACHINE_NAME_MAX + 1];
+
+	return str_copy(name, text, sizeof(text)) < 0 ? NULL : machine_find(m, text);
+}
+
+/* Reconciliation */
+
+static void
+stray(struct manager *m, struct reconciler *a, const struct chan_msg *msg)
+{
+	struct str text = msg->narg > 2 ? msg->arg[2] : STR("");
+	int64_t seconds;
+
+	if (str_eqc(msg->arg[0], "young")) {
+		if (str_to_i64(text, &seconds) == 0 && seconds >= 0 && seconds <= RECONCILE_EVERY / NSEC_SEC)
+			a->sooner = mono_min(a->sooner, mono_after((seconds + 1) * NSEC_SEC));
+	} else if (str_eqc(msg->arg[0], "removed")) {
+		log_warn("Removed what nobody knew of", F_VIEW("id", msg->arg[1]), F_VIEW("what", text));
+		event_note(m, EVENT_MACHINE, NULL, NULL, NULL, "stray", "%.*s (%.*s) was in the cloud with our owner's mark and not in the store: removed",
+		    STR_ARG(text), STR_ARG(msg->arg[1]));
+	} else {
+		log_error("Something of ours in the cloud that nobody knows of could not be removed", F_VIEW("id", msg->arg[1]), F_VIEW("what", text));
+		event_note(m, EVENT_MACHINE, NULL, NULL, NULL, "stray-stays", "%.*s (%.*s) is in the cloud, not in the store, and could not be removed",
+		    STR_ARG(text), STR_ARG(msg->arg[1]));
+	}
+}
+
+static void
+reconciler_says(struct manager *m, struct watch *w)
+{
+	struct reconciler *a = w->owner;
+	struct chan_msg msg;
+	struct err e = { 0 };
+	int rc;
+
+	while ((rc = chan_recv(w->fd, CHAN_OPERATOR, &msg, &e)) > 0) {
+		if (msg.verb == CHAN_STRAY)
+			stray(m, a, &msg);
+		else if (msg.verb == CHAN_MISSING) {
+			struct machine *mc = machine_of(m, msg.arg[0]);
+
+			if (mc != NULL)
+				machines_doubt(m, mc, "the cloud's list does not show it");
+		} else if (msg.verb == CHAN_ERROR)
+			note_error(&a->child, &msg);
+	}
+	if (rc < 0)
+		watch_drop(m, w);
+}
+
+static void
+reconciler_ended(struct manager *m, struct watch *w)
+{
+	struct reconciler *a = w->owner;
+	int64_t wait = RECONCILE_AGAIN;
+	int status;
+
+	if (a->child.control.fd >= 0)
+		reconciler_says(m, &a->child.control);
+	status = child_bury(m, &a->child);
+	if (status == EXIT_OK) {
+		log_debug("Cloud and store were compared", F_STR("account", a->key));
+		a->failed = 0;
+		a->next = mono_min(a->sooner, mono_after(jitter(RECONCILE_EVERY)));
+		return;
+	}
+	log_warn("Cloud and store could not be compared", F_STR("account", a->key), F_INT("status", status), F_STR("error", a->child.error));
+	for (unsigned i = 0; i < a->failed && wait < RECONCILE_EVERY; i++)
+		wait *= 2;
+	a->failed++;
+	a->next = mono_after(jitter(wait < RECONCILE_EVERY ? wait : RECONCILE_EVERY));
+}
+
+static bool
+has_account(const struct pool *p)
+{
+	return p->conf != NULL && p->conf->disabled == NULL && p->conf->has_machine && p->conf->machine_driver != NULL &&
+	    p->conf->machine_driver[0] != '\0';
+}
+
+static struct reconciler *
+reconciler_of(struct rounds *r, const char *key)
+{
+	struct reconciler *a;
+
+	LIST_EACH(struct reconciler, known, link, &r->accounts)
+		if (strcmp(known->key, key) == 0)
+			return known;
+	a = xcalloc(1, sizeof(*a));
+	snprintf(a->key, sizeof(a->key), "%s", key);
+	a->child = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 } };
+	list_add(&r->accounts, &a->link);
+	return a;
+}
+
+void
+rounds_reconcile(struct manager *m)
+{
+	LIST_EACH(struct reconciler, a, link, &rounds(m)->accounts)
+		a->next = a->sooner = 0;
+}
+
+static void
+tend_accounts(struct manager *m)
+{
+	LIST_EACH(struct pool, p, link, &m->pools) {
+		struct reconciler *a;
+		struct err e = { 0 };
+
+		if (!has_account(p))
+			continue;
+		a = reconciler_of(rounds(m), p->conf->account);
+		if (child_alive(&a->child) || (a->next != 0 && !mono_passed(a->next)))
+			continue;
+		a->sooner = 0;
+		a->next = mono_after(RECONCILE_AGAIN);
+		if (start(m, &a->child, "reconcile", machines_plan(m, p, "reconcile", &e), reconciler_says, reconciler_ended, a) == 0)
+			crash_point("manager:reconciler-started");
+	}
+}
+
+/* Health */
+
+static void
+answers(struct manager *m, struct machine *mc)
+{
+	if (mc->failures > 0 || (mc->flags & SCALE_F_BLIND) != 0) {
+		log_info("Machine answers again", F_STR("name", mc->name));
+		event_note(m, EVENT_MACHINE, NULL, mc, NULL, "reachable", "its engine answers again");
+		m->dirty = true;
+	}
+	mc->failures = 0;
+	mc->flags &= ~(unsigned)SCALE_F_BLIND;
+	mc->check_at = rounds_next_check();
+}
+
+static void
+does_not_answer(struct manager *m, struct machine *mc, struct str why)
+{
+	mc->flags &= ~(unsigned)SCALE_F_BLIND;
+	mc->check_at = mono_after(CHECK_DOUBTFUL);
+	if (mc->state == SCALE_USED) {
+		/* Its job has patience with an engine that is away, and needs none with a machine that is gone. */
+		machines_doubt(m, mc, "its engine does not answer");
+		return;
+	}
+	if (mc->failures < UINT16_MAX)
+		mc->failures++;
+	log_warn("Machine does not answer", F_STR("name", mc->name), F_INT("failures", mc->failures), F_VIEW("error", why));
+	event_note(m, EVENT_MACHINE, NULL, mc, NULL, "unreachable", "check %" PRIu16 " in a row failed: %.*s", mc->failures, STR_ARG(why));
+	m->dirty = true;
+}
+
+static void
+cannot_be_told(struct manager *m, struct machine *mc, struct str why)
+{
+	if ((mc->flags & SCALE_F_BLIND) == 0) {
+		log_warn("Health of machines cannot be told from here", F_STR("name", mc->name), F_VIEW("error", why));
+		event_note(m, EVENT_MACHINE, NULL, mc, NULL, "blind", "its health cannot be told: %.*s", STR_ARG(why));
+	}
+	mc->flags |= SCALE_F_BLIND;
+	mc->check_at = mono_after(CHECK_BLIND);
+}
+
+static void
+checker_says(struct manager *m, struct watch *w)
+{
+	struct child *c = w->owner;
+	struct chan_msg msg;
+	struct err e = { 0 };
+	int rc;
+
+	while ((rc = chan_recv(w->fd, CHAN_OPERATOR, &msg, &e)) > 0) {
+		struct machine *mc = msg.verb == CHAN_HEALTH ? machine_of(m, msg.arg[0]) : NULL;
+		struct str why = msg.narg > 2 ? msg.arg[2] : STR("");
+
+		if (msg.verb == CHAN_ERROR)
+			note_error(c, &msg);
+		if (mc == NULL || (mc->state != SCALE_IDLE && mc->state != SCALE_USED))
+			continue;
+		if (str_eqc(msg.arg[1], "ok"))
+			answers(m, mc);
+		else if (str_eqc(msg.arg[1], "failed"))
+			does_not_answer(m, mc, why);
+		else
+			cannot_be_told(m, mc, why);
+	}
+	if (rc < 0)
+		watch_drop(m, w);
+}
+
+static void
+checker_ended(struct manager *m, struct watch *w)
+{
+	struct child *c = w->owner;
+	int status;
+
+	if (c->control.fd >= 0)
+		checker_says(m, &c->control);
+	status = child_bury(m, c);
+	if (status != EXIT_OK)
+		log_warn("Health checks were cut short", F_INT("status", status), F_STR("error", c->error));
+}
+
+static bool
+to_check(const struct machine *mc, mono_t at)
+{
+	return (mc->state == SCALE_IDLE || mc->state == SCALE_USED) && !mc->doubted && mc->check_at <= at;
+}
+
+/* Those that are due, and those that soon would be: one process for all of them. */
+static int
+checker_plan(struct manager *m, struct err *e)
+{
+	mono_t ahead = mono_after(CHECK_AHEAD);
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	int n = 0, fd;
+
+	jw_object(&w, NULL);
+	jw_array(&w, "machines");
+	for (int soon = 0; soon < 2; soon++)
+		LIST_EACH(struct machine, mc, link, &m->machines) {
+			if (n == BATCH || !to_check(mc, soon ? ahead : mono_now()))
+				continue;
+			jw_cstr(&w, NULL, mc->name);
+			/* Should no verdict come of it, that is its next turn. */
+			mc->check_at = mono_after(2 * CHECK_EVERY);
+			n++;
+		}
+	jw_end_array(&w);
+	jw_end_object(&w);
+	fd = proc_memfd("plan", buf_str(&b), e);
+	buf_free(&b);
+	return fd;
+}
+
+static void
+tend_checkers(struct manager *m)
+{
+	struct rounds *r = rounds(m);
+
+	for (int i = 0; i < CHECKERS; i++) {
+		struct child *c = &r->checker[i];
+		struct err e = { 0 };
+		bool due = false;
+
+		LIST_EACH(struct machine, mc, link, &m->machines)
+			due = due || to_check(mc, mono_now());
+		if (!due)
+			return;
+		if (!child_alive(c) && start(m, c, "health", checker_plan(m, &e), checker_says, checker_ended, c) == 0)
+			crash_point("manager:checker-started");
+	}
+}
+
+void
+rounds_tend(struct manager *m)
+{
+	if (m->phase == MANAGER_STOPPING || m->phase == MANAGER_LEAVING)
+		return;
+	tend_accounts(m);
+	tend_checkers(m);
+}
+
+mono_t
+rounds_wake(const struct manager *m)
+{
+	mono_t at = MONO_NEVER;
+	bool idle = false;
+
+	if (m->rounds == NULL || m->phase == MANAGER_STOPPING || m->phase == MANAGER_LEAVING)
+		return at;
+	LIST_EACH(struct reconciler, a, link, &m->rounds->accounts)
+		if (!child_alive(&a->child) && a->next != 0)
+			at = mono_min(at, a->next);
+	for (int i = 0; i < CHECKERS; i++)
+		idle = idle || !child_alive(&m->rounds->checker[i]);
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		if (idle && mc->check_at != 0 && to_check(mc, INT64_MAX))
+			at = mono_min(at, mc->check_at);
+	return at;
+}
