@@ -1264,7 +1264,8 @@ operator_main(int argc, char **argv)
 		fcntl(control, F_SETFL, O_NONBLOCK);
 		net_control(control);
 	}
-	/* It writes in the store and nothing else, and runs no program. */
+	/* It writes in the store and nothing else, and runs no program. Where there is no store yet, now is the time. */
+	(void)fs_mkdirs(args.store, 0700, NULL);
 	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, args.store, -1 }, 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
 	sandbox_calls();
 	operation_init(&op, args.store, args.name);
