@@ -329,7 +329,7 @@ dist()
 	run "deb compat" vendor/deb compat dist
 	tar --sort=name --format=ustar --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=a+rX,go-w \
 	    -C build/manual -c . | gzip -9n >dist/windlass-manual.tar.gz
-	(cd dist && sha256sum windlass-* *.deb windlass.spdx.json >SHA256SUMS)
+	(cd dist && sha256sum windlass-linux-* *.deb windlass-manual.tar.gz windlass.spdx.json >SHA256SUMS)
 	cat dist/SHA256SUMS
 }
 
