@@ -24,16 +24,9 @@ static const struct usage run_usage = USAGE("",
     "Takes jobs from GitLab and runs them until it is told to stop. Needs no service manager.\n\n"
     "SIGQUIT: take no more jobs, finish the running ones, then end with status 0.\n"
     "SIGTERM, SIGINT: abort the running jobs, tell GitLab, then end; once more: end at once.\n"
+    "SIGUSR2: become the file it was started from as it is now; running jobs go on. After SIGQUIT: end, running jobs go on.\n"
     "SIGHUP: read config.toml again. SIGUSR1: list machines and jobs in the log.\n\n"
     "If it was killed, start it again: jobs and machines did not notice, and it finds them.", run_opts);
-
-static const struct opt status_opts[] = {
-	OPT_STATE_DIR,
-	{ .name = "service", .letter = 'n', .type = OPT_STRING, .arg = "NAME", .help = "accepted, without effect" },
-};
-static const struct usage status_usage = USAGE("",
-    "Exit status 0 while `run` runs on this state directory, 1 when it does not. A stop that waits for jobs is awaited by\n"
-    "asking this again and again.", status_opts);
 
 static const struct usage version_usage = { .args = "", .about = "Prints the versions of windlass, of the gitlab-runner it answers to be, and of every library in it." };
 static const struct usage help_usage = { .args = "[COMMAND]", .about = "Prints the commands, or what one of them does and takes.", .flags = USAGE_RAW };
@@ -41,7 +34,13 @@ static const struct usage help_usage = { .args = "[COMMAND]", .about = "Prints t
 const struct command commands[] = {
 	{ "run", cmd_run, "take jobs and run them (the service itself)", &run_usage },
 	{ "run-single", cmd_run_single, "run jobs of one runner, one after another, and end", &cmd_run_single_usage },
-	{ "status", cmd_status, "exit status 0 while `run` runs on this host", &status_usage },
+	{ "install", cmd_install, "make it a service of this host", &cmd_install_usage },
+	{ "uninstall", cmd_uninstall, "undo that", &cmd_uninstall_usage },
+	{ "start", cmd_start, "start the service", &cmd_start_usage },
+	{ "stop", cmd_stop, "stop it after its running jobs", &cmd_stop_usage },
+	{ "restart", cmd_restart, "restart it at once; running jobs go on", &cmd_restart_usage },
+	{ "status", cmd_status, "exit status 0 while it runs on this host", &cmd_status_usage },
+	{ "upgrade", cmd_upgrade, "put another version in its place under running jobs", &cmd_upgrade_usage },
 	{ "register", cmd_register, "add a runner to config.toml, confirmed by GitLab", &cmd_register_usage },
 	{ "unregister", cmd_unregister, "take runners out of GitLab and of config.toml", &cmd_unregister_usage },
 	{ "verify", cmd_verify, "ask GitLab whether the tokens of config.toml are good", &cmd_verify_usage },
@@ -55,6 +54,7 @@ const struct command commands[] = {
 	{ "version", cmd_version, "versions of windlass and of every library in it", &version_usage },
 	{ "help", cmd_help, "this list, or what a command does and takes", &help_usage },
 	{ "h", cmd_help, NULL, &help_usage },
+	{ "service-stop", cmd_service_stop, NULL, &cmd_service_stop_usage },
 	{ "debug", cmd_debug, NULL, &cmd_debug_usage },
 };
 const size_t ncommands = NELEM(commands);
@@ -148,31 +148,4 @@ cmd_run(int argc, char **argv)
 	}
 	log_setup(level, format);
 	return manager_run(&m);
-}
-
-int
-cmd_status(int argc, char **argv)
-{
-	struct opt o[NELEM(status_opts)];
-	struct err e = { 0 };
-	char *dir;
-	int pid, rc;
-
-	if (cmd_options(&status_usage, o, argc, argv, NULL, NULL) < 0)
-		return 1;
-	dir = o[0].value != NULL ? xstrdup(o[0].value) : manager_default_state_dir();
-	if (dir == NULL) {
-		fprintf(stderr, "gitlab-runner: no home directory: give --state-dir\n");
-		return 1;
-	}
-	rc = manager_running(dir, &pid, &e);
-	if (rc == 1) {
-		printf("gitlab-runner: Service is running\n");
-		return 0;
-	}
-	if (rc == 0)
-		fprintf(stderr, "gitlab-runner: Service has stopped (state directory %s)\n", dir);
-	else
-		fprintf(stderr, "gitlab-runner: %s\n", e.msg);
-	return 1;
 }

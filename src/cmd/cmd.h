@@ -62,10 +62,13 @@ extern const struct opt cmd_globals[];
 extern const size_t ncmd_globals;
 
 cmd_fn cmd_run, cmd_status, cmd_machine, cmd_version, cmd_debug, cmd_help;
+cmd_fn cmd_install, cmd_uninstall, cmd_start, cmd_stop, cmd_restart, cmd_upgrade, cmd_service_stop;
 cmd_fn cmd_register, cmd_unregister, cmd_verify, cmd_list, cmd_reset_token, cmd_check, cmd_lint, cmd_run_single, cmd_adopt,
     cmd_simulate;
 extern const struct usage cmd_register_usage, cmd_unregister_usage, cmd_verify_usage, cmd_list_usage, cmd_reset_token_usage,
-    cmd_check_usage, cmd_lint_usage, cmd_run_single_usage, cmd_adopt_usage, cmd_machine_usage, cmd_debug_usage, cmd_simulate_usage;
+    cmd_check_usage, cmd_lint_usage, cmd_run_single_usage, cmd_adopt_usage, cmd_machine_usage, cmd_debug_usage, cmd_simulate_usage,
+    cmd_install_usage, cmd_uninstall_usage, cmd_start_usage, cmd_stop_usage, cmd_restart_usage, cmd_status_usage, cmd_upgrade_usage,
+    cmd_service_stop_usage;
 
 /* For tables of options. */
 #define OPT_CONFIG	{ .name = "config", .letter = 'c', .type = OPT_STRING, .arg = "FILE", .env = "CONFIG_FILE", \

@@ -4,7 +4,9 @@
  * take the place of; gitlab-runner-helper is what runs in a job's container;
  * windlass-poller and its like are the roles that the manager starts.
  */
+#include <pwd.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "core/log.h"
@@ -74,6 +76,17 @@ global_options(struct opt *o, int argc, char **argv)
 	return argc - (int)nwords;
 }
 
+/* Service managers may leave it out; the store, the configuration of a user and docker's logins are below it (spec gitlab-runner 3.1). */
+static void
+set_home(void)
+{
+	const char *home = getenv("HOME");
+	struct passwd *p = home == NULL || home[0] == '\0' ? getpwuid(geteuid()) : NULL;
+
+	if (p != NULL && p->pw_dir[0] == '/')
+		setenv("HOME", p->pw_dir, 1);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -94,6 +107,7 @@ main(int argc, char **argv)
 			return roles[r].fn(argc, argv);
 		}
 	proc_remember(argc, argv);
+	set_home();
 	if (strcmp(name, "docker-machine") == 0)
 		return cmd_machine(argc, argv);
 	cmd_program = name;

@@ -4,8 +4,8 @@
  *
  * Since all that counts is in the two directories, a manager needs nothing of
  * its predecessor, and a change of managers is a matter of milliseconds: no
- * new question to GitLab; a poller whose answer is arriving is let finish,
- * because nobody else has that job; operators are cut off, their work is
+ * new question to GitLab; a poller with a request under way is let finish
+ * (gitlab/poller.c), because GitLab may just have given it a job; operators are cut off, their work is
  * recorded step by step; executors and reporters do not notice. Then the file
  * that we were started from, by now perhaps another version, is executed in
  * this very process (SIGUSR2), or, where a service manager wants to see us
@@ -227,6 +227,8 @@ become_successor(struct manager *m)
 void
 handover_tend(struct manager *m)
 {
+	/* Until now a request was under way: from now on nobody asks. */
+	life_write(m);
 	if (!m->life.ends) {
 		become_successor(m);
 		return;

@@ -193,7 +193,7 @@ class Machine:
                   f"systemd-nspawn --quiet --boot -D {root} \\\n"
                   f"\t--machine={self.netns} --network-namespace-path=/run/netns/{self.netns} \\\n"
                   "\t--register=no --keep-unit --capability=all \\\n"
-                  "\t--system-call-filter='@keyring bpf' --console=passive \\\n"
+                  "\t--system-call-filter='@keyring bpf landlock_create_ruleset landlock_add_rule landlock_restrict_self' --console=passive \\\n"
                   "\t--resolv-conf=off --timezone=off --link-journal=no \\\n"
                   f"\t--hostname={self.info()['name'].split('.')[0]} \\\n"
                   f"\t--bind={docker}:/var/lib/docker\n"
