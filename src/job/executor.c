@@ -7,7 +7,8 @@
  * write in its job's directory. It must never: know a runner's token beyond
  * masking it, reach GitLab or a cloud, touch another job.
  *
- * Orders come by `cancel` and SIGTERM: the first says look, the second says now.
+ * Orders come by `cancel` and SIGTERM: the first says look, the second says now. A SIGTERM without an order is the host's,
+ * which goes down: the executor ends, the job goes on.
  */
 #include <sys/file.h>
 #include <sys/signalfd.h>

@@ -153,6 +153,10 @@ def test_jobs_go_on_whoever_is_the_manager(service, gate, tmp_path):
     # Killed: systemd starts it again after RestartSec.
     changed(host, lambda: host("kill", "-KILL", str(pid)), blind=None)
     wait_until(lambda: host.unit("ActiveState") == {"ActiveState": "active"}, 20, "the unit active")
+    # As a host does that goes down: without an order the executors end, and the jobs do not.
+    before = host.executors()
+    host("kill", "-TERM", *map(str, before))
+    wait_until(lambda: len(host.executors()) == 2 and not set(before) & set(host.executors()), 20, "other executors")
     gate.end(*jobs)
 
 
@@ -224,7 +228,8 @@ def test_a_reboot_waits_for_no_job(rig, service, gate):
     job = gate.job(host.runner)
     life = host.says()["life"]
     rig("fault", "machine", host.name, "reboot")
-    host.up(not_life=life, seconds=90)
+    # Less than the 90 seconds that a process which does not listen costs.
+    host.up(not_life=life, seconds=75)
     assert rig.state(job)["state"] == "running" and "running jobs go on" in host("journalctl", "--no-pager", "-u", "windlass").stdout
     gate.end(job)
     # And is a manager like any other: what nobody needs goes.
