@@ -70,6 +70,9 @@ extern const struct usage cmd_register_usage, cmd_unregister_usage, cmd_verify_u
     cmd_install_usage, cmd_uninstall_usage, cmd_start_usage, cmd_stop_usage, cmd_restart_usage, cmd_status_usage, cmd_upgrade_usage,
     cmd_service_stop_usage;
 
+cmd_fn cmd_ls, cmd_top, cmd_why;
+extern const struct usage cmd_ls_usage, cmd_top_usage, cmd_why_usage;
+
 /* For tables of options. */
 #define OPT_CONFIG	{ .name = "config", .letter = 'c', .type = OPT_STRING, .arg = "FILE", .env = "CONFIG_FILE", \
 	.help = "config.toml (default /etc/gitlab-runner/config.toml for root)" }

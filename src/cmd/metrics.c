@@ -3,8 +3,8 @@
  * listen_address (spec gitlab-runner 5). What it serves is the snapshot that
  * the manager publishes; it knows nothing else and can tell nobody to do anything.
  *
- * It may: listen on the one address, read snapshot.json and what /proc says
- * of its manager. It must never: write a file, start anything, open another
+ * It may: listen on the one address, read the snapshot and what /proc says
+ * of its manager; Landlock and seccomp hold it to that. It must never: write a file, start anything, open another
  * file of the state directory. It dies with the manager, which starts it again when it died alone.
  */
 #include <sys/resource.h>
@@ -39,7 +39,7 @@ static const struct { const char *path, *type, *fields; } pages[NPAGES] = {
 };
 
 struct server {
-	int		 state_fd;
+	int		 dir;		/* the snapshot's */
 	pid_t		 manager;
 	mono_t		 made[NPAGES];
 	struct serve_text *text[NPAGES];
@@ -132,7 +132,7 @@ read_view(struct server *s, struct view *v)
 {
 	struct buf b = { .max = SNAPSHOT_MAX };
 	struct err e = { 0 };
-	int rc = fs_read(s->state_fd, SNAPSHOT_FILE, SNAPSHOT_MAX, &b, &e);
+	int rc = fs_read(s->dir, SNAPSHOT_NAME, SNAPSHOT_MAX, &b, &e);
 
 	if (rc == 0)
 		rc = view_parse(v, buf_str(&b), &e);
@@ -231,6 +231,7 @@ metrics_main(int argc, char **argv)
 	const char *words[8];
 	struct err e = { 0 };
 	size_t nwords;
+	char *path, proc[32];
 	int fd;
 
 	proc_harden();
@@ -238,16 +239,18 @@ metrics_main(int argc, char **argv)
 		log_error("Metrics server was started wrongly", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
-	s.state_fd = fs_opendir(AT_FDCWD, o[0].value, &e);
-	fd = s.state_fd < 0 ? -1 : serve_listen(o[1].value, DEFAULT_PORT, &e);
+	path = fs_join(o[0].value, SNAPSHOT_DIR);
+	s.dir = fs_opendir(AT_FDCWD, path, &e);
+	fd = s.dir < 0 ? -1 : serve_listen(o[1].value, DEFAULT_PORT, &e);
 	if (fd < 0) {
 		log_error("Metrics server cannot listen", F_STR("listen_address", o[1].value), F_ERR(&e));
 		return e.kind == ERR_CONFIG ? EXIT_CONFIG : e.kind == ERR_CONFLICT ? EXIT_BUSY : EXIT_RETRY;
 	}
 	/* More descriptors than places it does not need. */
 	setrlimit(RLIMIT_NOFILE, &few);
-	/* It stands in front of anybody: no file but the state directory's and /proc's, nothing written, nobody called. */
-	sandbox_files((struct sandbox_place[]){ { SANDBOX_READ, NULL, s.state_fd }, { SANDBOX_READ, "/proc", -1 } }, 2, 0, NULL);
+	/* It stands in front of anybody: no file but the snapshot's directory and what /proc says of the manager, nothing written, nobody called. */
+	snprintf(proc, sizeof(proc), "/proc/%d", (int)s.manager);
+	sandbox_files((struct sandbox_place[]){ { SANDBOX_READ, NULL, s.dir }, { SANDBOX_READ, proc, -1 }, { SANDBOX_READ, "/proc/stat", -1 } }, 3, 0, NULL);
 	sandbox_calls();
 	log_info("Metrics server listening", F_STR("address", o[1].value));
 	if (serve_run(fd, -1, on_request, &s, &e) < 0)

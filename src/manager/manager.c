@@ -427,6 +427,7 @@ start(struct manager *m, const struct manager_opts *o, struct err *e)
 	if (config_system_id(m->config_path, m->system_id, e) < 0)
 		return -1;
 	events_open(m);
+	snapshot_open(m);
 	jobs_watch(m);
 	if (model_scan(m, e) < 0)
 		return -1;

@@ -90,7 +90,8 @@ enum metric_buckets { BUCKETS_NONE, BUCKETS_JOB, BUCKETS_QUEUE, BUCKETS_CREATION
 	X(MACHINE_JOBS, "windlass_machine_jobs_total", COUNTER, METRIC_R, NONE, "Jobs that the machines removed so far had run.") \
 	X(CREATE_FAILURES, "windlass_create_failures_in_a_row", GAUGE, METRIC_R, NONE, "Failed creations in a row; creating is paused after them.") \
 	X(CREATE_PAUSE, "windlass_create_pause_seconds", GAUGE, METRIC_R, NONE, "How long no machine is created yet because creations failed.") \
-	X(API_BUDGET, "windlass_cloud_api_budget", GAUGE, "runner runner_name system_id budget", NONE, "Creations that the pace allows now; negative when it is overdrawn.") \
+	X(API_BUDGET, "windlass_cloud_budget", GAUGE, METRIC_R " budget", NONE, "Creations that the runner's pace (growth) and the cloud account's (account) allow now.") \
+	X(API_BLOCKED, "windlass_cloud_blocked_seconds", GAUGE, METRIC_R " budget", NONE, "How long the cloud still wants no creation: it said Retry-After.") \
 	X(EVENTS_LOST, "windlass_events_lost_total", COUNTER, "", NONE, "Events that could not be written (disk full?).")
 
 enum metric {

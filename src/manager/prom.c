@@ -391,6 +391,20 @@ put_waiting(struct out *o, const struct view_pool *p)
 }
 
 static void
+put_budget(struct out *o, const struct view_pool *p, const char *which, const struct budget *b)
+{
+	int n = budget_available(b, o->now);
+
+	SAMPLE(o, n == BUDGET_UNLIMITED ? INFINITY : n, p->runner, p->name, o->v->system_id, which);
+}
+
+static void
+put_blocked(struct out *o, const struct view_pool *p, const char *which, const struct budget *b)
+{
+	SAMPLE(o, b->blocked_until > o->now ? (double)((b->blocked_until - o->now) / NSEC_MSEC) / 1000 : 0, p->runner, p->name, o->v->system_id, which);
+}
+
+static void
 put_pool_gauge(struct out *o, const struct view_pool *p)
 {
 	const struct view *v = o->v;
@@ -431,6 +445,14 @@ put_pool_gauge(struct out *o, const struct view_pool *p)
 	case M_REQUESTS_ADAPTIVE:
 	case M_REQUESTS_USED:
 		SAMPLE(o, (double)p->request_limit, p->runner, sys);
+		break;
+	case M_API_BUDGET:
+		put_budget(o, p, "growth", &p->growth);
+		put_budget(o, p, "account", &p->account);
+		break;
+	case M_API_BLOCKED:
+		put_blocked(o, p, "growth", &p->growth);
+		put_blocked(o, p, "account", &p->account);
 		break;
 	case M_JOBS_WAITING:
 		put_waiting(o, p);

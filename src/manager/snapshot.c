@@ -1,4 +1,5 @@
 /* The manager's tables as a file: see snapshot.h. */
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/fs.h"
@@ -88,6 +89,20 @@ put_troubles(struct json_w *w, const struct manager *m, const struct pool *p)
 	}
 }
 
+/* The bucket as it is kept: how full it is depends on the time, and nothing here does. */
+static void
+put_budget(struct json_w *w, const char *key, const struct budget *b)
+{
+	if (b->interval == 0 && b->blocked_until == 0)
+		return;
+	jw_object(w, key);
+	jw_i64(w, "interval", b->interval);
+	jw_i64(w, "burst", b->burst);
+	jw_i64(w, "tat", b->tat);
+	jw_i64(w, "blocked_until", b->blocked_until);
+	jw_end_object(w);
+}
+
 static void
 put_pool(struct json_w *w, const struct manager *m, const struct pool *p)
 {
@@ -122,6 +137,9 @@ put_pool(struct json_w *w, const struct manager *m, const struct pool *p)
 	put_text(w, "held_text", scale_why(p->plan.held));
 	jw_i64(w, "short_by", p->plan.short_by);
 	put_troubles(w, m, p);
+	put_budget(w, "growth", &p->growth);
+	if (p->account != NULL)
+		put_budget(w, "account", &p->account->budget);
 	jw_end_object(w);
 }
 
@@ -181,6 +199,14 @@ put_machine(struct json_w *w, struct manager *m, struct machine *mc)
 	jw_end_object(w);
 }
 
+struct str
+snapshot_stage(struct str stage)
+{
+	if (str_eqc(stage, "step"))
+		return STR("step_script");
+	return str_eqc(stage, "end") ? STR("") : stage;
+}
+
 /* Only when it was written since: a job's checkpoints come every second or so, and this is looked at by few. */
 static void
 look_at_stage(struct manager *m, struct job *j)
@@ -196,7 +222,7 @@ look_at_stage(struct manager *m, struct job *j)
 	j->stage_news = false;
 	dir = fs_opendir(m->jobs_fd, j->id, &e);
 	if (dir >= 0 && fs_read(dir, "stage.json", STAGE_JSON_MAX, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0)
-		str_copy(json_str(&a, json_get(v, "stage")), j->doing, sizeof(j->doing));
+		str_copy(snapshot_stage(json_str(&a, json_get(v, "stage"))), j->doing, sizeof(j->doing));
 	if (dir >= 0)
 		close(dir);
 	buf_wipe(&b);
@@ -312,6 +338,15 @@ out:
 }
 
 void
+snapshot_open(struct manager *m)
+{
+	m->snapshot = xcalloc(1, sizeof(*m->snapshot));
+	m->snapshot->started = wall_now();
+	/* Should this fail, the first write says so. */
+	(void)!mkdirat(m->state_fd, SNAPSHOT_DIR, 0700);
+}
+
+void
 snapshot_end(struct manager *m)
 {
 	if (m->snapshot != NULL)
@@ -325,10 +360,6 @@ snapshot_tend(struct manager *m, bool event)
 	mono_t began;
 	int64_t took;
 
-	if (s == NULL) {
-		s = m->snapshot = xcalloc(1, sizeof(*s));
-		s->started = wall_now();
-	}
 	s->wanted |= event;
 	if (!mono_passed(s->next) && s->next != 0)
 		return;

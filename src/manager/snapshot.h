@@ -1,6 +1,6 @@
 /*
  * What the manager knows, as one file for whoever wants to look:
- * snapshot.json in the state directory (docs/state.md). `ls`, `top`, `why`
+ * view/snapshot.json in the state directory (docs/state.md). `ls`, `top`, `why`
  * and the windlass-metrics process read it; nothing is decided by it.
  *
  * It is looked at after each round and written when something in it has
@@ -13,14 +13,21 @@
 
 #include "manager/model.h"
 
-#define SNAPSHOT_FILE	"snapshot.json"
+/* In a directory of its own: the metrics server can be confined to it. */
+#define SNAPSHOT_DIR	"view"
+#define SNAPSHOT_NAME	"snapshot.json"
+#define SNAPSHOT_FILE	SNAPSHOT_DIR "/" SNAPSHOT_NAME
 #define SNAPSHOT_MAX	(64u << 20)
 
+/* Once, when the state directory is open. */
+void	snapshot_open(struct manager *m);
 /* After each round; `event` says that something happened and not only time passed. */
 void	snapshot_tend(struct manager *m, bool event);
 /* The last one, at the end. */
 void	snapshot_end(struct manager *m);
 mono_t	snapshot_wake(const struct manager *m);
+/* Upstream's name of a stage (spec gitlab-runner 6.4) for the one that stage.json has. */
+struct str snapshot_stage(struct str stage);
 /* The file's text. With the counters only when somebody serves them. */
 void	snapshot_put(struct manager *m, struct buf *b);
 

@@ -33,6 +33,14 @@ get_int(struct json_val v, const char *key)
 	return json_i64(json_get(v, key), 0);
 }
 
+static struct budget
+get_budget(struct json_val v, const char *key)
+{
+	struct json_val b = json_get(v, key);
+
+	return (struct budget){ get_int(b, "interval"), get_int(b, "burst"), get_int(b, "tat"), get_int(b, "blocked_until") };
+}
+
 static void
 read_pool(struct arena *a, struct json_val v, struct view_pool *p)
 {
@@ -54,6 +62,7 @@ read_pool(struct arena *a, struct json_val v, struct view_pool *p)
 		.create_failures = get_int(backoff, "failures"), .create_not_before = get_time(a, backoff, "not_before"),
 		.refusals = get_int(refused, "times"), .refused_last = get_time(a, refused, "last"),
 		.gitlab_failures = get_int(gitlab, "failures"), .gitlab_not_before = get_time(a, gitlab, "not_before"),
+		.growth = get_budget(v, "growth"), .account = get_budget(v, "account"),
 	};
 }
 
@@ -284,7 +293,7 @@ look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
 	if (strcmp(out->state, "running") == 0) {
 		out->waiting = "";
 		if (read_json(dir, "stage.json", a, &stage) == 0)
-			out->stage = get_text(a, stage, "stage");
+			out->stage = arena_dup(a, snapshot_stage(json_str(a, json_get(stage, "stage"))));
 	} else if (known != NULL)
 		out->waiting_why = known->waiting_why;
 	if (read_json(dir, "result.json", a, &result) == 0) {
@@ -334,8 +343,14 @@ count_pools(struct view *v)
 
 	memcpy(pools, v->pools, v->npools * sizeof(*pools));
 	v->pools = pools;
-	for (size_t i = 0; i < v->npools; i++)
+	for (size_t i = 0; i < v->npools; i++) {
+		/* What its manager was about to do, nobody is any more. */
+		pools[i].ask = pools[i].asking = pools[i].short_by = 0;
+		pools[i].ask_why = pools[i].ask_text = pools[i].held = pools[i].held_text = "";
+		pools[i].gitlab_failures = pools[i].refusals = pools[i].create_failures = 0;
+		pools[i].gitlab_not_before = pools[i].create_not_before = 0;
 		pools[i].creating = pools[i].idle = pools[i].used = pools[i].removing = pools[i].stuck = pools[i].waiting = pools[i].running = 0;
+	}
 	for (size_t i = 0; i < v->nmachines + v->njobs; i++) {
 		const struct view_machine *m = i < v->nmachines ? &v->machines[i] : NULL;
 		const struct view_job *j = &v->jobs[m == NULL ? i - v->nmachines : 0];

@@ -22,6 +22,7 @@ struct view_pool {
 	const char	*ask_why, *ask_text, *held, *held_text;
 	int64_t		 create_failures, refusals, gitlab_failures;
 	wall_t		 create_not_before, refused_last, gitlab_not_before;
+	struct budget	 growth, account;	/* all 0: no limit */
 };
 
 struct view_machine {

@@ -103,6 +103,7 @@ world_init(struct world *w)
 	list_add(&w->m.jobs, &w->waiting.link);
 	list_add(&w->m.jobs, &w->running.link);
 	events_open(&w->m);
+	snapshot_open(&w->m);
 }
 
 static void

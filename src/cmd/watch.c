@@ -1,0 +1,617 @@
+/* What `ls`, `top` and `why` share: see watch.h. */
+#include <unistd.h>
+
+#include "cmd/watch.h"
+#include "core/fs.h"
+#include "manager/manager.h"
+#include "wire/utf8.h"
+
+#define REPLACEMENT_TEXT	"?"
+
+int
+watch_load(struct view *v, const char *command, const char *state_dir, const char *store, char **dir)
+{
+	struct err e = { 0 };
+
+	*dir = state_dir != NULL ? xstrdup(state_dir) : manager_default_state_dir();
+	if (*dir == NULL) {
+		fprintf(stderr, "FATAL: %s: no home directory: give --state-dir\n", command);
+		return -1;
+	}
+	if (view_load(v, *dir, store, &e) == 0)
+		return 0;
+	fprintf(stderr, "FATAL: %s: %s. Does windlass run here, and as this user? --state-dir names another place.\n", command, e.msg);
+	view_free(v);
+	free(*dir);
+	return -1;
+}
+
+void
+watch_put_dead(struct buf *b, const struct view *v, const char *state_dir, wall_t now)
+{
+	if (v->alive && v->snapshot)
+		return;
+	if (v->alive) {
+		buf_fmt(b, "windlass (pid %" PRId64 ") has just started: this is what its directories say.\n", v->pid);
+		return;
+	}
+	buf_puts(b, "No windlass runs on ");
+	watch_put_clean(b, state_dir);
+	buf_puts(b, ": this is what the directories say");
+	if (v->at != 0) {
+		buf_puts(b, "; its last word is ");
+		watch_put_age(b, v->at, now);
+		buf_puts(b, " old");
+	}
+	buf_puts(b, ".\n");
+}
+
+/* ---- words ---- */
+
+void
+watch_put_clean(struct buf *b, const char *s)
+{
+	struct str rest = str_from(s);
+
+	while (rest.n > 0) {
+		uint32_t c;
+		size_t n = utf8_decode(rest, &c);
+
+		if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
+			buf_puts(b, REPLACEMENT_TEXT);
+		else
+			buf_put(b, rest.p, n);
+		rest = str_sub(rest, n > 0 ? n : 1, rest.n);
+	}
+}
+
+size_t
+watch_columns(struct str s)
+{
+	size_t n = 0;
+
+	/* Continuation bytes take no column. Wide characters of East Asia are counted as one: a table is a little uneven then. */
+	for (size_t i = 0; i < s.n; i++)
+		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	return n;
+}
+
+static void
+put_span(struct buf *b, int64_t seconds)
+{
+	if (seconds < 60)
+		buf_fmt(b, "%" PRId64 "s", seconds);
+	else if (seconds < 3600)
+		buf_fmt(b, "%" PRId64 "m%" PRId64 "s", seconds / 60, seconds % 60);
+	else if (seconds < 86400)
+		buf_fmt(b, "%" PRId64 "h%" PRId64 "m", seconds / 3600, seconds / 60 % 60);
+	else
+		buf_fmt(b, "%" PRId64 "d%" PRId64 "h", seconds / 86400, seconds / 3600 % 24);
+}
+
+void
+watch_put_age(struct buf *b, wall_t t, wall_t now)
+{
+	if (t == 0)
+		buf_putc(b, '-');
+	else
+		put_span(b, now > t ? (now - t) / NSEC_SEC : 0);
+}
+
+/* "in 12s", or "now" when it has passed. */
+static void
+put_until(struct buf *b, wall_t t, wall_t now)
+{
+	if (t <= now)
+		buf_puts(b, "now");
+	else {
+		buf_puts(b, "in ");
+		put_span(b, (t - now + NSEC_SEC - 1) / NSEC_SEC);
+	}
+}
+
+void
+watch_put_time(struct buf *b, wall_t t)
+{
+	char text[TIME_RFC3339_MAX];
+
+	time_rfc3339(t, 0, text);
+	buf_fmt(b, "%.10s %.8s", text, text + 11);
+}
+
+void
+watch_put_pool_name(struct buf *b, const struct view *v, const char *key)
+{
+	const struct view_pool *p = view_pool(v, key);
+
+	if (p == NULL || (p->name[0] == '\0' && p->runner[0] == '\0')) {
+		watch_put_clean(b, key);
+		return;
+	}
+	watch_put_clean(b, p->name[0] != '\0' ? p->name : p->runner);
+	if (p->name[0] != '\0' && p->runner[0] != '\0') {
+		buf_puts(b, " (");
+		watch_put_clean(b, p->runner);
+		buf_puts(b, ")");
+	}
+}
+
+/* ---- tables ---- */
+
+void
+watch_cell(struct watch_table *t)
+{
+	size_t width = watch_columns(buf_str(&t->cell)), column = t->n % t->ncolumns;
+
+	if (width > t->width[column])
+		t->width[column] = width;
+	buf_putstr(&t->text, buf_str(&t->cell));
+	buf_putc(&t->text, '\0');
+	buf_clear(&t->cell);
+	t->n++;
+}
+
+void
+watch_cell_text(struct watch_table *t, const char *s)
+{
+	watch_put_clean(&t->cell, s[0] != '\0' ? s : "-");
+	watch_cell(t);
+}
+
+/* As much of it as fits into so many columns. */
+static struct str
+fit(struct str s, size_t columns)
+{
+	size_t n = 0, i = 0;
+
+	for (; i < s.n; i++)
+		if (((unsigned char)s.p[i] & 0xc0) != 0x80 && n++ == columns)
+			break;
+	return str_sub(s, 0, i);
+}
+
+void
+watch_table_put(struct watch_table *t, struct buf *b, size_t columns, size_t rows)
+{
+	struct str rest = buf_str(&t->text);
+	size_t all = t->n / t->ncolumns, shown = rows != 0 && all > rows ? rows - 1 : all;
+
+	for (size_t r = 0; r < shown; r++) {
+		size_t left = columns != 0 ? columns : SIZE_MAX, pad = 0;
+
+		for (size_t c = 0; c < t->ncolumns; c++) {
+			struct str cell = str_cut(&rest, '\0');
+			size_t width = watch_columns(cell);
+
+			/* What stands behind is only said when there is something to come. */
+			for (; pad > 0 && left > 0 && width > 0; pad--, left--)
+				buf_putc(b, ' ');
+			cell = fit(cell, left);
+			width = watch_columns(cell);
+			buf_putstr(b, cell);
+			left -= width;
+			pad += t->width[c] - width + 2;
+		}
+		buf_putc(b, '\n');
+	}
+	if (shown < all)
+		buf_fmt(b, "... %zu more\n", all - shown);
+}
+
+void
+watch_table_free(struct watch_table *t)
+{
+	buf_free(&t->text);
+	buf_free(&t->cell);
+}
+
+static void
+heading(struct watch_table *t, const char *const names[], size_t n)
+{
+	t->ncolumns = n;
+	t->text.max = t->cell.max = 64u << 20;
+	for (size_t i = 0; i < n; i++)
+		watch_cell_text(t, names[i]);
+}
+
+void
+watch_pool_note(struct buf *b, const struct view_pool *p, wall_t now)
+{
+	size_t start = b->n;
+
+	if (!p->configured)
+		buf_puts(b, "not in the configuration: its machines are removed; ");
+	if (p->disabled[0] != '\0') {
+		watch_put_clean(b, p->disabled);
+		buf_puts(b, "; ");
+	}
+	if (p->refusals > 0)
+		buf_fmt(b, "GitLab refused its token %" PRId64 " times; ", p->refusals);
+	if (p->gitlab_failures > 0 || p->gitlab_not_before > now) {
+		buf_puts(b, p->gitlab_failures > 0 ? "GitLab does not answer, asked again " : "GitLab wants to be asked later, ");
+		put_until(b, p->gitlab_not_before, now);
+		buf_puts(b, "; ");
+	}
+	if (p->create_failures > 0) {
+		buf_fmt(b, "creating failed %" PRId64 " time%s in a row, next try ", p->create_failures, p->create_failures == 1 ? "" : "s");
+		put_until(b, p->create_not_before, now);
+		buf_puts(b, "; ");
+	} else if (p->held[0] != '\0' && p->short_by > 0) {
+		buf_fmt(b, "%" PRId64 " machine%s fewer than wanted: ", p->short_by, p->short_by == 1 ? "" : "s");
+		watch_put_clean(b, p->held_text);
+		buf_puts(b, "; ");
+	}
+	if (p->ask == 0 && p->ask_why[0] != '\0') {
+		buf_puts(b, "asks for no job: ");
+		watch_put_clean(b, p->ask_text);
+		buf_puts(b, "; ");
+	}
+	if (b->n > start)
+		buf_cut(b, b->n - 2);
+}
+
+void
+watch_table_pools(struct watch_table *t, const struct view *v, wall_t now)
+{
+	static const char *const names[] = { "RUNNER", "IDLE", "BUSY", "COMING", "GOING", "WAITING", "ASKING", "NOTE" };
+
+	heading(t, names, NELEM(names));
+	for (size_t i = 0; i < v->npools; i++) {
+		const struct view_pool *p = &v->pools[i];
+
+		watch_put_pool_name(&t->cell, v, p->key);
+		watch_cell(t);
+		buf_fmt(&t->cell, "%" PRId64 "/%" PRId64, p->idle, p->idle_target);
+		watch_cell(t);
+		if (p->limit > 0)
+			buf_fmt(&t->cell, "%" PRId64 "/%" PRId64, p->used, p->limit);
+		else
+			buf_fmt(&t->cell, "%" PRId64, p->used);
+		watch_cell(t);
+		buf_fmt(&t->cell, "%" PRId64, p->creating);
+		watch_cell(t);
+		buf_fmt(&t->cell, "%" PRId64, p->removing + p->stuck);
+		watch_cell(t);
+		buf_fmt(&t->cell, "%" PRId64, p->waiting);
+		watch_cell(t);
+		buf_fmt(&t->cell, "%" PRId64 "/%" PRId64, p->asking, p->ask);
+		watch_cell(t);
+		watch_pool_note(&t->cell, p, now);
+		watch_cell(t);
+	}
+}
+
+void
+watch_machine_note(struct buf *b, const struct view_machine *m, wall_t now)
+{
+	size_t start = b->n;
+
+	if (strcmp(m->state, "creating") == 0)
+		buf_fmt(b, "%s%s; ", m->phase[0] != '\0' ? "reached: " : "not begun", m->phase);
+	if (strcmp(m->state, "stuck-on-removing") == 0)
+		buf_fmt(b, "removal failed %" PRId64 " times, it may still be paid for; ", m->removal_retries);
+	else if (m->why[0] != '\0') {
+		watch_put_clean(b, m->why);
+		buf_puts(b, "; ");
+	}
+	if (m->failed_checks > 0)
+		buf_fmt(b, "%" PRId64 " failed check%s; ", m->failed_checks, m->failed_checks == 1 ? "" : "s");
+	if (m->doomed)
+		buf_puts(b, "not to be used again; ");
+	if (m->stale)
+		buf_puts(b, "made with other driver options; ");
+	if (m->error[0] != '\0') {
+		watch_put_clean(b, m->error);
+		buf_puts(b, "; ");
+	}
+	if (m->again > now) {
+		buf_puts(b, "next try ");
+		put_until(b, m->again, now);
+		buf_puts(b, "; ");
+	}
+	if (b->n > start)
+		buf_cut(b, b->n - 2);
+}
+
+void
+watch_table_machines(struct watch_table *t, const struct view *v, wall_t now)
+{
+	static const char *const names[] = { "MACHINE", "RUNNER", "STATE", "SINCE", "AGE", "JOBS", "JOB", "NOTE" };
+
+	heading(t, names, NELEM(names));
+	for (size_t i = 0; i < v->nmachines; i++) {
+		const struct view_machine *m = &v->machines[i];
+		const struct view_pool *p = view_pool(v, m->pool);
+
+		watch_cell_text(t, m->name);
+		watch_cell_text(t, p != NULL && p->name[0] != '\0' ? p->name : m->pool);
+		watch_cell_text(t, m->state);
+		watch_put_age(&t->cell, m->since, now);
+		watch_cell(t);
+		watch_put_age(&t->cell, m->created, now);
+		watch_cell(t);
+		buf_fmt(&t->cell, "%" PRId64, m->uses);
+		watch_cell(t);
+		watch_cell_text(t, m->job);
+		watch_machine_note(&t->cell, m, now);
+		watch_cell(t);
+	}
+}
+
+static wall_t
+job_since(const struct view_job *j)
+{
+	if (strcmp(j->state, "waiting") == 0)
+		return j->arrived;
+	if (strcmp(j->state, "ended") == 0)
+		return j->ended;
+	return j->assigned != 0 ? j->assigned : j->arrived;
+}
+
+static void
+put_job_note(struct buf *b, const struct view *v, const struct view_job *j)
+{
+	if (strcmp(j->state, "waiting") == 0)
+		watch_put_clean(b, j->waiting);
+	else if (strcmp(j->state, "running") == 0)
+		watch_put_clean(b, j->stage);
+	else {
+		watch_put_clean(b, j->result);
+		buf_puts(b, ", to be told to GitLab");
+	}
+	if (!v->alive && strcmp(j->state, "running") == 0 && j->executor == 0)
+		buf_puts(b, " (nobody is at it)");
+}
+
+void
+watch_table_jobs(struct watch_table *t, const struct view *v, wall_t now)
+{
+	static const char *const names[] = { "JOB", "PROJECT", "NAME", "RUNNER", "STATE", "SINCE", "MACHINE", "NOTE" };
+	static const char *const order[] = { "waiting", "running", "ended" };
+
+	heading(t, names, NELEM(names));
+	for (size_t s = 0; s < NELEM(order); s++)
+		for (size_t i = 0; i < v->njobs; i++) {
+			const struct view_job *j = &v->jobs[i];
+			const struct view_pool *p = view_pool(v, j->pool);
+
+			if (strcmp(j->state, order[s]) != 0)
+				continue;
+			watch_cell_text(t, j->id);
+			watch_cell_text(t, j->project);
+			watch_cell_text(t, j->name);
+			watch_cell_text(t, p != NULL && p->name[0] != '\0' ? p->name : j->pool);
+			watch_cell_text(t, j->state);
+			watch_put_age(&t->cell, job_since(j), now);
+			watch_cell(t);
+			watch_cell_text(t, j->machine);
+			put_job_note(&t->cell, v, j);
+			watch_cell(t);
+		}
+}
+
+/* ---- events ---- */
+
+static const struct {
+	const char	*kind;
+	const char	*machine, *job, *neither;	/* whose event it is told of; NULL: the kind's own word */
+} phrases[] = {
+	{ "create", "is to be made", NULL, NULL }, { "phase", "has come to", NULL, NULL }, { "ready", "is ready", NULL, NULL },
+	{ "create-failed", "could not be made", NULL, NULL }, { "remove", "is to be removed", NULL, NULL },
+	{ "removed", "is removed", NULL, NULL }, { "remove-failed", "could not be removed, is tried again", NULL, NULL },
+	{ "stuck", "is put aside", NULL, NULL }, { "machine", "", NULL, NULL },
+	{ "arrived", NULL, "came from GitLab", NULL }, { "waiting", NULL, "", NULL }, { "assign", "gets", "gets", NULL },
+	{ "back", "gives back", "gives back", NULL }, { "ended", "has run", "ended", NULL }, { "done", NULL, "is done", NULL },
+	{ "held", NULL, NULL, "creating is held back" }, { "gitlab", NULL, NULL, "GitLab" }, { "manager", NULL, NULL, "windlass" },
+};
+
+void
+watch_event_text(struct buf *b, const struct view *v, const struct view_event *ev, const char *self)
+{
+	bool about_machine = ev->machine[0] != '\0' && (ev->job[0] == '\0' || (self != NULL && strcmp(self, ev->machine) == 0));
+	const char *phrase = NULL;
+	size_t start;
+
+	for (size_t i = 0; i < NELEM(phrases); i++)
+		if (strcmp(phrases[i].kind, ev->kind) == 0)
+			phrase = about_machine ? phrases[i].machine : ev->job[0] != '\0' ? phrases[i].job : phrases[i].neither;
+	if (phrase == NULL)
+		phrase = ev->kind;
+	if (self == NULL && ev->machine[0] == '\0' && ev->job[0] == '\0' && ev->pool[0] != '\0') {
+		watch_put_pool_name(b, v, ev->pool);
+		buf_puts(b, ": ");
+	} else if (self == NULL) {
+		buf_puts(b, about_machine ? "" : ev->job[0] != '\0' ? "job " : "");
+		watch_put_clean(b, about_machine ? ev->machine : ev->job);
+		buf_puts(b, ev->machine[0] != '\0' || ev->job[0] != '\0' ? " " : "");
+	}
+	start = b->n;
+	watch_put_clean(b, phrase);
+	if (ev->machine[0] != '\0' && ev->job[0] != '\0') {
+		buf_puts(b, phrase[0] != '\0' ? " " : "");
+		if (!about_machine && strcmp(ev->kind, "ended") == 0)
+			buf_puts(b, "on ");
+		buf_puts(b, about_machine ? "job " : "");
+		watch_put_clean(b, about_machine ? ev->job : ev->machine);
+	}
+	/* One word that the text does not say already. */
+	if (strcmp(ev->kind, "phase") == 0 || strcmp(ev->kind, "ended") == 0 || strcmp(ev->kind, "done") == 0 || strcmp(ev->kind, "manager") == 0) {
+		buf_puts(b, strcmp(ev->kind, "phase") == 0 ? " " : ": ");
+		watch_put_clean(b, ev->reason);
+	}
+	if (ev->text[0] == '\0')
+		return;
+	buf_puts(b, b->n > start ? ": " : "");
+	watch_put_clean(b, ev->text);
+}
+
+/* ---- JSON ---- */
+
+static void
+text(struct json_w *w, const char *key, const char *s)
+{
+	if (s[0] != '\0')
+		jw_cstr(w, key, s);
+}
+
+static void
+when(struct json_w *w, const char *key, wall_t t)
+{
+	char s[TIME_RFC3339_MAX];
+
+	if (t == 0)
+		return;
+	time_rfc3339(t, 3, s);
+	jw_cstr(w, key, s);
+}
+
+void
+watch_json_pool(struct json_w *w, const struct view_pool *p)
+{
+	jw_object(w, NULL);
+	jw_cstr(w, "key", p->key);
+	text(w, "runner", p->runner);
+	text(w, "name", p->name);
+	jw_bool(w, "configured", p->configured);
+	text(w, "url", p->url);
+	text(w, "driver", p->driver);
+	text(w, "disabled", p->disabled);
+	jw_i64(w, "limit", p->limit);
+	jw_object(w, "counts");
+	jw_i64(w, "creating", p->creating);
+	jw_i64(w, "idle", p->idle);
+	jw_i64(w, "used", p->used);
+	jw_i64(w, "removing", p->removing);
+	jw_i64(w, "stuck", p->stuck);
+	jw_end_object(w);
+	jw_i64(w, "idle_target", p->idle_target);
+	jw_i64(w, "waiting", p->waiting);
+	jw_i64(w, "running", p->running);
+	jw_i64(w, "ask", p->ask);
+	text(w, "ask_why", p->ask_why);
+	text(w, "ask_text", p->ask_text);
+	jw_i64(w, "asking", p->asking);
+	text(w, "held", p->held);
+	text(w, "held_text", p->held_text);
+	jw_i64(w, "short_by", p->short_by);
+	if (p->create_failures > 0) {
+		jw_i64(w, "create_failures", p->create_failures);
+		when(w, "create_not_before", p->create_not_before);
+	}
+	if (p->refusals > 0) {
+		jw_i64(w, "refusals", p->refusals);
+		when(w, "refused_last", p->refused_last);
+	}
+	if (p->gitlab_failures > 0 || p->gitlab_not_before != 0) {
+		jw_i64(w, "gitlab_failures", p->gitlab_failures);
+		when(w, "gitlab_not_before", p->gitlab_not_before);
+	}
+	jw_end_object(w);
+}
+
+void
+watch_json_machine(struct json_w *w, const struct view_machine *m)
+{
+	jw_object(w, NULL);
+	jw_cstr(w, "name", m->name);
+	jw_cstr(w, "pool", m->pool);
+	jw_cstr(w, "state", m->state);
+	text(w, "phase", m->phase);
+	when(w, "created", m->created);
+	when(w, "since", m->since);
+	jw_i64(w, "uses", m->uses);
+	text(w, "job", m->job);
+	if (m->failed_checks > 0)
+		jw_i64(w, "failed_checks", m->failed_checks);
+	if (m->stale)
+		jw_bool(w, "stale", true);
+	if (m->doomed)
+		jw_bool(w, "doomed", true);
+	if (m->blind)
+		jw_bool(w, "blind", true);
+	text(w, "operation", m->operation);
+	if (m->removal_retries > 0)
+		jw_i64(w, "removal_retries", m->removal_retries);
+	text(w, "error", m->error);
+	when(w, "again", m->again);
+	text(w, "why", m->why);
+	text(w, "zone", m->zone);
+	text(w, "region", m->region);
+	text(w, "project", m->project);
+	text(w, "type", m->type);
+	jw_end_object(w);
+}
+
+void
+watch_json_job(struct json_w *w, const struct view_job *j)
+{
+	jw_object(w, NULL);
+	jw_cstr(w, "id", j->id);
+	jw_cstr(w, "pool", j->pool);
+	jw_cstr(w, "state", j->state);
+	text(w, "name", j->name);
+	text(w, "ci_stage", j->ci_stage);
+	text(w, "project", j->project);
+	text(w, "url", j->url);
+	when(w, "arrived", j->arrived);
+	when(w, "assigned", j->assigned);
+	when(w, "ended", j->ended);
+	text(w, "machine", j->machine);
+	text(w, "waiting_why", j->waiting_why);
+	text(w, "waiting", j->waiting);
+	text(w, "stage", j->stage);
+	text(w, "result", j->result);
+	text(w, "result_text", j->result_text);
+	if (j->machines_tried > 0)
+		jw_i64(w, "machines_tried", j->machines_tried);
+	jw_i64(w, "executor", j->executor);
+	jw_i64(w, "reporter", j->reporter);
+	jw_end_object(w);
+}
+
+void
+watch_json_events(struct json_w *w, const struct view_event *ev, size_t n)
+{
+	jw_array(w, "events");
+	for (size_t i = 0; i < n; i++) {
+		jw_object(w, NULL);
+		when(w, "at", ev[i].at);
+		jw_cstr(w, "kind", ev[i].kind);
+		text(w, "pool", ev[i].pool);
+		text(w, "machine", ev[i].machine);
+		text(w, "job", ev[i].job);
+		text(w, "reason", ev[i].reason);
+		text(w, "text", ev[i].text);
+		jw_end_object(w);
+	}
+	jw_end_array(w);
+}
+
+void
+watch_json(struct json_w *w, const struct view *v)
+{
+	jw_object(w, "manager");
+	jw_bool(w, "alive", v->alive);
+	jw_i64(w, "pid", v->pid);
+	text(w, "state", v->state);
+	text(w, "version", v->version);
+	when(w, "started", v->started);
+	text(w, "config", v->config);
+	text(w, "store", v->store);
+	text(w, "system_id", v->system_id);
+	jw_i64(w, "concurrent", v->concurrent);
+	when(w, "snapshot", v->at);
+	jw_end_object(w);
+	jw_array(w, "pools");
+	for (size_t i = 0; i < v->npools; i++)
+		watch_json_pool(w, &v->pools[i]);
+	jw_end_array(w);
+	jw_array(w, "machines");
+	for (size_t i = 0; i < v->nmachines; i++)
+		watch_json_machine(w, &v->machines[i]);
+	jw_end_array(w);
+	jw_array(w, "jobs");
+	for (size_t i = 0; i < v->njobs; i++)
+		watch_json_job(w, &v->jobs[i]);
+	jw_end_array(w);
+}
