@@ -245,9 +245,12 @@ take_period_values(const struct toml *t, struct periods_section_config *s)
 static struct str
 without_number(struct str s)
 {
-	static const char number[] = "[[runners.machine.autoscaling]] number 1: ";
+	static const char number[] = "[[runners.machine.autoscaling]] number 1";
 
-	return str_starts(s, number) ? str_sub(s, sizeof(number) - 1, s.n) : s;
+	if (!str_starts(s, number))
+		return s;
+	s = str_sub(s, sizeof(number) - 1, s.n);
+	return str_trim(str_starts(s, ":") ? str_sub(s, 1, s.n) : s);
 }
 
 static void
@@ -257,7 +260,7 @@ check_period(struct check *c, const struct runner *r, const struct toml *t)
 	const struct toml *list = toml_get(t, "Periods"), *zone = toml_get(t, "Timezone");
 	struct periods_section_config s = { 0 };
 	struct periods_config conf = { .sections = &s, .nsections = 1, .zone = zones_find, .ctx = &c->arena,
-	    .unix_syntax = strcmp(r->periods_syntax, "unix") == 0 };
+	    .unix_syntax = strcmp(r->periods_syntax, "unix") == 0, .base = r->periods.base };
 	struct str *periods = arena_calloc(&c->arena, list != NULL ? list->n + 1 : 1, sizeof(*periods));
 	struct buf warnings = { .max = 16384 };
 	struct periods out;
@@ -270,9 +273,12 @@ check_period(struct check *c, const struct runner *r, const struct toml *t)
 	s.timezone = zone != NULL && zone->type == TOML_STRING ? zone->s : STR("");
 	take_period_values(t, &s);
 	if (periods_compile(&c->arena, &conf, wall_now() / NSEC_SEC, &out, &warnings, &e) < 0)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "%.*s", STR_ARG(without_number(str_from(e.msg))));
-	for (rest = buf_str(&warnings); rest.n > 0;)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "%.*s", STR_ARG(without_number(str_cut(&rest, '\n'))));
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "%s", without_number(str_from(e.msg)).p);
+	for (rest = buf_str(&warnings); rest.n > 0;) {
+		struct str one = without_number(str_cut(&rest, '\n'));
+
+		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "%.*s", STR_ARG(one));
+	}
 	buf_free(&warnings);
 }
 

@@ -438,6 +438,7 @@ start(struct manager *m, const struct manager_opts *o, struct err *e)
 	    F_INT("runners", c->nrunners), F_STR("system_id", m->system_id), F_STR("state_dir", m->state_dir), F_STR("store", m->store));
 	machines_start(m);
 	jobs_start(m);
+	scaler_start(m);
 	crash_point("manager:started");
 	return 0;
 }

@@ -79,6 +79,8 @@ mono_t	rounds_next_check(void);			/* of a machine that has just answered */
 
 /* scaler.c */
 void	scaler_run(struct manager *m);
+/* After the scan: machines that were being made when our predecessor ended are for the jobs that waited then. */
+void	scaler_start(struct manager *m);
 void	scaler_reload(struct manager *m);		/* after pools got their entries */
 /*
  * Whether a job may be asked for now, and the machine that is held for it (SCALE_ACQUIRED; NULL: none, and none needed).

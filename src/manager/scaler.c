@@ -129,6 +129,22 @@ scaler_reload(struct manager *m)
 	}
 }
 
+void
+scaler_start(struct manager *m)
+{
+	LIST_EACH(struct pool, p, link, &m->pools) {
+		int coming = 0;
+
+		if (by_queue(p))
+			continue;
+		LIST_EACH(struct machine, mc, link, &m->machines)
+			coming += mc->pool == p && mc->state == SCALE_CREATING;
+		LIST_EACH(struct job, j, link, &m->jobs)
+			if (j->pool == p && j->state == JOB_WAITING && coming-- > 0)
+				j->created = true;
+	}
+}
+
 static enum scale_phase
 phase_of(const struct manager *m, const struct pool *p)
 {

@@ -199,9 +199,12 @@ handshake(struct ssh *s, struct str pin, mono_t deadline, struct err *e)
 	THROUGH(s, rc, libssh2_session_handshake(s->session, s->fd), deadline, e);
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return -1;
-	if (rc == LIBSSH2_ERROR_KEX_FAILURE && pin.n > 0)
+	if (rc == LIBSSH2_ERROR_KEX_FAILURE && pin.n > 0) {
+		struct str kind = str_cut(&pin, ' ');
+
 		return err_set(e, ERR_TLS, rc, "the host has no key of the pinned kind (%.*s), or no other method in common",
-		    STR_ARG(str_cut(&pin, ' ')));
+		    STR_ARG(kind));
+	}
 	if (rc != 0)
 		return explain(s, "handshake", e);
 	return 0;

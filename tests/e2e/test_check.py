@@ -120,7 +120,7 @@ CASES = [
     ("[runners.machine]", "IdleCountMin = 2", "warning: [runners.machine] IdleCountMin: without effect while IdleScaleFactor is 0"),
     ("[runners.machine]", "OffPeakPeriods = [\"* * 1 * * * *\"]", "warning: [runners.machine] OffPeakPeriods: no effect: removed from gitlab-runner: write a [[runners.machine.autoscaling]]"),
     ("[runners.machine]", "autoscaling = [ { Periods = [\"* * 22-6 * * * *\"] } ]", "error: [[runners.machine.autoscaling]] Periods: "),
-    ("[runners.machine]", "autoscaling = [ { Periods = [\"* 9-17 * * mon-fri\"] } ]", "warning: [[runners.machine.autoscaling]] Periods: "),
+    ("[runners.machine]", "autoscaling = [ { Periods = [\"* 9-17 * * mon-fri\"] } ]", "warning: [[runners.machine.autoscaling]] Periods: \"* 9-17 * * mon-fri\" is true for one second of each minute only"),
     ("[runners.machine]", "autoscaling = [ { Periods = [\"* * 9 * * * *\"], Timezone = \"Mars/Base\" } ]",
      "error: [[runners.machine.autoscaling]] Periods: Timezone \"Mars/Base\" is not known"),
     ("", "max_machines = -1", "error: max_machines: -1 is less than 0"),

@@ -203,3 +203,20 @@ def test_the_end_takes_its_machines_along(rig, windlass):
     assert w.wait(300) == 0
     assert w.machines() == [] and w.in_cloud() == []
     assert "All workers stopped" in w.text()
+
+
+def test_an_account_that_is_throttled(rig, windlass):
+    """The cloud tells one operator to wait: nobody else asks it for a machine before that."""
+    w = windlass(concurrent=4, IdleCount=1, IdleTime=600)
+    rig("fault", "cloud", "429", "style=retry-after", "wait=15", "count=1", "on=create")
+    w.start()
+    wait_until(lambda: "The cloud throttles the account" in w.text(), 60, "the operator passes it on")
+    throttled = time.time()
+    w.write_config(IdleCount=2)
+    wait_until(lambda: told(w, "held", "account"), 12, "a second machine is wanted, and has to wait")
+    wait_until(lambda: len(told(w, "create")) == 2, 60, "until the time is over")
+    assert told(w, "create")[1]["t"] >= throttled + 12
+    wait_until(lambda: len(told(w, "ready")) == 2, 120, "both come, without a failure")
+    assert not told(w, "create-failed")
+    w.write_config(IdleCount=0, IdleTime=0)
+    w.until_empty(120)

@@ -473,6 +473,13 @@ test_compat(void)
 	}
 	is_int(j->state, JOB_ENDED, "  nine times, then the job fails");
 
+	world(COMPAT(""));
+	job("a", "1", 9);
+	job("a", "2", 8);
+	machine("a", "m1", SCALE_CREATING, 5)->phase = PHASE_BOOTED;
+	scaler_start(&m);
+	decided("create a for waiting; ", "after a restart: the machine that is coming is for one of the two that wait");
+
 	world(COMPAT("IdleCount = 1\n"));
 	machine("a", "m1", SCALE_IDLE, 5)->failures = 1;
 	ticked(true, "none", "remove m1: machine is unavailable; ", "vector 22: a job is asked for without a machine");
