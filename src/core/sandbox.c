@@ -72,24 +72,32 @@ ruleset_size(long version)
 }
 
 static void
-allow_place(int ruleset, const struct ll_ruleset *handled, const struct sandbox_place *p)
+allow_open(int ruleset, const struct ll_ruleset *handled, const struct sandbox_place *p, int fd)
 {
 	static const uint64_t rights[] = { [SANDBOX_READ] = LL_READ, [SANDBOX_LIST] = LL_READ_DIR, [SANDBOX_WRITE] = LL_READ | LL_WRITE };
-	struct ll_path rule = { rights[p->use], p->fd };
+	struct ll_path rule = { rights[p->use] & handled->files, fd };
 	struct stat st;
-	bool ours = p->path != NULL;
 
-	if (ours)
-		rule.fd = open(p->path, O_PATH | O_CLOEXEC);
-	if (rule.fd < 0)
-		return;
-	if (fstat(rule.fd, &st) == 0 && !S_ISDIR(st.st_mode))
+	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
 		rule.allowed &= LL_ON_A_FILE;
-	rule.allowed &= handled->files;
 	if (rule.allowed != 0 && syscall(NR_LANDLOCK_ADD_RULE, ruleset, LL_RULE_PATH, &rule, 0) < 0)
-		log_debug("Landlock: a place cannot be named", F_STR("path", ours ? p->path : ""), F_STR("error", strerror(errno)));
-	if (ours)
-		close(rule.fd);
+		log_debug("Landlock: a place cannot be named", F_STR("path", p->path != NULL ? p->path : ""), F_STR("error", strerror(errno)));
+}
+
+static void
+allow_place(int ruleset, const struct ll_ruleset *handled, const struct sandbox_place *p)
+{
+	int fd;
+
+	if (p->path == NULL) {
+		allow_open(ruleset, handled, p, p->fd);
+		return;
+	}
+	fd = open(p->path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	allow_open(ruleset, handled, p, fd);
+	close(fd);
 }
 
 /* The tests' way to die once (core/crash.h) leaves a file where the test says. */
