@@ -530,15 +530,21 @@ machines_wake(const struct manager *m)
 	mono_t at = MONO_NEVER;
 	wall_t now = wall_now();
 
+	/* The end of one of them wakes us. */
+	if (operators_at(m, NULL, NULL) >= OPERATORS_MAX)
+		return at;
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		if (!child_alive(&mc->operator) && mc->operator.again != 0 &&
 		    (mc->state == SCALE_CREATING || mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK))
 			at = mono_min(at, mc->operator.again);
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		if (to_look(mc) && !child_alive(&mc->operator))
-			at = mono_min(at, mc->look_after);
+			at = mono_min(at, mc->look_after > mc->operator.again ? mc->look_after : mc->operator.again);
 	LIST_EACH(struct machine, mc, link, &m->machines)
-		if (to_settle(mc) && !child_alive(&mc->operator))
-			at = mono_min(at, mono_after(mc->settle_at > now ? mc->settle_at - now : 0));
+		if (to_settle(mc) && !child_alive(&mc->operator)) {
+			mono_t due = mono_after(mc->settle_at > now ? mc->settle_at - now : 0);
+
+			at = mono_min(at, due > mc->operator.again ? due : mc->operator.again);
+		}
 	return at;
 }

@@ -377,9 +377,13 @@ rounds_wake(const struct manager *m)
 
 	if (m->rounds == NULL || m->phase == MANAGER_STOPPING || m->phase == MANAGER_LEAVING)
 		return at;
-	LIST_EACH(struct reconciler, a, link, &m->rounds->accounts)
-		if (!child_alive(&a->child) && a->next != 0)
+	LIST_EACH(struct pool, p, link, &m->pools) {
+		/* One whose pools have left the configuration is not started any more, however long it is due. */
+		struct reconciler *a = has_account(p) ? reconciler_of(m->rounds, p->conf->account) : NULL;
+
+		if (a != NULL && !child_alive(&a->child) && a->next != 0)
 			at = mono_min(at, a->next);
+	}
 	for (int i = 0; i < CHECKERS; i++)
 		idle = idle || !child_alive(&m->rounds->checker[i]);
 	LIST_EACH(struct machine, mc, link, &m->machines)

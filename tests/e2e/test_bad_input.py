@@ -908,8 +908,8 @@ def machine_dies_and_resets(s):
 def machine_is_cut_off(s):
     """The cloud says that it runs, and nothing answers any more: five minutes' patience, then the machine's failure."""
     job = in_mid_job(s, "unplug")
-    s.says("Machine does not answer")
-    s.system_failure(job, "did not answer for", 450)
+    s.says("Machine does not answer", 150)      # silence: TCP's keep-alive has to find out
+    s.system_failure(job, "did not answer for", 500)
     s.over()
 
 
