@@ -15,7 +15,7 @@
 
 #define RECONCILE_EVERY		(600 * NSEC_SEC)
 #define RECONCILE_AGAIN		(60 * NSEC_SEC)		/* after a failure; doubled up to RECONCILE_EVERY */
-#define RECONCILE_LIMIT		"900"
+#define ROUND_LIMIT		"300"	/* s; what is left of many strays is for the next one */
 #define CHECK_EVERY		(30 * NSEC_SEC)
 #define CHECK_DOUBTFUL		(5 * NSEC_SEC)		/* one that did not answer */
 #define CHECK_BLIND		(10 * NSEC_SEC)
@@ -68,7 +68,7 @@ static int
 start(struct manager *m, struct child *c, const char *what, int plan, watch_fn *says, watch_fn *ended, void *owner)
 {
 	const char *argv[] = { "windlass-operator", "--store", m->store, "--do", what, "--plan-fd", "3", "--owner", m->owner,
-		"--control-fd", "4", "--limit", RECONCILE_LIMIT, NULL };
+		"--control-fd", "4", "--limit", ROUND_LIMIT, NULL };
 	struct proc_fd fds[2];
 	struct err e = { 0 };
 	int pair[2], pidfd;
