@@ -317,6 +317,11 @@ metrics_event(struct manager *m, enum event_kind kind, struct pool *p, struct ma
 		if (p->runner != NULL)
 			job_went(m, p, j, reason);
 		break;
+	case EVENT_MACHINE:
+		/* Of rounds.c. */
+		if (strcmp(reason, "stray") == 0 || strcmp(reason, "stray-stays") == 0)
+			metric_add(m, M_STRAYS, 1, reason[5] == '\0' ? "removed" : "stays");
+		break;
 	case EVENT_MANAGER:
 		if (strcmp(reason, "started") == 0 || strcmp(reason, "reloaded") == 0)
 			metric_add0(m, M_CONFIG_LOADED, 1);

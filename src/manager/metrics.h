@@ -84,6 +84,7 @@ enum metric_buckets { BUCKETS_NONE, BUCKETS_JOB, BUCKETS_QUEUE, BUCKETS_CREATION
 	X(IDLE_TARGET, "windlass_machines_idle_target", GAUGE, METRIC_R, NONE, "Idle machines wanted now.") \
 	X(SHORT, "windlass_machines_short", GAUGE, METRIC_R " reason", NONE, "Machines that are wanted and not made, and why not.") \
 	X(ORPHANS, "windlass_orphans_suspected", GAUGE, METRIC_R, NONE, "Machines that may exist and be paid for without use: their removal fails again and again.") \
+	X(STRAYS, "windlass_strays_total", COUNTER, "result", NONE, "What was found in the cloud with our mark and in no record: removed, or stays (each time it is found).") \
 	X(OLDEST_MACHINE, "windlass_machine_oldest_age_seconds", GAUGE, METRIC_R, NONE, "Age of the oldest machine.") \
 	X(MEAN_MACHINE, "windlass_machine_mean_age_seconds", GAUGE, METRIC_R, NONE, "Mean age of the machines.") \
 	X(MACHINE_LIFE, "windlass_machine_life_seconds", HISTOGRAM, METRIC_R, LIFE, "How old machines were when they were removed.") \

@@ -215,6 +215,10 @@ put_zeros(struct out *o)
 	case M_EXECUTION_MODE:
 		ZERO(o, "traditional", EXECUTOR);
 		return;
+	case M_STRAYS:
+		ZERO(o, "removed");
+		ZERO(o, "stays");
+		return;
 	case M_CREATION:
 	case M_FAILED_CREATION:
 	case M_STOPPING:

@@ -145,6 +145,7 @@ test_whole(void)
 	event_note(&w.m, EVENT_ASSIGN, NULL, &w.used, &w.running, "oldest", "%s", "");
 	event_note(&w.m, EVENT_ENDED, NULL, NULL, &w.running, "script_failure", "%s", "");
 	event_note(&w.m, EVENT_REMOVE, NULL, &w.idle, NULL, "idle", "%s", "");
+	event_note(&w.m, EVENT_MACHINE, NULL, NULL, NULL, "stray-stays", "%s", "");
 	metrics_request(&w.m, &w.pool, 204, 40 * NSEC_SEC);
 	metrics_request(&w.m, &w.pool, 0, NSEC_SEC / 2);
 	snapshot_put(&w.m, &text);
@@ -178,6 +179,7 @@ test_whole(void)
 	ok(has(&out, "gitlab_runner_autoscaling_actions_total{executor=\"docker+machine\",action=\"used\",target_zone=\"\",target_region=\"\",target_project=\"\",target_machine_type=\"\"} 1"), "an action");
 	ok(has(&out, "gitlab_runner_autoscaling_machine_states{executor=\"docker+machine\",state=\"idle\",target_zone=\"\",target_region=\"\",target_project=\"\",target_machine_type=\"\"} 1"), "machines by state");
 	ok(has(&out, "windlass_decisions_total{" WHO ",decision=\"remove\",reason=\"idle\"} 1"), "decisions by reason");
+	ok(has(&out, "windlass_strays_total{result=\"stays\"} 1") && has(&out, "windlass_strays_total{result=\"removed\"} 0"), "what nobody knew of");
 	ok(has(&out, "windlass_jobs_waiting{" WHO ",reason=\"creating\"} 1"), "waiting jobs by reason");
 	ok(has(&out, "process_cpu_seconds_total 1.5") && str_find(buf_str(&out), "process_open_fds") < 0, "what is not to be had is left out");
 	ok(str_find(buf_str(&out), "windlass_job_wait_seconds_bucket{" WHO ",le=\"30\"} 0") > 0 &&
