@@ -67,12 +67,12 @@ is_windlass(struct arena *a, const char *dir)
 }
 
 static struct str
-variable(struct str environ, const char *name)
+variable(struct str env, const char *name)
 {
 	size_t n = strlen(name);
 
-	while (environ.n > 0) {
-		struct str word = next_word(&environ);
+	while (env.n > 0) {
+		struct str word = next_word(&env);
 
 		if (word.n > n && word.p[n] == '=' && memcmp(word.p, name, n) == 0)
 			return str_sub(word, n + 1, word.n);
@@ -128,9 +128,9 @@ find_unit(struct arena *a, const char *dir, struct adopt_process *p)
 }
 
 static const char *
-default_config(struct arena *a, const char *dir, struct str environ)
+default_config(struct arena *a, const char *dir, struct str env)
 {
-	struct str home = variable(environ, "HOME");
+	struct str home = variable(env, "HOME");
 	struct stat st;
 
 	if (stat(dir, &st) == 0 && st.st_uid != 0)
@@ -154,21 +154,21 @@ static bool
 look_at(struct arena *a, const char *proc, const char *pid, const char *ours, struct adopt_process *p)
 {
 	const char *dir = arena_fmt(a, "%s/%s", proc, pid);
-	struct str config, environ, v;
+	struct str config, env, v;
 	int64_t number;
 
 	if (str_to_i64(str_from(pid), &number) < 0 || !is_run(read_proc(a, dir, "cmdline"), &config) || is_windlass(a, dir))
 		return false;
-	environ = read_proc(a, dir, "environ");
+	env = read_proc(a, dir, "environ");
 	if (config.n == 0)
-		config = variable(environ, "CONFIG_FILE");
+		config = variable(env, "CONFIG_FILE");
 	*p = (struct adopt_process){ .pid = (pid_t)number, .store = "" };
-	p->config = config.n > 0 ? arena_dup(a, config) : default_config(a, dir, environ);
+	p->config = config.n > 0 ? arena_dup(a, config) : default_config(a, dir, env);
 	p->same_config = is_same(a, dir, p->config, ours);
 	find_unit(a, dir, p);
-	if ((v = variable(environ, "MACHINE_STORAGE_PATH")).n > 0)
+	if ((v = variable(env, "MACHINE_STORAGE_PATH")).n > 0)
 		p->store = arena_dup(a, v);
-	else if ((v = variable(environ, "HOME")).n > 0)
+	else if ((v = variable(env, "HOME")).n > 0)
 		p->store = arena_fmt(a, "%.*s/.docker/machine", STR_ARG(v));
 	return true;
 }
