@@ -12,9 +12,9 @@ from world import plain, wait_until
 
 JOBS, IDLE = 12, 2
 # A decision follows its event at once; a tick is what a busy host may make of that.
-TICK = 3
+TICK = 5
 # From GitLab's queue to the manager, a job at a time.
-FETCH = 5
+FETCH = 10
 
 
 def phases(w):
