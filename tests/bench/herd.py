@@ -24,10 +24,17 @@ def run_seconds(pid):
         return int(f.read().split()[0]) / 1e9
 
 
+def buried_seconds(pid):
+    """Seconds of CPU of a process's children that have ended and were waited for."""
+    with open(f"/proc/{pid}/stat") as f:
+        words = f.read().rpartition(")")[2].split()
+    return (int(words[13]) + int(words[14])) / os.sysconf("SC_CLK_TCK")
+
+
 class Measured:
-    def __init__(self, seconds, cpu, pss, ended):
+    def __init__(self, seconds, cpu, buried, pss, ended):
         self.seconds, self.cpu, self.pss, self.ended = seconds, cpu, pss, ended
-        self.percent = 100 * cpu / seconds
+        self.percent, self.rounds = 100 * cpu / seconds, 100 * buried / seconds
 
 
 class Herd:
@@ -120,7 +127,7 @@ class Herd:
 
     def watch(self, seconds, jobs_a_second=0):
         pid = self.bench.windlass.process.pid
-        begun, cpu, ended = time.monotonic(), run_seconds(pid), 0
+        begun, cpu, buried, ended = time.monotonic(), run_seconds(pid), buried_seconds(pid), 0
         while (passed := time.monotonic() - begun) < seconds:
             while ended < passed * jobs_a_second:
                 self.engines.stdin.write("end 1\n")
@@ -129,7 +136,7 @@ class Herd:
                 self.queue()
                 ended += 1
             time.sleep(0.05)
-        return Measured(time.monotonic() - begun, run_seconds(pid) - cpu, memory.rollup(pid)["Pss"] * 1024, ended)
+        return Measured(time.monotonic() - begun, run_seconds(pid) - cpu, buried_seconds(pid) - buried, memory.rollup(pid)["Pss"] * 1024, ended)
 
     def said(self):
         roles = memory.by_role(self.bench.windlass)

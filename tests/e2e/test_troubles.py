@@ -91,4 +91,8 @@ def test_a_burst_among_troubles(rig, windlass):
     assert "runner_system_failure" in of[str(victim)], of
     assert "remove" in of[died] and "remove" in of[never], of
     assert "someone deleted it" in of[never], of
+    for name, word in ((never, "someone deleted it"), (died, str(victim)), (str(victim), died)):
+        said = w.run("why", "--state-dir", w.state, name)
+        assert word in said, f"windlass why {name}:\n{said}"
+        print(said)
     assert "The cloud throttles the account" in w.text() and "HTTP status 500" in w.text()
