@@ -22,6 +22,8 @@
 #define MACHINES_MAX	3
 /* Deaths of an executor in a row without a new stage after which the job is given up. */
 #define EXECUTOR_DEATHS_MAX	6
+/* One that lived for longer than this did not die of how it began. */
+#define EXECUTOR_LIVED	(60 * NSEC_SEC)
 
 static int
 job_dir(struct manager *m, struct job *j, struct err *e)
@@ -211,6 +213,7 @@ executor_ended(struct manager *m, struct watch *w)
 {
 	struct job *j = w->owner;
 	bool adopted = j->executor.adopted;
+	bool quick = mono_now() - j->executor.started < EXECUTOR_LIVED;
 	int status = child_bury(m, &j->executor);
 	struct machine *mc = j->machine;
 
@@ -231,6 +234,9 @@ executor_ended(struct manager *m, struct watch *w)
 	}
 	if (!adopted && status != EXIT_RETRY)
 		log_warn("Executor ended without a result: starting it again", F_STR("job", j->id), F_INT("status", status));
+	/* Seven deaths in a row are a job that kills its executor; seven in a day are a bastion's bad day. */
+	if (!quick)
+		j->executor.deaths = 0;
 	if (j->executor.deaths >= EXECUTOR_DEATHS_MAX) {
 		job_fail(m, j, "runner_system_failure", "its executor died again and again; see the log of windlass on the bastion", true);
 		return;
