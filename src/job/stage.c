@@ -444,10 +444,14 @@ attend(struct run *r, enum container_kind kind, struct err *e)
 
 	for (;;) {
 		int64_t before = *bytes_taken(r, kind);
-		enum follow f = follow(r, kind, true, deadline_of(r), e);
+		enum follow f;
 		enum outcome why;
 		int rc = -1;
 
+		/* One that was read between stages, or written while no executor lived: its signal interrupts no wait any more. */
+		if (order_applies(r))
+			return OUT_CANCELED;
+		f = follow(r, kind, true, deadline_of(r), e);
 		if (f == FOLLOW_STOPPED) {
 			why = interrupted(r, e);
 			/* An order that does not concern this stage: on with it. */

@@ -161,6 +161,21 @@ def test_kill_the_executor_again_and_again(rig, windlass):
     w.until_empty()
 
 
+def test_a_cancel_that_comes_between_two_executors(rig, windlass):
+    """The order is written while no executor lives: the next one obeys it in the middle of its stage."""
+    w = windlass(IdleTime=2).start()
+    job = w.job(["for i in $(seq 1 600); do echo line $i of the job; sleep 1; done"])
+    wait_until(lambda: "line 2 of" in rig.trace(job), 90, "the second line")
+    w.kill(signal.SIGSTOP)
+    for _, pid in w.roles("executor"):
+        os.kill(pid, signal.SIGKILL)
+    rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": False})
+    wait_until(lambda: os.path.exists(os.path.join(w.state, "jobs", w.jobs()[0], "cancel")), 60, "the order")
+    w.kill(signal.SIGCONT)
+    assert rig.ended(job, 60)["state"] == "canceled", plain(rig.trace(job))
+    w.until_empty()
+
+
 def test_reboot_of_the_bastion(rig, windlass):
     """All processes at once; the machines live on; a while later the bastion is back."""
     w = windlass(IdleTime=2).start()
