@@ -16,7 +16,7 @@ packages_build="gcc make libc6-dev linux-libc-dev binutils patch curl ca-certifi
 # and to test it, run the rig, the demo, the benchmarks and the fuzzers:
 packages_test="python3 debootstrap systemd-container docker.io docker-registry docker-cli busybox-static
     iproute2 iptables openssl openssh-client procps psmisc jq util-linux e2fsprogs
-    cppcheck clang clang-tidy libclang-rt-14-dev libclang-rt-19-dev
+    cppcheck python3-pyflakes clang clang-tidy libclang-rt-14-dev libclang-rt-19-dev
     mandoc groff-base zsh fish qemu-user"
 # and to make what is given away, for both architectures:
 packages_dist="python3 gcc-aarch64-linux-gnu libc6-dev-arm64-cross"

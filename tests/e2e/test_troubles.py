@@ -3,7 +3,7 @@
 Nothing may be left in the cloud, no healthy machine may go for it, no job may be lost but the one whose machine died,
 and that one ends as the machine's failure. What happened must be in the events.
 
-    WINDLASS_TROUBLE_SECONDS   how long the cloud throttles, and then fails (15 each)
+    WINDLASS_TROUBLE_SECONDS   how long the cloud throttles, and then fails (60 each)
 """
 
 import os
@@ -13,7 +13,7 @@ import time
 import scaling
 from world import plain, wait_until
 
-SECONDS = int(os.environ.get("WINDLASS_TROUBLE_SECONDS", "15"))
+SECONDS = int(os.environ.get("WINDLASS_TROUBLE_SECONDS", "60"))
 NO_GIT = [{"key": "GIT_STRATEGY", "value": "none", "public": True}]
 LINES = 10
 
