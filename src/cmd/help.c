@@ -111,7 +111,7 @@ cmd_unknown(const char *name)
 	for (size_t i = 0; i < ncommands; i++) {
 		unsigned d = commands[i].help != NULL ? str_distance(str_from(name), str_from(commands[i].name)) : 99;
 
-		if (d < least && d < strlen(commands[i].name)) {
+		if (d < least && 2 * d <= strlen(commands[i].name)) {
 			least = d;
 			near = commands[i].name;
 		}

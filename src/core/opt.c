@@ -34,12 +34,12 @@ opt_nearest(const struct opt *opts, size_t n, struct str name)
 		unsigned d = opts[i].help != NULL ? str_distance(name, str_from(opts[i].name)) : 99;
 
 		/* Of a short name so many letters may not differ. */
-		if (d < least && d < strlen(opts[i].name)) {
+		if (d < least && 2 * d <= strlen(opts[i].name)) {
 			least = d;
 			best = opts[i].name;
 		}
 	}
-	return best;
+	return best != NULL || 2 * str_distance(name, STR("help")) > strlen("help") ? best : "help";
 }
 
 bool

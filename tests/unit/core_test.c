@@ -210,6 +210,7 @@ test_opt_help(void)
 	};
 	static const struct { const char *typed, *near; } spelt[] = {
 		{ "drivr", "driver" }, { "Force", "force" }, { "foce", "force" }, { "hiddn", NULL }, { "elsewhere", NULL }, { "", NULL },
+		{ "hlep", "help" }, { "fine", NULL },
 	};
 	static const struct { const char *argv[5]; bool asked; } lines[] = {
 		{ { "x", "--help" }, true }, { { "x", "-h" }, true }, { { "x", "--driver", "--help" }, false },
