@@ -5,7 +5,7 @@ chooses, at recorded steps or in between, and with it now and then an operator, 
 all of them at once. When the storm is over every job has its result once, its log is whole byte for byte, and the
 cloud holds nothing.
 
-    WINDLASS_CRASH_SECONDS   how long the storm lasts (75)
+    WINDLASS_CRASH_SECONDS   how long the storm lasts (180)
     WINDLASS_CRASH_SEED      the seed (1)
 """
 
@@ -21,7 +21,7 @@ import time
 import world
 from world import plain
 
-SECONDS = float(os.environ.get("WINDLASS_CRASH_SECONDS", "75"))
+SECONDS = float(os.environ.get("WINDLASS_CRASH_SECONDS", "180"))
 SEED = os.environ.get("WINDLASS_CRASH_SEED", "1")
 AT_ONCE = 6
 ENDED = ("success", "failed", "canceled")
