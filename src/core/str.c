@@ -53,29 +53,31 @@ case_prefix(struct str s, const char *b, size_t n)
 unsigned
 str_distance(struct str a, struct str b)
 {
-	unsigned row[65], diag, up;
+	/* Row i of the table is rows[i % 3]: a swap looks two back. */
+	unsigned rows[3][65] = { { 0 } };
 
 	if (a.n > 64 || b.n > 64)
 		return 99;
 	for (unsigned j = 0; j <= b.n; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (unsigned i = 1; i <= a.n; i++) {
-		diag = row[0];
+		unsigned *row = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+
 		row[0] = i;
 		for (unsigned j = 1; j <= b.n; j++) {
-			unsigned best;
+			int x = a.p[i - 1] | 0x20, y = b.p[j - 1] | 0x20;
+			unsigned best = last[j - 1] + (x != y);
 
-			up = row[j];
-			best = diag + ((a.p[i - 1] | 0x20) != (b.p[j - 1] | 0x20));
-			if (up + 1 < best)
-				best = up + 1;
+			if (last[j] + 1 < best)
+				best = last[j] + 1;
 			if (row[j - 1] + 1 < best)
 				best = row[j - 1] + 1;
+			if (i > 1 && j > 1 && x == (b.p[j - 2] | 0x20) && y == (a.p[i - 2] | 0x20) && before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
 			row[j] = best;
-			diag = up;
 		}
 	}
-	return row[b.n];
+	return rows[a.n % 3][b.n];
 }
 
 bool

@@ -34,7 +34,7 @@ ssize_t		str_rchr(struct str s, int c);
 ssize_t		str_find(struct str s, const char *needle);
 ssize_t		str_casefind(struct str s, const char *needle);
 
-/* Edits (Levenshtein) from one name to the other, ASCII case aside; 99 when either is long. */
+/* Edits from one name to the other (a swap of neighbours counts as one), ASCII case aside; 99 when either is long. */
 unsigned	str_distance(struct str a, struct str b);
 
 /*

@@ -210,7 +210,7 @@ test_opt_help(void)
 	};
 	static const struct { const char *typed, *near; } spelt[] = {
 		{ "drivr", "driver" }, { "Force", "force" }, { "foce", "force" }, { "hiddn", NULL }, { "elsewhere", NULL }, { "", NULL },
-		{ "hlep", "help" }, { "fine", NULL },
+		{ "hlep", "help" }, { "focre", "force" }, { "fine", NULL },
 	};
 	static const struct { const char *argv[5]; bool asked; } lines[] = {
 		{ { "x", "--help" }, true }, { { "x", "-h" }, true }, { { "x", "--driver", "--help" }, false },
@@ -250,6 +250,9 @@ test_opt_help(void)
 	fclose(f);
 	is_str(text, want, "the table as --help prints it");
 	is_int(str_distance(STR("kitten"), STR("SITTING")), 3, "edits between two words");
+	is_int(str_distance(STR("ulr"), STR("url")), 1, "  a swap is one");
+	is_int(str_distance(STR(""), STR("ab")), 2, "  from nothing");
+	is_int(str_distance(STR("ca"), STR("abc")), 3, "  and not a step on the way to another");
 }
 
 static void
