@@ -37,7 +37,7 @@ enum opt_flags {
 int	opt_parse(struct opt *opts, size_t n, int argc, char **argv, unsigned flags,
 	    const char **words, size_t *nwords, struct err *e);
 struct opt *opt_find(struct opt *opts, size_t n, const char *name);
-/* The name (of those that --help shows) nearest to a misspelt one; NULL when nothing is near. */
+/* The name (of those that --help shows, and "help") nearest to a misspelt one, with at least half of its letters; NULL when nothing is near. */
 const char *opt_nearest(const struct opt *opts, size_t n, struct str name);
 /* Whether this switch stands among the options, without parsing them: also when they are wrong. */
 bool	opt_asked(const struct opt *opts, size_t n, int argc, char **argv, const char *name);

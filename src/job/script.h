@@ -17,8 +17,8 @@
 #include "core/buf.h"
 #include "job/work.h"
 
-void	script_prepare(const struct work *w, struct buf *out);			/* prepare_script, helper */
-void	script_get_sources(const struct work *w, struct buf *out);		/* helper */
+void	script_prepare(const struct work *w, struct buf *out);			/* prepare_script, helper: says where the job runs */
+void	script_get_sources(const struct work *w, struct buf *out);		/* helper; first removes what an earlier job left on the volume */
 void	script_clear_worktree(const struct work *w, struct buf *out);		/* helper, before the second attempt */
 void	script_step(const struct work *w, const struct step *s, struct buf *out);	/* build container */
 void	script_after(const struct work *w, struct buf *out);			/* build container */
