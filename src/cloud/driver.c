@@ -3,10 +3,10 @@
 
 #include "cloud/driver.h"
 #include "core/fs.h"
+#include "docker/engine.h"
 
 #define SECRET_MAX	(16u << 10)
 #define SSH_PORT	22
-#define ENGINE_PORT	2376
 
 const struct cloud_driver *const cloud_drivers[] = {
 	&cloud_digitalocean, &cloud_generic, &cloud_none, NULL,

@@ -25,9 +25,12 @@
 
 struct engine;
 
+/* Where an engine listens with TLS (Docker's convention; dockerd(8)). */
+#define ENGINE_PORT	2376
+
 struct engine_opts {
 	struct str	 host;		/* address */
-	uint16_t	 port;		/* 2376 */
+	uint16_t	 port;		/* ENGINE_PORT */
 	const char	*name;		/* machine's name: the DNS name in its certificate */
 	struct str	 ca_pem, cert_pem, key_pem;
 	struct str	 server_pem;	/* the machine's own certificate: its key is accepted when the name is not in it (made by the original); p == NULL: never */

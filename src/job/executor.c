@@ -466,7 +466,7 @@ finish(struct run *r)
 static void
 confine(struct run *r)
 {
-	static const int ports[] = { 2376, 53, 0 };
+	static const int ports[] = { ENGINE_PORT, 53, 0 };
 	struct sandbox_place places[16] = {
 		{ SANDBOX_WRITE, NULL, r->dir }, { SANDBOX_READ, machine_path(r, r->machine), -1 },
 		{ SANDBOX_LIST, machine_path(r, ""), -1 }, { SANDBOX_READ, image_auth_file(&r->arena), -1 },

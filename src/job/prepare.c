@@ -84,7 +84,7 @@ read_pem(struct arena *a, int dir, const char *name, struct str *out, struct err
 int
 machine_connect(struct run *r, struct err *e)
 {
-	struct engine_opts o = { .port = 2376, .name = r->machine };
+	struct engine_opts o = { .port = ENGINE_PORT, .name = r->machine };
 	/* What the engines have not taken out of it is not needed for the hours that follow. */
 	struct arena files = { 0 };
 	struct machine_config c;

@@ -1,10 +1,10 @@
 /* Provisioning over SSH: see provision.h. */
 #include "core/log.h"
+#include "docker/engine.h"
 #include "machine/provision.h"
 
 #define OUTPUT_MAX	(16u << 10)
 #define SCRIPT_MAX	(256u << 10)
-#define ENGINE_PORT	2376
 #define STEPS_MAX	16
 
 /* How the first script ends when there is no engine to set up. */
