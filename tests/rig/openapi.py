@@ -1,13 +1,10 @@
-"""Holds requests and answers against an OpenAPI 3.0 description.
+"""Holds requests and answers against the facts of a vendor's API: tests/rig/api/NAME.facts.
 
-A description says more than which fields exist; the words used by the ones in
-shared/api are: type, properties, required, enum, items, allOf, oneOf, anyOf,
-discriminator, additionalProperties, nullable, readOnly, pattern, minimum,
-maximum, minLength, maxLength, minItems, maxItems, multipleOf, format.
+The facts are made from the vendor's own description by tests/tools/apifacts; api/README.md says what their words mean.
+A file has one JSON object a line: types, parameters and answers by name, and calls, which refer to them.
 
-Stricter than OpenAPI itself in one thing: an object that names properties may
-hold no others. A field that a client misspells would otherwise be ignored by
-the double just as it is by the real server.
+Stricter than the descriptions themselves in one thing: an object that names fields may hold no others. A field that a
+client misspells would otherwise be ignored by the double just as it is by the real server.
 """
 
 import datetime
@@ -18,66 +15,83 @@ import re
 import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+API = os.path.join(HERE, "api")
+FORM = 1
 
 # "This object may hold any property."
 ANY = object()
 
 
-def shared_dir():
-    return os.environ.get("WINDLASS_SHARED") or os.path.join(HERE, "..", "..", "..", "shared")
+class Facts:
+    """What may be asked and answered, and the check of a request or an answer against it."""
 
-
-class Spec:
     def __init__(self, name):
-        with open(os.path.join(shared_dir(), "api", name)) as f:
-            self.doc = json.load(f)
+        self.types, self.parameters, self.answers, self.calls = {}, {}, {}, {}
+        self.everywhere = []
+        with open(os.path.join(API, name + ".facts"), encoding="utf-8") as f:
+            head = json.loads(f.readline())
+            if head.get("facts") != name or head.get("form") != FORM:
+                raise ValueError(f"{name}.facts begins with {head}, not with form {FORM} of {name}")
+            for line in f:
+                self._take(json.loads(line))
         self.paths = []
-        for template, item in self.doc["paths"].items():
-            parts = template.strip("/").split("/")
+        for path, calls in self._by_path().items():
+            parts = path.strip("/").split("/")
             # Of two templates that fit, the one with more literal parts wins.
             variables = sum(p.startswith("{") for p in parts)
-            self.paths.append((variables, parts, template, item))
+            self.paths.append((variables, parts, path, calls))
         self.paths.sort(key=lambda p: p[0])
 
-    def resolve(self, node):
-        while isinstance(node, dict) and "$ref" in node:
-            target = self.doc
-            for part in node["$ref"].lstrip("#/").split("/"):
-                target = target[part.replace("~1", "/").replace("~0", "~")]
-            node = target
-        return node
+    def _take(self, line):
+        for word, where in (("type", self.types), ("parameter", self.parameters), ("answer", self.answers)):
+            if word in line:
+                where[line[word]] = line["is"]
+                return
+        if "call" in line:
+            self.calls[line["name"]] = line
+        else:
+            self.everywhere += line["everywhere"]
+
+    def _by_path(self):
+        found = {}
+        for call in self.calls.values():
+            method, _, path = call["call"].partition(" ")
+            found.setdefault(path, {})[method] = call
+        return found
+
+    def resolve(self, schema):
+        """The schema that this one names, or itself; a field may name its type in `is`, beside words of its own."""
+        while isinstance(schema, str) or "is" in schema:
+            schema = self.types[schema if isinstance(schema, str) else schema["is"]]
+        return schema
 
     def find(self, method, path):
-        """Returns (operation, parameters from the path, None) or (None, None, why)."""
+        """Returns (call, parameters from the path, None) or (None, None, why)."""
         words = path.strip("/").split("/")
         other = None
-        for _, parts, template, item in self.paths:
+        for _, parts, template, calls in self.paths:
             if len(parts) != len(words):
                 continue
             if any(p != w for p, w in zip(parts, words) if not p.startswith("{")):
                 continue
-            if method.lower() not in item:
+            if method not in calls:
                 other = template
                 continue
-            operation = dict(item[method.lower()])
-            operation["parameters"] = (item.get("parameters", []) +
-                                       operation.get("parameters", []))
-            values = {p[1:-1]: w for p, w in zip(parts, words) if p.startswith("{")}
-            operation["template"] = template
-            return operation, values, None
+            return calls[method], {p[1:-1]: w for p, w in zip(parts, words) if p.startswith("{")}, None
         if other:
             return None, None, f"{other} has no method {method}"
         return None, None, f"the description has no path {path}"
 
-    def check_request(self, operation, values, query, body, content_type):
+    def check_request(self, call, values, query, body, content_type):
         """
         `query` is a list of (name, value), `body` the raw bytes. Returns what
         is wrong (a list of sentences) and the decoded body.
         """
         wrong = []
         known = {}
-        for parameter in operation["parameters"]:
-            parameter = self.resolve(parameter)
+        for parameter in self.everywhere + call.get("takes", []):
+            if isinstance(parameter, str):
+                parameter = self.parameters[parameter]
             known[(parameter["in"], parameter["name"])] = parameter
         given = [("path", n, v) for n, v in values.items()]
         given += [("query", n, v) for n, v in query]
@@ -87,17 +101,17 @@ class Spec:
             if parameter is None:
                 wrong.append(f"unknown {where} parameter {name}={value}")
                 continue
-            if (where, name) in seen:
+            if (where, name) in seen and not parameter.get("often"):
                 wrong.append(f"{where} parameter {name} is given twice")
             seen.add((where, name))
-            schema = parameter.get("schema", {})
+            schema = parameter.get("is", {})
             if not any(not self.check(schema, v, name) for v in _readings(value)):
                 wrong += self.check(schema, _readings(value)[0], f"{where} parameter {name}")
         for (where, name), parameter in known.items():
-            if where == "query" and parameter.get("required") and (where, name) not in seen:
+            if where == "query" and parameter.get("must") and (where, name) not in seen:
                 wrong.append(f"query parameter {name} is missing")
 
-        wanted = self.resolve(operation.get("requestBody"))
+        wanted = call.get("body")
         if wanted is None:
             if body:
                 wrong.append(f"a body of {len(body)} bytes where none is described")
@@ -106,37 +120,37 @@ class Spec:
             wrong.append("the body is missing")
             return wrong, None
         kind = (content_type or "").split(";")[0].strip().lower()
-        if kind not in wanted["content"]:
-            wrong.append(f"Content-Type {content_type!r} is not one of "
-                         f"{', '.join(wanted['content'])}")
+        if kind not in wanted:
+            wrong.append(f"Content-Type {content_type!r} is not one of {', '.join(wanted)}")
             return wrong, None
         try:
             value = json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates)
         except ValueError as e:
             wrong.append(f"the body is not JSON: {e}")
             return wrong, None
-        wrong += self.check(wanted["content"][kind].get("schema", {}), value, "body",
-                            request=True)
+        wrong += self.check(wanted[kind], value, "body", request=True)
         return wrong, value
 
-    def check_answer(self, operation, status, headers, body):
+    def check_answer(self, call, status, headers, body):
         """What is wrong with our own answer; `body` is decoded, or None."""
-        responses = operation["responses"]
-        answer = self.resolve(responses.get(str(status)) or
-                              (responses.get("default") if status >= 400 else None))
+        answers = call["answers"]
+        for name in (str(status), f"{status // 100}xx", "default" if status >= 400 else ""):
+            answer = answers.get(name)
+            if answer is not None:
+                break
         if answer is None:
             return [f"status {status} is not described"]
+        if isinstance(answer, str):
+            answer = self.answers[answer]
         wrong = []
         lower = {k.lower() for k in headers}
-        for name in answer.get("headers", {}):
+        for name in answer.get("headers", []):
             if name.lower() not in lower and name.lower() != "content-type":
                 wrong.append(f"header {name} is missing")
-        content = answer.get("content", {}).get("application/json")
-        if content is None:
-            if body is not None:
-                wrong.append("a body where none is described")
-        else:
-            wrong += self.check(content.get("schema", {}), body, "answer")
+        if "body" in answer:
+            wrong += self.check(answer["body"], body, "answer")
+        elif body is not None:
+            wrong.append("a body where none is described")
         return wrong
 
     # Schemas --------------------------------------------------------------
@@ -152,22 +166,22 @@ class Spec:
         """Returns what is wrong and which property names the schema knows."""
         schema = self.resolve(schema)
         if value is None:
-            if schema.get("nullable") or None in schema.get("enum", [0]):
+            if schema.get("null") or None in schema.get("values", [0]):
                 return [], set()
-            options = schema.get("anyOf", []) + schema.get("oneOf", [])
-            if any(self.resolve(o).get("nullable") or self.resolve(o).get("type") == "null"
+            options = schema.get("some", []) + schema.get("one", [])
+            if any(self.resolve(o).get("null") or self.resolve(o).get("kind") == "null"
                    for o in options):
                 return [], set()
-            if schema.get("type") or options:
+            if schema.get("kind") or options:
                 return [f"{where} is null"], set()
         wrong, known = self._plain(schema, value, where, request)
-        if request and schema.get("readOnly"):
+        if request and schema.get("told"):
             wrong.append(f"{where} is read-only")
-        for part in schema.get("allOf", []):
+        for part in schema.get("every", []):
             w, k = self._walk(part, value, where, request)
             wrong += w
             known = _join(known, k)
-        for word in ("oneOf", "anyOf"):
+        for word in ("one", "some"):
             if word not in schema:
                 continue
             branches = schema[word]
@@ -186,78 +200,78 @@ class Spec:
         return wrong, known
 
     def _discriminate(self, schema, value):
-        rule = schema.get("discriminator")
+        rule = schema.get("by")
         if not rule or not isinstance(value, dict):
             return None
-        ref = rule.get("mapping", {}).get(value.get(rule["propertyName"]))
-        return {"$ref": ref} if ref else None
+        chosen = value.get(rule["field"])
+        return rule["to"].get(chosen) if isinstance(chosen, str) else None
 
     def _plain(self, schema, value, where, request):
         wrong = []
-        kind = schema.get("type")
+        kind = schema.get("kind")
         if kind and not _is(kind, value):
             return [f"{where} is {_name(value)}, not {kind}"], ANY
-        if "enum" in schema and value not in schema["enum"]:
-            wrong.append(f"{where} is {value!r}, not one of {schema['enum']}")
+        if "values" in schema and value not in schema["values"]:
+            wrong.append(f"{where} is {value!r}, not one of {schema['values']}")
         if isinstance(value, str):
             wrong += self._string(schema, value, where)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             wrong += self._number(schema, value, where)
         elif isinstance(value, list):
-            if len(value) < schema.get("minItems", 0):
-                wrong.append(f"{where} has fewer than {schema['minItems']} items")
-            if len(value) > schema.get("maxItems", len(value)):
-                wrong.append(f"{where} has more than {schema['maxItems']} items")
+            if len(value) < schema.get("few", 0):
+                wrong.append(f"{where} has fewer than {schema['few']} items")
+            if len(value) > schema.get("many", len(value)):
+                wrong.append(f"{where} has more than {schema['many']} items")
             for i, item in enumerate(value):
-                wrong += self.check(schema.get("items", {}), item, f"{where}[{i}]", request)
+                wrong += self.check(schema.get("of", {}), item, f"{where}[{i}]", request)
         if not isinstance(value, dict):
             return wrong, set()
-        properties = schema.get("properties", {})
-        for name in schema.get("required", []):
+        fields = schema.get("fields", {})
+        for name in schema.get("needs", []):
             if name not in value:
-                if request and self.resolve(properties.get(name, {})).get("readOnly"):
+                if request and self.resolve(fields.get(name, {})).get("told"):
                     continue
                 wrong.append(f"{where}.{name} is missing")
-        for name, item in properties.items():
+        for name, item in fields.items():
             if name in value:
                 wrong += self.check(item, value[name], f"{where}.{name}", request)
-        more = schema.get("additionalProperties")
-        if isinstance(more, dict) and more:
+        more = schema.get("rest")
+        if isinstance(more, (dict, str)) and more:
             for name in value:
-                if name not in properties:
+                if name not in fields:
                     wrong += self.check(more, value[name], f"{where}.{name}", request)
-        composed = any(w in schema for w in ("allOf", "oneOf", "anyOf"))
-        if more not in (None, False) or not (properties or composed or more is False
-                                             or "required" in schema):
+        composed = any(w in schema for w in ("every", "one", "some"))
+        if more not in (None, False) or not (fields or composed or more is False
+                                             or "needs" in schema):
             # An object of which nothing is said is open. The examples that
             # stand in for schemas here and there ({} in an allOf) are not.
             return wrong, (ANY if kind == "object" or more else set())
-        return wrong, set(properties)
+        return wrong, set(fields)
 
     def _string(self, schema, value, where):
         wrong = []
-        if len(value) < schema.get("minLength", 0):
-            wrong.append(f"{where} is shorter than {schema['minLength']}")
-        if len(value) > schema.get("maxLength", len(value)):
-            wrong.append(f"{where} is longer than {schema['maxLength']}")
-        if "pattern" in schema and not re.search(schema["pattern"], value):
-            wrong.append(f"{where} {value!r} does not match {schema['pattern']}")
-        test = _formats.get(schema.get("format"))
+        if len(value) < schema.get("short", 0):
+            wrong.append(f"{where} is shorter than {schema['short']}")
+        if len(value) > schema.get("long", len(value)):
+            wrong.append(f"{where} is longer than {schema['long']}")
+        if "like" in schema and not re.search(schema["like"], value):
+            wrong.append(f"{where} {value!r} does not match {schema['like']}")
+        test = _formats.get(schema.get("form"))
         if test:
             try:
                 test(value)
             except ValueError:
-                wrong.append(f"{where} {value!r} is no {schema['format']}")
+                wrong.append(f"{where} {value!r} is no {schema['form']}")
         return wrong
 
     def _number(self, schema, value, where):
         wrong = []
-        if value < schema.get("minimum", value):
-            wrong.append(f"{where} is below {schema['minimum']}")
-        if value > schema.get("maximum", value):
-            wrong.append(f"{where} is above {schema['maximum']}")
-        if schema.get("multipleOf") and value % schema["multipleOf"]:
-            wrong.append(f"{where} is no multiple of {schema['multipleOf']}")
+        if value < schema.get("least", value):
+            wrong.append(f"{where} is below {schema['least']}")
+        if value > schema.get("most", value):
+            wrong.append(f"{where} is above {schema['most']}")
+        if schema.get("step") and value % schema["step"]:
+            wrong.append(f"{where} is no multiple of {schema['step']}")
         return wrong
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """DigitalOcean's API v2 as far as machines go, in front of real machines.
 
-Every request and every answer is held against the vendor's description
-(shared/api/digitalocean-v2.openapi.json). A request it does not allow is
+Every request and every answer is held against the facts of the vendor's
+description (../api/digitalocean.facts). A request it does not allow is
 refused, and a line in run/violations.log says why; a test that finds a line
 there fails. What the description cannot say is done as the real API does it:
 names may repeat, tags exist from the create call on, a droplet is `new`,
@@ -35,7 +35,6 @@ import openapi
 import web
 import world as w
 
-SPEC = "digitalocean-v2.openapi.json"
 
 REGIONS = [("fra1", "Frankfurt 1"), ("nyc3", "New York 3"), ("ams3", "Amsterdam 3"),
            ("sgp1", "Singapore 1"), ("lon1", "London 1")]
@@ -138,7 +137,7 @@ def unprocessable(message):
 class Cloud:
     def __init__(self, world, base_url, token):
         self.world, self.base_url, self.token = world, base_url, token
-        self.spec = openapi.Spec(SPEC)
+        self.facts = openapi.Facts("digitalocean")
         self.lock = threading.RLock()
         self.file = world.path("digitalocean.json")
         self.state = w.read_json(self.file) or {
@@ -186,8 +185,8 @@ class Cloud:
         return answer
 
     def _answer(self, request):
-        operation, values, why = self.spec.find(request.method, request.path)
-        name = operation["operationId"] if operation else "unknown"
+        operation, values, why = self.facts.find(request.method, request.path)
+        name = operation["name"] if operation else "unknown"
         with self.lock:
             limits = self._count_request()
         if request.headers.get("Authorization") != "Bearer " + self.token:
@@ -206,8 +205,8 @@ class Cloud:
             headers = {"retry-after": str(limits["burst"])} if limits["burst"] else {}
             return self._error(operation, limits, 429, "too_many_requests",
                                "API Rate limit exceeded.", headers), name
-        wrong, body = self.spec.check_request(operation, values, request.query, request.body,
-                                              request.headers.get("Content-Type"))
+        wrong, body = self.facts.check_request(operation, values, request.query, request.body,
+                                               request.headers.get("Content-Type"))
         if wrong:
             for text in wrong:
                 self.violation(request, text)
@@ -239,12 +238,12 @@ class Cloud:
         if status == 204:
             headers["Content-Type"] = "application/json; charset=utf-8"
         if operation:
-            for text in self.spec.check_answer(operation, status, headers, value):
+            for text in self.facts.check_answer(operation, status, headers, value):
                 # Our own mistake: a double that drifts is worth no test.
-                self.note(f"OWN MISTAKE {operation['operationId']}: {text}")
+                self.note(f"OWN MISTAKE {operation['name']}: {text}")
                 with open(self.world.path("violations.log"), "a") as f:
                     f.write(f"{now_text()} digitalocean double itself, "
-                            f"{operation['operationId']} {status}: {text}\n")
+                            f"{operation['name']} {status}: {text}\n")
         return web.Answer(status, value, headers)
 
     def _error(self, operation, limits, status, name, message, headers=None):
@@ -296,11 +295,9 @@ class Cloud:
         fault["wait"] = float(options.pop("wait", 5))
         if fault["style"] not in ("reset", "retry-after", "date", "none"):
             raise ValueError(f"style={fault['style']}: one of reset, retry-after, date, none")
-        operations = {o["operationId"] for item in self.spec.doc["paths"].values()
-                      for o in item.values() if isinstance(o, dict)}
-        if fault["on"] != "any" and fault["on"] not in CALLS and fault["on"] not in operations:
+        if fault["on"] != "any" and fault["on"] not in CALLS and fault["on"] not in self.facts.calls:
             raise ValueError(f"on={fault['on']}: one of {', '.join(CALLS)}, any, "
-                             "or an operationId")
+                             "or a call of api/digitalocean.facts")
         if options:
             raise ValueError(f"{what} has no option {', '.join(options)}")
         with self.lock:
