@@ -721,7 +721,7 @@ def test_tokens_of_jobs(world, job, runner):
     r = runner.client.ask("PUT", "jobs/99", {"info": INFO, "token": job.token, "state": "running"},
                           {"JOB-TOKEN": job.token})
     assert r.status == 403 and r.getheader("Job-Status") is None
-    assert world.rules() == ["job-token", "job-token", "job-token", "job-token", "job-token", "unknown-job"]
+    assert world.rules() == ["job-token", "job-token-header", "job-token", "job-token", "job-token-header", "unknown-job"]
 
 
 def test_debug_trace_of_a_job_that_prints_secrets(world, runner):

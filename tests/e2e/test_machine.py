@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -253,6 +254,20 @@ def test_image_with_settings_of_its_own(bastion, rig):
         f.write("#!/bin/sh\nmkdir -p /etc/docker\necho '{\"labels\": [\"mine=1\"]}' >/etc/docker/daemon.json\n")
     bastion.create("own-2", digitalocean_userdata=data)
     bastion.machine("rm", "-y", "own-1", "own-2")
+
+
+@pytest.mark.parametrize("image, has", [("debian-12-docker", "yes"), ("debian-12-docker-io", "no")])
+def test_where_dockerd_lies(bastion, rig, image, has):
+    """Docker's own packages have it in /usr/bin, where docker-machine's unit file expects it; Debian's has it in /usr/sbin alone."""
+    bastion.create("place-1", image=image)
+    where = "test -x /usr/bin/dockerd && echo yes || echo no; systemctl show -p ExecStart docker.service"
+    said = bastion.machine("ssh", "place-1", where)
+    assert said.startswith(has + "\n"), said
+    path = re.search(r"ExecStart=\{ path=(\S+)", said)[1]
+    assert path in ("/usr/sbin/dockerd", "/usr/bin/dockerd") and (has == "yes" or path == "/usr/sbin/dockerd"), said
+    argv = shlex.split(bastion.machine("config", "place-1"))
+    subprocess.run(["docker", *argv, "run", "--rm", rig.env["RIG_BUSYBOX_IMAGE"], "true"], env=bastion.environ, check=True, timeout=60)
+    bastion.machine("rm", "-y", "place-1")
 
 
 def test_a_user_with_sudo(bastion):

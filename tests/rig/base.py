@@ -5,7 +5,9 @@ build/rig-cache, under a key made of everything that decides its content. It
 has a common base and layers on top, which overlayfs puts together:
 
     base    debootstrap's minbase with systemd, dbus, sshd, iptables, sudo
-    docker  what installing docker.io adds to base
+    docker  what installing docker.io adds to base, and dockerd where Docker's
+            own packages have it
+    debian-docker  the same as Debian has it: dockerd in /usr/sbin alone
     tools   what git, git-lfs, busybox and dumb-init add to base; no machine
             has it, images.py copies files out of it
 
@@ -31,7 +33,7 @@ ARCH = subprocess.run(["dpkg", "--print-architecture"], check=True,
                       stdout=subprocess.PIPE, text=True).stdout.strip()
 
 # Bump it when the code below makes other trees from the same packages.
-RECIPE = "10"
+RECIPE = "11"
 
 BASE = ("systemd-sysv dbus openssh-server iptables iproute2 sudo "
         "ca-certificates procps").split()
@@ -40,6 +42,8 @@ TOOLS = "git git-lfs busybox-static dumb-init".split()
 # In the archive only: a bare machine has no curl, so that fetching the
 # install script is preceded by installing what fetches it.
 EXTRA = ["curl"]
+
+KEEP_DAYS = 14      # trees of another recipe that nobody uses
 
 
 class Error(Exception):
@@ -52,9 +56,10 @@ def cache_dir():
 
 
 def key():
+    """The name of the trees' folder in the cache; the first word is there for whoever looks at it."""
     text = "\n".join([RECIPE, SUITE, ARCH] + BASE + ["-"] + DOCKER + ["-"] +
                      TOOLS + ["-"] + EXTRA)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"{SUITE}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 class Trees:
@@ -81,13 +86,22 @@ def get(log=lambda text: None):
     cache = os.path.realpath(cache_dir())
     os.makedirs(cache, exist_ok=True)
     trees = Trees(os.path.join(cache, key()))
-    if os.path.exists(os.path.join(trees.root, "complete")):
+    if _mark(trees):
         return trees
     with open(os.path.join(cache, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.exists(os.path.join(trees.root, "complete")):
+        if not _mark(trees):
             _make(cache, trees, log)
     return trees
+
+
+def _mark(trees):
+    """Whether the trees are there; if so their mark says that they were used just now."""
+    try:
+        os.utime(os.path.join(trees.root, "complete"))
+        return True
+    except OSError:
+        return False
 
 
 def _make(cache, trees, log):
@@ -106,6 +120,7 @@ def _make(cache, trees, log):
     for name, packages in (("docker", DOCKER), ("tools", TOOLS)):
         log(f"installing {' '.join(packages)}")
         _layer(new, name, packages)
+    _as_dockers_own(new)
     with open(os.path.join(work, "complete"), "w") as f:
         f.write(f"{SUITE} {ARCH}\n")
     shutil.rmtree(trees.root, ignore_errors=True)
@@ -115,7 +130,7 @@ def _make(cache, trees, log):
 
 
 def _forget_old(cache, trees):
-    """Trees of earlier recipes go, unless a world still stands on them."""
+    """Trees of other recipes go when nobody has used them for some days (clones of several ages may share a cache) and no world stands on them."""
     with open("/proc/self/mountinfo") as f:
         used = f.read()
     for name in os.listdir("/sys/class/net"):
@@ -129,8 +144,10 @@ def _forget_old(cache, trees):
                 pass
     for name in os.listdir(cache):
         path = os.path.join(cache, name)
-        if (re.fullmatch(r"[0-9a-f]{12}(\.new)?", name) and path != trees.root and
-                path + "/" not in used):
+        if not re.fullmatch(r"([a-z]+-)?[0-9a-f]{12}(\.new)?", name) or path == trees.root or path + "/" in used:
+            continue
+        mark = os.path.join(path, "complete")
+        if time.time() - os.stat(mark if os.path.exists(mark) else path).st_mtime > KEEP_DAYS * 86400:
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -398,6 +415,19 @@ def _layer(trees, name, packages):
         unmount_below(root)
     for d in (work, root):
         shutil.rmtree(d)
+
+
+def _as_dockers_own(trees):
+    """
+    Docker's own packages and every cloud's Docker image have dockerd in
+    /usr/bin, and docker-machine's unit file says so; Debian's package has it
+    in /usr/sbin. The layer as Debian makes it is kept, hard links to the same
+    files, for an image of its own.
+    """
+    docker = trees.docker
+    _run(["cp", "-al", docker, os.path.join(trees.root, "debian-docker")])
+    os.makedirs(os.path.join(docker, "usr/bin"), exist_ok=True)
+    os.symlink("../sbin/dockerd", os.path.join(docker, "usr/bin/dockerd"))
 
 
 def on_overlay(path):

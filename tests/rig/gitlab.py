@@ -985,7 +985,7 @@ class Double:
             return refused
         header = call.req.headers.get("JOB-TOKEN")
         if header != token:
-            self.violation("job-token", "%s: JOB-TOKEN header %s" % (
+            self.violation("job-token-header", "%s: JOB-TOKEN header %s" % (
                 call.path, "missing" if header is None else "is not the body's token"), call)
         with self.lock:
             refused = self.auth_job(call, ident, token, acknowledging=True)
@@ -1160,7 +1160,7 @@ class Double:
         if refused:
             return refused
         if "JOB-TOKEN" not in req.headers:
-            self.violation("job-token", "%s: no JOB-TOKEN header" % call.path, call)
+            self.violation("job-token-header", "%s: no JOB-TOKEN header" % call.path, call)
         with self.lock:
             refused = self.auth_job(call, ident, token)
             if refused:

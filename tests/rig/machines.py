@@ -29,6 +29,7 @@ import world as w
 DEBIAN, UBUNTU = "debian", "ubuntu"
 KINDS = {
     "debian-12-docker": (["docker"], DEBIAN),
+    "debian-12-docker-io": (["debian-docker"], DEBIAN),
     "debian-12-bare": ([], DEBIAN),
     "debian-12-x64": ([], DEBIAN),
     "ubuntu-24-04-x64": ([], UBUNTU),
