@@ -8,21 +8,22 @@ set -eu
 
 cd "$(dirname "$0")"
 root=$(pwd)
-export WINDLASS_SHARED="${WINDLASS_SHARED:-$root/../shared}"
 log=$root/build/log
 
 # What must be installed, one place for all of it. To build the binary:
 packages_build="gcc make libc6-dev linux-libc-dev binutils patch curl ca-certificates bzip2 xz-utils git tzdata tzdata-legacy"
 # and to test it, run the rig, the demo, the benchmarks and the fuzzers:
 packages_test="python3 debootstrap systemd-container docker.io docker-registry docker-cli busybox-static
-    iproute2 iptables openssl openssh-client procps psmisc jq util-linux e2fsprogs
+    iproute2 iptables openssl openssh-client openssh-server procps psmisc jq util-linux e2fsprogs
     cppcheck python3-pyflakes clang clang-tidy libclang-rt-14-dev libclang-rt-19-dev
     mandoc groff-base zsh fish qemu-user"
 # and to make what is given away, for both architectures:
 packages_dist="python3 gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 # Units that some of those start at once where systemd runs; they would take
-# the ports and the networks that the rig makes for itself.
-units_unwanted="docker.service docker.socket containerd.service docker-registry.service"
+# the ports and the networks that the rig makes for itself, or let people in:
+# PACKAGE/UNIT.
+units_unwanted="docker.io/docker.service docker.io/docker.socket docker.io/containerd.service
+    docker-registry/docker-registry.service openssh-server/ssh.service"
 
 usage()
 {
@@ -39,7 +40,6 @@ usage: ./build.sh [verb]
   clean           remove what was built, keep what was downloaded
 
   WINDLASS_DL=DIR        keep the downloaded sources there
-  WINDLASS_SHARED=DIR    where the shared specifications lie (../shared)
   JOBS=N                 compile so many files at once (the number of processors)
 EOF
 }
@@ -91,7 +91,7 @@ install_packages()
 	if [ -d /run/systemd/system ]; then
 		for unit in $units_unwanted; do
 			case " $* " in
-			*" ${unit%%.*}"*) systemctl disable --now "$unit" || : ;;
+			*" ${unit%/*} "*) systemctl disable --now "${unit#*/}" || : ;;
 			esac
 		done
 	fi
@@ -229,6 +229,14 @@ unit()
 	tests/tap $(programs "$1" unit '*_test') $scripts && [ $built = 0 ]
 }
 
+lint()
+{
+	bad=0
+	tests/lint/check || bad=1
+	tests/lint/programs || bad=1
+	return $bad
+}
+
 fuzz_replay()
 {
 	built=0
@@ -279,7 +287,7 @@ tests()
 		unit)	part unit unit asan ;;
 		musl)	part musl unit musl ;;
 		fuzz)	part fuzz fuzz_replay ;;
-		lint)	part lint tests/lint/check ;;
+		lint)	part lint lint ;;
 		release) part release tests/release/check ;;
 		manual)	part manual tests/release/manual ;;
 		deb)	part deb tests/release/deb ;;
