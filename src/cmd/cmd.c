@@ -85,7 +85,9 @@ command_find(const char *name)
 void
 cmd_print_version(FILE *f)
 {
-	/* The first six lines have gitlab-runner's form: tools parse them (spec gitlab-runner 3.1). */
+	if (strncmp(cmd_program, "gitlab-runner", strlen("gitlab-runner")) != 0)
+		fprintf(f, "windlass %s (answers as gitlab-runner %s)\n", WL_VERSION, COMPAT_VERSION);
+	/* Six lines in gitlab-runner's form: tools look for "Version:" in them, and by its name for nothing else. */
 	fprintf(f, "Version:      %s\n", COMPAT_VERSION);
 	fprintf(f, "Git revision: %s\n", WL_REVISION);
 	fprintf(f, "Git branch:   windlass-%s\n", WL_VERSION);

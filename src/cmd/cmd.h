@@ -107,7 +107,10 @@ void	cmd_print_commands(FILE *f);
 /* The role windlass-metrics (cmd/metrics.c). */
 cmd_fn	metrics_main;
 
-/* The versions of windlass and of everything linked into it, as --version prints them. */
+/*
+ * The versions of windlass and of everything linked into it, as --version prints them: first windlass's own, then gitlab-runner's lines.
+ * Called by the name gitlab-runner, those alone come first, as they do there.
+ */
 void	cmd_print_version(FILE *f);
 
 /* The version of gitlab-runner that we answer to be: API, helper image tags, logs. */
