@@ -12,7 +12,7 @@ static const struct opt run_opts[] = {
 	OPT_STATE_DIR,
 	OPT_STORAGE,
 	{ .name = "working-directory", .letter = 'd', .type = OPT_STRING, .arg = "DIR", .help = "change to this directory first" },
-	{ .name = "service", .letter = 'n', .type = OPT_STRING, .arg = "NAME", .help = "name of the service; accepted, without effect" },
+	{ .name = "service", .letter = 'n', .type = OPT_STRING, .arg = "NAME", .help = "name of the service; gitlab-runner: ps and killall find it by that name" },
 	{ .name = "user", .letter = 'u', .type = OPT_STRING, .arg = "USER", .help = "accepted, without effect: only the shell executor used it" },
 	{ .name = "listen-address", .type = OPT_STRING, .arg = "HOST:PORT", .env = "LISTEN_ADDRESS", .help = "where metrics are served; beats listen_address of the file" },
 	{ .name = "syslog", .type = OPT_BOOL, .help = "accepted, without effect: the service manager takes stderr" },
@@ -35,7 +35,7 @@ const struct command commands[] = {
 	{ "run", cmd_run, "take jobs and run them (the service itself)", &run_usage },
 	{ "run-single", cmd_run_single, "run jobs of one runner, one after another, and end", &cmd_run_single_usage },
 	{ "install", cmd_install, "make it a service of this host", &cmd_install_usage },
-	{ "uninstall", cmd_uninstall, "undo that", &cmd_uninstall_usage },
+	{ "uninstall", cmd_uninstall, "take the service off this host; what runs goes on", &cmd_uninstall_usage },
 	{ "start", cmd_start, "start the service", &cmd_start_usage },
 	{ "stop", cmd_stop, "stop it after its running jobs", &cmd_stop_usage },
 	{ "restart", cmd_restart, "restart it at once; running jobs go on", &cmd_restart_usage },
@@ -58,6 +58,7 @@ const struct command commands[] = {
 	{ "help", cmd_help, "this list, or what a command does and takes", &help_usage },
 	{ "h", cmd_help, NULL, &help_usage },
 	{ "service-stop", cmd_service_stop, NULL, &cmd_service_stop_usage },
+	{ "service-prepare", cmd_service_prepare, NULL, &cmd_service_prepare_usage },
 	{ "debug", cmd_debug, NULL, &cmd_debug_usage },
 };
 const size_t ncommands = NELEM(commands);
@@ -117,14 +118,20 @@ cmd_run(int argc, char **argv)
 	struct manager_opts m = { 0 };
 	enum log_level level = log_level();
 	enum log_format format = log_format();
-	const char *dir, *text;
+	const char *dir, *text, *service;
+	int gone = 0;
 
 	if (cmd_options(&run_usage, o, argc, argv, NULL, NULL) < 0)
 		return 1;
 	dir = opt_find(o, NELEM(o), "working-directory")->value;
+	service = opt_find(o, NELEM(o), "service")->value;
 	if (dir != NULL && chdir(dir) < 0) {
-		fprintf(stderr, "FATAL: --working-directory %s: %s\n", dir, strerror(errno));
-		return 1;
+		/* A service that was installed from a directory that is gone, or not its user's, has no need of it. */
+		if (service == NULL || chdir("/") < 0) {
+			fprintf(stderr, "FATAL: --working-directory %s: %s\n", dir, strerror(errno));
+			return 1;
+		}
+		gone = errno;
 	}
 	m.config_path = opt_find(o, NELEM(o), "config")->value;
 	m.state_dir = opt_find(o, NELEM(o), "state-dir")->value;
@@ -152,5 +159,9 @@ cmd_run(int argc, char **argv)
 		}
 	}
 	log_setup(level, format);
+	if (gone != 0)
+		log_warn("The working directory cannot be entered: going on in /", F_STR("working_directory", dir), F_STR("error", strerror(gone)));
+	/* `killall -SIGQUIT gitlab-runner` is in people's scripts and in the original's manual. */
+	m.title = strcmp(cmd_program, "gitlab-runner") == 0 || (service != NULL && strcmp(service, "gitlab-runner") == 0) ? "gitlab-runner" : "windlass";
 	return manager_run(&m);
 }

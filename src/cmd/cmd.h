@@ -41,7 +41,7 @@ enum usage_flags {
 
 struct usage {
 	const char	*args;		/* its words: "[MACHINE...]"; "": none */
-	const char	*about;		/* whole sentences, lines below 120 columns, "\n\n" between paragraphs; the exit status, where it tells something */
+	const char	*about;		/* whole sentences, "\n\n" between paragraphs (wrapped by opt_text()); the exit status, where it tells something */
 	const struct opt *opt;
 	size_t		 nopt;
 	unsigned	 flags;
@@ -62,13 +62,13 @@ extern const struct opt cmd_globals[];
 extern const size_t ncmd_globals;
 
 cmd_fn cmd_run, cmd_status, cmd_machine, cmd_version, cmd_debug, cmd_help;
-cmd_fn cmd_install, cmd_uninstall, cmd_start, cmd_stop, cmd_restart, cmd_upgrade, cmd_service_stop;
+cmd_fn cmd_install, cmd_uninstall, cmd_start, cmd_stop, cmd_restart, cmd_upgrade, cmd_service_stop, cmd_service_prepare;
 cmd_fn cmd_register, cmd_unregister, cmd_verify, cmd_list, cmd_reset_token, cmd_check, cmd_lint, cmd_run_single, cmd_adopt,
     cmd_simulate;
 extern const struct usage cmd_register_usage, cmd_unregister_usage, cmd_verify_usage, cmd_list_usage, cmd_reset_token_usage,
     cmd_check_usage, cmd_lint_usage, cmd_run_single_usage, cmd_adopt_usage, cmd_machine_usage, cmd_debug_usage, cmd_simulate_usage,
     cmd_install_usage, cmd_uninstall_usage, cmd_start_usage, cmd_stop_usage, cmd_restart_usage, cmd_status_usage, cmd_upgrade_usage,
-    cmd_service_stop_usage;
+    cmd_service_stop_usage, cmd_service_prepare_usage;
 
 cmd_fn cmd_ls, cmd_top, cmd_why;
 extern const struct usage cmd_ls_usage, cmd_top_usage, cmd_why_usage;

@@ -78,8 +78,12 @@ print_keys(FILE *f)
 void
 cmd_print_usage(const char *program, const char *name, const struct usage *u, FILE *f)
 {
-	fprintf(f, "Usage: %s %s%s%s%s\n\n%s\n\nOptions:\n", program, name, u->flags & USAGE_RAW ? "" : " [OPTION...]",
+	struct buf line = { 0 };
+
+	buf_fmt(&line, "Usage: %s %s%s%s%s\n\n%s\n\nOptions:", program, name, u->flags & USAGE_RAW ? "" : " [OPTION...]",
 	    u->args[0] != '\0' ? " " : "", u->args, u->about);
+	opt_text(f, line.p, 0);
+	buf_free(&line);
 	opt_help(u->opt, u->nopt, f);
 	if (opt_find((struct opt *)(uintptr_t)u->opt, u->nopt, "help") == NULL)
 		opt_help(help_row, 1, f);
@@ -90,16 +94,16 @@ cmd_print_usage(const char *program, const char *name, const struct usage *u, FI
 void
 cmd_print_commands(FILE *f)
 {
-	fprintf(f, "Usage: %s [OPTION...] COMMAND [OPTION...]\n\n"
-	    "windlass takes CI jobs from GitLab, creates cloud machines to run them, and removes\n"
-	    "machines that nobody needs. It does the work of gitlab-runner with the docker+machine\n"
-	    "executor, and of docker-machine; called by either name it answers as that program.\n\nCommands:\n", cmd_program);
+	fprintf(f, "Usage: %s [OPTION...] COMMAND [OPTION...]\n\n", cmd_program);
+	opt_text(f, "windlass takes CI jobs from GitLab, creates cloud machines to run them, and removes machines that nobody needs. "
+	    "It does the work of gitlab-runner with the docker+machine executor, and of docker-machine; called by either name it answers "
+	    "as that program.\n\nCommands:", 0);
 	for (size_t i = 0; i < ncommands; i++)
 		if (commands[i].help != NULL)
-			fprintf(f, "  %-12s  %s\n", commands[i].name, commands[i].help);
+			opt_text(f, commands[i].help, fprintf(f, "  %-12s  ", commands[i].name));
 	fprintf(f, "\nOptions, before the command:\n");
 	opt_help(cmd_globals, ncmd_globals, f);
-	fprintf(f, "\n`%s COMMAND --help` and `%s help COMMAND` tell more.\n", cmd_program, cmd_program);
+	fprintf(f, "\n`%s COMMAND --help` tells more.\n", cmd_program);
 }
 
 int

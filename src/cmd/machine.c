@@ -944,13 +944,15 @@ machine_help(const struct machine_cli *m, int argc, char **argv)
 	}
 	if (argc > 1)
 		return unknown_command(m, argv[1]);
-	printf("Usage: %s [OPTION...] COMMAND [ARG...]\n\n%s\n\nCommands:\n", m->program, cmd_machine_usage.about);
+	printf("Usage: %s [OPTION...] COMMAND [ARG...]\n\n", m->program);
+	opt_text(stdout, cmd_machine_usage.about, 0);
+	printf("\nCommands:\n");
 	for (size_t i = 0; i < NELEM(machine_commands); i++)
 		if (machine_commands[i].help != NULL)
-			printf("  %-16s  %s\n", machine_commands[i].name, machine_commands[i].help);
+			opt_text(stdout, machine_commands[i].help, printf("  %-16s  ", machine_commands[i].name));
 	printf("\nOptions, before the command:\n");
 	opt_help(machine_globals, NELEM(machine_globals), stdout);
-	printf("\nRun '%s COMMAND --help' for more information on a command.\n", m->program);
+	printf("\nRun '%s COMMAND --help'\nfor more information on a command.\n", m->program);
 	return 0;
 }
 

@@ -85,45 +85,20 @@ passing_place(const char *exe)
 	return strncmp(exe, "/tmp/", 5) == 0 || strncmp(exe, "/var/tmp/", 9) == 0;
 }
 
-/* As the original leaves behind, when there is no file yet. */
+/* As the original leaves behind, when there is no file yet. Its folder is there. */
 static int
 make_config(const struct service *s, struct err *e)
 {
 	static const char text[] = "concurrent = 1\ncheck_interval = 0\nconnection_max_age = \"15m0s\"\nshutdown_timeout = 0\n\n[session_server]\n  session_timeout = 1800\n";
 	struct passwd *p = s->init_user != NULL ? getpwnam(s->init_user) : NULL;
-	char *folder = xstrdup(s->config);
-	int rc = -1;
 
-	if (fs_exists(AT_FDCWD, s->config)) {
-		free(folder);
+	if (fs_exists(AT_FDCWD, s->config))
 		return 0;
-	}
-	*strrchr(folder, '/') = '\0';
-	if ((folder[0] == '\0' || fs_mkdirs(folder, 0700, e) == 0) && fs_write(AT_FDCWD, s->config, str_from(text), 0600, e) == 0)
-		rc = 0;
-	if (rc == 0 && p != NULL && (chown(s->config, p->pw_uid, p->pw_gid) < 0 || (strcmp(folder, p->pw_dir) != 0 && chown(folder, p->pw_uid, p->pw_gid) < 0)))
-		rc = err_sys(e, "give %s to %s", s->config, s->init_user);
-	free(folder);
-	if (rc == 0)
-		log_info("Made an empty configuration; `windlass register` adds a runner", F_STR("config", s->config));
-	return rc;
-}
-
-/* The sandbox opens what exists: the directories are made before the first start. */
-static int
-make_folders(const struct service *s, struct err *e)
-{
-	const char *made[] = { s->store, s->state_dir };
-	struct passwd *p = s->init_user != NULL ? getpwnam(s->init_user) : NULL;
-
-	for (size_t i = 0; i < NELEM(made); i++) {
-		bool fresh = !fs_exists(AT_FDCWD, made[i]);
-
-		if (fs_mkdirs(made[i], 0700, e) < 0)
-			return -1;
-		if (fresh && p != NULL && chown(made[i], p->pw_uid, p->pw_gid) < 0)
-			return err_sys(e, "give %s to %s", made[i], s->init_user);
-	}
+	if (fs_write(AT_FDCWD, s->config, str_from(text), 0600, e) < 0)
+		return -1;
+	if (p != NULL && lchown(s->config, p->pw_uid, p->pw_gid) < 0)
+		return err_sys(e, "give %s to %s", s->config, s->init_user);
+	log_info("Made an empty configuration; `windlass register` adds a runner", F_STR("config", s->config));
 	return 0;
 }
 
@@ -212,11 +187,14 @@ install(struct service *s, bool replace)
 	struct err e = { 0 };
 	int rc;
 
+	/* What would never start is not installed. */
+	if (service_prepare(s, &e) < 0 || service_fits_user(s, &e) < 0)
+		return fatal("install", s->name, &e);
 	service_text(s, &text);
 	s->file = service_file(s->init, s->per_user, s->name);
 	rc = put_file(s, buf_str(&text), replace, &e);
 	buf_free(&text);
-	if (rc < 0 || make_config(s, &e) < 0 || make_folders(s, &e) < 0 || enable(s, true, &e) < 0)
+	if (rc < 0 || make_config(s, &e) < 0 || enable(s, true, &e) < 0)
 		return fatal("install", s->name, &e);
 	log_info(rc == 1 ? "Service is installed already, just so" : "Service is installed: `start` starts it, and so does the next boot",
 	    F_STR("service", s->name), F_STR("file", s->file), F_STR("config", s->config), F_STR("state_dir", s->state_dir));
@@ -254,7 +232,7 @@ static const struct opt install_opts[] = {
 	OPT_CONFIG,
 	OPT_STATE_DIR,
 	OPT_STORAGE,
-	{ .name = "working-directory", .letter = 'd', .type = OPT_STRING, .arg = "DIR", .help = "where it runs (default: here)" },
+	{ .name = "working-directory", .letter = 'd', .type = OPT_STRING, .arg = "DIR", .help = "where it runs (default: here; with --init-user that user's home)" },
 	{ .name = "init-user", .letter = 'i', .type = OPT_STRING, .arg = "USER", .help = "whom it runs as (default root)" },
 	{ .name = "user", .letter = 'u', .type = OPT_STRING, .arg = "USER", .help = "handed on to run, where it has no effect: only the shell executor used it" },
 	{ .name = "syslog", .type = OPT_BOOL, .help = "handed on to run, where it has no effect: the service manager takes stderr" },
@@ -297,7 +275,6 @@ cmd_install(int argc, char **argv)
 	s.init_user = VALUE("init-user");
 	s.syslog = opt_find(o, NELEM(o), "syslog")->number;
 	s.exe = VALUE("binary") != NULL ? absolute(VALUE("binary")) : own_file();
-	s.directory = VALUE("working-directory") != NULL ? absolute(VALUE("working-directory")) : getcwd(NULL, 0);
 	if (user_fits(&s, print, &e) < 0)
 		return fatal("install", s.name, &e);
 	home = s.init_user == NULL && !s.per_user ? "/root" : home_of(s.init_user, &e);
@@ -305,6 +282,10 @@ cmd_install(int argc, char **argv)
 		home = home_of(NULL, NULL);
 	if (home == NULL)
 		return fatal("install", s.name, &e);
+	/* Where root stands is hardly where somebody else may be. */
+	s.directory = VALUE("working-directory") != NULL ? absolute(VALUE("working-directory")) : s.init_user != NULL ? home : getcwd(NULL, 0);
+	if (s.directory == NULL)
+		s.directory = "/";
 	s.config = VALUE("config") != NULL ? absolute(VALUE("config")) : s.per_user ? config_default_path() :
 	    s.init_user != NULL ? fs_join(home, "config.toml") : xstrdup("/etc/gitlab-runner/config.toml");
 	s.store = VALUE("storage-path") != NULL ? absolute(VALUE("storage-path")) : fs_join(home, ".docker/machine");
@@ -435,12 +416,17 @@ not_installed(const char *verb, const struct service *s)
 	return fatal(verb, s->name, &e);
 }
 
-/* Whether the init system takes it for running. */
+/* Whether the init system takes it for running. One that ends and is started again, every five seconds, is not. */
 static bool
 init_runs(const struct service *s, char word[32])
 {
+	char sub[64];
+
 	service_active(s, word);
-	return strcmp(word, "active") == 0 || strcmp(word, "activating") == 0 || strcmp(word, "reloading") == 0 || strcmp(word, "deactivating") == 0;
+	if (strcmp(word, "activating") != 0)
+		return strcmp(word, "active") == 0 || strcmp(word, "reloading") == 0 || strcmp(word, "deactivating") == 0;
+	service_property(s, "SubState", sub, sizeof(sub));
+	return strcmp(sub, "auto-restart") != 0;
 }
 
 static int
@@ -600,23 +586,30 @@ left_just_now(const char *dir)
 	return yes;
 }
 
-/* The lock's word: 1 runs, 0 not, -1 said. */
+/* The lock's word: 1 runs, 0 not, -1 with *e. */
 static int
-by_lock(const char *dir)
+by_lock(const char *dir, struct err *e)
 {
-	struct err e = { 0 };
 	int pid, rc;
 
-	while ((rc = manager_running(dir, &pid, &e)) == 0 && left_just_now(dir))
+	while ((rc = manager_running(dir, &pid, e)) == 0 && left_just_now(dir))
 		mono_sleep(50 * NSEC_MSEC);
-
-	if (rc == 1)
-		printf("gitlab-runner: Service is running\n");
-	else if (rc == 0)
-		fprintf(stderr, "gitlab-runner: Service has stopped (state directory %s)\n", dir);
-	else
-		fprintf(stderr, "gitlab-runner: %s\n", e.msg);
 	return rc;
+}
+
+/* What scripts know from gitlab-runner, under the name that was asked. Returns the exit status. */
+static int PRINTFLIKE(2, 3)
+say_status(bool runs, const char *fmt, ...)
+{
+	FILE *f = runs ? stdout : stderr;
+	va_list ap;
+
+	fprintf(f, "%s: ", service_default_name());
+	va_start(ap, fmt);
+	vfprintf(f, fmt, ap);
+	va_end(ap);
+	fputc('\n', f);
+	return !runs;
 }
 
 static const struct opt status_opts[] = {
@@ -625,8 +618,36 @@ static const struct opt status_opts[] = {
 	{ .name = "state-dir", .type = OPT_STRING, .arg = "DIR", .env = "WINDLASS_STATE_DIR", .help = "ask who runs on this directory, not the init system" },
 };
 const struct usage cmd_status_usage = USAGE("",
-    "Exit status 0 while it runs (also while it finishes its last jobs), 1 when it does not. It runs when the init system\n"
-    "says so of the service, or when some `windlass run` holds the service's state directory.", status_opts);
+    "Exit status 0 while it runs (also while it finishes its last jobs), 1 when it does not. It runs when some\n"
+    "`windlass run` holds the service's state directory; a service that ends and is started again and again does not.", status_opts);
+
+/* Whether windlass is what the unit starts. The original's holds no lock of ours, so systemd's word is all there is. */
+static bool
+unit_is_ours(const struct service *s)
+{
+	struct buf b = { .max = TEXT_MAX };
+	bool ours = fs_read(AT_FDCWD, s->file, TEXT_MAX, &b, NULL) == 0 && str_find(buf_str(&b), "Written by `windlass install`") >= 0;
+
+	buf_free(&b);
+	return ours;
+}
+
+/* Nobody holds the lock (0), or it cannot be asked (-1: somebody who may not look into the state directory). */
+static int
+status_of_unit(const struct service *s, int lock)
+{
+	char word[32];
+	bool runs = init_runs(s, word);
+
+	if (runs && !(lock == 0 && unit_is_ours(s)))
+		return say_status(true, "Service is running");
+	if (strcmp(word, "activating") == 0)
+		return say_status(false, runs ? "Service is starting, and not up yet" :
+		    "Service does not stay up: it is started again and again; `journalctl -u %s -n 20` says why", s->name);
+	if (strcmp(word, "failed") == 0)
+		return say_status(false, "service in failed state: `journalctl -u %s -n 20` says why", s->name);
+	return say_status(false, "Service has stopped");
+}
 
 int
 cmd_status(int argc, char **argv)
@@ -634,28 +655,23 @@ cmd_status(int argc, char **argv)
 	struct opt o[NELEM(status_opts)];
 	struct service s;
 	struct err e = { 0 };
-	char word[32];
-	int pid, rc = begin(&cmd_status_usage, o, argc, argv, &s);
+	int runs, rc = begin(&cmd_status_usage, o, argc, argv, &s);
 
 	if (rc < 0)
 		return 1;
-	if (o[2].value != NULL)
-		return by_lock(s.state_dir = o[2].value) != 1;
-	if (s.state_dir == NULL) {
-		fprintf(stderr, "gitlab-runner: no home directory: give --state-dir\n");
-		return 1;
+	if (s.state_dir == NULL)
+		return say_status(false, "no home directory: give --state-dir");
+	runs = by_lock(s.state_dir, &e);
+	if (runs == 1)
+		return say_status(true, "Service is running");
+	if (o[2].value != NULL || s.init != INIT_SYSTEMD || s.file == NULL) {
+		if (runs < 0)
+			return say_status(false, "%s", e.msg);
+		return o[2].value == NULL && s.init != INIT_NONE && s.file == NULL ?
+		    say_status(false, "Service %s is not installed, and nothing runs on %s", s.name, s.state_dir) :
+		    say_status(false, "Service has stopped (state directory %s)", s.state_dir);
 	}
-	if (s.init != INIT_SYSTEMD || s.file == NULL || manager_running(s.state_dir, &pid, &e) == 1)
-		return by_lock(s.state_dir) != 1;
-	if (init_runs(&s, word)) {
-		printf("gitlab-runner: Service is running\n");
-		return 0;
-	}
-	if (strcmp(word, "failed") == 0)
-		fprintf(stderr, "gitlab-runner: service in failed state: `journalctl -u %s -n 20` says why\n", s.name);
-	else
-		fprintf(stderr, "gitlab-runner: Service has stopped\n");
-	return 1;
+	return status_of_unit(&s, runs);
 }
 
 /*

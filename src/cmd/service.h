@@ -11,6 +11,8 @@
 #ifndef CMD_SERVICE_H
 #define CMD_SERVICE_H
 
+#include <pwd.h>
+
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/mono.h"
@@ -49,6 +51,17 @@ void	service_text(const struct service *s, struct buf *b);
 bool	service_text_ours(struct str text);
 /* The state directory that such a text names; malloc'd. NULL: none, so it is the default. */
 char	*service_text_state_dir(struct str text);
+
+/*
+ * Makes what is missing of a path (absolute), 0700. What is made belongs to owner (NULL: to root). Symbolic links are followed,
+ * but one of a user leads to nothing that is not that user's. Existing directories stay as they are, but for one of root's alone
+ * in the owner's own, which is given to the owner. 0 or -1.
+ */
+int	service_make_dir(const char *path, const struct passwd *owner, struct err *e);
+/* The same for all directories of a service: config.toml's, store, state, where it runs. The first failure is told, the others are made. */
+int	service_prepare(const struct service *s, struct err *e);
+/* Whether the user that it is to run as can enter its directory, execute it and read its config.toml: 0, or -1 with what to do. */
+int	service_fits_user(const struct service *s, struct err *e);
 
 /*
  * Runs a program of the init system, its output to ours. Its exit status, or -1. systemctl gets --user for a user's

@@ -40,6 +40,20 @@ run_words(const struct service *s)
 	return w;
 }
 
+/* What makes the directories before each start, whatever has been removed. */
+static struct words
+prepare_words(const struct service *s)
+{
+	struct words w = { { s->exe, "service-prepare" }, 2 };
+
+	add(&w, "--config", s->config);
+	add(&w, "--working-directory", s->directory);
+	add(&w, "--storage-path", s->store);
+	add(&w, "--init-user", s->init_user);
+	add(&w, "--state-dir", s->state_dir);
+	return w;
+}
+
 static void
 put_words(struct buf *b, const struct words *w, put_word *put)
 {
@@ -73,6 +87,17 @@ put_setting(struct buf *b, const char *word)
 	}
 	if (quote)
 		buf_putc(b, '"');
+}
+
+/* A path whose absence is no fault. */
+static void
+put_optional(struct buf *b, const char *path)
+{
+	struct buf minus = { 0 };
+
+	buf_fmt(&minus, "-%s", path);
+	put_setting(b, minus.p);
+	buf_free(&minus);
 }
 
 /* On a command line also $ begins something. */
@@ -126,13 +151,14 @@ put_sandbox(const struct service *s, struct buf *b)
 
 	buf_puts(b, "\n# What it may do. Reads everything, writes the directories named here; add others by a drop-in with ReadWritePaths=.\n"
 	    "ProtectSystem=strict\nProtectHome=read-only\n");
+	/* One that is not there, and cannot be made, is windlass's own to complain of: systemd's words help nobody. */
 	buf_puts(b, "ReadWritePaths=");
-	put_setting(b, config);
+	put_optional(b, config);
 	buf_putc(b, ' ');
-	put_setting(b, s->store);
+	put_optional(b, s->store);
 	if (state_name(s) == NULL) {
 		buf_putc(b, ' ');
-		put_setting(b, s->state_dir);
+		put_optional(b, s->state_dir);
 	}
 	buf_fmt(b, "\nCapabilityBoundingSet=%s\n", s->init_user == NULL ? "CAP_DAC_OVERRIDE" : "");
 	buf_puts(b, "AmbientCapabilities=\n"
@@ -149,7 +175,7 @@ put_sandbox(const struct service *s, struct buf *b)
 static void
 put_systemd(const struct service *s, struct buf *b)
 {
-	struct words run = run_words(s);
+	struct words run = run_words(s), prepare = prepare_words(s);
 	struct buf set = { 0 };
 
 	buf_fmt(b, "# Written by `windlass install`. Settings of your own belong in a drop-in (systemctl edit %s), where they outlive the next install.\n",
@@ -159,7 +185,13 @@ put_systemd(const struct service *s, struct buf *b)
 	if (!s->per_user)
 		buf_puts(b, "\nWants=network-online.target\nAfter=network-online.target");
 	buf_puts(b, "\n# A config.toml that is mended at noon is picked up, however often it failed before.\nStartLimitIntervalSec=0\n"
-	    "\n[Service]\nType=notify\nNotifyAccess=main\nExecStart=");
+	    "\n[Service]\nType=notify\nNotifyAccess=main\n");
+	if (!s->per_user) {
+		buf_puts(b, "# As root and outside of what is forbidden below: whatever directory is missing is made.\nExecStartPre=-+");
+		put_words(b, &prepare, put_command);
+		buf_putc(b, '\n');
+	}
+	buf_puts(b, "ExecStart=");
 	put_words(b, &run, put_command);
 	buf_puts(b, "\nExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n"
 	    "# Stop: no new jobs, the running ones are finished. Restart and shutdown: at once, running jobs go on beside it and are found again.\nExecStop=-");
@@ -214,7 +246,7 @@ put_shell_head(const struct service *s, struct buf *b)
 static void
 put_openrc(const struct service *s, struct buf *b)
 {
-	struct words run = run_words(s), args = run;
+	struct words run = run_words(s), args = run, prepare = prepare_words(s);
 
 	memmove(args.v, run.v + 1, (run.n - 1) * sizeof(run.v[0]));
 	args.n = run.n - 1;
@@ -235,10 +267,9 @@ put_openrc(const struct service *s, struct buf *b)
 	}
 	buf_fmt(b, "\noutput_log=/var/log/%s.log\nerror_log=/var/log/%s.log\n"
 	    "# Stop: no new jobs, the running ones are finished.\nretry=SIGQUIT/%d\nextra_started_commands=reload\n\n", s->name, s->name, STOP_SECONDS);
-	buf_puts(b, "depend()\n{\n\tneed net\n\tafter firewall\n}\n\n"
-	    "start_pre()\n{\n\tcheckpath --directory --mode 0700 --owner ");
-	put_shell(b, s->init_user != NULL ? s->init_user : "root");
-	buf_puts(b, " \"$state\"\n}\n\n"
+	buf_puts(b, "depend()\n{\n\tneed net\n\tafter firewall\n}\n\nstart_pre()\n{\n\t");
+	put_words(b, &prepare, put_shell);
+	buf_puts(b, "\n\treturn 0\n}\n\n"
 	    "# Restart and shutdown: at once, running jobs go on and are found again.\n"
 	    "stop_pre()\n{\n\tif [ \"$RC_CMD\" = restart ] || [ \"$RC_GOINGDOWN\" = YES ]; then\n"
 	    "\t\t\"$exe\" service-stop --leave --state-dir \"$state\"\n\tfi\n\treturn 0\n}\n\n"
@@ -248,7 +279,7 @@ put_openrc(const struct service *s, struct buf *b)
 static void
 put_sysv(const struct service *s, struct buf *b)
 {
-	struct words run = run_words(s);
+	struct words run = run_words(s), prepare = prepare_words(s);
 
 	buf_fmt(b, "#!/bin/sh\n# Written by `windlass install`.\n### BEGIN INIT INFO\n# Provides: %s\n# Required-Start: $local_fs $remote_fs $network $syslog\n"
 	    "# Required-Stop: $local_fs $remote_fs $network $syslog\n# Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6\n"
@@ -257,13 +288,13 @@ put_sysv(const struct service *s, struct buf *b)
 	buf_fmt(b, "log=/var/log/%s.log\n\nrunning()\n{\n\t\"$exe\" status --state-dir \"$state\" >/dev/null 2>&1\n}\n\n"
 	    "# Nothing supervises it here: it ends with its last words in the log.\nstart()\n{\n\trunning && return 0\n", s->name);
 	buf_puts(b, "\tumask 077\n\t");
+	put_words(b, &prepare, put_shell);
+	buf_puts(b, "\n\t");
 	if (s->init_user != NULL) {
 		struct buf line = { 0 };
 
 		put_words(&line, &run, put_shell);
-		buf_puts(b, "mkdir -p \"$state\"\n\tchown ");
-		put_shell(b, s->init_user);
-		buf_puts(b, " \"$state\"\n\tsetsid su -s /bin/sh -m ");
+		buf_puts(b, "setsid su -s /bin/sh -m ");
 		put_shell(b, s->init_user);
 		buf_puts(b, " -c ");
 		buf_putc(b, '\'');

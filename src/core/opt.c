@@ -1,9 +1,15 @@
 /* Command-line options from tables: see opt.h. */
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include "core/buf.h"
 #include "core/opt.h"
 
-#define HELP_LEFT	36	/* columns of the names */
-#define HELP_COLUMNS	100
+#define HELP_LEFT	28	/* columns of the names */
+/* What a text is wrapped to: the terminal's width within these, and where there is none what every terminal has. */
+#define COLUMNS_LEAST	40
+#define COLUMNS_UNKNOWN	80
+#define COLUMNS_MOST	100
 
 struct opt *
 opt_find(struct opt *opts, size_t n, const char *name)
@@ -199,20 +205,53 @@ opt_free(struct opt *opts, size_t n)
 	}
 }
 
-/* A text from this column on, broken between words; the lines after the first begin at the column. */
-static void
-put_wrapped(FILE *f, struct str text, int column)
+int
+opt_columns(FILE *f)
 {
-	int at = column;
+	struct winsize w = { 0 };
+	int fd = fileno(f);
 
+	if (fd < 0 || !isatty(fd) || ioctl(fd, TIOCGWINSZ, &w) < 0 || w.ws_col == 0)
+		return COLUMNS_UNKNOWN;
+	return w.ws_col < COLUMNS_LEAST ? COLUMNS_LEAST : w.ws_col > COLUMNS_MOST ? COLUMNS_MOST : w.ws_col;
+}
+
+/* One line of it without "\n". *at: the column where we are. */
+static void
+put_words(FILE *f, struct str text, int column, int columns, int *at)
+{
 	while (text.p != NULL) {
 		struct str word = str_cut(&text, ' ');
 
-		if (at > column && at + 1 + (int)word.n > HELP_COLUMNS) {
-			fprintf(f, "\n%*s", column, "");
+		if (word.n == 0)
+			continue;
+		if (*at > column && *at + 1 + (int)word.n > columns) {
+			/* A word that is wider than its column begins further left. */
+			*at = (int)word.n > columns - column ? columns - (int)word.n : column;
+			*at = *at < 0 ? 0 : *at;
+			fprintf(f, "\n%*s", *at, "");
+			*at += fprintf(f, "%.*s", STR_ARG(word));
+			continue;
+		}
+		*at += fprintf(f, "%s%.*s", *at > column ? " " : "", STR_ARG(word));
+	}
+}
+
+void
+opt_text(FILE *f, const char *text, int column)
+{
+	int columns = opt_columns(f), at = column;
+	struct str rest = str_from(text);
+
+	while (rest.p != NULL) {
+		struct str line = str_cut(&rest, '\n');
+
+		put_words(f, line, column, columns, &at);
+		/* Within a sentence the end of a line is the source's, not the reader's. */
+		if (rest.p != NULL && (line.n == 0 || str_ends(line, ".") || str_ends(line, ":") || rest.p[0] == '\n')) {
+			fprintf(f, "\n%*s", rest.p[0] == '\n' ? 0 : column, "");
 			at = column;
 		}
-		at += fprintf(f, "%s%.*s", at > column ? " " : "", STR_ARG(word));
 	}
 	fputc('\n', f);
 }
@@ -239,7 +278,7 @@ opt_help(const struct opt *opts, size_t n, FILE *f)
 		buf_fmt(&b, "%s%s", o->help, o->type == OPT_LIST ? " (may be repeated)" : "");
 		if (o->env != NULL)
 			buf_fmt(&b, " [$%s]", o->env);
-		put_wrapped(f, buf_str(&b), HELP_LEFT + 2);
+		opt_text(f, b.p, HELP_LEFT + 2);
 		buf_free(&b);
 	}
 }

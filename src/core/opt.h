@@ -42,7 +42,14 @@ const char *opt_nearest(const struct opt *opts, size_t n, struct str name);
 /* Whether this switch stands among the options, without parsing them: also when they are wrong. */
 bool	opt_asked(const struct opt *opts, size_t n, int argc, char **argv, const char *name);
 void	opt_free(struct opt *opts, size_t n);
-/* The options part of a --help text from the table, aligned, in lines of 100 columns where words allow it. */
+/* How wide a text for people may be: the terminal's width, 40 to 100; 80 where f is no terminal. */
+int	opt_columns(FILE *f);
+/*
+ * Prints a text broken between words to opt_columns(), the first line from `column` on, where the cursor is already, the others
+ * indented to it. "\n" breaks a line behind a full stop, a colon or another "\n"; elsewhere it is a blank.
+ */
+void	opt_text(FILE *f, const char *text, int column);
+/* The options part of a --help text from the table, aligned, wrapped by opt_text(). */
 void	opt_help(const struct opt *opts, size_t n, FILE *f);
 
 #endif

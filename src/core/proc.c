@@ -15,6 +15,7 @@
 
 #define CHILD_FD_FIRST	3
 #define CHILD_FD_MAX	16
+#define ROLE_NAME	"windlass-"	/* how the names of all roles begin */
 
 /* Children that are to die with us. Those that were reaped are dropped when there is no room. */
 static pid_t *dependents;
@@ -25,14 +26,23 @@ static char **start_argv;
 static char *start_file;
 static int start_dir = -1;
 
+enum child_signals { CHILD_TAKES_ALL, CHILD_IS_A_ROLE };
+
+/*
+ * Between fork and its own title a role still bears our name, and `killall -HUP windlass` or `systemctl kill -s QUIT` mean the
+ * manager: roles take none of the manager's orders. They are ignored before they are unblocked, and through execve(2).
+ */
 static void
-default_signals(void)
+set_signals(enum child_signals how)
 {
+	static const int orders[] = { SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 	struct sigaction sa = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
 	for (int s = 1; s < NSIG; s++)
 		sigaction(s, &sa, NULL);
+	for (size_t i = 0; i < NELEM(orders) && how == CHILD_IS_A_ROLE; i++)
+		signal(orders[i], SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -113,7 +123,7 @@ proc_self(const char *const argv[], const struct proc_fd *fds, size_t nfds,
 	if (child < 0)
 		return err_sys(e, "fork %s", argv[0]);
 	if (child == 0) {
-		default_signals();
+		set_signals(strncmp(argv[0], ROLE_NAME, strlen(ROLE_NAME)) == 0 ? CHILD_IS_A_ROLE : CHILD_TAKES_ALL);
 		if (life == PROC_DIES_WITH_PARENT) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			if (getppid() != parent)
@@ -200,7 +210,7 @@ proc_run(const char *const argv[], struct str input, struct buf *out,
 	}
 	child = fork();
 	if (child == 0) {
-		default_signals();
+		set_signals(CHILD_TAKES_ALL);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(in[0], STDIN_FILENO);
 		dup2(from[1], STDOUT_FILENO);

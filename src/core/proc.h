@@ -20,7 +20,8 @@ enum proc_life { PROC_DIES_WITH_PARENT, PROC_OUTLIVES_PARENT };
 /*
  * Starts our own executable with argv (argv[0] becomes the process name that
  * ps shows). stdin is /dev/null; stdout and stderr are inherited; of other descriptors only fds[].
- * Signals are unblocked and at their defaults. PROC_OUTLIVES_PARENT puts the
+ * Signals are unblocked and at their defaults; a role (argv[0] windlass-...) ignores HUP, QUIT, USR1 and USR2, which are orders
+ * for the manager. PROC_OUTLIVES_PARENT puts the
  * child into a session of its own. Returns a pidfd (close it after waiting)
  * and sets *pid, or -1.
  */

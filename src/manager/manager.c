@@ -559,7 +559,7 @@ manager_run(const struct manager_opts *o)
 	struct manager *m = xcalloc(1, sizeof(*m));
 	struct err e = { 0 };
 
-	proc_title("windlass");
+	proc_title(o->title);
 	life_begin(m, o);
 	if (prepare(m, o, &e) < 0 || start(m, o, &e) < 0) {
 		log_line(LOG_FATAL, "Service run failed", &F_ERR(&e), 1);

@@ -15,6 +15,7 @@ struct manager_opts {
 	const char	*state_dir;	/* NULL: the default */
 	const char	*listen_address;	/* NULL: the configuration's */
 	const char	*store;		/* NULL: MACHINE_STORAGE_PATH or the home directory */
+	const char	*title;		/* what ps, pgrep and killall know it by */
 	bool		 level_given, format_given;	/* the command line beats the file */
 };
 

@@ -5,11 +5,14 @@ config.toml is the operator's: what tests compare is the whole file, byte for by
 
 import fcntl
 import os
+import pty
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 
 import pytest
@@ -748,3 +751,60 @@ def test_under_the_old_name(host):
     assert subprocess.run([link, "verify", "-c", host.path], env=host.environ, stderr=subprocess.DEVNULL).returncode == 0
     assert subprocess.run([link, "unregister", "-c", host.path, "--all-runners"], env=host.environ, stderr=subprocess.DEVNULL).returncode == 0
     assert "runners" not in host.toml()
+
+
+# ---- --help ----
+
+def in_terminal(argv, columns, env):
+    """What it prints on a terminal so wide."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    p = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        text += piece
+    os.close(ours)
+    assert p.wait() == 0, text
+    return text.decode().replace("\r\n", "\n")
+
+
+def listed(text):
+    """The commands of a list that --help prints."""
+    return re.findall(r"^  ([a-z][a-z-]*)  ", text[text.index("Commands:"):text.index("\nOptions")], re.M)
+
+
+def helps():
+    env = {"PATH": os.environ["PATH"]}
+
+    def said(*argv):
+        return subprocess.run([WINDLASS, *argv], stdout=subprocess.PIPE, text=True, check=True, env=env).stdout
+    commands = listed(said("--help"))
+    assert len(commands) > 20 and "check" in commands
+    machine = listed(said("machine", "--help"))
+    assert len(machine) > 15 and "create" in machine
+    return [[], ["service-stop"], ["service-prepare"], ["debug"], ["lint"], *[[c] for c in commands if c != "help"],
+            *[["machine", c] for c in machine if c != "help"], *[["machine", "create", "--driver", d] for d in ("digitalocean", "generic")]]
+
+
+def test_help_fits_the_terminal():
+    """configuration.md section 4, 8: prose and options of every command, in 80 columns where nothing is known, and in those there are."""
+    env = {"PATH": os.environ["PATH"]}
+    wide = 0
+    for argv in helps():
+        text = subprocess.run([WINDLASS, *argv, "--help"], stdout=subprocess.PIPE, text=True, check=True, env=env).stdout
+        assert "Usage: " in text and max(map(len, text.splitlines())) <= 80, (argv, [s for s in text.splitlines() if len(s) > 80])
+        assert not [s for s in text.splitlines() if s != s.rstrip()], argv
+        for columns in (64, 80, 200):
+            there = in_terminal([WINDLASS, *argv, "--help"], columns, env)
+            assert max(map(len, there.splitlines())) <= min(columns, 100), (argv, columns, [s for s in there.splitlines() if len(s) > columns])
+            # The same words, however they are broken.
+            assert there.split() == text.split(), argv
+            wide = max(wide, max(map(len, there.splitlines())))
+    assert wide > 90, "a wide terminal is used"

@@ -5,6 +5,7 @@ What runs when the manager changes must go on, with every line of its log; nobod
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -52,7 +53,8 @@ def test_a_service_from_install_to_uninstall(host):
     unit = "/etc/systemd/system/windlass.service"
     p = host("windlass", "start", check=False)
     assert p.returncode == 1 and "not installed" in p.said and "windlass install" in p.said
-    assert host("windlass", "status", check=False).returncode == 1
+    p = host("windlass", "status", check=False)
+    assert p.returncode == 1 and p.stderr == f"windlass: Service windlass is not installed, and nothing runs on {b.STATE}\n"
     host("windlass", "install", "--working-directory", "/")
     text = host("cat", unit).stdout
     assert f"ExecStart={b.HOME} run --config /etc/gitlab-runner/config.toml --working-directory / --service windlass --state-dir {b.STATE}\n" in text
@@ -66,9 +68,13 @@ def test_a_service_from_install_to_uninstall(host):
     verified = host("systemd-analyze", "verify", unit, check=False).said
     assert not [line for line in verified.splitlines() if "windlass" in line and "man windlass" not in line], verified
     p = host("windlass", "status", check=False)
-    assert p.returncode == 1 and p.stderr.startswith("gitlab-runner: Service has stopped")
+    assert p.returncode == 1 and p.stderr.startswith("windlass: Service has stopped")
     host("windlass", "start")
-    assert host("windlass", "status").stdout == "gitlab-runner: Service is running\n"
+    assert host("windlass", "status").stdout == "windlass: Service is running\n"
+    # Scripts for the original call it so, and read its words.
+    host("ln", "-sf", b.HOME, "/usr/local/bin/gitlab-runner")
+    assert host("gitlab-runner", "status", "--service", "windlass").stdout == "gitlab-runner: Service is running\n"
+    host("rm", "/usr/local/bin/gitlab-runner")
     known = host.unit("ActiveState", "MainPID", "StatusText", "WatchdogUSec", "WatchdogTimestampMonotonic")
     assert known["ActiveState"] == "active" and known["StatusText"] == "0 jobs, 0 machines" and known["WatchdogTimestampMonotonic"] != "0"
     assert host("windlass", "start").returncode == 0, "what runs goes on"
@@ -81,7 +87,7 @@ def test_a_service_from_install_to_uninstall(host):
     wait_until(lambda: host("journalctl", "-u", "windlass", "--no-pager").stdout.count("Configuration loaded") > before, 20, "the reload")
     host("windlass", "stop")
     p = host("windlass", "status", check=False)
-    assert p.returncode == 1 and p.stderr == "gitlab-runner: Service has stopped\n"
+    assert p.returncode == 1 and p.stderr == "windlass: Service has stopped\n"
     assert host.unit("ActiveState", "Result") == {"ActiveState": "inactive", "Result": "success"}
     host("windlass", "stop")
     host("windlass", "uninstall")
@@ -212,7 +218,7 @@ def test_the_classic_upgrade(rig, service, gate, tmp_path):
     job = gate.job(host.runner)
     host("kill", "-QUIT", str(host.main_pid()))
     late = rig.job(["echo late"], runner=host.runner)
-    assert host("windlass", "status").stdout == "gitlab-runner: Service is running\n", "it finishes its jobs"
+    assert host("windlass", "status").stdout == "windlass: Service is running\n", "it finishes its jobs"
     gate.end(job)
     wait_until(lambda: host("windlass", "status", check=False).returncode == 1, 60, "the end of the jobs")
     assert rig.state(late)["state"] == "pending"
@@ -235,6 +241,132 @@ def test_a_reboot_waits_for_no_job(rig, service, gate):
     # And is a manager like any other: what nobody needs goes.
     host.configure(IdleTime=1)
     wait_until(lambda: host("windlass", "machine", "ls", "-q").stdout.strip() == "", 60, "the machines gone")
+
+
+def roles(host):
+    """Every process of windlass in there: {pid: name}."""
+    out = host("ps", "-eo", "pid=,comm=").stdout
+    return {int(pid): comm for pid, comm in (line.split() for line in out.splitlines() if line.split()[1:]
+                                              and (line.split()[1].startswith("windlass-") or line.split()[1] in ("windlass", "gitlab-runner")))}
+
+
+def test_it_starts_whatever_directories_are_gone(service):
+    """configuration.md F3: `rm -rf ~/.docker/machine` is what every thread about docker-machine tells people to do."""
+    host = service
+    host.configure(IdleCount=0)
+    host("cp", "/etc/gitlab-runner/config.toml", "/root/kept.toml")
+    host("mkdir", "-p", "/srv/gone")
+    host("windlass", "install", "--replace", "--working-directory", "/srv/gone")
+    host("windlass", "restart")
+    host.up()
+    host("windlass", "stop")
+    for gone in (["/root/.docker/machine"], ["/root/.docker"], [b.STATE], ["/srv/gone"],
+                 ["/root/.docker", b.STATE, "/srv/gone", "/etc/gitlab-runner"]):
+        host("rm", "-rf", *gone)
+        host("windlass", "start")
+        host.up()
+        assert host("windlass", "status").stdout == "windlass: Service is running\n", gone
+        assert host("stat", "-c", "%U %a", gone[0]).stdout == "root 700\n", gone
+        host("windlass", "stop")
+    # An older unit has no step that makes them: then the program says what is wrong, or goes on.
+    host("sh", "-c", "grep -v ^ExecStartPre= /etc/systemd/system/windlass.service >/root/old && cat /root/old >/etc/systemd/system/windlass.service && systemctl daemon-reload")
+    host("rm", "-rf", "/srv/gone")
+    host("windlass", "start")
+    assert "going on in /" in host.journal(60)
+    host("windlass", "stop")
+    host("mkdir", "-p", "/etc/gitlab-runner")
+    host("cp", "/root/kept.toml", "/etc/gitlab-runner/config.toml")
+    host.configure()
+
+
+def test_a_service_of_a_fresh_user_from_where_root_stands(service):
+    """configuration.md F4: `install --init-user` from /root, with a user who has nothing yet."""
+    host = service
+    host("windlass", "stop")
+    host("useradd", "-m", "ci")
+    host("sh", "-c", "cd /root && windlass install --service wl2 --init-user ci")
+    assert host("stat", "-c", "%U %a", "/home/ci/.docker", "/home/ci/.docker/machine", "/home/ci/config.toml", "/var/lib/wl2").stdout.splitlines() == \
+        ["ci 700", "ci 700", "ci 600", "ci 700"]
+    host("windlass", "start", "--service", "wl2")
+    assert host("windlass", "status", "--service", "wl2").stdout == "windlass: Service is running\n"
+    known = host.unit("ActiveState", "SubState", "NRestarts", "MainPID", name="wl2")
+    assert (known["ActiveState"], known["SubState"], known["NRestarts"]) == ("active", "running", "0")
+    assert host("ps", "-o", "user=", known["MainPID"]).stdout.split() == ["ci"]
+    assert host("readlink", f"/proc/{known['MainPID']}/cwd").stdout == "/home/ci\n"
+    host("windlass", "stop", "--service", "wl2")
+    # All gone, and what an older install left behind: a directory on the way that only root can enter.
+    host("rm", "-rf", "/home/ci/.docker", "/var/lib/wl2")
+    host("mkdir", "-m", "700", "/home/ci/.docker")
+    host("windlass", "start", "--service", "wl2")
+    assert host("stat", "-c", "%U", "/home/ci/.docker", "/home/ci/.docker/machine", "/var/lib/wl2").stdout.split() == ["ci"] * 3
+    host("windlass", "stop", "--service", "wl2")
+    # The user's link leads root nowhere but to the user's own.
+    host("rm", "-rf", "/home/ci/.docker")
+    host("su", "ci", "-s", "/bin/sh", "-c", "ln -s /etc /home/ci/.docker")
+    p = host("windlass", "install", "--service", "wl2", "--init-user", "ci", check=False)
+    assert p.returncode == 1 and "leads out of that user's own directories" in p.said, p.said
+    assert host("test", "-e", "/etc/machine", check=False).returncode != 0
+    host("rm", "/home/ci/.docker")
+    # What the user can never use is said before.
+    host("sh", "-c", "cp /usr/local/bin/windlass /root/mine; chmod 700 /root")
+    for argv, said in ((["--working-directory", "/root"], "ci cannot enter it"), (["--binary", "/root/mine"], "ci cannot execute /root/mine"),
+                       (["--config", "/etc/gitlab-runner/config.toml"], "ci cannot read and write /etc/gitlab-runner/config.toml")):
+        p = host("windlass", "install", "--service", "wl3", "--init-user", "ci", *argv, check=False)
+        assert p.returncode == 1 and said in p.said, p.said
+    host("windlass", "uninstall", "--service", "wl2")
+    host("windlass", "uninstall", "--service", "wl3")
+
+
+def test_status_of_a_service_that_does_not_stay_up(service):
+    """configuration.md F4: "activating (auto-restart)" is no running service."""
+    host = service
+    host("windlass", "stop")
+    host.put(world.WINDLASS, "/root/good")
+    host("cp", "/usr/bin/false", b.HOME + ".false")
+    host("mv", b.HOME + ".false", b.HOME)
+    host("systemctl", "start", "windlass", check=False)
+    wait_until(lambda: host.unit("SubState")["SubState"] == "auto-restart", 30, "a service that is tried again")
+    p = host("/root/good", "status", check=False)
+    assert p.returncode == 1 and p.stdout == "" and "does not stay up" in p.stderr and "journalctl -u windlass" in p.stderr, p.said
+    host("systemctl", "stop", "windlass")
+    host.put(world.WINDLASS, b.HOME)
+    host("systemctl", "reset-failed", "windlass", check=False)
+    host("windlass", "start")
+
+
+def test_killall_finds_the_manager_alone(service, gate):
+    """The original's manual: `sudo killall -SIGQUIT gitlab-runner`. And signals to all processes harm nothing."""
+    host = service
+    host("windlass", "stop")
+    host("windlass", "uninstall")
+    host("ln", "-sf", b.HOME, "/usr/local/bin/gitlab-runner")
+    host("gitlab-runner", "install", "--working-directory", "/")
+    host("gitlab-runner", "start")
+    host.up()
+    pid = host.unit("MainPID", name="gitlab-runner")["MainPID"]
+    assert host("pgrep", "-x", "gitlab-runner").stdout.split() == [pid]
+    job = gate.job(host.runner)
+    before = {p: n for p, n in roles(host).items() if n != "windlass-operat"}
+    assert before[int(pid)] == "gitlab-runner" and {"windlass-poller", "windlass-execut", "windlass-report"} <= set(before.values()), before
+    assert sum(n == "gitlab-runner" for n in before.values()) == 1
+    # To everybody: the manager obeys, the others do not even notice.
+    for sig in ("HUP", "USR1"):
+        host("systemctl", "kill", "--kill-who=all", "-s", sig, "gitlab-runner")
+        host("pkill", f"-{sig}", "windlass-")
+    wait_until(lambda: "Machine" in host("journalctl", "-u", "gitlab-runner", "--no-pager").stdout, 20, "the list that USR1 asks for")
+    after = roles(host)
+    assert {p: after.get(p) for p in before} == before
+    # The words of the manual, and the program itself.
+    host.put(shutil.which("killall"), "/usr/bin/killall")
+    host("killall", "-SIGQUIT", "gitlab-runner")
+    host("systemctl", "kill", "--kill-who=all", "-s", "QUIT", "gitlab-runner")
+    wait_until(lambda: host.says().get("state") == "draining", 20, "the graceful end")
+    assert host("gitlab-runner", "status").stdout == "gitlab-runner: Service is running\n"
+    assert {p for p, n in before.items() if n in ("windlass-execut", "windlass-report")} <= set(roles(host))
+    gate.end(job)
+    wait_until(lambda: host("gitlab-runner", "status", check=False).returncode == 1, 60, "its end")
+    host("gitlab-runner", "uninstall")
+    host("rm", "/usr/local/bin/gitlab-runner")
 
 
 # ---- without a service manager ----

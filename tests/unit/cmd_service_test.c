@@ -106,8 +106,10 @@ units(void)
 	ok(has(&s, "\nExecStart=/usr/local/bin/windlass run --config /etc/gitlab-runner/config.toml --working-directory /srv --service windlass "
 	    "--state-dir /var/lib/windlass\n"), "systemd: the arguments in the original's order");
 	ok(has(&s, "\nKillMode=process\n") && has(&s, "\nKillSignal=SIGQUIT\n") && has(&s, "\nType=notify\n") && has(&s, "\nRestart=always\n"), "  how it lives and ends");
-	ok(has(&s, "\nStateDirectory=windlass\n") && has(&s, "\nReadWritePaths=/etc/gitlab-runner /root/.docker/machine\n"), "  what it may write");
+	ok(has(&s, "\nStateDirectory=windlass\n") && has(&s, "\nReadWritePaths=-/etc/gitlab-runner -/root/.docker/machine\n"), "  what it may write");
 	ok(has(&s, "\nWantedBy=multi-user.target\n"), "  when it starts");
+	ok(has(&s, "\nExecStartPre=-+/usr/local/bin/windlass service-prepare --config /etc/gitlab-runner/config.toml --working-directory /srv "
+	    "--storage-path /root/.docker/machine --state-dir /var/lib/windlass\n"), "  what makes its directories (configuration.md F3)");
 	state_dir_is(&s, "/var/lib/windlass");
 	lacks(&s, "User=");
 	s.syslog = true;
@@ -122,13 +124,44 @@ units(void)
 	ok(has(&s, "ExecStart=\"/opt/\\\"it\\\\\" run "), "  a path with quotes");
 	ok(has(&s, " --working-directory \"/srv/$$HOME\" "), "  with what would be a variable");
 	ok(has(&s, " --state-dir \"/srv/100%% state\"\n"), "  with what would be a specifier");
-	ok(has(&s, "ReadWritePaths=/etc/gitlab-runner /root/.docker/machine \"/srv/100%% state\"\n"), "  a state directory elsewhere may be written");
+	ok(has(&s, "ReadWritePaths=-/etc/gitlab-runner -/root/.docker/machine \"-/srv/100%% state\"\n"), "  a state directory elsewhere may be written");
 	lacks(&s, "StateDirectory=");
 	state_dir_is(&s, "/srv/100% state");
 	s = sample(INIT_SYSTEMD);
 	s.per_user = true;
 	ok(has(&s, "\nWantedBy=default.target\n") && has(&s, " --user-service "), "  of a user");
 	lacks(&s, "ProtectSystem");
+}
+
+/* configuration.md F3 and F4: what is missing is made, and a user's link leads root nowhere else. */
+static void
+directories(void)
+{
+	char *path = fs_join(top, "a/b/c"), *link = fs_join(top, "link"), *below = fs_join(top, "link/new");
+	struct passwd me = { .pw_name = (char *)(uintptr_t)"me", .pw_uid = geteuid() + 1, .pw_gid = getegid() };
+	struct err e = { 0 };
+	struct stat st;
+
+	is_int(service_make_dir(path, NULL, &e), 0, "directories that are not there: %s", e.msg);
+	ok(stat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0700, "  are made, for one alone");
+	is_int(service_make_dir(path, NULL, &e), 0, "  and again");
+	if (geteuid() == 0) {
+		char *own = fs_join(top, "mine/x/y");
+
+		is_int(service_make_dir(own, &me, &e), 0, "for a user: %s", e.msg);
+		ok(stat(own, &st) == 0 && st.st_uid == me.pw_uid, "  the last is the user's");
+		*strrchr(own, '/') = '\0';
+		ok(stat(own, &st) == 0 && st.st_uid == me.pw_uid, "  and those on the way");
+		ok(stat(top, &st) == 0 && st.st_uid == geteuid(), "  what was there is left alone");
+		ok(symlink(path, link) == 0 && lchown(link, me.pw_uid, me.pw_gid) == 0, "a link of the user to a directory of root");
+		is_int(service_make_dir(below, &me, &e), -1, "  nothing is made behind it");
+		ok(strstr(e.msg, "symbolic link") != NULL, "  and that is said: %s", e.msg);
+		ok(chown(path, me.pw_uid, me.pw_gid) == 0 && service_make_dir(below, &me, &e) == 0, "  but in the user's own");
+		free(own);
+	}
+	free(path);
+	free(link);
+	free(below);
 }
 
 /* The shell must read what we meant: the words, one a line. */
@@ -167,6 +200,7 @@ main(void)
 		is_int(service_name_ok(service_names[i].name), service_names[i].good, "a service called \"%.*s\"",
 		    (int)strcspn(service_names[i].name, "\n"), service_names[i].name);
 	units();
+	directories();
 	shell_reads(INIT_OPENRC, "OpenRC");
 	shell_reads(INIT_SYSV, "System V");
 	shell_reads(INIT_UPSTART, "upstart");

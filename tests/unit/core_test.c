@@ -204,7 +204,8 @@ test_opt_help(void)
 		{ .name = "driver", .letter = 'd', .type = OPT_STRING, .help = "x" },
 		{ .name = "force", .letter = 'f', .type = OPT_BOOL, .env = "CORE_TEST_FORCE", .help = "do not ask" },
 		{ .name = "a-name-that-is-longer-than-its-column", .type = OPT_LIST, .arg = "FILE", .help =
-		  "words that go on and on until the hundredth column, and then into a line of their own" },
+		  "words that go on and on until the eightieth column and then into a line of their own",
+		  .env = "CORE_TEST_A_VARIABLE_THAT_IS_WIDER_THAN_ITS_COLUMN_IS_HERE" },
 		{ .name = "hidden", .type = OPT_BOOL },
 		{ .name = "help", .letter = 'h', .type = OPT_BOOL, .help = "this text" },
 	};
@@ -218,12 +219,14 @@ test_opt_help(void)
 		{ { "x", "--driver=a", "--help" }, true }, { { "x", "--nonsense", "-h" }, true }, { { "x", "help" }, false },
 	};
 	static const char want[] =
-	    "  -d, --driver VALUE                  x\n"
-	    "  -f, --force                         do not ask [$CORE_TEST_FORCE]\n"
+	    "  -d, --driver VALUE          x\n"
+	    "  -f, --force                 do not ask [$CORE_TEST_FORCE]\n"
 	    "      --a-name-that-is-longer-than-its-column FILE\n"
-	    "                                      words that go on and on until the hundredth column, and then\n"
-	    "                                      into a line of their own (may be repeated)\n"
-	    "  -h, --help                          this text\n";
+	    "                              words that go on and on until the eightieth column\n"
+	    "                              and then into a line of their own (may be\n"
+	    "                              repeated)\n"
+	    "                   [$CORE_TEST_A_VARIABLE_THAT_IS_WIDER_THAN_ITS_COLUMN_IS_HERE]\n"
+	    "  -h, --help                  this text\n";
 	const char *argv[] = { "x", "--drive=x", NULL }, *words[4];
 	char text[1024] = "";
 	struct err e = { 0 };
