@@ -360,32 +360,57 @@ url_mask(struct emit *e)
 
 /* ---- phrases ---- */
 
+/* One held byte is decided; n is the length of the longest phrase that begins at it, 0 if none. */
+static void
+decide(struct emit *e, unsigned char c, uint32_t n)
+{
+	struct mask_stream *m = e->m;
+
+	if (n > m->covered)
+		m->covered = n;
+	if (m->masked == 0 && n > 0) {
+		url_mask(e);
+		m->masked = n;
+	}
+	/* A byte of a phrase that begins inside a masked one is as secret as that phrase. */
+	if (m->covered == 0)
+		url_byte(e, c);
+	m->masked -= m->masked > 0;
+	m->covered -= m->covered > 0;
+}
+
 /*
  * The automaton is about to leave its position for the suffix `to`. No
  * phrase can begin any more at the held bytes that `to` leaves out: they are
- * decided by the longest one found at each. A phrase that is masked may
- * reach into `to`, which then gives way to a shorter suffix.
+ * decided by the longest one found at each.
  */
 static void
 settle(struct emit *e, struct dict_pos to)
 {
 	struct mask_stream *m = e->m;
-	const struct dict *d = e->set->phrases;
-	const unsigned char *held = dict_path(d, m->phrase);
-	uint32_t depth = m->phrase.depth, at = 0, n;
+	const unsigned char *held = dict_path(e->set->phrases, m->phrase);
+	uint32_t n = m->phrase.depth - to.depth;
 
-	while (at < depth - to.depth) {
-		n = m->best != NULL ? m->best[m->best_at + at] : 0;
-		if (n == 0) {
-			url_byte(e, held[at++]);
-			continue;
-		}
+	for (uint32_t at = 0; at < n; at++)
+		decide(e, held[at], m->best != NULL ? m->best[m->best_at + at] : 0);
+	m->best_at += n;
+	m->phrase = to;
+}
+
+/* The end of the one phrase that is held whole, in a set where none occurs inside another. */
+static void
+phrase_whole(struct emit *e)
+{
+	struct mask_stream *m = e->m;
+	struct dict_pos to = dict_fail(e->set->phrases, m->phrase);
+	uint32_t gone = m->phrase.depth - to.depth;
+
+	if (m->masked == 0) {
 		url_mask(e);
-		at += n;
-		while (to.depth > depth - at)
-			to = dict_fail(d, to);
+		m->masked = m->phrase.depth;
 	}
-	m->best_at += depth - to.depth;
+	m->masked -= m->masked < gone ? m->masked : gone;
+	m->covered = to.depth;
 	m->phrase = to;
 }
 
@@ -428,9 +453,7 @@ phrase_end(struct emit *e)
 
 	len = dict_first(d, m->phrase.state, &next, &leaf);
 	if (len > 0 && !d->nested) {
-		/* The phrase is all that is held, and no other can have begun before its end. */
-		m->phrase = (struct dict_pos){ 0, 0 };
-		url_mask(e);
+		phrase_whole(e);
 		return;
 	}
 	if (len > 0 && m->best == NULL)
@@ -548,15 +571,21 @@ mask_close(struct mask_stream *m, struct buf *out)
  * m1:URL:KEYS:AT:ARMED:TOKEN:PREFIX:HELD, the last two in base64. The
  * automata's positions are saved as the bytes that lead to them, so that the
  * text does not depend on how a dictionary is laid out; what was found
- * inside the held bytes is found again.
+ * inside the held bytes is found again. When a phrase that began before the
+ * held bytes reaches into them, m2 and :MASKED:COVERED behind it: older
+ * versions know m1 alone, and it is all that most streams need.
  */
 void
 mask_save(const struct mask_stream *m, struct buf *b)
 {
-	buf_fmt(b, "m1:%d:%" PRIu32 ":%d:%d:%d:", m->url, m->url_keys, m->url_at, m->armed, m->in_token);
+	bool inside = m->covered > 0;
+
+	buf_fmt(b, "m%d:%d:%" PRIu32 ":%d:%d:%d:", inside ? 2 : 1, m->url, m->url_keys, m->url_at, m->armed, m->in_token);
 	hash_base64(b, str_of(dict_path(m->set->prefixes, m->prefix), m->prefix.depth));
 	buf_putc(b, ':');
 	hash_base64(b, str_of(dict_path(m->set->phrases, m->phrase), m->phrase.depth));
+	if (inside)
+		buf_fmt(b, ":%" PRIu32 ":%" PRIu32, m->masked, m->covered);
 }
 
 static int
@@ -579,17 +608,23 @@ static int
 restore(struct mask_stream *m, struct str saved)
 {
 	struct buf held = { .max = DICT_LEAF }, prefix = { .max = DICT_LEAF }, out = { .max = 1 };
-	uint64_t url, keys, at, armed, token;
+	uint64_t url, keys, at, armed, token, masked = 0, covered = 0;
+	struct str version = str_cut(&saved, ':');
 	struct emit e;
 	int rc = -1;
 
-	if (!str_eqc(str_cut(&saved, ':'), "m1") ||
+	if ((!str_eqc(version, "m1") && !str_eqc(version, "m2")) ||
 	    saved_number(&saved, URL_VALUE, &url) < 0 ||
 	    saved_number(&saved, URL_ALL, &keys) < 0 ||
 	    saved_number(&saved, UINT8_MAX, &at) < 0 ||
 	    saved_number(&saved, 1, &armed) < 0 ||
 	    saved_number(&saved, 1, &token) < 0 ||
-	    saved_bytes(&saved, &prefix) < 0 || saved_bytes(&saved, &held) < 0 || saved.p != NULL)
+	    saved_bytes(&saved, &prefix) < 0 || saved_bytes(&saved, &held) < 0)
+		goto out;
+	if (str_eqc(version, "m2") &&
+	    (saved_number(&saved, held.n, &masked) < 0 || saved_number(&saved, held.n, &covered) < 0 || masked > covered))
+		goto out;
+	if (saved.p != NULL)
 		goto out;
 	for (unsigned i = 0; i < NELEM(url_keys); i++)
 		if (url == URL_KEY && (keys >> i & 1) != 0 && at > strlen(url_keys[i]))
@@ -609,6 +644,8 @@ restore(struct mask_stream *m, struct str saved)
 	m->url_at = (uint8_t)at;
 	m->armed = armed != 0;
 	m->in_token = token != 0;
+	m->masked = (uint32_t)masked;
+	m->covered = (uint32_t)covered;
 	rc = 0;
 out:
 	buf_wipe(&held);

@@ -5,7 +5,10 @@
  *
  *   phrases	a value of the list becomes [MASKED]. Of several that could be
  *		masked the one that begins first counts, of those the longest;
- *		search goes on behind it. Values hold any bytes, newlines too.
+ *		search goes on behind it. A byte that belongs to another value,
+ *		one that begins inside a masked one, is left out: "abcdefgh"
+ *		and "efghijkl" make [MASKED] of "abcdefghijkl". Values hold any
+ *		bytes, newlines too.
  *   URLs	behind "?key=" and "&key=", for a built-in list of keys in any
  *		case, what comes becomes one [MASKED], even if nothing comes, up
  *		to the next '?', '&', blank or ASCII control character.
@@ -44,6 +47,8 @@ struct mask_stream {
 	struct dict_pos		 prefix;
 	uint32_t		*best;		/* longest phrase found at each held byte; NULL while none can be found inside another */
 	uint32_t		 best_at, best_cap;
+	uint32_t		 masked;	/* so many held bytes are behind a [MASKED] already */
+	uint32_t		 covered;	/* so many belong to some phrase; masked <= covered <= held */
 	uint32_t		 url_keys;	/* a bit for each key that the bytes after '?' or '&' may become */
 	uint8_t			 url;		/* enum url_state */
 	uint8_t			 url_at;	/* so many bytes of the key */

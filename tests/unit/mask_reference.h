@@ -31,8 +31,10 @@ ref_at(const struct ref_text *t, size_t i, struct str w)
 static void
 ref_phrases(const struct ref_text *in, struct ref_text *out, const struct str *w, size_t nw)
 {
+	size_t next = 0, covered = 0;
+
 	out->n = 0;
-	for (size_t i = 0; i < in->n;) {
+	for (size_t i = 0; i < in->n; i++) {
 		size_t longest = 0;
 
 		for (size_t k = 0; k < nw; k++) {
@@ -41,8 +43,15 @@ ref_phrases(const struct ref_text *in, struct ref_text *out, const struct str *w
 			if (t.n > longest && ref_at(in, i, t))
 				longest = t.n;
 		}
-		out->v[out->n++] = longest > 0 ? REF_MASK : in->v[i];
-		i += longest > 0 ? longest : 1;
+		if (i + longest > covered)
+			covered = i + longest;
+		if (i < next)
+			continue;
+		if (longest > 0) {
+			out->v[out->n++] = REF_MASK;
+			next = i + longest;
+		} else if (i >= covered)
+			out->v[out->n++] = in->v[i];
 	}
 }
 

@@ -46,10 +46,13 @@ static const struct {
 	{ "contained inside", "abcdef|cd", NULL, "abcdef abcd abcdeX", "[MASKED] ab[MASKED] ab[MASKED]eX" },
 	{ "contained twice", "aXbXc|X", NULL, "aXbXc aXbXd", "[MASKED] a[MASKED]b[MASKED]d" },
 	{ "first beginning wins, not first end", "bcdefg|cd", NULL, "bcdefg", "[MASKED]" },
-	{ "first beginning wins over longer", "abc|bcdefgh", NULL, "abcdefgh", "[MASKED]defgh" },
+	{ "first beginning wins over longer", "abc|bcdefgh", NULL, "abcdefgh", "[MASKED]" },
 	{ "overlap with an unfinished one", "this is the end|en foobar|en", NULL, "this is the en foobar", "this is the [MASKED]" },
 	{ "masked one reaches into the next", "ab|bcd|cde", NULL, "abcde", "[MASKED][MASKED]" },
-	{ "overlaps itself", "aa", NULL, "aaa aaaa aaaaa", "[MASKED]a [MASKED][MASKED] [MASKED][MASKED]a" },
+	{ "overlaps itself", "aa", NULL, "aaa aaaa aaaaa", "[MASKED] [MASKED][MASKED] [MASKED][MASKED]" },
+	{ "two that share bytes", "abcdefgh|efghijkl", NULL, "abcdefghijkl abcdefghi xefghijkl", "[MASKED] [MASKED]i x[MASKED]" },
+	{ "a chain of three", "abcd|cdef|efgh", NULL, "abcdefgh cdefgh efg", "[MASKED][MASKED] [MASKED] efg" },
+	{ "one inside another reaches out of a third", "abcdef|cde|efgh", NULL, "abcdefgh", "[MASKED]" },
 	{ "nested powers", "a|aaa", NULL, "aaaaaaaab", "[MASKED][MASKED][MASKED][MASKED]b" },
 	{ "trimmed and joined", "  key \t|key|\r\nkey\n", NULL, " key ", " [MASKED] " },
 	{ "empty and blank ones are dropped", "|  |\t", NULL, "a  b\t", "a  b\t" },
@@ -282,7 +285,9 @@ test_restore_refuses(void)
 	static const char *const broken[] = {
 		"", "m1", "m2:0:0:0:0:0::", "m1:0:0:0:0:0:", "m1:0:0:0:0:0:::", "m1:3:0:0:0:0::", "m1:0:99:0:0:0::",
 		"m1:1:1:200:0:0::", "m1:0:0:0:2:0::", "m1:0:0:0:0:-1::", "m1:0:0:0:0:0:!:", "m1:0:0:0:0:0::!",
-		"m1:0:0:0:0:0::c2VjcmV0", "m1:0:0:0:0:0::eHl6", "m1:0:0:0:0:0:eHl6:",
+		"m1:0:0:0:0:0::c2VjcmV0", "m1:0:0:0:0:0::eHl6", "m1:0:0:0:0:0::c2VjcmU=:0:0",
+		"m2:0:0:0:0:0:::1:1", "m2:0:0:0:0:0::c2VjcmU=:3:2", "m2:0:0:0:0:0::c2VjcmU=:0:6",
+		"m1:0:0:0:0:0:eHl6:",
 	};
 	struct str phrase = STR("secret"), prefix = STR("glpat-");
 	struct mask_set *set = mask_set_new(&phrase, 1, &prefix, 1);
@@ -291,6 +296,7 @@ test_restore_refuses(void)
 	for (size_t i = 0; i < NELEM(broken); i++)
 		is_int(mask_restore(&m, set, str_from(broken[i])), -1, "not a checkpoint: \"%s\"", broken[i]);
 	is_int(mask_restore(&m, set, STR("m1:0:0:0:0:0:Z2xwYQ==:c2VjcmU=")), 0, "a good one");
+	is_int(mask_restore(&m, set, STR("m2:0:0:0:0:0:Z2xwYQ==:c2VjcmU=:1:2")), 0, "one inside a phrase");
 	mask_free(&m);
 	mask_set_free(set);
 }
