@@ -156,7 +156,7 @@ failed_call(int status, struct str body, struct err *e)
 	struct json_val root;
 	struct buf text = { .max = 600 };
 	struct str m = STR("");
-	enum err_kind kind = status == 404 ? ERR_NOTFOUND : status == 409 ? ERR_CONFLICT :
+	enum err_kind kind = status < 400 ? ERR_REFUSED : status == 404 ? ERR_NOTFOUND : status == 409 ? ERR_CONFLICT :
 	    status >= 500 ? ERR_SERVER : status == 401 || status == 403 ? ERR_AUTH : ERR_REFUSED;
 
 	if (json_parse(&a, body, &root, NULL) == 0)
@@ -165,6 +165,9 @@ failed_call(int status, struct str body, struct err *e)
 		buf_putc(&text, (unsigned char)m.p[i] < 0x20 ? ' ' : m.p[i]);
 	if (text.n > 0)
 		err_set(e, kind, status, "docker engine: %s", text.p);
+	else if (status >= 300 && status < 400)
+		/* An engine redirects a path that it would have to clean first: no second try changes that. */
+		err_set(e, ERR_REFUSED, status, "docker engine: answer %d: a name in the request is none", status);
 	else
 		err_set(e, ERR_PROTO, status, "docker engine: answer %d without a reason: not the engine's own (a proxy?)", status);
 	buf_free(&text);
@@ -218,39 +221,46 @@ out:
 	return rc;
 }
 
-/* The messages of a pull follow each other without a separator that could be trusted: cut at balanced braces. */
+/* How far the messages of a pull have been looked at: they may come byte by byte, and each byte is looked at once. */
+struct scan {
+	size_t	at;
+	int	depth;
+	bool	quoted, escaped;
+};
+
+/*
+ * The messages of a pull follow each other without a separator that could be trusted: cut at balanced braces. The length of
+ * the first one, or -1 while it is not whole.
+ */
 static ssize_t
-message_end(struct str s)
+message_end(struct scan *c, struct str s)
 {
-	int depth = 0;
-	bool quoted = false;
+	while (c->at < s.n) {
+		char b = s.p[c->at++];
 
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-
-		if (quoted) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				quoted = false;
-		} else if (c == '"')
-			quoted = true;
-		else if (c == '{')
-			depth++;
-		else if (c == '}' && --depth == 0)
-			return (ssize_t)i + 1;
+		if (c->escaped)
+			c->escaped = false;
+		else if (c->quoted) {
+			c->escaped = b == '\\';
+			c->quoted = b != '"';
+		} else if (b == '"')
+			c->quoted = true;
+		else if (b == '{')
+			c->depth++;
+		else if (b == '}' && --c->depth == 0)
+			return (ssize_t)c->at;
 	}
 	return -1;
 }
 
 /* 0, or -1 when a message says that the pull failed. */
 static int
-pull_messages(struct buf *b, void (*tick)(void *ctx, struct json_val message), void *ctx, struct err *e)
+pull_messages(struct scan *c, struct buf *b, void (*tick)(void *ctx, struct json_val message), void *ctx, struct err *e)
 {
 	ssize_t end;
 	int rc = 0;
 
-	while (rc == 0 && (end = message_end(buf_str(b))) > 0) {
+	while (rc == 0 && (end = message_end(c, buf_str(b))) > 0) {
 		struct arena a = { 0 };
 		struct json_val m, why;
 
@@ -268,6 +278,7 @@ pull_messages(struct buf *b, void (*tick)(void *ctx, struct json_val message), v
 				tick(ctx, m);
 		}
 		buf_drop(b, (size_t)end);
+		*c = (struct scan){ 0 };
 		arena_reset(&a);
 	}
 	return rc;
@@ -280,6 +291,7 @@ engine_pull(struct engine *g, struct str name, struct str tag, struct str platfo
 	struct http_resp r = { 0 };
 	struct buf target = { .max = 8192 }, head = { .max = 65536 }, text = { .max = 1u << 20 };
 	struct http_req q = { .method = "POST", .body = STR("") };
+	struct scan scan = { 0 };
 	struct str piece;
 	int rc = -1, more;
 
@@ -307,7 +319,7 @@ engine_pull(struct engine *g, struct str name, struct str tag, struct str platfo
 			err_set(e, ERR_PROTO, 0, "docker engine: a message of more than 1 MiB during a pull");
 			goto end;
 		}
-		if (r.head.status < 400 && pull_messages(&text, tick, ctx, e) < 0)
+		if (r.head.status < 400 && pull_messages(&scan, &text, tick, ctx, e) < 0)
 			goto end;
 	}
 	if (more < 0)

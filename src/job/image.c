@@ -6,11 +6,13 @@
 #include "gitlab/api.h"
 #include "job/image.h"
 #include "wire/glob.h"
+#include "wire/imageref.h"
 #include "wire/url.h"
 
 #define PULL_TRIES	3
 #define PROGRESS_EVERY	(10 * NSEC_SEC)
 #define CONFIG_MAX	(1u << 20)
+#define NAME_SHOWN	200		/* bytes of a name that is none, in messages */
 #define HELPER_LIMIT	(10 * NSEC_SEC)	/* a credential helper is somebody else's program */
 
 void
@@ -67,6 +69,16 @@ image_pull_reason(const char *message, bool *retry)
 /* ---- allow list, names ---- */
 
 int
+image_name_check(struct str name, struct err *e)
+{
+	struct imageref ref;
+
+	if (imageref_parse(name, &ref, e) == 0)
+		return 0;
+	return err_ctx(e, "image \"%.*s\"", STR_ARG(str_sub(name, 0, NAME_SHOWN)));
+}
+
+int
 image_allowed(const struct work *w, struct err *e)
 {
 	struct json_val list = json_get(w->p->docker, "allowed_images");
@@ -80,6 +92,10 @@ image_allowed(const struct work *w, struct err *e)
 	JSON_EACH(v, list) {
 		patterns[n++] = json_str(w->a, v);
 		buf_fmt(&text, "%s%.*s", n > 1 ? ", " : "", STR_ARG(patterns[n - 1]));
+	}
+	if (image_name_check(w->image, e) < 0) {
+		buf_free(&text);
+		return -1;
 	}
 	if (str_eq(w->image, own) || glob_allowed(patterns, n, w->image)) {
 		buf_free(&text);
@@ -131,6 +147,7 @@ effective_policies(const struct work *w, struct json_val job, struct str out[8],
 	struct str asked[8], allowed[8];
 	size_t nasked = policy_list(w, job, asked, 8), nallowed;
 	bool of_job = nasked > 0;
+	struct buf list = { .max = 256 };
 
 	if (nasked == 0)
 		nasked = policy_list(w, json_get(w->p->docker, "pull_policy"), asked, 8);
@@ -152,10 +169,14 @@ effective_policies(const struct work *w, struct json_val job, struct str out[8],
 		if (ok)
 			out[(*n)++] = asked[i];
 	}
-	if (*n == 0)
-		return err_set(e, ERR_CONFIG, 0, "pull policy \"%.*s\" of %s is not among the %zu that the runner allows (allowed_pull_policies)",
-		    STR_ARG(asked[0]), of_job ? "the job" : "the runner", nallowed);
-	return 0;
+	if (*n > 0)
+		return 0;
+	for (size_t k = 0; k < nallowed; k++)
+		buf_fmt(&list, "%s%.*s", k > 0 ? ", " : "", STR_ARG(allowed[k]));
+	err_set(e, ERR_CONFIG, 0, "pull policy \"%.*s\" of %s is not allowed: the runner allows %s (allowed_pull_policies)",
+	    STR_ARG(asked[0]), of_job ? "the job" : "the runner", list.p);
+	buf_free(&list);
+	return -1;
 }
 
 /* ---- credentials ---- */
@@ -554,7 +575,7 @@ image_ensure(struct engine *g, const struct work *w, struct str name, struct jso
 	int rc = -1;
 
 	*reason = "runner_configuration_error";
-	if (effective_policies(w, job_policies, policies, &n, e) < 0)
+	if (image_name_check(name, e) < 0 || effective_policies(w, job_policies, policies, &n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		buf_fmt(&list, "%s%.*s", i > 0 ? " " : "", STR_ARG(policies[i]));

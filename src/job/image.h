@@ -26,6 +26,11 @@ struct image {
 int	image_ensure(struct engine *g, const struct work *w, struct str name, struct json_val job_policies, struct str platform,
 	    image_say *say, void *ctx, struct image *img, const char **reason, mono_t deadline, struct err *e);
 
+/*
+ * Whether a name is one at all, by the registries' grammar: asked before the engine hears of it. -1 (ERR_CONFIG) with the name
+ * and the rule it breaks: a typing error ends the job at once, and is no reason to try again.
+ */
+int	image_name_check(struct str name, struct err *e);
 /* Whether the job may use the image it names (allowed_images; the runner's own image always). -1 (ERR_CONFIG) with the list. */
 int	image_allowed(const struct work *w, struct err *e);
 
