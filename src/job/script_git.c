@@ -229,7 +229,7 @@ put_old_config(struct buf *b)
 	    "fi\n");
 }
 
-/* wl_fetch: the repository is there, we are in it, and it has what the server has. */
+/* wl_fetch REFSPEC...: the repository is there, we are in it, and it has what the server has. */
 static void
 define_fetch(const struct work *w, struct buf *b)
 {
@@ -248,19 +248,112 @@ define_fetch(const struct work *w, struct buf *b)
 		buf_puts(b, "git remote add origin \"$wl_url\" || return\n");
 	else
 		put_old_config(b);
-	buf_puts(b, "if [ -n \"$wl_new\" ]; then wl_say 'Created fresh repository.'; fi\n");
+	buf_puts(b, "if [ -n \"$wl_new\" ] && [ \"$wl_try\" = 1 ]; then wl_say 'Created fresh repository.'; fi\n");
 	if (w->depth > 0)
 		put_fetch(w, b);
 	else {
 		buf_puts(b, "if [ -f .git/shallow ]; then wl_whole=--unshallow; else wl_whole=; fi\n");
 		put_fetch(w, b);
 	}
-	put_refspecs(w, b);
+	buf_puts(b, " \"$@\"");
 	put_depth(w->depth, b);
 	sh_flags(w, "GIT_FETCH_EXTRA_FLAGS", "--prune --quiet", b);
 	if (w->depth == 0)
 		buf_puts(b, " ${wl_whole:+\"$wl_whole\"}");
 	buf_puts(b, "\n}\n");
+}
+
+/* The part of a refspec that names something on the server: "+refs/heads/main:refs/..." is refs/heads/main. */
+static struct str
+refspec_source(struct str s)
+{
+	if (str_starts(s, "+"))
+		s = str_sub(s, 1, s.n);
+	return str_cut(&s, ':');
+}
+
+/* Whether ls-remote can tell if the server has a refspec's source: a whole name, no pattern and no commit. */
+static bool
+is_listed(struct str from)
+{
+	return str_starts(from, "refs/") && str_chr(from, '*') < 0;
+}
+
+static void
+put_names(const struct work *w, struct buf *b)
+{
+	JSON_EACH(v, json_path(w->p->root, "git_info.refspecs")) {
+		struct str from = refspec_source(json_str(w->a, v));
+
+		if (is_listed(from)) {
+			buf_putc(b, ' ');
+			sh_word(b, from);
+		}
+	}
+}
+
+/* The arguments that wl_fetch gets from now on: those refspecs whose source the server has, by its list of just now. */
+static void
+put_choice(const struct work *w, struct buf *b)
+{
+	buf_puts(b, "set --\nwl_missing= wl_needed=\n");
+	JSON_EACH(v, json_path(w->p->root, "git_info.refspecs")) {
+		struct str spec = json_str(w->a, v), from = refspec_source(spec);
+		bool listed = is_listed(from);
+
+		if (spec.n == 0 || spec.p[0] == '-')
+			continue;
+		if (listed) {
+			/* A line of ls-remote ends with a tab and the name. */
+			buf_puts(b, "case \"$wl_refs\" in *\"$wl_tab\"");
+			sh_word(b, from);
+			buf_puts(b, "\"$wl_nl\"*) ");
+		}
+		buf_puts(b, "set -- \"$@\" ");
+		sh_word(b, spec);
+		if (listed) {
+			buf_puts(b, ";;\n*) wl_missing=\"$wl_missing \"");
+			sh_word(b, from);
+			buf_fmt(b, "%s;;\nesac", str_starts(from, "refs/heads/") ? "" : " wl_needed=1");
+		}
+		buf_putc(b, '\n');
+	}
+}
+
+/*
+ * wl_get: wl_fetch with the job's refspecs. A server may not show yet what it has just been given (GitLab's most frequent
+ * failure of git: "couldn't find remote ref", gone at the next try), so it is asked what it has, and once more three seconds
+ * later. A branch that was deleted meanwhile is no loss where the pipeline's own ref is there. wl_gone is set when the
+ * server is what lacks something: the repository that was kept has no part in it.
+ */
+static void
+define_get(const struct work *w, struct buf *b)
+{
+	buf_puts(b, "wl_gone= wl_tab='\t' wl_nl='\n'\nwl_get() {\nset --");
+	put_refspecs(w, b);
+	buf_puts(b, "\nfor wl_try in 1 2 3; do\n"
+	    "wl_fetch \"$@\" && { wl_gone=; return 0; }\n"
+	    "wl_s=$?\n"
+	    "cd /\n"
+	    "wl_refs=$(git -c include.path=\"$wl_ext\" ls-remote -q -- \"$wl_url\"");
+	put_names(w, b);
+	buf_puts(b, " 2> /dev/null) || return $wl_s\n"
+	    "wl_refs=$wl_refs$wl_nl\n");
+	put_choice(w, b);
+	buf_puts(b, "[ -n \"$wl_missing\" ] || return $wl_s\n"
+	    "wl_gone=1\n"
+	    "case $wl_try in\n"
+	    "1)	wl_warn \"The server does not have$wl_missing: asking again in 3 seconds, it may be about to\"\n"
+	    "	sleep 3\n"
+	    "	set --");
+	put_refspecs(w, b);
+	buf_puts(b, ";;\n"
+	    "2)	if [ -n \"$wl_needed\" ] || [ $# = 0 ]; then return $wl_s; fi\n"
+	    "	wl_warn \"Going on without$wl_missing: the server does not have it any more\";;\n"
+	    "*)	return $wl_s;;\n"
+	    "esac\n"
+	    "done\n"
+	    "}\n");
 }
 
 /*
@@ -348,15 +441,16 @@ put_setup(const struct work *w, const struct remote *r, struct buf *b)
 static void
 put_fetch_and_checkout(const struct work *w, struct buf *b)
 {
-	const char *get = w->git_checkout ? "wl_fetch && wl_checkout" : "wl_fetch";
+	const char *get = w->git_checkout ? "wl_get && wl_checkout" : "wl_get";
 
 	define_fetch(w, b);
+	define_get(w, b);
 	if (w->git_checkout)
 		define_checkout(w, b);
 	buf_fmt(b, "if %s; then :; else\n"
 	    "	wl_s=$?\n"
 	    "	cd /\n"
-	    "	if [ -n \"$wl_new\" ] || ! git -c include.path=\"$wl_ext\" ls-remote -q -- \"$wl_url\" HEAD > /dev/null 2>&1; then exit $wl_s; fi\n"
+	    "	if [ -n \"$wl_new$wl_gone\" ] || ! git -c include.path=\"$wl_ext\" ls-remote -q -- \"$wl_url\" HEAD > /dev/null 2>&1; then exit $wl_s; fi\n"
 	    "	wl_warn 'The repository that was kept from an earlier job cannot be used: starting with a fresh one'\n"
 	    "	rm -rf \"$wl_t/broken.git\"\n"
 	    "	mv \"$wl_p/.git\" \"$wl_t/broken.git\"\n"

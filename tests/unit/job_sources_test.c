@@ -273,6 +273,26 @@ test_outside(void)
 	GOOD(sources(&(struct fake_spec){ .git = WEB ",\"sha\":\"@S:main@\",\"refspecs\":[\"+refs/heads/gone:refs/x\"]" }) == 128 && saw("refs/heads/gone"), "no such ref");
 }
 
+#define GONE(refs)	WEB ",\"refspecs\":[" refs "],\"ref\":\"main\",\"sha\":\"@S:main@\",\"depth\":20"
+#define PIPE	"\"+refs/pipelines/7:refs/pipelines/7\""
+
+/* findings F10: GitLab's servers do not show at once what they have, and a branch may be deleted before its job begins. */
+static void
+test_refs_that_are_gone(void)
+{
+	fresh();
+	GOOD(sources(&(struct fake_spec){ .git = GONE(PIPE ",\"+refs/heads/deleted:refs/remotes/origin/deleted\"") }) == 0 && is_checked_out("main"), "a deleted branch, its pipeline's ref is there");
+	GOOD(saw("Going on without refs/heads/deleted") && saw("asking again in 3 seconds"), "is told");
+	in_project("touch .git/kept");
+	GOOD(sources(&(struct fake_spec){ .git = GONE("\"+refs/pipelines/8:refs/pipelines/8\"") }) == 128 && saw("refs/pipelines/8"), "a pipeline that is nowhere");
+	GOOD(!saw("starting with a fresh one") && access(arena_fmt(&arena, "%s/.git/kept", work.project_dir), F_OK) == 0, "is no fault of the kept repository");
+	/* It appears while we wait. */
+	must("(sleep 1; git -C @B/srv/acme/shop/web.git update-ref refs/pipelines/9 main) > /dev/null 2>&1 &");
+	GOOD(sources(&(struct fake_spec){ .git = GONE("\"+refs/pipelines/9:refs/pipelines/9\"") }) == 0 && is_checked_out("main") && saw("asking again"), "a ref that comes a little later is waited for");
+	must("git -C @B/srv/acme/shop/web.git update-ref -d refs/pipelines/9");
+	GOOD(access(arena_fmt(&arena, "%s/.git/kept", work.project_dir), F_OK) == 0, "in the kept repository");
+}
+
 static void
 test_sha256(void)
 {
@@ -655,6 +675,9 @@ main(int argc, char **argv)
 		test_clone();
 		test_none();
 		test_outside();
+		/* It waits; the plainest shell stands for all. */
+		if (strcmp(sh->name, "dash") == 0)
+			test_refs_that_are_gone();
 		test_sha256();
 		test_leftovers();
 		test_broken();
