@@ -15,16 +15,20 @@ struct gitlab {
 	struct tls_trust	*trust;
 	struct tls_identity	*identity;
 	char			*prefix;	/* "[/path]/api/v4/" */
+	enum gitlab_offer	 offer;
 	struct callstat		 calls;		/* about jobs: those that say JOB-TOKEN */
 };
 
 /* The features that decide which jobs the server gives us, and those it only notes (spec 1.5). Only what is really done is here. */
 static const char *const features[] = {
-	"variables", "image", "services", "masking", "cache", "artifacts", "upload_multiple_artifacts",
-	"upload_raw_artifacts", "artifacts_exclude", "refspecs", "raw_variables", "multi_build_steps",
-	"return_exit_code", "fallback_cache_keys", "cancelable", "cancel_gracefully", "trace_reset",
+	"variables", "image", "masking", "refspecs", "raw_variables", "multi_build_steps",
+	"return_exit_code", "cancelable", "cancel_gracefully", "trace_reset",
 	"trace_checksum", "trace_size", "two_phase_job_commit", "image_executor_opts",
-	"service_executor_opts", "service_variables", "service_multiple_aliases",
+};
+/* Those of jobs that are run without what they ask for, where the runner's configuration wants that (ignore_unsupported). */
+static const char *const unbuilt[] = {
+	"services", "cache", "artifacts", "upload_multiple_artifacts", "upload_raw_artifacts", "artifacts_exclude",
+	"fallback_cache_keys", "service_executor_opts", "service_variables", "service_multiple_aliases",
 };
 static const char *const absent[] = {
 	"session", "terminal", "shared", "proxy", "vault_secrets", "native_steps_integration", "job_inputs",
@@ -87,6 +91,7 @@ gitlab_open(const struct gitlab_opts *o, struct err *e)
 	struct buf prefix = { 0 };
 	struct url u;
 
+	g->offer = o->offer;
 	if (url_parse(str_from(o->url), &u, e) < 0 || load_tls(g, o, e) < 0)
 		goto failed;
 	h.trust = g->trust;
@@ -131,7 +136,7 @@ gitlab_answer_free(struct gitlab_answer *a)
 }
 
 void
-gitlab_put_info(struct json_w *w, const char *shell, struct str gpus)
+gitlab_put_info(struct json_w *w, const char *shell, struct str gpus, enum gitlab_offer offer)
 {
 	jw_object(w, "info");
 	jw_cstr(w, "name", "gitlab-runner");
@@ -144,6 +149,8 @@ gitlab_put_info(struct json_w *w, const char *shell, struct str gpus)
 	jw_object(w, "features");
 	for (size_t i = 0; i < NELEM(features); i++)
 		jw_bool(w, features[i], true);
+	for (size_t i = 0; i < NELEM(unbuilt); i++)
+		jw_bool(w, unbuilt[i], offer == GITLAB_OFFER_ALL);
 	for (size_t i = 0; i < NELEM(absent); i++)
 		jw_bool(w, absent[i], false);
 	jw_end_object(w);
@@ -316,7 +323,7 @@ gitlab_request_job(struct gitlab *g, const char *token, const char *system_id, c
 	int rc;
 
 	jw_object(&w, NULL);
-	gitlab_put_info(&w, shell, gpus);
+	gitlab_put_info(&w, shell, gpus, g->offer);
 	jw_cstr(&w, "token", token);
 	if (system_id[0] != '\0')
 		jw_cstr(&w, "system_id", system_id);
@@ -364,7 +371,7 @@ gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const struct 
 	snprintf(path, sizeof(path), "jobs/%" PRId64, id);
 	snprintf(crc, sizeof(crc), "crc32:%08" PRIx32, u->crc);
 	jw_object(&w, NULL);
-	gitlab_put_info(&w, u->shell, u->gpus);
+	gitlab_put_info(&w, u->shell, u->gpus, g->offer);
 	jw_cstr(&w, "token", token);
 	jw_cstr(&w, "state", u->state);
 	if (u->failure_reason != NULL)

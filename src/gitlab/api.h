@@ -19,11 +19,15 @@
 
 struct gitlab;
 
+/* The features that are announced: those that are built, or also those that jobs are run without. */
+enum gitlab_offer { GITLAB_OFFER_BUILT, GITLAB_OFFER_ALL };
+
 struct gitlab_opts {
 	const char	*url;			/* "https://gitlab.example[/path]" without trailing slash */
 	const char	*ca_file, *cert_file, *key_file;	/* "" or NULL: none */
 	struct str	 ca_pem, cert_pem, key_pem;	/* instead of the files, when p != NULL */
 	int64_t		 max_age_ns;		/* connection_max_age; 0: no limit */
+	enum gitlab_offer offer;
 };
 
 /* What the server said. */
@@ -58,7 +62,7 @@ struct gitlab_call {
 int	gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab_answer *a, mono_t deadline, struct err *e);
 
 /* Shared by all bodies that carry `info` (spec 1.5). */
-void	gitlab_put_info(struct json_w *w, const char *shell, struct str gpus);
+void	gitlab_put_info(struct json_w *w, const char *shell, struct str gpus, enum gitlab_offer offer);
 
 /*
  * POST jobs/request. 0 when an answer came (a->status, 201's body in a->body), -1 with a->error and *e. While it waits for the

@@ -78,7 +78,8 @@ static int
 open_gitlab(struct poller *p, struct err *e)
 {
 	struct gitlab_opts o = { .url = p->url, .ca_file = p->ca_file, .cert_file = p->cert_file,
-	    .key_file = p->key_file, .max_age_ns = p->max_age };
+	    .key_file = p->key_file, .max_age_ns = p->max_age,
+	    .offer = json_bool(json_get(p->runner, "ignore_unsupported"), false) ? GITLAB_OFFER_ALL : GITLAB_OFFER_BUILT };
 	int64_t now = newest(p);
 
 	if (p->gitlab != NULL && now == p->files_mtime)

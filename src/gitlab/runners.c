@@ -142,7 +142,7 @@ gitlab_register(struct gitlab *g, const struct gitlab_registration *r, const str
 
 	*out = (struct gitlab_runner){ 0 };
 	begin(&k, "POST", "runners", r->token);
-	gitlab_put_info(&k.w, r->shell, r->gpus);
+	gitlab_put_info(&k.w, r->shell, r->gpus, GITLAB_OFFER_BUILT);
 	for (size_t i = 0; i < NELEM(texts); i++)
 		if (texts[i].value != NULL && texts[i].value[0] != '\0')
 			jw_cstr(&k.w, texts[i].key, texts[i].value);
@@ -176,7 +176,7 @@ gitlab_verify(struct gitlab *g, const char *token, const char *system_id, const 
 	begin(&k, "POST", "runners/verify", token);
 	/* Servers before 14.6 say "200" in plain text. */
 	k.c.plain = true;
-	gitlab_put_info(&k.w, shell, gpus);
+	gitlab_put_info(&k.w, shell, gpus, GITLAB_OFFER_BUILT);
 	if (system_id[0] != '\0')
 		jw_cstr(&k.w, "system_id", system_id);
 	rc = perform(g, &k, t, &a, deadline, e);

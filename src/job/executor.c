@@ -176,6 +176,13 @@ say_lines(struct run *r, struct str text, void (*style)(struct buf *b, const cha
 	}
 }
 
+/* The runner's word that a job is worth running without what it asks for in vain. */
+static bool
+runs_unsupported(const struct run *r)
+{
+	return json_bool(json_get(r->job.runner, "ignore_unsupported"), false);
+}
+
 /* Before anything can fail: what the job asks for in vain is told once, also when a successor begins the stage again. */
 static void
 open_prepare(struct run *r)
@@ -189,11 +196,29 @@ open_prepare(struct run *r)
 	output_lines(&r->out, buf_str(&heading));
 	buf_free(&heading);
 	say_lines(r, buf_str(&r->work.warnings), tl_warning);
-	work_unsupported(&r->work, &unsupported);
-	say_lines(r, buf_str(&unsupported), tl_warning);
+	if (work_unsupported(&r->work, &unsupported) == 0 || runs_unsupported(r))
+		say_lines(r, buf_str(&unsupported), tl_warning);
+	else
+		say_lines(r, buf_str(&unsupported), tl_error);
 	buf_free(&unsupported);
 	r->mem.opened = true;
 	commit(r);
+}
+
+/* A job that asks for what is not built fails before anything of it runs: green without it, it would deceive whoever looks. */
+static int
+refuse_unsupported(const struct run *r, struct err *e)
+{
+	struct buf lines = { .max = 65536 }, why = { .max = 512 };
+	unsigned asked = work_unsupported(&r->work, &lines);
+
+	buf_free(&lines);
+	if (asked == 0 || runs_unsupported(r))
+		return 0;
+	work_unsupported_why(asked, &why);
+	err_set(e, ERR_CONFIG, 0, "%s", why.p);
+	buf_free(&why);
+	return -1;
 }
 
 static void
@@ -213,7 +238,9 @@ stage_prepare(struct run *r)
 	} else if (r->work.fault != NULL) {
 		err_set(&e, ERR_CONFIG, 0, "%s", r->work.fault);
 		out = OUT_FAILED;
-	} else
+	} else if (refuse_unsupported(r, &e) < 0)
+		out = OUT_FAILED;
+	else
 		out = prepare(r, &reason, &e);
 	output_section_end(&r->out, "prepare_executor");
 	r->mem.opened = false;

@@ -93,7 +93,12 @@ char	*work_file_path(const struct work *w, struct str key);
 void	work_mask_phrases(const struct work *w, struct str **phrases, size_t *nphrases, struct str **prefixes, size_t *nprefixes);
 /* "http"-safe URL of the job: <project url>/-/jobs/<id>, for labels. */
 char	*work_job_url(const struct work *w);
-/* A line for each thing the job asks for that this version does not do: services, cache, artifacts... For the job's log. */
-void	work_unsupported(const struct work *w, struct buf *out);
+/*
+ * Appends a line for each thing the job asks for that this version does not do: services, cache, artifacts... For the job's
+ * log. The result is 0 when the job can do without them (a line may have been said), else the set of what it needs, for
+ * work_unsupported_why(), which appends the sentence that such a job fails with.
+ */
+unsigned work_unsupported(const struct work *w, struct buf *out);
+void	work_unsupported_why(unsigned asked, struct buf *out);
 
 #endif

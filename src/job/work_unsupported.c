@@ -11,6 +11,9 @@ struct line {
 	size_t		 n;
 };
 
+/* What a job can ask for in vain, as work.h promises it: a bit each, and its name in a sentence. */
+static const char *const needs[] = { "services", "caches", "artifacts", "artifacts of earlier jobs", "secrets", "inputs" };
+
 /* Names come from the job: what is no character of a name does not reach the terminal. */
 static void
 put_name(struct buf *out, struct str name)
@@ -32,16 +35,18 @@ add(struct line *l, struct str name)
 		put_name(l->out, name.n > 0 ? name : STR("(unnamed)"));
 }
 
-static void
+/* Whether there was anything to say. */
+static bool
 end(struct line *l)
 {
 	if (l->n > NAMES_MAX)
 		buf_fmt(l->out, " and %zu more", l->n - NAMES_MAX);
 	if (l->n > 0)
 		buf_putc(l->out, '\n');
+	return l->n > 0;
 }
 
-static void
+static bool
 services(const struct work *w, struct buf *out)
 {
 	struct line l = { out, "Services are not started by this version of windlass", 0 };
@@ -50,10 +55,10 @@ services(const struct work *w, struct buf *out)
 		add(&l, vars_expand_str(&w->vars, json_str(w->a, json_get(v, "name"))));
 	JSON_EACH(v, json_get(w->p->root, "services"))
 		add(&l, vars_expand_str(&w->vars, json_str(w->a, json_get(v, "name"))));
-	end(&l);
+	return end(&l);
 }
 
-static void
+static bool
 caches(const struct work *w, struct buf *out)
 {
 	struct line l = { out, "Caches are neither restored nor saved by this version of windlass", 0 };
@@ -61,10 +66,10 @@ caches(const struct work *w, struct buf *out)
 	JSON_EACH(v, json_get(w->p->root, "cache"))
 		if (json_len(json_get(v, "paths")) > 0 || json_bool(json_get(v, "untracked"), false))
 			add(&l, vars_expand_str(&w->vars, json_str(w->a, json_get(v, "key"))));
-	end(&l);
+	return end(&l);
 }
 
-static void
+static bool
 artifacts(const struct work *w, struct buf *out)
 {
 	struct line l = { out, "Artifacts are not uploaded by this version of windlass", 0 };
@@ -78,10 +83,10 @@ artifacts(const struct work *w, struct buf *out)
 			name = json_str_or(w->a, json_get(v, "artifact_type"), STR("archive"));
 		add(&l, vars_expand_str(&w->vars, name));
 	}
-	end(&l);
+	return end(&l);
 }
 
-static void
+static bool
 dependencies(const struct work *w, struct buf *out)
 {
 	struct line l = { out, "Artifacts of earlier jobs are not downloaded by this version of windlass", 0 };
@@ -89,10 +94,10 @@ dependencies(const struct work *w, struct buf *out)
 	JSON_EACH(v, json_get(w->p->root, "dependencies"))
 		if (json_str(w->a, json_path(v, "artifacts_file.filename")).n > 0)
 			add(&l, json_str(w->a, json_get(v, "name")));
-	end(&l);
+	return end(&l);
 }
 
-static void
+static bool
 secrets(const struct work *w, struct buf *out)
 {
 	struct line l = { out, "Secrets are not fetched by this version of windlass, their variables are missing", 0 };
@@ -101,31 +106,49 @@ secrets(const struct work *w, struct buf *out)
 	if (json_type(all) == JSON_OBJECT)
 		JSON_EACH(v, all)
 			add(&l, json_key(w->a, v));
-	end(&l);
+	return end(&l);
 }
 
-static void
+static bool
 inputs(const struct work *w, struct buf *out)
 {
 	struct line l = { out, "Inputs are not put into the job by this version of windlass", 0 };
 
 	if (!work_flag(w, "FF_ENABLE_JOB_INPUTS_INTERPOLATION"))
-		return;
+		return false;
 	JSON_EACH(v, json_get(w->p->root, "inputs"))
 		add(&l, json_str(w->a, json_get(v, "key")));
-	end(&l);
+	return end(&l);
 }
 
-void
+unsigned
 work_unsupported(const struct work *w, struct buf *out)
 {
-	services(w, out);
-	caches(w, out);
-	artifacts(w, out);
-	dependencies(w, out);
-	secrets(w, out);
-	inputs(w, out);
+	static bool (*const looks[NELEM(needs)])(const struct work *w, struct buf *out) = {
+		services, caches, artifacts, dependencies, secrets, inputs,
+	};
+	unsigned asked = 0;
+
+	for (unsigned i = 0; i < NELEM(needs); i++)
+		asked |= looks[i](w, out) ? 1u << i : 0;
 	if (w->native_steps)
 		buf_puts(out, "Native steps (run:) are not run by this version of windlass itself: "
 		    "the job's image must hold the program step-runner\n");
+	return asked;
+}
+
+void
+work_unsupported_why(unsigned asked, struct buf *out)
+{
+	unsigned left = asked;
+
+	buf_puts(out, "the job needs ");
+	for (unsigned i = 0; i < NELEM(needs); i++) {
+		if ((left & 1u << i) == 0)
+			continue;
+		left &= ~(1u << i);
+		buf_fmt(out, "%s%s", needs[i], left == 0 ? "" : (left & (left - 1)) == 0 ? " and " : ", ");
+	}
+	buf_puts(out, ", which this version of windlass does not have: without them it could be green for nothing "
+	    "(ignore_unsupported = true in [[runners]] runs it all the same)");
 }

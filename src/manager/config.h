@@ -42,7 +42,7 @@ struct runner {
 	const char	*pre_get_sources_script, *post_get_sources_script;
 	const char	*pre_build_script, *post_build_script;
 	int64_t		 prepare_timeout, get_sources_timeout;	/* ns */
-	bool		 debug_trace_disabled, safe_directory_checkout, clean_git_config;
+	bool		 debug_trace_disabled, ignore_unsupported, safe_directory_checkout, clean_git_config;
 	bool		 custom_build_dir;
 	/* [runners.machine] */
 	bool		 has_machine, has_docker;

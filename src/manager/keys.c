@@ -120,6 +120,8 @@ const struct key keys[] = {
 	    "limit of fetching the sources; unset: the job timeout", 0, offsetof(struct runner, get_sources_timeout) },
 	{ KS_RUNNER, "debug_trace_disabled", KEY_BOOL, KEY_YES, "false", "debug-trace-disabled", "RUNNER_DEBUG_TRACE_DISABLED",
 	    "ignore CI_DEBUG_TRACE and CI_DEBUG_SERVICES", 0, offsetof(struct runner, debug_trace_disabled) },
+	{ KS_RUNNER, "ignore_unsupported", KEY_BOOL, KEY_YES, "false", NULL, NULL,
+	    "run jobs that ask for services, caches, artifacts or secrets without them; else such jobs fail", 0, offsetof(struct runner, ignore_unsupported) },
 	{ KS_RUNNER, "safe_directory_checkout", KEY_BOOL, KEY_YES, "true", "safe-directory-checkout", "RUNNER_SAFE_DIRECTORY_CHECKOUT",
 	    "sets git's safe.directory", 0, offsetof(struct runner, safe_directory_checkout) },
 	{ KS_RUNNER, "clean_git_config", KEY_BOOL, KEY_YES, "true", "clean-git-config", "RUNNER_CLEAN_GIT_CONFIG",

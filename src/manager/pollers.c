@@ -132,6 +132,7 @@ put_runner(struct json_w *w, const struct manager *m, const struct pool *p)
 	jw_cstr(w, "pre_build_script", r->pre_build_script);
 	jw_cstr(w, "post_build_script", r->post_build_script);
 	jw_bool(w, "debug_trace_disabled", r->debug_trace_disabled);
+	jw_bool(w, "ignore_unsupported", r->ignore_unsupported);
 	jw_bool(w, "safe_directory_checkout", r->safe_directory_checkout);
 	jw_bool(w, "clean_git_config", r->clean_git_config);
 	jw_bool(w, "custom_build_dir", r->custom_build_dir);

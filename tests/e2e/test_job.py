@@ -239,15 +239,51 @@ def test_names_of_processes(rig, windlass):
     w.until_empty()
 
 
-def test_unsupported_parts_are_named(rig, windlass):
+UNBUILT = {"services": [{"name": "postgres:16"}],
+           "cache": [{"key": "k", "paths": ["x/"], "policy": "pull-push", "when": "on_success"}],
+           "artifacts": [{"name": "a", "paths": ["x"], "artifact_type": "archive", "artifact_format": "zip"}]}
+
+
+def test_what_is_not_built_fails_the_job(rig, windlass):
+    """F15: a job that asks for what this version does not do is not green without it."""
     w = windlass().start()
-    job = w.job(["echo ran"], services=[{"name": "postgres:16"}],
-                  cache=[{"key": "k", "paths": ["x/"], "policy": "pull-push", "when": "on_success"}],
-                  artifacts=[{"name": "a", "paths": ["x"], "artifact_type": "archive", "artifact_format": "zip"}])
+    jobs = {part: w.job(["echo the script ran"], **{part: value}) for part, value in UNBUILT.items()}
+    for part, job in jobs.items():
+        end, text = rig.ended(job), plain(rig.trace(job))
+        assert (end["state"], end["failure_reason"]) == ("failed", "runner_configuration_error"), text
+        word = part.rstrip("s")
+        assert re.search(rf"ERROR: .*{word}", text, re.I), text
+        assert re.search(rf"Job failed: the job needs {word}s?, which this version of windlass does not have", text), text
+        assert "ignore_unsupported" in text and "the script ran" not in text, text
+    w.until_empty()
+
+
+def test_what_is_not_built_is_left_out_where_the_runner_says_so(rig, windlass):
+    w = windlass(**{"runners.ignore_unsupported": True}).start()
+    job = w.job(["echo ran"], **UNBUILT)
     assert rig.ended(job)["state"] == "success"
     text = plain(rig.trace(job))
     for word in ("ervices", "ache", "rtifacts"):
         assert re.search(rf"WARNING: .*{word}", text), word
+    w.until_empty()
+
+
+# F5, F9, S5: what no registry could have is said at once, to the job's author, and holds no machine.
+BAD_IMAGES = ["$NOT_DEFINED/app:$ALSO_NOT", "host//img:tag", "https://host/img:tag", "UPPER/Case:!!", "../../x", "x/../../info?a=1#",
+              "a b?x=1", "a%2f..%2f", "img:", "img:12:1", "img@sha256:12"]
+
+
+def test_names_that_are_no_image(rig, windlass):
+    w = windlass(concurrent=4, limit=4).start()
+    began = time.time()
+    jobs = {name: w.job(["echo the script ran"], image=name) for name in BAD_IMAGES}
+    for name, job in jobs.items():
+        end, text = rig.ended(job), plain(rig.trace(job))
+        assert (end["state"], end["failure_reason"]) == ("failed", "runner_configuration_error"), (name, text)
+        assert "invalid reference format" in text and "again" not in text, (name, text)
+        # in "Preparing", before anything else is begun
+        assert "Getting source" not in text, (name, text)
+    assert time.time() - began < 60
     w.until_empty()
 
 

@@ -435,11 +435,12 @@ test_masking(void)
 static void
 test_unsupported(void)
 {
-	struct buf b = { .max = 65536 };
+	struct buf b = { .max = 65536 }, why = { .max = 1024 };
+	unsigned asked;
 
 	make(&(struct fake_spec){ .job = "\"services\":[],\"cache\":[{\"key\":\"k\",\"paths\":[]}],\"artifacts\":null,\"dependencies\":[{\"name\":\"x\"}],\"secrets\":{},\"inputs\":[]" });
-	work_unsupported(&work, &b);
-	is_int((long long)b.n, 0, "nothing asked, nothing said");
+	is_int((long long)work_unsupported(&work, &b), 0, "nothing asked");
+	is_int((long long)b.n, 0, "and nothing said");
 	make(&(struct fake_spec){
 		.job = "\"services\":[{\"name\":\"postgres:$V\"},{\"name\":\"redis\\u001b\"}],\"cache\":[{\"key\":\"npm-$V\",\"paths\":[\"x\"]}],"
 		    "\"artifacts\":[{\"name\":\"bundle\",\"paths\":[\"d\"]},{\"name\":\"\",\"artifact_type\":\"junit\",\"untracked\":true}],"
@@ -448,7 +449,7 @@ test_unsupported(void)
 		.vars = V("V", "16"),
 		.runner = "\"docker\":{\"services\":[{\"name\":\"dind\"}]}",
 	});
-	work_unsupported(&work, &b);
+	asked = work_unsupported(&work, &b);
 	is_str(b.p, "Services are not started by this version of windlass: dind, postgres:16, redis?\n"
 	    "Caches are neither restored nor saved by this version of windlass: npm-16\n"
 	    "Artifacts are not uploaded by this version of windlass: bundle, junit\n"
@@ -457,6 +458,19 @@ test_unsupported(void)
 	    "Inputs are not put into the job by this version of windlass: level\n"
 	    "Native steps (run:) are not run by this version of windlass itself: the job's image must hold the program step-runner\n",
 	    "a line for each");
+	buf_free(&b);
+	work_unsupported_why(asked, &b);
+	is_str(b.p, "the job needs services, caches, artifacts, artifacts of earlier jobs, secrets and inputs, which this version of windlass does not have: "
+	    "without them it could be green for nothing (ignore_unsupported = true in [[runners]] runs it all the same)", "the sentence it fails with");
+	buf_free(&b);
+	make(&(struct fake_spec){ .job = "\"services\":[{\"name\":\"redis\"}],\"steps\":[],\"run\":\"[{}]\"" });
+	work_unsupported_why(work_unsupported(&work, &b), &why);
+	ok(strstr(why.p, "the job needs services, which") != NULL, "one thing alone");
+	buf_free(&why);
+	buf_free(&b);
+	make(&(struct fake_spec){ .job = "\"steps\":[],\"run\":\"[{}]\"" });
+	is_int((long long)work_unsupported(&work, &b), 0, "native steps need the image's own program only");
+	ok(b.n > 0, "and that is said");
 	buf_free(&b);
 }
 
