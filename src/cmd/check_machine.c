@@ -110,6 +110,8 @@ check_option(struct check *c, const struct cloud_driver *d, const char *key, con
 		    option_hint(c, &o, name));
 	else if (machine_options_take(&o, &c->arena, one, 1, &e) < 0)
 		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "%s", e.msg);
+	else if (machine_option_note(arena_dup(&c->arena, name), rest.p) != NULL)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "%s", machine_option_note(arena_dup(&c->arena, name), rest.p));
 	machine_options_free(&o);
 }
 

@@ -101,9 +101,8 @@ machine_look(const struct machine_cli *m, struct operation *op, const char *name
 	return operation_look(op, e);
 }
 
-/* Opens one for changing it. */
-static int
-take(const struct machine_cli *m, struct operation *op, const char *name, struct err *e)
+int
+machine_take(const struct machine_cli *m, struct operation *op, const char *name, struct err *e)
 {
 	operation_init(op, m->store, name);
 	op->deadline = mono_after(CALL_NS);
@@ -130,8 +129,8 @@ say_driver(const char *line)
 	fflush(stdout);
 }
 
-static void
-speak(struct operation *op)
+void
+machine_speak(struct operation *op)
 {
 	op->say = say_line;
 	saying = op->name;
@@ -198,7 +197,7 @@ create_machine(const struct machine_cli *m, struct operation *op, struct machine
 	struct certs_paths p = { h->auth.ca_cert, h->auth.ca_key, h->auth.client_cert, h->auth.client_key };
 	int rc;
 
-	speak(op);
+	machine_speak(op);
 	say_certs(h);
 	if (certs_ensure(m->store, &p, e) < 0)
 		return 1;
@@ -284,94 +283,6 @@ out:
 	return rc;
 }
 
-/* rm */
-
-static bool
-confirmed(void)
-{
-	char answer[64];
-
-	printf("Are you sure? (y/n): ");
-	fflush(stdout);
-	return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
-/* What is left in the cloud when a machine is forgotten by force, for whoever has to delete it by hand. */
-static void
-say_orphan(const struct operation *op)
-{
-	if (op->rec.id_droplet != NULL && op->rec.id_droplet[0] != '\0')
-		fprintf(stderr, "Machine %s is forgotten, but may still exist in the cloud: %s id %s%s%s\n", op->name,
-		    op->host.cloud.driver_name, op->rec.id_droplet,
-		    op->rec.id_key != NULL && op->rec.id_key[0] != '\0' ? ", key " : "", op->rec.id_key != NULL ? op->rec.id_key : "");
-}
-
-static int
-rm_one(const struct machine_cli *m, const char *name, bool force)
-{
-	struct operation op;
-	struct err e = { 0 };
-	int rc;
-
-	rc = take(m, &op, name, &e);
-	op.deadline = mono_after(OPERATOR_LIMIT_NS);
-	if (rc == 0) {
-		speak(&op);
-		rc = operation_remove(&op, "removed by hand", &e);
-	}
-	if (rc < 0)
-		fprintf(stderr, "Error removing host \"%s\": %s\n", name, e.msg);
-	/* By force the record goes even so; but not from under a process that is at work on it. */
-	if (rc < 0 && force && op.dir >= 0 && e.kind != ERR_CONFLICT) {
-		say_orphan(&op);
-		rc = store_forget(m->store, name, &e);
-	}
-	if (rc == 0)
-		printf("Successfully removed %s\n", name);
-	operation_end(&op);
-	return rc;
-}
-
-static const struct opt rm_opts[] = {
-	{ .name = "force", .letter = 'f', .type = OPT_BOOL, .help = "forget the machine even if the cloud does not let it go; implies -y" },
-	{ .name = "y", .type = OPT_BOOL, .help = "do not ask" },
-};
-static const struct usage rm_usage = USAGE("MACHINE...",
-    "Deletes machines in the cloud, with their key pairs, and forgets them here. Asks first, unless -y or --force.\n\n"
-    "Exit status 1: one could not be removed; it stays listed. By force it is forgotten even so, and what may be left in the\n"
-    "cloud is named on standard error.", rm_opts);
-
-static int
-machine_rm(const struct machine_cli *m, int argc, char **argv)
-{
-	struct opt o[NELEM(rm_opts)];
-	struct machine_args a;
-	bool force;
-	int rc = 0;
-
-	if (machine_args(m, &a, &rm_usage, o, argc, argv) < 0)
-		return 1;
-	force = o[0].number != 0;
-	if (a.nwords == 0) {
-		fprintf(stderr, "Error: Expected to get one or more machine names as arguments\n");
-		machine_args_free(&a);
-		return 1;
-	}
-	printf("About to remove ");
-	for (size_t i = 0; i < a.nwords; i++)
-		printf("%s%s", i > 0 ? ", " : "", a.words[i]);
-	printf("\nWARNING: This action will delete both local reference and remote instance.\n");
-	if (!force && !o[1].number && !confirmed()) {
-		machine_args_free(&a);
-		return 0;
-	}
-	for (size_t i = 0; i < a.nwords; i++)
-		if (rm_one(m, a.words[i], force) < 0 && !force)
-			rc = 1;
-	machine_args_free(&a);
-	return rc;
-}
-
 /* Power */
 
 static int
@@ -427,10 +338,10 @@ power_one(const struct machine_cli *m, const char *name, enum cloud_power p, str
 	struct operation op;
 	int rc = -1;
 
-	if (take(m, &op, name, e) < 0 || cloud_need_driver(&op.host.cloud, e) < 0)
+	if (machine_take(m, &op, name, e) < 0 || cloud_need_driver(&op.host.cloud, e) < 0)
 		goto out;
 	op.deadline = mono_after(OPERATOR_LIMIT_NS);
-	speak(&op);
+	machine_speak(&op);
 	d = op.host.cloud.driver;
 	if (d->state(&op.host.cloud, &s, op.deadline, e) < 0)
 		goto out;
@@ -543,15 +454,11 @@ provision_one(const struct machine_cli *m, const char *name, struct err *e)
 	struct operation op;
 	int rc = -1;
 
-	if (take(m, &op, name, e) < 0)
+	if (machine_take(m, &op, name, e) < 0)
 		goto out;
 	op.deadline = mono_after(2 * OPERATOR_LIMIT_NS);
-	speak(&op);
-	/* A machine whose making was interrupted is made to its end. */
-	if (!op.adopted && op.rec.phase < PHASE_READY && op.rec.phase != PHASE_NONE)
-		rc = operation_create(&op, e);
-	else
-		rc = operation_provision(&op, e);
+	machine_speak(&op);
+	rc = operation_provision(&op, e);
 out:
 	operation_end(&op);
 	return rc;
@@ -586,7 +493,7 @@ machine_regenerate(const struct machine_cli *m, int argc, char **argv)
 		printf("Regenerate TLS machine certs?  Warning: this is irreversible. (y/n): ");
 		fflush(stdout);
 		rc = 0;
-		if (!confirmed())
+		if (!machine_confirmed())
 			goto out;
 	}
 	rc = 0;
@@ -851,7 +758,7 @@ const struct machine_command machine_commands[] = {
 	  NAMES("Installs and sets up what a machine's engine needs, once more; of a machine whose create was interrupted: goes on with it." DEFAULT_NAME) },
 	{ "regenerate-certs", machine_regenerate, "make a machine's TLS certificates anew", &regenerate_usage },
 	{ "restart", machine_restart, "restart a machine", NAMES("Restarts machines and waits for their engines." DEFAULT_NAME) },
-	{ "rm", machine_rm, "remove machines, here and in the cloud", &rm_usage },
+	{ "rm", machine_rm, "remove machines, here and in the cloud", &machine_rm_usage },
 	{ "ssh", machine_ssh, "log into a machine, or run a command there, by SSH", &ssh_usage },
 	{ "start", machine_start, "start a machine", NAMES("Switches machines on and waits for their engines." DEFAULT_NAME) },
 	{ "status", machine_status, "print the state of a machine",

@@ -55,8 +55,14 @@ int	machine_fail(const struct err *e);
 void	machine_unknown(const struct machine_cli *m, const char *name, struct err *e);
 /* Opens one for looking. */
 int	machine_look(const struct machine_cli *m, struct operation *op, const char *name, struct err *e);
+/* Opens one for changing it, under its lock. */
+int	machine_take(const struct machine_cli *m, struct operation *op, const char *name, struct err *e);
+/* What is done to it is said on standard output. */
+void	machine_speak(struct operation *op);
+/* Asks on standard output; no answer is no. */
+bool	machine_confirmed(void);
 
-machine_fn machine_ls, machine_create, machine_config, machine_env, machine_inspect;
-extern const struct usage machine_ls_usage, machine_config_usage, machine_env_usage, machine_inspect_usage;
+machine_fn machine_ls, machine_create, machine_config, machine_env, machine_inspect, machine_rm;
+extern const struct usage machine_ls_usage, machine_config_usage, machine_env_usage, machine_inspect_usage, machine_rm_usage;
 
 #endif

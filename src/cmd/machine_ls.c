@@ -59,6 +59,18 @@ write_row(struct buf *b, struct operation *op, const char *state, const char *ve
 	jw_end_object(&w);
 }
 
+/* With the last error, on one line: what it was stands nowhere else. */
+static void
+write_unfinished(const struct machine_record *r, struct err *why)
+{
+	bool told = r->last_error != NULL && r->last_error[0] != '\0';
+
+	err_set(why, ERR_CONFIG, 0, "unfinished: %s%s%s", phase_name(r->phase), told ? ": " : "", told ? r->last_error : "");
+	for (char *p = why->msg; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+}
+
 /* In the child: asks the cloud and the engine about one machine. */
 static void
 ask(const struct machine_cli *m, const char *name, mono_t deadline, struct buf *b)
@@ -85,7 +97,7 @@ ask(const struct machine_cli *m, const char *name, mono_t deadline, struct buf *
 		snprintf(shown, sizeof(shown), "v%s", version);
 	/* Of a machine that is being made or removed the phase says more than that its engine does not answer. */
 	if (op.rec.phase != PHASE_NONE && op.rec.phase != PHASE_READY)
-		err_set(&why, ERR_CONFIG, 0, "unfinished: %s", phase_name(op.rec.phase));
+		write_unfinished(&op.rec, &why);
 	active = host != NULL && s == STATE_RUNNING && strcmp(host, cloud_url(&op.host.cloud)) == 0;
 	write_row(b, &op, cloud_state_name(s), shown, &why, active, (double)(mono_now() - began) / 1e9);
 }

@@ -14,6 +14,7 @@
 #include "core/proc.h"
 #include "core/rand.h"
 #include "core/sandbox.h"
+#include "docker/engine.h"
 #include "machine/certs.h"
 #include "machine/health.h"
 #include "machine/operator.h"
@@ -52,8 +53,8 @@ const char *const operator_crash_points[] = {
 	"operator:created",
 	"operator:address-known",	/* not recorded */
 	"operator:booted",
-	"operator:certified",		/* the server pair is written here, not there */
 	"operator:host-key-pinned",
+	"operator:certified",		/* the server pair is written here, not there */
 	"operator:script-done",		/* the engine was restarted; not recorded */
 	"operator:provisioned",
 	"operator:engine-answered",	/* not recorded */
@@ -604,42 +605,73 @@ out:
 
 /* Provisioning */
 
-static int
-copy_pem(struct operation *op, const char *from, const char *to, mode_t mode, struct buf *b, struct err *e)
+/* Files of a machine's directory that say how its engine is spoken to: as they were, and as they will be. */
+static const struct { const char *name; mode_t mode; } pem_files[] = {
+	/* Keys first: who sees a certificate can rely on its key. */
+	{ "key.pem", 0600 }, { "server-key.pem", 0600 }, { "ca.pem", 0644 }, { "cert.pem", 0644 }, { "server.pem", 0644 },
+};
+enum { PEM_KEY, PEM_SERVER_KEY, PEM_CA, PEM_CERT, PEM_SERVER, PEM_N };
+
+struct pems {
+	struct buf	was[PEM_N], is[PEM_N];
+	bool		had[PEM_N], written;
+};
+
+static void
+pems_free(struct pems *p)
 {
-	if (fs_read(AT_FDCWD, from, KEY_FILE_MAX, b, e) < 0)
-		return -1;
-	return fs_write_fast(op->dir, to, buf_str(b), mode, e);
+	for (size_t i = 0; i < PEM_N; i++) {
+		buf_wipe(&p->was[i]);
+		buf_wipe(&p->is[i]);
+	}
 }
 
-/* The machine's own pair and the copies that its clients use. Leaves ca, cert and key for the engine in the buffers. */
+/* A new pair for the engine and the files of the store that its clients need. Nothing is written. */
 static int
-certify(struct operation *op, struct buf *ca, struct buf *cert, struct buf *key, struct err *e)
+pems_make(struct operation *op, struct pems *p, struct err *e)
 {
-	struct certs_paths p = auth_paths(&op->host);
+	struct certs_paths paths = auth_paths(&op->host);
 	struct certs_server server = { .name = op->name, .ip = text(op->host.cloud.base.ip), .sans = &op->host.auth.sans,
 		.key = CERTS_EC_P256 };
-	struct buf client = { .max = KEY_FILE_MAX };
-	int rc = -1;
 
-	say(op, "Copying certs to the local machine directory...");
-	if (copy_pem(op, p.ca, "ca.pem", 0644, ca, e) < 0 ||
-	    copy_pem(op, p.cert, "cert.pem", 0644, &client, e) < 0)
-		goto out;
-	buf_clear(&client);
-	if (copy_pem(op, p.key, "key.pem", 0600, &client, e) < 0 ||
-	    certs_server_make(&p, &server, cert, key, e) < 0)
-		goto out;
-	/* The key first: who sees the certificate can rely on the key. */
-	if (fs_write_fast(op->dir, "server-key.pem", buf_str(key), 0600, e) == 0 &&
-	    fs_write(op->dir, "server.pem", buf_str(cert), 0644, e) == 0)
-		rc = 0;
-	crash_point("operator:certified");
-out:
-	buf_wipe(&client);
-	return rc;
+	for (size_t i = 0; i < PEM_N; i++) {
+		p->was[i].max = p->is[i].max = KEY_FILE_MAX;
+		p->had[i] = fs_exists(op->dir, pem_files[i].name);
+		if (p->had[i] && fs_read(op->dir, pem_files[i].name, KEY_FILE_MAX, &p->was[i], e) < 0)
+			return -1;
+	}
+	if (certs_ensure(op->store, &paths, e) < 0 ||
+	    fs_read(AT_FDCWD, paths.ca, KEY_FILE_MAX, &p->is[PEM_CA], e) < 0 ||
+	    fs_read(AT_FDCWD, paths.cert, KEY_FILE_MAX, &p->is[PEM_CERT], e) < 0 ||
+	    fs_read(AT_FDCWD, paths.key, KEY_FILE_MAX, &p->is[PEM_KEY], e) < 0)
+		return -1;
+	return certs_server_make(&paths, &server, &p->is[PEM_SERVER], &p->is[PEM_SERVER_KEY], e);
 }
 
+static int
+pems_write(struct operation *op, struct pems *p, struct err *e)
+{
+	say(op, "Copying certs to the local machine directory...");
+	p->written = true;
+	for (size_t i = 0; i < PEM_N; i++)
+		if ((i == PEM_SERVER ? fs_write : fs_write_fast)(op->dir, pem_files[i].name, buf_str(&p->is[i]), pem_files[i].mode, e) < 0)
+			return -1;
+	crash_point("operator:certified");
+	return 0;
+}
+
+/* The machine is as it was, so are its files. Best effort. */
+static void
+pems_back(struct operation *op, const struct pems *p)
+{
+	for (size_t i = 0; i < PEM_N && p->written; i++)
+		if (p->had[i])
+			(void)fs_write_fast(op->dir, pem_files[i].name, buf_str(&p->was[i]), pem_files[i].mode, NULL);
+		else
+			(void)fs_remove_tree(op->dir, pem_files[i].name, NULL);
+}
+
+/* The last lines, each as a line of its own; those between us and the script are left out. */
 static void
 log_output(const struct operation *op, const struct buf *output)
 {
@@ -649,13 +681,56 @@ log_output(const struct operation *op, const struct buf *output)
 	for (size_t i = s.n; i > 0 && lines < 20; i--)
 		if (s.p[i - 1] == '\n' && ++lines == 20)
 			s = str_sub(s, i, s.n);
-	if (s.n == 0)
+	while (s.n > 0) {
+		struct str line = str_trim(str_cut(&s, '\n'));
+
+		if (line.n > 0 && !str_starts(line, "wl:"))
+			log_error("The machine said", F_STR("name", op->name), F_VIEW("line", line));
+	}
+}
+
+/* What an existing host's owner wants to know before it happens. */
+static void
+say_intent(const struct operation *op)
+{
+	const struct cloud *c = &op->host.cloud;
+
+	if (!(c->driver->traits & CLOUD_NO_VM))
 		return;
-	log_error("Last lines of the machine's output", F_STR("name", op->name), F_VIEW("output", s));
+	say(op, "(%s) The host %s will be renamed to %s, and its Docker engine restarted: containers without a restart policy stop.",
+	    op->name, text(c->base.ip), op->name);
+	log_info("Existing host will be renamed, and its engine restarted", F_STR("name", op->name), F_STR("host", text(c->base.ip)));
+}
+
+/* SSH answers: from here on the machine is not what its record says, until it is known how this ended. */
+static int
+provision_over(struct operation *op, struct ssh *s, struct provision *p, struct pems *pems, struct provision_result *r,
+    struct err *e)
+{
+	enum machine_phase was = op->rec.phase;
+	int rc;
+
+	if (op->rec.phase > PHASE_BOOTED && set_phase(op, PHASE_BOOTED, e) < 0)
+		return -1;
+	if (!pems->written) {
+		say_intent(op);
+		if (pems_write(op, pems, e) < 0)
+			return -1;
+	}
+	p->careful = was > PHASE_BOOTED || op->adopted || (op->host.cloud.driver->traits & CLOUD_NO_VM);
+	rc = provision_run(s, p, r, op->deadline, e);
+	if (rc < 0 && !r->touched) {
+		struct err why = { 0 };
+
+		pems_back(op, pems);
+		if (op->rec.phase != was && set_phase(op, was, &why) < 0)
+			log_warn("Machine's phase could not be put back", F_STR("name", op->name), F_ERR(&why));
+	}
+	return rc;
 }
 
 static int
-provision_once(struct operation *op, const struct provision *p, struct err *e)
+provision_once(struct operation *op, struct provision *p, struct pems *pems, struct err *e)
 {
 	struct provision_result r = { 0 };
 	mono_t began = mono_now();
@@ -670,7 +745,7 @@ provision_once(struct operation *op, const struct provision *p, struct err *e)
 	log_info("SSH answers", F_STR("name", op->name), F_DUR("duration", mono_now() - began));
 	say(op, "Detecting the provisioner...");
 	began = mono_now();
-	rc = provision_run(s, p, &r, op->deadline, e);
+	rc = provision_over(op, s, p, pems, &r, e);
 	ssh_close(s);
 	if (rc == 0) {
 		log_info("Machine provisioned", F_STR("name", op->name), F_STR("system", r.system),
@@ -686,27 +761,25 @@ static int
 step_provision(struct operation *op, struct err *e)
 {
 	const struct cloud *c = &op->host.cloud;
-	struct buf ca = { .max = KEY_FILE_MAX }, cert = ca, key = ca;
+	struct pems pems = { 0 };
 	struct provision p = { .name = op->name, .driver = c->driver_name, .user = c->base.ssh_user,
 		.engine = &op->host.engine, .port = c->driver->engine_port != NULL ? c->driver->engine_port(c) : 0,
 		.await_cloud_init = c->driver->user_data != NULL && c->driver->user_data(c) };
 	int rc;
 
-	rc = certify(op, &ca, &cert, &key, e);
-	p.ca = buf_str(&ca);
-	p.cert = buf_str(&cert);
-	p.key = buf_str(&key);
+	rc = pems_make(op, &pems, e);
+	p.ca = buf_str(&pems.is[PEM_CA]);
+	p.cert = buf_str(&pems.is[PEM_SERVER]);
+	p.key = buf_str(&pems.is[PEM_SERVER_KEY]);
 	for (int i = 0; rc == 0; i++) {
-		rc = provision_once(op, &p, e);
+		rc = provision_once(op, &p, &pems, e);
 		/* The connection broke in the middle: the script may be run again at any point. */
 		if (rc == 0 || e->kind != ERR_NET || i + 1 == PROVISION_TRIES)
 			break;
 		log_warn("Provisioning was interrupted, trying again", F_STR("name", op->name), F_ERR(e));
 		rc = 0;
 	}
-	buf_free(&ca);
-	buf_free(&cert);
-	buf_wipe(&key);
+	pems_free(&pems);
 	if (rc < 0)
 		return err_ctx(e, "provisioning");
 	say(op, "Copying certs to the remote machine...");
@@ -742,6 +815,19 @@ run_ready_command(struct operation *op, struct err *e)
 	return rc;
 }
 
+/* SSH came through and the engine was started: what else may be in between. */
+static void
+say_firewall(const struct operation *op, struct err *e)
+{
+	const struct cloud *c = &op->host.cloud;
+	int port = c->driver->engine_port != NULL ? c->driver->engine_port(c) : 0;
+	size_t n = strlen(e->msg);
+
+	if (e->kind == ERR_NET || e->kind == ERR_TIMEOUT)
+		snprintf(e->msg + n, sizeof(e->msg) - n, "; SSH works and the engine runs: a firewall or security group may keep port %d shut",
+		    port != 0 ? port : ENGINE_PORT);
+}
+
 static int
 step_ready(struct operation *op, struct err *e)
 {
@@ -751,6 +837,7 @@ step_ready(struct operation *op, struct err *e)
 	if (!(d->traits & CLOUD_NO_SSH)) {
 		say(op, "Checking connection to Docker...");
 		if (health_await(&op->host, op->dir, mono_min(op->deadline, mono_after(ENGINE_NS)), e) < 0) {
+			say_firewall(op, e);
 			e->kind = ERR_TIMEOUT;
 			return err_ctx(e, "the engine does not answer");
 		}
@@ -792,20 +879,29 @@ note_error(struct operation *op, const struct err *e)
 		(void)machine_record_write(op->dir, &op->rec, NULL);
 }
 
-int
-operation_create(struct operation *op, struct err *e)
+/* Whether there is a machine that may be worked on. */
+static int
+may_go_on(struct operation *op, struct err *e)
 {
 	if (cloud_need_driver(&op->host.cloud, e) < 0)
 		return -1;
-	if (op->adopted)
-		return err_set(e, ERR_CONFLICT, EEXIST, "machine %s was made by docker-machine: there is nothing to go on with",
-		    op->name);
-	if (op->rec.phase == PHASE_NONE)
+	if (op->rec.phase == PHASE_NONE && !op->adopted)
 		return err_set(e, ERR_CONFLICT, EEXIST, "machine %s is in a phase that this version does not know: it was made by "
 		    "a newer one", op->name);
 	if (op->rec.phase == PHASE_DELETING)
 		return err_set(e, ERR_CONFLICT, EEXIST, "machine %s is being removed (%s)", op->name,
 		    text(op->rec.remove_reason));
+	return 0;
+}
+
+int
+operation_create(struct operation *op, struct err *e)
+{
+	if (may_go_on(op, e) < 0)
+		return -1;
+	if (op->adopted)
+		return err_set(e, ERR_CONFLICT, EEXIST, "machine %s was made by docker-machine: there is nothing to go on with",
+		    op->name);
 	if (create_steps(op, e) == 0)
 		return 0;
 	note_error(op, e);
@@ -815,16 +911,17 @@ operation_create(struct operation *op, struct err *e)
 int
 operation_provision(struct operation *op, struct err *e)
 {
-	enum machine_phase was = op->rec.phase;
+	int rc = 0;
 
-	if (cloud_need_driver(&op->host.cloud, e) < 0)
+	if (may_go_on(op, e) < 0)
 		return -1;
 	if (op->host.cloud.driver->traits & CLOUD_NO_SSH)
 		return err_set(e, ERR_CONFIG, 0, "machine %s has no SSH: its driver is %s", op->name, op->host.cloud.driver_name);
-	if (was != PHASE_READY && !op->adopted)
-		return err_set(e, ERR_CONFLICT, 0, "machine %s is not ready: it is %s", op->name, phase_name(was));
-	op->rec.phase = PHASE_BOOTED;
-	if (step_provision(op, e) == 0 && step_ready(op, e) == 0)
+	if (!op->adopted && op->rec.phase < PHASE_CREATED)
+		rc = step_request(op, e);
+	if (rc == 0 && !op->adopted && op->rec.phase < PHASE_BOOTED)
+		rc = step_address(op, e);
+	if (rc == 0 && step_provision(op, e) == 0 && step_ready(op, e) == 0)
 		return 0;
 	note_error(op, e);
 	return -1;

@@ -64,7 +64,11 @@ int	operation_remove(struct operation *op, const char *reason, struct err *e);
  * they are old enough. Takes the lock for a moment at its end: open with operation_look().
  */
 int	operation_settle(struct operation *op, struct err *e);
-/* Writes the server pair anew and provisions once more: `provision`, `regenerate-certs`. */
+/*
+ * A new server pair, and provisions from the beginning, whatever phase is recorded (what is not yet made, is made first):
+ * `provision`, `regenerate-certs`. The phase goes back when SSH answers, before the machine is touched; on a failure that left the
+ * machine as it was, phase and files are as they were, too.
+ */
 int	operation_provision(struct operation *op, struct err *e);
 /* Opens SSH to it, waiting until it answers. NULL on failure. */
 struct ssh *operation_ssh(struct operation *op, struct err *e);

@@ -1,5 +1,7 @@
 /* The options of `create`: see options.h. */
 #include "machine/options.h"
+#include "wire/ip.h"
+#include "wire/url.h"
 
 static const struct opt common[] = {
 	{ .name = "driver", .letter = 'd', .type = OPT_STRING, .arg = "DRIVER", .env = "MACHINE_DRIVER", .help = "driver to create the machine with" },
@@ -36,11 +38,158 @@ machine_options_init(struct machine_options *o, const struct cloud_driver *d)
 	o->n += d->nflags;
 }
 
+/*
+ * The forms of what dockerd, systemd and we ourselves read. dockerd refuses some of them only when it starts, on a machine
+ * that is made and paid for by then; its rules are those of its daemon/config and registry packages.
+ */
+
+static bool
+made_of(struct str s, const char *more)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= 'A' && s.p[i] <= 'Z') || (s.p[i] >= '0' && s.p[i] <= '9') ||
+		    strchr(more, s.p[i]) != NULL))
+			return false;
+	return s.n > 0;
+}
+
+static bool
+web_address(struct str v, struct url *u)
+{
+	return url_parse(v, u, NULL) == 0 && (str_casestarts(v, "http://") || str_casestarts(v, "https://")) && u->host.n > 0;
+}
+
+static const char *
+form_install_url(struct str v)
+{
+	struct url u;
+
+	return str_eqc(v, "none") || web_address(v, &u) ? NULL : "it is the URL of a script, http://... or https://..., or none";
+}
+
+static const char *
+form_mirror(struct str v)
+{
+	struct url u;
+
+	if (!web_address(v, &u))
+		return "dockerd takes a mirror as http://HOST[:PORT] or https://HOST[:PORT] only";
+	if (str_chr(str_sub(v, 0, (size_t)(u.host.p - v.p)), '@') >= 0)
+		return "dockerd takes no user and password in a mirror's URL";
+	if (u.path.n > 1 || u.query.p != NULL || u.fragment.p != NULL)
+		return "dockerd takes no path, query or fragment behind a mirror's host";
+	return NULL;
+}
+
+static const char *
+form_insecure(struct str v)
+{
+	struct url u;
+	struct buf b = { .max = 1024 };
+	struct str rest = v, address = str_cut(&rest, '/');
+	int64_t bits = -1;
+	struct ip ip;
+	bool good;
+
+	if (rest.p != NULL && ip_parse(address, &ip) == 0)
+		return str_to_i64(rest, &bits) == 0 && bits >= 0 && bits <= (ip_is_v4(&ip) ? 32 : 128) ? NULL :
+		    "it is no network such as 10.0.0.0/8";
+	/* dockerd takes these two off itself. */
+	v = str_sub(v, str_casestarts(v, "https://") ? 8 : str_casestarts(v, "http://") ? 7 : 0, v.n);
+	buf_puts(&b, "http://");
+	buf_putstr(&b, v);
+	good = v.n > 0 && v.p[0] != '-' && v.p[v.n - 1] != '-' && url_parse(buf_str(&b), &u, NULL) == 0 &&
+	    u.path.n == 0 && u.query.p == NULL && u.fragment.p == NULL && str_chr(v, '@') < 0;
+	buf_free(&b);
+	return good ? NULL : "it is HOST, HOST:PORT or a network such as 10.0.0.0/8, without a path";
+}
+
+static const char *
+form_label(struct str v)
+{
+	if (str_chr(v, '=') <= 0)
+		return "a label is KEY=VALUE";
+	if (str_starts(v, "com.docker.") || str_starts(v, "io.docker.") || str_starts(v, "org.dockerproject."))
+		return "dockerd keeps labels of com.docker, io.docker and org.dockerproject for itself";
+	return NULL;
+}
+
+static const char *
+form_env(struct str v)
+{
+	struct str name = str_cut(&v, '=');
+
+	return v.p != NULL && made_of(name, "_") && (name.p[0] < '0' || name.p[0] > '9') ? NULL :
+	    "a variable is NAME=VALUE, its name of letters, digits and _";
+}
+
+static const char *
+form_engine_opt(struct str v)
+{
+	struct str flag = str_cut(&v, '=');
+
+	if (flag.n > 0 && flag.p[0] == '-')
+		return "write the flag without leading dashes; they are put there";
+	return made_of(flag, "-.") ? NULL : "an option of dockerd is FLAG=VALUE or FLAG";
+}
+
+static const char *
+form_san(struct str v)
+{
+	return made_of(v, "-_.:*") ? NULL : "it is one name or address";
+}
+
+static const char *
+form_storage(struct str v)
+{
+	return v.n == 0 || made_of(v, "-_./:") ? NULL : "it is one word, such as overlay2";
+}
+
+static const struct {
+	const char	*name;
+	const char	*(*wrong)(struct str v);	/* NULL: good */
+} forms[] = {
+	{ "engine-install-url", form_install_url }, { "engine-registry-mirror", form_mirror },
+	{ "engine-insecure-registry", form_insecure }, { "engine-label", form_label }, { "engine-env", form_env },
+	{ "engine-opt", form_engine_opt }, { "engine-storage-driver", form_storage }, { "tls-san", form_san },
+};
+
+static int
+check_forms(const struct machine_options *o, struct err *e)
+{
+	for (size_t f = 0; f < NELEM(forms); f++)
+		for (size_t i = 0; i < o->n; i++) {
+			const struct opt *p = &o->opt[i];
+			size_t n = p->type == OPT_LIST ? p->nlist : p->value != NULL && p->value[0] != '\0';
+
+			for (size_t k = 0; strcmp(p->name, forms[f].name) == 0 && k < n; k++) {
+				const char *v = p->type == OPT_LIST ? p->list[k] : p->value, *wrong = forms[f].wrong(str_from(v));
+
+				/* A variable's value may be a secret, and so may what stands before an @. */
+				bool shown = forms[f].wrong != form_env && strchr(v, '@') == NULL;
+
+				if (wrong != NULL)
+					return err_set(e, ERR_CONFIG, 0, shown ? "%s=%.100s: %s" : "%s%.0s: %s", p->name, v, wrong);
+			}
+		}
+	return 0;
+}
+
+const char *
+machine_option_note(const char *name, const char *value)
+{
+	if (strcmp(name, "engine-insecure-registry") == 0 && value != NULL && strstr(value, "://") != NULL)
+		return "a registry is named without http:// or https://; dockerd takes it off, and a path behind it would keep it from starting";
+	return NULL;
+}
+
 int
 machine_options_parse(struct machine_options *o, int argc, char **argv, struct err *e)
 {
 	o->words = xcalloc((size_t)argc + 1, sizeof(*o->words));
-	return opt_parse(o->opt, o->n, argc, argv, 0, o->words, &o->nwords, e);
+	if (opt_parse(o->opt, o->n, argc, argv, 0, o->words, &o->nwords, e) < 0)
+		return -1;
+	return check_forms(o, e);
 }
 
 int

@@ -20,11 +20,13 @@ struct machine_options {
 
 /* The rows, without values: for parsing and for --help. d may be NULL: only the common ones. */
 void	machine_options_init(struct machine_options *o, const struct cloud_driver *d);
-/* Parses argv[1..]. ERR_CONFIG with a sentence that names the option. */
+/* Parses argv[1..], and looks at the forms of those for the engine. ERR_CONFIG with a sentence that names the option. */
 int	machine_options_parse(struct machine_options *o, int argc, char **argv, struct err *e);
 /* The same from MachineOptions: "key=value" or "key" each. */
 int	machine_options_take(struct machine_options *o, struct arena *a, const char *const *list, size_t n,
 	    struct err *e);
+/* What is to be said of an option's value that will do and was hardly meant; NULL: nothing. */
+const char *machine_option_note(const char *name, const char *value);
 void	machine_options_free(struct machine_options *o);
 
 /*

@@ -20,21 +20,29 @@
 static const char script_common[] =
 "PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
 "export LC_ALL=C\n"
+"kept= err=\n"
 "step() { read -r up rest </proc/uptime; echo \"wl:step $up $1\"; }\n"
-"die() { echo \"wl:fail $*\"; exit 1; }\n"
-"hopeless() { echo \"wl:fail $*\"; exit 61; }\n"
+"back() { :; }\n"
+"die() { [ -z \"$kept\" ] || back; rm -rf /etc/docker/wl-old.new; echo \"wl:fail $*$again\"; exit 1; }\n"
+"hopeless() { [ -z \"$kept\" ] || back; rm -rf /etc/docker/wl-old.new; echo \"wl:fail $*$again\"; exit 61; }\n"
+/* A command whose own last words (an errno, most often) end the error. */
+"must() { what=$1; shift; err=$(\"$@\" 2>&1) || die \"$what: ${err##*: }\"; }\n"
 "[ \"$(id -u)\" = 0 ] || hopeless 'root rights are needed: log in as root or give the user sudo without a password'\n";
 
 static const char script_main[] =
-/* Writes whole files, and secrets with mode 0600 from their first byte. */
-"put() {\n"
-"	(umask 077; printf '%s\\n' \"$3\" >\"$1.wl-new\") && chmod \"$2\" \"$1.wl-new\" && mv -f \"$1.wl-new\" \"$1\" ||\n"
-"		die \"cannot write $1\"\n"
+/* Writes whole files, and secrets with mode 0600 from their first byte. cat, since a shell's own printf loses the errno. */
+"write() { (umask 077; printf '%s\\n' \"$3\" | cat >\"$1.wl-new\") && chmod \"$2\" \"$1.wl-new\" && mv -f \"$1.wl-new\" \"$1\"; }\n"
+"put() { must \"cannot write $1\" write \"$@\"; }\n"
+/* Names at the top of daemon.json, one a line: log-opts, for one, has a "labels" of its own. */
+"top_names() {\n"
+"	awk '{ s = s $0 \" \" } END { for (i = 1; i <= length(s); i++) { c = substr(s, i, 1)\n"
+"		if (q) { if (c == \"\\\\\") i++; else if (c == \"\\\"\") q = 0; else k = k c }\n"
+"		else if (c == \"\\\"\") { q = 1; k = \"\" } else if (c == \"{\" || c == \"[\") d++\n"
+"		else if (c == \"}\" || c == \"]\") d--; else if (c == \":\" && d == 1) print k } }' /etc/docker/daemon.json\n"
 "}\n"
 /* A setting that stands in daemon.json and on the command line keeps dockerd from starting. */
-"in_daemon_json() { [ -f /etc/docker/daemon.json ] && grep -q \"\\\"$1\\\"[[:space:]]*:\" /etc/docker/daemon.json; }\n"
+"in_daemon_json() { [ -f /etc/docker/daemon.json ] && top_names | grep -qx -- \"$1\"; }\n"
 "set_hostname() {\n"
-"	read -r now </proc/sys/kernel/hostname\n"
 "	if [ \"$now\" != \"$name\" ]; then\n"
 "		echo \"$name\" >/etc/hostname\n"
 "		hostname \"$name\" || echo \"$name\" >/proc/sys/kernel/hostname\n"
@@ -47,22 +55,112 @@ static const char script_main[] =
 "		echo \"127.0.1.1 $name\" >>/etc/hosts\n"
 "	fi\n"
 "}\n"
+/*
+ * What was there before us, until the engine has started with what is new. A copy that is there already is of a try that
+ * was cut off: that one is the old state.
+ */
+"old=/etc/docker/wl-old\n"
+"keep() {\n"
+"	running=\n"
+"	engine_runs && running=1\n"
+"	if [ ! -d $old ]; then\n"
+"		must 'cannot write in /etc/docker' rm -rf $old.new\n"
+"		must 'cannot write in /etc/docker' mkdir -m 700 $old.new\n"
+"		for f in $files; do\n"
+"			[ ! -e \"$f\" ] || must 'cannot write in /etc/docker' cp -p \"$f\" \"$old.new/${f##*/}\"\n"
+"		done\n"
+"		[ -z \"$running\" ] || must 'cannot write in /etc/docker' touch $old.new/running\n"
+"		mv $old.new $old\n"
+"	fi\n"
+"	kept=1\n"
+"	echo wl:touched\n"
+"}\n"
+"back() {\n"
+"	kept= again=\n"
+"	for f in $files; do\n"
+"		if [ -e \"$old/${f##*/}\" ]; then cp \"$old/${f##*/}\" \"$f\"; else rm -f \"$f\"; fi\n"
+"	done\n"
+"	hostname \"$now\" || echo \"$now\" >/proc/sys/kernel/hostname\n"
+"	engine_reload\n"
+"	if [ -n \"$restarted\" ]; then\n"
+"		if [ ! -e $old/running ]; then\n"
+"			engine_stop\n"
+"		elif engine_start; then\n"
+"			again='; its old settings are back, and it runs with them'\n"
+"		else\n"
+"			again='; with its old settings, which are back, it does not start either'\n"
+"		fi\n"
+"	fi\n"
+"	rm -rf $old\n"
+"	echo wl:restored\n"
+"} 2>/dev/null\n"
+/* The words of dockerd that say why: a line of its own, not of its log; else the message of the worst in its log. */
+"reason() {\n"
+"	printf '%s\\n' \"$said\" | sed -n -e 's/^Status: //' -e 's/, Code: [0-9]*$//' \\\n"
+"		-e '/^[A-Za-z].*\\(failed\\|unable\\|nvalid\\|unknown\\|cannot\\|conflict\\|rror\\|denied\\|not \\)/p' -e '/^\\(failed\\|unable\\|unknown\\)/p' |\n"
+"		grep -v '^time=' | tail -n 1 | grep . && return\n"
+"	printf '%s\\n' \"$said\" | sed -n 's/.*level=\\(fatal\\|error\\) msg=\"\\(.*\\)\"[^\"]*$/\\2/p' | tail -n 1 | grep . && return\n"
+"	printf '%s\\n' \"$said\" | grep -v '^See \\|^Usage\\|^, Code\\|^$\\|^A self-sufficient' | tail -n 1\n"
+"}\n"
+/*
+ * Asks dockerd whether it takes these options together with its daemon.json, beside the engine that runs: by --validate, or
+ * where that is not known by a pid file which says that an engine runs. It looks there after its settings and before it acts.
+ */
+"try_settings() {\n"
+"	eval \"set -- $args_try\"\n"
+"	if timeout 10 $dockerd --help 2>/dev/null | grep -q -- --validate; then\n"
+"		set -- \"$@\" --validate\n"
+"	elif in_daemon_json pidfile; then\n"
+"		return 0\n"
+"	else\n"
+"		echo 1 >/tmp/wl-pid.$$\n"
+"		set -- \"$@\" --pidfile /tmp/wl-pid.$$\n"
+"	fi\n"
+"	said=$(timeout 10 $dockerd \"$@\" 2>&1)\n"
+"	status=$?\n"
+"	rm -f /tmp/wl-pid.$$\n"
+"	[ $status != 0 ] && [ $status != 124 ] || return 0\n"
+"	case $said in *'pid file'*|*'ensure docker is not running'*|*'unknown flag: --validate'*) return 0;; esac\n"
+"	why=$(reason)\n"
+"	printf '%s\\n' \"$said\"\n"
+"	case $why in\n"
+"	*daemon.json*|*flag*|*nvalid*|*directive*) hopeless \"the engine does not take these settings: $why\";;\n"
+"	esac\n"
+"	return 0\n"
+"}\n"
 "main() {\n"
 "	(. /etc/os-release; echo \"wl:os ${ID-} ${VERSION_ID-}\") 2>/dev/null\n"
-"	dockerd=$(command -v dockerd) || exit 60\n"
+"	read -r now </proc/sys/kernel/hostname\n"
+"	dockerd=$(command -v dockerd)\n"
+"	case $dockerd,$([ ! -d /snap/docker ] || echo snap) in\n"
+"	/snap/*|,snap) hopeless 'Docker is installed here as a snap, which cannot be set up from outside: snap remove docker';;\n"
+"	esac\n"
+"	[ -n \"$dockerd\" ] || exit 60\n"
 "	if [ -n \"$await\" ] && command -v cloud-init >/dev/null; then\n"
 "		step cloud-init\n"
 "		timeout 300 cloud-init status --wait >/dev/null 2>&1\n"
 "	fi\n"
 "	step settings\n"
 "	for k in $ours; do\n"
-"		in_daemon_json \"$k\" && hopeless \"/etc/docker/daemon.json of the image sets \\\"$k\\\", which windlass has to set itself: take it out of the image\"\n"
+"		! in_daemon_json \"$k\" || hopeless \"/etc/docker/daemon.json sets \\\"$k\\\", which windlass has to set itself: take it out there\"\n"
 "	done\n"
 "	args=$args_label\n"
-"	in_daemon_json labels && args=$args_plain\n"
+"	! in_daemon_json labels || args=$args_plain\n"
+"	[ -z \"$careful\" ] || try_settings\n"
+"	files='/etc/docker/server-key.pem /etc/docker/server.pem /etc/docker/ca.pem /etc/hostname /etc/hosts'\n"
+"	if [ -d /run/systemd/system ]; then\n"
+"		with=with_systemd\n"
+"		look_at_unit\n"
+"	elif command -v rc-service >/dev/null && [ -e /etc/init.d/docker ]; then\n"
+"		with=with_openrc\n"
+"		files=\"$files /etc/conf.d/docker\"\n"
+"	else\n"
+"		hopeless 'neither systemd nor OpenRC runs here: there is no way to start the engine'\n"
+"	fi\n"
+"	must 'cannot make /etc/docker' mkdir -p /etc/docker\n"
+"	keep\n"
 "	set_hostname 2>/dev/null\n"
 "	step files\n"
-"	mkdir -p /etc/docker || die 'cannot make /etc/docker'\n"
 "	put /etc/docker/server-key.pem 600 \"$key\"\n"
 "	put /etc/docker/server.pem 644 \"$cert\"\n"
 "	put /etc/docker/ca.pem 644 \"$ca\"\n"
@@ -71,28 +169,56 @@ static const char script_main[] =
 "		iptables -C INPUT -p tcp --dport \"$port\" -j ACCEPT 2>/dev/null ||\n"
 "			iptables -A INPUT -p tcp --dport \"$port\" -j ACCEPT\n"
 "	fi\n"
-"	if [ -d /run/systemd/system ]; then\n"
-"		with_systemd\n"
-"	elif command -v rc-service >/dev/null && [ -e /etc/init.d/docker ]; then\n"
-"		with_openrc\n"
-"	else\n"
-"		hopeless 'neither systemd nor OpenRC runs here: there is no way to start the engine'\n"
-"	fi\n"
+"	$with\n"
+"	rm -rf $old\n"
 "	step done\n"
 "}\n"
+"engine_runs() { if [ $with = with_systemd ]; then systemctl -q is-active docker.service; else rc-service -q docker status; fi; } 2>/dev/null\n"
+"engine_reload() { [ $with != with_systemd ] || { systemctl daemon-reload; systemctl reset-failed docker.service; }; }\n"
+/* Our engine has taken the socket's path from its unit: with the old settings it is wanted again. */
+"engine_start() { if [ $with = with_systemd ]; then systemctl stop docker.service; systemctl try-restart docker.socket;\n"
+"	systemctl start docker.service; else rc-service docker restart; fi; }\n"
+"engine_stop() { if [ $with = with_systemd ]; then systemctl stop docker.service; else rc-service docker stop; fi; }\n"
+"of_unit() { systemctl show -p \"$1\" docker.service | sed -n \"s/^$1=//p\"; }\n"
+/* What keeps a unit from being started at all is seen before anything is touched. */
+"look_at_unit() {\n"
+"	drop=/etc/systemd/system/docker.service.d/10-machine.conf\n"
+"	files=\"$files $drop\"\n"
+"	case $(of_unit LoadState) in\n"
+"	masked) hopeless 'docker.service is masked here: systemctl unmask docker';;\n"
+"	not-found) hopeless \"$dockerd is here, but systemd has no docker.service to start it: install Docker's package\";;\n"
+"	esac\n"
+"}\n"
+/* Which file has the last word on ExecStart=. */
+"who_wins() {\n"
+"	winner=\n"
+"	for f in $(of_unit DropInPaths); do\n"
+"		[ \"$f\" = $drop ] || ! grep -q '^[[:space:]]*ExecStart[[:space:]]*=' \"$f\" || winner=$f\n"
+"	done\n"
+"	case \"$(of_unit LoadState) $(of_unit ExecStart)\" in\n"
+"	loaded*\"tcp://0.0.0.0:$port \"*\"--tlskey /etc/docker/server-key.pem\"*) return;;\n"
+"	loaded*) ;;\n"
+"	*) why=\"systemd refuses docker.service as it is now ($(of_unit LoadState): $(of_unit LoadError | sed 's/^[^ ]* *//; s/\"//g'))\";;\n"
+"	esac\n"
+"	[ -z \"$winner\" ] || hopeless \"$winner sets ExecStart= too and wins over ours, $drop: take it out there${why:+; $why}\"\n"
+"	hopeless \"${why:-docker.service does not get the ExecStart= of $drop: see systemctl cat docker}\"\n"
+"}\n"
 "with_systemd() {\n"
-"	d=/etc/systemd/system/docker.service.d\n"
-"	mkdir -p $d || die \"cannot make $d\"\n"
-"	put $d/10-machine.conf 644 \"[Service]\n"
+"	must \"cannot make ${drop%/*}\" mkdir -p ${drop%/*}\n"
+"	put $drop 644 \"[Service]\n"
 "ExecStart=\n"
 "ExecStart=$dockerd $args\n"
 "$environment\"\n"
 "	step restart\n"
-"	systemctl daemon-reload || die 'systemctl daemon-reload failed'\n"
+"	must 'systemctl daemon-reload failed' systemctl daemon-reload\n"
+"	who_wins\n"
 "	systemctl reset-failed docker.service 2>/dev/null\n"
-"	if ! systemctl restart docker.service; then\n"
-"		journalctl -u docker.service -n 20 --no-pager -o cat 2>/dev/null\n"
-"		die 'the engine does not start; its last lines are in the log'\n"
+"	restarted=1 began=$(date +%s)\n"
+"	if ! err=$(systemctl restart docker.service 2>&1); then\n"
+"		said=$(journalctl _SYSTEMD_UNIT=docker.service --since \"@$began\" --no-pager -o cat -n 40 2>/dev/null)\n"
+"		printf '%s\\n' \"$said\" | grep -v 'level=\\(info\\|debug\\)'\n"
+"		why=$(reason)\n"
+"		die \"the engine does not start: ${why:-$(printf '%s\\n' \"$err\" | head -n 1)}\"\n"
 "	fi\n"
 "	systemctl -q is-enabled docker.service 2>/dev/null || systemctl -q enable docker.service 2>/dev/null\n"
 "	true\n"
@@ -100,7 +226,13 @@ static const char script_main[] =
 "with_openrc() {\n"
 "	put /etc/conf.d/docker 644 \"$conf_d\"\n"
 "	step restart\n"
-"	rc-service docker restart || die 'the engine does not start'\n"
+"	restarted=1\n"
+"	if ! err=$(rc-service docker restart 2>&1); then\n"
+"		said=$(tail -n 40 /var/log/docker.log 2>/dev/null)\n"
+"		printf '%s\\n' \"$said\" | grep -v 'level=\\(info\\|debug\\)'\n"
+"		why=$(reason)\n"
+"		die \"the engine does not start: ${why:-$(printf '%s\\n' \"$err\" | tail -n 1)}\"\n"
+"	fi\n"
 "	rc-update add docker default 2>/dev/null\n"
 "	true\n"
 "}\n"
@@ -110,12 +242,33 @@ static const char script_install[] =
 /* What needs a lock that first-boot updates hold is tried again: its log says so. */
 "log=/tmp/windlass-install.$$\n"
 "locked() { grep -Eq 'Could not get lock|is locked by another process|Unable to acquire the dpkg|Unable to lock' $log; }\n"
+/* What a system that was cut off in the middle of an update asks for itself: each once. */
+"mend() {\n"
+"	if grep -q 'dpkg --configure -a' $log && [ -z \"$configured\" ]; then\n"
+"		configured=1\n"
+"		echo 'dpkg was interrupted: dpkg --configure -a'\n"
+"		dpkg --configure -a --force-confdef --force-confold 2>&1 | tail -n 10\n"
+"	elif grep -Eq -- '--fix-broken install|-f install' $log && [ -z \"$fixed\" ]; then\n"
+"		fixed=1\n"
+"		echo 'packages are half installed: apt-get --fix-broken install'\n"
+"		apt-get -q -y --fix-broken install 2>&1 | tail -n 10\n"
+"	else\n"
+"		return 1\n"
+"	fi\n"
+"}\n"
+"because() {\n"
+"	w=$(grep -E '^(E|Err|Error|ERROR|dpkg|curl|wget|error)[ :]' $log 2>/dev/null | tail -n 1)\n"
+"	[ -n \"$w\" ] || w=$(grep . $log 2>/dev/null | tail -n 1)\n"
+"	echo \"${w:+: $w}\"\n"
+"}\n"
 "patient() {\n"
 "	n=0\n"
 "	until \"$@\" >$log 2>&1; do\n"
 "		status=$?\n"
 "		n=$((n + 1))\n"
-"		if ! locked || [ $n -gt 100 ]; then\n"
+"		if mend; then\n"
+"			continue\n"
+"		elif ! locked || [ $n -gt 100 ]; then\n"
 "			tail -n 20 $log\n"
 "			return $status\n"
 "		fi\n"
@@ -135,6 +288,7 @@ static const char script_install[] =
 "	umask 022\n"
 "	[ \"$url\" != none ] || hopeless 'Docker is not installed, and engine-install-url is none: use an image with Docker'\n"
 "	export DEBIAN_FRONTEND=noninteractive APT_CONFIG=/tmp/windlass-apt.$$\n"
+"	echo wl:touched\n"
 "	echo 'DPkg::Lock::Timeout \"300\";' >$APT_CONFIG\n"
 "	if command -v cloud-init >/dev/null; then\n"
 "		step cloud-init\n"
@@ -144,15 +298,18 @@ static const char script_install[] =
 "		systemctl stop --no-block apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service 2>/dev/null\n"
 "	fi\n"
 "	script=/tmp/windlass-docker.$$\n"
-"	command -v curl >/dev/null || command -v wget >/dev/null || { step curl; install_curl || die 'curl could not be installed'; }\n"
+"	if ! command -v curl >/dev/null && ! command -v wget >/dev/null; then\n"
+"		step curl\n"
+"		install_curl || die \"curl could not be installed$(because)\"\n"
+"	fi\n"
 "	step fetch\n"
 "	if command -v curl >/dev/null; then\n"
 "		curl -fsSL --retry 3 --connect-timeout 20 -o $script \"$url\"\n"
 "	else\n"
-"		wget -q -T 20 -O $script \"$url\"\n"
-"	fi || die \"cannot fetch the install script $url\"\n"
+"		wget -nv -T 20 -O $script \"$url\"\n"
+"	fi >$log 2>&1 || die \"cannot fetch the install script $url$(because)\"\n"
 "	step install\n"
-"	patient sh $script || die \"the install script $url failed; its last lines are in the log\"\n"
+"	patient sh $script || die \"the install script $url failed$(because)\"\n"
 "	rm -f $script $log $APT_CONFIG\n"
 "	command -v dockerd >/dev/null || die \"the install script $url ended well, but there is no dockerd\"\n"
 "	step done\n"
@@ -313,6 +470,7 @@ provision_script(struct buf *b, const struct provision *p)
 
 	put_var(b, "name", str_from(p->name));
 	put_var(b, "await", p->await_cloud_init ? STR("1") : STR(""));
+	put_var(b, "careful", p->careful ? STR("1") : STR(""));
 	buf_fmt(b, "port=%d\n", p->port != 0 ? p->port : ENGINE_PORT);
 	put_var(b, "ca", str_trim(p->ca));
 	put_var(b, "cert", str_trim(p->cert));
@@ -322,6 +480,9 @@ provision_script(struct buf *b, const struct provision *p)
 	buf_clear(&args);
 	put_args(&args, p, true, false);
 	put_var(b, "args_plain", buf_str(&args));
+	buf_clear(&args);
+	put_args(&args, p, false, false);
+	put_var(b, "args_try", buf_str(&args));
 	buf_free(&args);
 	put_ours(b, p);
 	put_environment(b, p);
@@ -369,6 +530,8 @@ digest(const struct provision *p, struct str output, struct provision_result *r,
 		word = str_cut(&line, ' ');
 		if (str_eqc(word, "wl:fail"))
 			*why = line;
+		else if (str_eqc(word, "wl:touched") || str_eqc(word, "wl:restored"))
+			r->touched = str_eqc(word, "wl:touched");
 		else if (str_eqc(word, "wl:os")) {
 			word = str_cut(&line, ' ');
 			name_system(word, line, r->system);
@@ -422,8 +585,10 @@ run(struct ssh *s, const struct provision *p, const struct buf *script, struct p
 	buf_clear(&r->output);
 	if (script->failed)
 		return err_set(e, ERR_CONFIG, 0, "the engine's options are longer than %u bytes together", SCRIPT_MAX);
-	if (ssh_run(s, root ? "exec sh -s" : "exec sudo -n sh -s", buf_str(script), &r->output, &status, deadline, e) < 0)
+	if (ssh_run(s, root ? "exec sh -s" : "exec sudo -n sh -s", buf_str(script), &r->output, &status, deadline, e) < 0) {
+		r->touched = true;	/* how far it came is not known */
 		return -1;
+	}
 	digest(p, buf_str(&r->output), r, &why);
 	if (status == 0 || status == STATUS_NO_ENGINE)
 		return status;

@@ -7,6 +7,7 @@
  * executable in other roles, send signals to those. It must never: open a
  * network socket, parse bytes that came from the network.
  */
+#include <limits.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
@@ -337,6 +338,17 @@ manager_owner(const char *state_dir, bool make, char owner[17], struct err *e)
 	return rc;
 }
 
+/* MANAGER_NOTE, best effort: nothing here depends on it. */
+static void
+leave_note(const struct manager *m)
+{
+	char path[PATH_MAX], *note = fs_join(m->store, MANAGER_NOTE);
+
+	if (realpath(m->state_dir, path) != NULL)
+		(void)fs_write_fast(AT_FDCWD, note, str_from(path), 0644, NULL);
+	free(note);
+}
+
 static int
 open_directories(struct manager *m, const struct manager_opts *o, struct err *e)
 {
@@ -367,6 +379,7 @@ open_directories(struct manager *m, const struct manager_opts *o, struct err *e)
 	if (mkdirat(m->state_fd, "jobs", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "mkdir %s/jobs", m->state_dir);
 	m->jobs_fd = fs_opendir(m->state_fd, "jobs", e);
+	leave_note(m);
 	return m->jobs_fd < 0 ? -1 : make_owner(m->state_fd, m->owner, e);
 }
 

@@ -22,7 +22,7 @@ AT_ONCE = 4
 EXIT = {"ok": 0, "fail": 1, "busy": 79, "machine": 80, "retry": 81, "quota": 83, "refused": 84}
 
 CREATE_POINTS = ["plan-written", "planned", "requested", "key-made", "key-recorded", "create-announced", "machine-made",
-                 "created", "address-known", "booted", "certified", "host-key-pinned", "script-done", "provisioned",
+                 "created", "address-known", "booted", "host-key-pinned", "certified", "script-done", "provisioned",
                  "engine-answered", "ready"]
 REMOVE_POINTS = ["deleting", "destroyed", "forgotten"]
 # Only after a lost answer: test_list_lags_longer_than_patience; and test_fleet.py.
