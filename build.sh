@@ -32,7 +32,8 @@ usage: ./build.sh [verb]
 
   (none)          build dist/windlass, with dist/windlass.debug beside it
   vendor          only the third-party libraries (build does this too)
-  test [part...]  build and run every test; parts: walls lint unit musl fuzz release manual deb arm64 e2e
+  test [part...]  build and run every test; parts: walls lint unit musl fuzz release manual deb arm64 alone e2e
+  soak [name]     a test that takes longer than that; without a name: which there are
   demo            a small pipeline on the rig, watched live
   bench           measure speed and size, print a table
   fuzz [seconds]  let each fuzzer run for that long (60)
@@ -280,7 +281,7 @@ tests()
 	need $packages_test
 	need_pytest
 	passed=0 failed=0
-	[ $# -gt 0 ] || set -- walls lint unit musl fuzz release manual deb arm64 e2e
+	[ $# -gt 0 ] || set -- walls lint unit musl fuzz release manual deb arm64 alone e2e
 	for t; do
 		case $t in
 		walls)	part walls tests/walls ;;
@@ -293,12 +294,38 @@ tests()
 		deb)	part deb tests/release/deb ;;
 		arm64)	need $packages_dist
 			part arm64 arm64 ;;
+		alone)	part alone tests/release/alone ;;
 		e2e)	part e2e e2e ;;
 		*)	die "no such part: $t" ;;
 		esac
 	done
 	printf '%d passed, %d failed\n' "$passed" "$failed"
 	[ "$failed" = 0 ] && [ "$passed" != 0 ]
+}
+
+# The long tests, a program each in tests/soak. Its head says in lines "# soak:" and
+# "# minutes:" what it does and how long; whoever adds one adds a file.
+soaks()
+{
+	for f in tests/soak/*; do
+		[ -x "$f" ] && [ -f "$f" ] || continue
+		printf '  %-12s %4s min  %s\n' "$(basename "$f")" "$(sed -n 's/^# minutes: //p' "$f")" "$(sed -n 's/^# soak: //p' "$f")"
+	done
+}
+
+# soak NAME ARGUMENT...
+soak()
+{
+	[ -x "tests/soak/$1" ] && [ -f "tests/soak/$1" ] || {
+		soaks >&2
+		die "no such long test: $1"
+	}
+	build
+	need $packages_test
+	need_pytest
+	name=$1
+	shift
+	exec "tests/soak/$name" "$@"
 }
 
 # A binary for another architecture than this machine's.
@@ -367,6 +394,14 @@ vendor)
 test)
 	shift
 	tests "$@"
+	;;
+soak)
+	shift
+	[ $# -gt 0 ] || set -- --list
+	case $1 in
+	--list)	soaks ;;
+	*)	soak "$@" ;;
+	esac
 	;;
 demo)
 	shift

@@ -1,6 +1,6 @@
 """The trees that machines and images are made of.
 
-One Debian 12 system is downloaded and unpacked once and kept in
+One Debian system is downloaded and unpacked once and kept in
 build/rig-cache, under a key made of everything that decides its content. It
 has a common base and layers on top, which overlayfs puts together:
 
@@ -28,7 +28,8 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SUITE = "bookworm"
+# Machines are Debian 12; RIG_SUITE=trixie makes them Debian 13, to see whether windlass minds.
+SUITE = os.environ.get("RIG_SUITE") or "bookworm"
 ARCH = subprocess.run(["dpkg", "--print-architecture"], check=True,
                       stdout=subprocess.PIPE, text=True).stdout.strip()
 
@@ -37,7 +38,8 @@ RECIPE = "11"
 
 BASE = ("systemd-sysv dbus openssh-server iptables iproute2 sudo "
         "ca-certificates procps").split()
-DOCKER = ["docker.io"]
+# Its client was part of the first.
+DOCKER = ["docker.io"] if SUITE == "bookworm" else ["docker.io", "docker-cli"]
 TOOLS = "git git-lfs busybox-static dumb-init".split()
 # In the archive only: a bare machine has no curl, so that fetching the
 # install script is preceded by installing what fetches it.

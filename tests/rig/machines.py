@@ -197,6 +197,8 @@ class Machine:
                   "\t--system-call-filter='@keyring bpf landlock_create_ruleset landlock_add_rule landlock_restrict_self' --console=passive \\\n"
                   "\t--resolv-conf=off --timezone=off --link-journal=no \\\n"
                   f"\t--hostname={self.info()['name'].split('.')[0]} \\\n"
+                  # Debian 13's systemd boots on control groups of version 1 only if told to.
+                  "\t--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 \\\n"
                   f"\t--bind={docker}:/var/lib/docker\n"
                   "[ $? = 133 ] || exit 0\ndone\n")
         with open(self.path("boot"), "w") as f:
