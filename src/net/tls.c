@@ -25,6 +25,7 @@
 #define OUT_OVERHEAD	85
 #define AHEAD		4096
 #define NAME_MAX_DNS	255
+#define FIRST_BYTES	11	/* head of a record, head of a handshake message, version of a ServerHello */
 #define IDENTITY_CERTS	8
 #define PEM_MAX		(4u << 20)
 
@@ -35,8 +36,9 @@ struct tls {
 	bool			 cert_asked;	/* the server wants a client certificate */
 	bool			 deaf;		/* the peer takes no more bytes: send_err says why */
 	struct err		 send_err;
-	uint8_t			 first;		/* byte that the peer sent, to tell TLS from other protocols */
-	bool			 have_first;
+	char			 host[NAME_MAX_DNS + 1];
+	uint8_t			 first[FIRST_BYTES];	/* that the peer sent: they tell what it speaks */
+	size_t			 nfirst;
 	const br_ssl_client_certificate_class *no_cert;	/* for servers that ask and get none */
 	struct verify		*verify;	/* only during the handshake */
 	struct buf		 chain;
@@ -391,7 +393,7 @@ alert_words(int alert)
 	static const struct { int alert; const char *words; } known[] = {
 		{ 10, "unexpected message" },
 		{ 20, "bad record" },
-		{ 40, "handshake failure: no common cipher or version, or a client certificate is missing" },
+		{ 40, "handshake failure" },
 		{ 42, "bad certificate" },
 		{ 43, "unsupported certificate" },
 		{ 44, "certificate revoked" },
@@ -401,7 +403,7 @@ alert_words(int alert)
 		{ 48, "unknown certificate authority" },
 		{ 49, "access denied" },
 		{ 51, "decrypt error" },
-		{ 70, "protocol version: the server does not accept TLS 1.2" },
+		{ 70, "protocol version" },
 		{ 71, "insufficient security" },
 		{ 80, "internal error" },
 		{ 112, "unrecognised name: the server does not serve this host name" },
@@ -414,11 +416,62 @@ alert_words(int alert)
 	return "see RFC 8446 section 6";
 }
 
+enum { RECORD_ALERT = 0x15, RECORD_HANDSHAKE = 0x16, SERVER_HELLO = 2 };
+
+/*
+ * The version that the server has settled on: its ServerHello says it, else the record of its first alert, which servers
+ * write in the version that they chose before they looked for a cipher. 0 when it has not spoken yet.
+ */
+static unsigned
+server_version(const struct tls *t)
+{
+	size_t at = t->first[0] == RECORD_HANDSHAKE && t->nfirst == FIRST_BYTES && t->first[5] == SERVER_HELLO ? 9 : 1;
+
+	return t->nfirst >= at + 2 ? (unsigned)t->first[at] << 8 | t->first[at + 1] : 0;
+}
+
+static int
+explain_version(struct tls *t, int code, struct err *e)
+{
+	static const char *const names[] = { "SSL 3.0", "TLS 1.0", "TLS 1.1" };
+	unsigned version = server_version(t);
+
+	if (version >= 0x300 && version < BR_TLS12)
+		return err_set(e, ERR_TLS, code, "the server speaks %s at most, which is out of use; windlass speaks TLS 1.2: allow TLSv1.2 on %s",
+		    names[version - 0x300], t->host);
+	return err_set(e, ERR_TLS, code, "the server does not speak TLS 1.2: allow TLSv1.2 on %s", t->host);
+}
+
+/* The server's first words are an alert: what we offer does not suit it. Whether that says all. */
+static bool
+explain_refusal(struct tls *t, int alert, struct err *e)
+{
+	if (t->open || t->first[0] != RECORD_ALERT)
+		return false;
+	if (alert == 70) {
+		/* Who has an older version answers in it (RFC 5246 E.1); this alert is for those that are above ours. */
+		err_set(e, ERR_TLS, alert, "the server speaks TLS 1.3 only; windlass speaks TLS 1.2: "
+		    "allow TLSv1.2 on %s (nginx: ssl_protocols TLSv1.2 TLSv1.3)", t->host);
+		return true;
+	}
+	if (alert != 40 && alert != 71)
+		return false;
+	if (server_version(t) < BR_TLS12)
+		explain_version(t, alert, e);
+	else
+		err_set(e, ERR_TLS, alert, "the server has no cipher in common: allow ECDHE with AES-GCM, ChaCha20-Poly1305 or AES-CBC "
+		    "and SHA-2 on %s, such as ECDHE-RSA-AES128-GCM-SHA256 or ECDHE-ECDSA-AES128-GCM-SHA256 (alert %d: %s)", t->host,
+		    alert, alert_words(alert));
+	return true;
+}
+
 static int
 explain_alert(struct tls *t, int alert, struct err *e)
 {
 	bool about_cert = (alert >= 42 && alert <= 46) || alert == 48 || alert == 49 || alert == 116;
 
+	if (explain_refusal(t, alert, e))
+		return -1;
 	if (!t->open && t->cert_asked && (about_cert || alert == 40))
 		return err_set(e, ERR_TLS, alert, "the server requires a client certificate and none is configured");
 	if (!t->open && t->no_cert == NULL && about_cert)
@@ -427,6 +480,17 @@ explain_alert(struct tls *t, int alert, struct err *e)
 	/* Once the server has proved who it is, its troubles are passing ones. */
 	return err_set(e, t->open ? ERR_NET : ERR_TLS, alert, "the server ended the %s (alert %d: %s)",
 	    t->open ? "connection" : "handshake", alert, alert_words(alert));
+}
+
+static int
+explain_other(struct tls *t, int code, struct err *e)
+{
+	struct str said = str_of(t->first, t->nfirst);
+	const char *what = str_starts(said, "HTTP/") ? "plain HTTP" : str_starts(said, "SSH-") ? "SSH" : NULL;
+
+	if (what != NULL)
+		return err_set(e, ERR_TLS, code, "the server speaks %s on this port, not TLS", what);
+	return err_set(e, ERR_TLS, code, "the server does not speak TLS on this port");
 }
 
 /* The engine has given up; says why. Always -1. */
@@ -440,12 +504,12 @@ explain(struct tls *t, struct err *e)
 	if (code > BR_ERR_RECV_FATAL_ALERT && code < BR_ERR_SEND_FATAL_ALERT)
 		return explain_alert(t, code - BR_ERR_RECV_FATAL_ALERT, e);
 	/* Alert and handshake records are the only ones a TLS server may begin with. */
-	if (!t->open && t->have_first && t->first != 0x15 && t->first != 0x16)
-		return err_set(e, ERR_TLS, code, "the peer does not speak TLS on this port");
+	if (!t->open && t->nfirst > 0 && t->first[0] != RECORD_ALERT && t->first[0] != RECORD_HANDSHAKE)
+		return explain_other(t, code, e);
 	switch (code) {
 	case BR_ERR_BAD_VERSION:
 	case BR_ERR_UNSUPPORTED_VERSION:
-		return err_set(e, ERR_TLS, code, "the server does not speak TLS 1.2");
+		return explain_version(t, code, e);
 	case BR_ERR_BAD_CIPHER_SUITE:
 		return err_set(e, ERR_TLS, code, "the server chose a cipher that is not supported");
 	case BR_ERR_BAD_SIGNATURE:
@@ -508,10 +572,8 @@ recv_records(struct tls *t, struct err *e)
 		t->nahead -= (size_t)got;
 	}
 	if (got > 0) {
-		if (!t->have_first) {
-			t->first = p[0];
-			t->have_first = true;
-		}
+		for (ssize_t i = 0; i < got && t->nfirst < FIRST_BYTES; i++)
+			t->first[t->nfirst++] = p[i];
 		br_ssl_engine_recvrec_ack(&t->cc.eng, (size_t)got);
 		return 1;
 	}
@@ -613,11 +675,11 @@ tls_open(int fd, struct str name, const struct tls_trust *trust, const struct tl
     mono_t deadline, struct err *e)
 {
 	struct tls *t = xcalloc(1, sizeof(*t));
-	char host[NAME_MAX_DNS + 1];
+	char *host = t->host;
 	uint8_t ip[16];
 
 	t->fd = fd;
-	if (copy_name(name, host, e) < 0)
+	if (copy_name(name, t->host, e) < 0)
 		goto fail;
 	if (host[0] == '\0' && !trust->pinned) {
 		err_set(e, ERR_CONFIG, 0, "no name to verify");

@@ -10,8 +10,8 @@
  * key usage of authorities, that the server's certificate (and each
  * authority's, if it says something) is meant for servers, and the name:
  * dNSName, for an address iPAddress, and the common name when there are no
- * alternative names. Not checked: revocation, and name constraints (a
- * certificate that demands them is refused).
+ * alternative names; name constraints of each authority (net/constraints.h);
+ * and that no RSA key is shorter than 2048 bits. Not checked: revocation.
  *
  * What is spoken: TLS 1.2 with ECDHE, AES-GCM, ChaCha20-Poly1305, AES-CBC with
  * SHA-2; certificates with RSA or ECDSA keys and SHA-2 signatures.
@@ -85,8 +85,9 @@ int	tls_fd(const struct tls *t);
 /* close_notify if it goes out at once, then close. NULL allowed. */
 void	tls_close(struct tls *t);
 /*
- * The peer's chain as PEM (for CI_SERVER_TLS_CA_FILE), the trusted authority at its end unless
- * that is a built-in one: kept only when asked for before tls_open() by this switch.
+ * The peer's chain as PEM (for CI_SERVER_TLS_CA_FILE), as far as it was verified: the
+ * server's certificate, the authorities between, the trusted one at its end (a built-in one only
+ * when the server sent it). Nothing else that a server sends gets in. Kept only when asked for before tls_open() by this switch.
  */
 void	tls_keep_chain(bool on);
 struct str tls_chain_pem(const struct tls *t);

@@ -3,9 +3,11 @@
 
 #include "core/mono.h"
 #include "net/ca.h"
+#include "net/constraints.h"
 #include "net/verify.h"
 #include "wire/pem.h"
 
+#define RUNS_MAX		24	/* of BearSSL for one chain: a server may send many certificates of one name */
 #define BEARSSL_UNIX_EPOCH	719528	/* days from year 0, where BearSSL counts from */
 
 static struct verify *
@@ -38,6 +40,7 @@ on_start_chain(const br_x509_class **ctx, const char *server_name)
 	(void)server_name;		/* v->dns is the name; BearSSL knows none when it is an address */
 	buf_clear(&v->der);
 	v->ncert = v->npath = 0;
+	v->runs = 0;
 	v->why = (struct err){ 0 };
 }
 
@@ -112,8 +115,9 @@ build_path(struct verify *v, const struct x509 *certs, size_t n)
 	} while (next < n);
 }
 
+/* The first n certificates of the path against some anchors. */
 static int
-run_bearssl(struct verify *v, const struct anchors *as, int64_t now)
+run_bearssl(struct verify *v, size_t npath, const br_x509_trust_anchor *ta, size_t nta, int64_t now)
 {
 	static const struct { int id; const br_hash_class *impl; } hashes[] = {
 		{ br_sha256_ID, &br_sha256_vtable },
@@ -123,7 +127,9 @@ run_bearssl(struct verify *v, const struct anchors *as, int64_t now)
 	br_x509_minimal_context *m = &v->minimal;
 	const br_x509_class **ctx = &m->vtable;
 
-	br_x509_minimal_init(m, &br_sha256_vtable, as->ta, as->n);
+	v->runs++;
+	br_x509_minimal_init(m, &br_sha256_vtable, ta, nta);
+	br_x509_minimal_set_minrsa(m, RSA_BITS_MIN / 8);
 	for (size_t i = 0; i < NELEM(hashes); i++)
 		br_x509_minimal_set_hash(m, hashes[i].id, hashes[i].impl);
 	br_x509_minimal_set_rsa(m, br_rsa_pkcs1_vrfy_get_default());
@@ -131,7 +137,7 @@ run_bearssl(struct verify *v, const struct anchors *as, int64_t now)
 	br_x509_minimal_set_time(m, (uint32_t)(now / 86400 + BEARSSL_UNIX_EPOCH), (uint32_t)(now % 86400));
 
 	m->vtable->start_chain(ctx, v->dns);
-	for (size_t i = 0; i < v->npath; i++) {
+	for (size_t i = 0; i < npath; i++) {
 		m->vtable->start_cert(ctx, (uint32_t)v->path[i].der.n);
 		m->vtable->append(ctx, (const unsigned char *)v->path[i].der.p, v->path[i].der.n);
 		m->vtable->end_cert(ctx);
@@ -216,6 +222,8 @@ explain_name(struct verify *v)
 	buf_free(&hosts);
 }
 
+static void	explain_weak(struct verify *v, const struct anchors *as);
+
 static void
 explain(struct verify *v, int code, const struct anchors *as, int64_t now)
 {
@@ -236,7 +244,7 @@ explain(struct verify *v, int code, const struct anchors *as, int64_t now)
 		fail(v, code, "its certificate chain uses an algorithm that is not supported (RSA or ECDSA with SHA-256, SHA-384 or SHA-512 are)");
 		break;
 	case BR_ERR_X509_CRITICAL_EXTENSION:
-		fail(v, code, "a certificate of its chain has a critical extension that is not supported (perhaps name constraints)");
+		fail(v, code, "a certificate of its chain has a critical extension that is not supported");
 		break;
 	case BR_ERR_X509_NOT_CA:
 		fail(v, code, "a certificate of its chain is signed by one that is no authority");
@@ -245,7 +253,7 @@ explain(struct verify *v, int code, const struct anchors *as, int64_t now)
 		fail(v, code, "a certificate of its chain is used for what its key usage forbids");
 		break;
 	case BR_ERR_X509_WEAK_PUBLIC_KEY:
-		fail(v, code, "a public key of its chain is too short");
+		explain_weak(v, as);
 		break;
 	case BR_ERR_X509_LIMIT_EXCEEDED:
 		fail(v, code, "a key or signature of its chain is too long (RSA above 4096 bits)");
@@ -255,71 +263,213 @@ explain(struct verify *v, int code, const struct anchors *as, int64_t now)
 	}
 }
 
+/* Whether the path of n certificates may end in this anchor, by the names. */
+static bool
+may_end_in(const struct verify *v, size_t n, const br_x509_trust_anchor *ta)
+{
+	const struct x509 *last = &v->path[n - 1];
+	struct str dn = str_of(ta->dn.data, ta->dn.len);
+
+	if ((ta->flags & BR_X509_TA_CA) != 0)
+		return str_eq(dn, last->issuer);
+	return n == 1 && str_eq(dn, last->subject);
+}
+
+struct search {
+	const struct x509	*certs;
+	size_t			 n;
+	const struct anchors	*as;
+	size_t			 from;		/* anchors before this one were tried */
+	int64_t			 now;
+	bool			 used[CHAIN_MAX];
+};
+
+/*
+ * Completes the path of n certificates so that BearSSL accepts it: it ends at the first certificate that an anchor
+ * has signed. Several certificates may bear the name that is looked for (an old one and its successor, a forgery
+ * and the true one), so each is tried. Whether there is such a path; then v->npath and v->anchor tell it.
+ */
+static bool
+find_path(struct verify *v, struct search *s, size_t n)
+{
+	const struct x509 *last = &v->path[n - 1];
+
+	for (size_t j = s->from; j < s->as->n && v->runs < RUNS_MAX; j++)
+		if (may_end_in(v, n, &s->as->ta[j]) && run_bearssl(v, n, &s->as->ta[j], 1, s->now) == 0) {
+			v->npath = n;
+			v->anchor = (int)j;
+			return true;
+		}
+	for (size_t i = 1; i < s->n && n < CHAIN_MAX; i++) {
+		if (s->used[i] || !str_eq(s->certs[i].subject, last->issuer))
+			continue;
+		s->used[i] = true;
+		v->path[n] = s->certs[i];
+		if (find_path(v, s, n + 1))
+			return true;
+		s->used[i] = false;
+	}
+	return false;
+}
+
 /*
  * Against the anchors of this connection and the built-in ones first; the
  * host's bundle, a file of 200 KB, only when these do not know the issuer.
  */
 static int
-check_chain(struct verify *v, struct anchors *as, int64_t now)
+check_chain(struct verify *v, struct anchors *as, const struct x509 *certs, size_t n, int64_t now)
 {
-	struct anchors_wanted w = { v->path, v->npath, now };
+	struct anchors_wanted w = { certs, n, now };
+	struct search s = { .certs = certs, .n = n, .as = as, .now = now };
 	int code;
 
+	v->path[0] = certs[0];
 	anchors_add(as, &w, buf_str(&v->trust->certs));
 	if (v->trust->with_system)
 		anchors_add_builtin(as, &w);
-	code = run_bearssl(v, as, now);
-	if (code == BR_ERR_X509_NOT_TRUSTED && v->trust->with_system) {
-		size_t before = as->n;
-
+	if (find_path(v, &s, 1))
+		return 0;
+	if (v->trust->with_system) {
+		s.from = as->n;
 		anchors_add_host(as, &w);
-		if (as->n > before)
-			code = run_bearssl(v, as, now);
+		v->runs = 0;
+		if (find_path(v, &s, 1))
+			return 0;
 	}
-	if (code != 0)
-		explain(v, code, as, now);
+	/* No way leads to an anchor: what is wrong is told of the first one. */
+	build_path(v, certs, n);
+	code = run_bearssl(v, v->npath, as->ta, as->n, now);
+	if (code == 0)
+		code = BR_ERR_X509_NOT_TRUSTED;
+	explain(v, code, as, now);
 	return code;
 }
 
-static bool
-ends_in(const struct anchors *as, const struct x509 *c)
+/* Whose key is too short, in words; the bits of it, 0 when none is. */
+static int
+short_key(const struct verify *v, const struct anchors *as, struct buf *whose)
 {
-	for (size_t i = 0; i < as->n; i++)
-		if (str_eq(str_of(as->ta[i].dn.data, as->ta[i].dn.len), c->issuer))
-			return true;
-	return false;
+	const br_x509_trust_anchor *ta = v->anchor >= 0 ? &as->ta[v->anchor] : NULL;
+	int bits;
+
+	for (size_t i = 0; i < v->npath; i++)
+		if ((bits = x509_rsa_bits(&v->path[i])) > 0 && bits < RSA_BITS_MIN) {
+			buf_puts(whose, i == 0 ? "its certificate" : "the authority ");
+			if (i > 0)
+				x509_put_name(whose, v->path[i].subject);
+			return bits;
+		}
+	if (ta == NULL || ta->pkey.key_type != BR_KEYTYPE_RSA ||
+	    (bits = x509_bits(ta->pkey.key.rsa.n, ta->pkey.key.rsa.nlen)) >= RSA_BITS_MIN)
+		return 0;
+	buf_puts(whose, "the trusted authority ");
+	x509_put_name(whose, str_of(ta->dn.data, ta->dn.len));
+	return bits;
+}
+
+/* BearSSL counts in bytes, and does not ask for the anchor's. */
+static void
+check_keys(struct verify *v, const struct anchors *as)
+{
+	struct buf whose = { .max = 512 };
+	int bits = short_key(v, as, &whose);
+
+	if (bits > 0)
+		fail(v, BR_ERR_X509_WEAK_PUBLIC_KEY, "%s has an RSA key of %d bits, which is too short: %d are the least, have it renewed with such a key",
+		    whose.p, bits, RSA_BITS_MIN);
+	buf_free(&whose);
+}
+
+static void
+explain_weak(struct verify *v, const struct anchors *as)
+{
+	check_keys(v, as);
+	fail(v, BR_ERR_X509_WEAK_PUBLIC_KEY, "a public key of its chain is too short");
+}
+
+/* What one authority says of those below it. A new key of the same authority is no name below it (RFC 5280 6.1.4). */
+static void
+check_limits(struct verify *v, const struct x509 *ca, size_t below)
+{
+	struct buf why = { .max = 1024 }, name = { .max = 512 };
+
+	for (size_t i = 0; i < below; i++) {
+		if (i > 0 && x509_self_issued(&v->path[i]))
+			continue;
+		if (constraints_allow(ca, &v->path[i], i == 0 ? v->dns : NULL, &why))
+			continue;
+		x509_put_name(&name, ca->subject);
+		fail(v, BR_ERR_X509_NOT_TRUSTED, "the authority %s is limited by name constraints: %s", name.p, why.p);
+		break;
+	}
+	buf_free(&name);
+	buf_free(&why);
 }
 
 /* What BearSSL's engine leaves to us: addresses, and what the certificates up to the anchor are meant for. */
 static void
 check_use(struct verify *v, const struct anchors *as)
 {
+	struct str der = v->anchor >= 0 ? as->der[v->anchor] : STR_NULL;
+	struct x509 root;
+
 	if (v->dns == NULL && (v->nip == 0 || !x509_has_ip(&v->path[0], v->ip, v->nip)))
 		explain_name(v);
 	for (size_t i = 0; i < v->npath; i++) {
 		if (!x509_is_for_servers(&v->path[i]))
 			fail(v, BR_ERR_X509_FORBIDDEN_KEY_USAGE, "%s is not meant for servers (extended key usage)",
 			    i == 0 ? "certificate" : "an authority of its chain");
-		if (ends_in(as, &v->path[i]))
-			break;
+		if (i > 0)
+			check_limits(v, &v->path[i], i);
 	}
+	/* Of built-in authorities only name and key are kept; none of them is limited. */
+	if (der.n > 0 && x509_next(&der, &root, NULL) == 1 && !str_eq(root.der, v->path[0].der))
+		check_limits(v, &root, v->npath);
+	check_keys(v, as);
 }
 
-static void
-keep_chain(struct verify *v, const struct anchors *as)
+/*
+ * The certificate of a built-in authority, whose name and key alone are kept:
+ * what the server sent under that name, when the authority's own key has signed it.
+ */
+static struct str
+sent_root(struct verify *v, const struct anchors *as, const struct x509 *certs, size_t n, int64_t now)
 {
+	const br_x509_trust_anchor *ta = &as->ta[v->anchor];
+	struct x509 leaf = v->path[0];
+	const char *dns = v->dns;
+	struct str found = STR_NULL;
+	br_x509_minimal_context kept = v->minimal;
+
+	v->dns = NULL;
+	for (size_t i = 1; i < n && found.p == NULL; i++) {
+		if (!str_eq(certs[i].subject, str_of(ta->dn.data, ta->dn.len)) || !x509_self_issued(&certs[i]))
+			continue;
+		v->path[0] = certs[i];
+		if (run_bearssl(v, 1, ta, 1, now) == 0)
+			found = certs[i].der;
+	}
+	v->path[0] = leaf;
+	v->dns = dns;
+	v->minimal = kept;
+	return found;
+}
+
+/* The path that was verified and the anchor that it ends in, and nothing else that came with them. */
+static void
+keep_chain(struct verify *v, const struct anchors *as, const struct x509 *certs, size_t n)
+{
+	struct str root = STR_NULL;
+
+	if (v->anchor >= 0) {
+		root = as->der[v->anchor];
+		if (root.n == 0)
+			root = sent_root(v, as, certs, n, wall_now() / NSEC_SEC);
+	}
 	for (size_t i = 0; i < v->npath; i++)
 		pem_put(&v->chain_pem, "CERTIFICATE", v->path[i].der);
-	for (size_t i = 0; i < as->n; i++) {
-		bool have = as->der[i].n == 0;
-
-		for (size_t j = 0; j < v->npath; j++)
-			have |= str_eq(v->path[j].der, as->der[i]);
-		for (size_t j = 0; j < i; j++)
-			have |= str_eq(as->der[j], as->der[i]);
-		if (!have)
-			pem_put(&v->chain_pem, "CERTIFICATE", as->der[i]);
-	}
+	if (root.n > 0 && !str_eq(root, v->path[v->npath - 1].der))
+		pem_put(&v->chain_pem, "CERTIFICATE", root);
 }
 
 static void
@@ -345,14 +495,16 @@ on_end_chain(const br_x509_class **ctx)
 
 	if (v->why.kind != ERR_NONE || parse_chain(v, certs, &n) < 0)
 		goto out;
-	build_path(v, certs, n);
+	v->path[0] = certs[0];
+	v->npath = 1;
+	v->anchor = -1;
 	if (v->trust->pinned) {
 		check_pin(v, &certs[0]);
-	} else if (check_chain(v, &as, wall_now() / NSEC_SEC) == 0) {
+	} else if (check_chain(v, &as, certs, n, wall_now() / NSEC_SEC) == 0) {
 		check_use(v, &as);
 	}
 	if (v->why.kind == ERR_NONE && v->keep)
-		keep_chain(v, &as);
+		keep_chain(v, &as, certs, n);
 out:
 	anchors_free(&as);
 	return v->why.kind == ERR_NONE ? 0 : (unsigned)v->why.sys;

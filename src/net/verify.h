@@ -4,9 +4,11 @@
  * own engine takes anchors only beforehand, needs the chain in order, does
  * not look at IP addresses, and says a number where people need a sentence.
  *
- * So: the chain is put in order, anchors are looked up by the names in it,
- * BearSSL's "minimal" engine verifies it against them, and what that engine
- * does not do is done here. Nothing here replaces a check of its own.
+ * So: anchors are looked up by the names in the chain; a path from the
+ * server's certificate to one of them is sought among the certificates that came, each way
+ * tried by BearSSL's "minimal" engine; and what that engine does not do is
+ * done here for the path that it accepted. Nothing here replaces a check of
+ * its own. What does not lie on that path is nobody's word for anything: it is not looked at and not handed on.
  */
 #ifndef NET_VERIFY_H
 #define NET_VERIFY_H
@@ -20,6 +22,7 @@
 
 #define CHAIN_MAX	10		/* certificates */
 #define CHAIN_BYTES_MAX	(64u << 10)
+#define RSA_BITS_MIN	2048		/* NIST SP 800-131A: shorter ones are no longer to be used */
 
 struct tls_trust {
 	struct buf	 certs;		/* DER, one after another */
@@ -40,8 +43,10 @@ struct verify {
 
 	struct buf		 der;		/* what the peer sent */
 	size_t			 ncert;
-	struct x509		 path[CHAIN_MAX];	/* in order, the server's first */
+	struct x509		 path[CHAIN_MAX];	/* in order, the server's first; up to the anchor when it verified */
 	size_t			 npath;
+	int			 anchor;		/* the one that verified it, of the anchors looked up; -1 none */
+	unsigned		 runs;			/* of BearSSL's engine */
 	br_x509_minimal_context	 minimal;
 	struct buf		 chain_pem;
 	struct err		 why;		/* set when it failed */

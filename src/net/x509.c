@@ -5,85 +5,18 @@
 #include <arpa/inet.h>
 
 #include "core/mono.h"
+#include "net/der.h"
 #include "net/x509.h"
 
 #define NAME_SHOWN_MAX	200	/* bytes of a distinguished name in a message */
 #define HOSTS_SHOWN_MAX	5
 
 enum {
-	DER_BOOLEAN = 0x01,
-	DER_BIT_STRING = 0x03,
-	DER_OCTET_STRING = 0x04,
-	DER_OID = 0x06,
-	DER_UTF8 = 0x0c,
-	DER_PRINTABLE = 0x13,
-	DER_TELETEX = 0x14,
-	DER_IA5 = 0x16,
-	DER_UTC_TIME = 0x17,
-	DER_GENERALIZED_TIME = 0x18,
-	DER_SEQUENCE = 0x30,
-	DER_SET = 0x31,
 	DER_VERSION = 0xa0,
 	DER_ISSUER_UID = 0x81,
 	DER_SUBJECT_UID = 0x82,
 	DER_EXTENSIONS = 0xa3,
-	GENERAL_DNS = 0x82,
-	GENERAL_IP = 0x87,
 };
-
-struct der {
-	uint8_t		tag;
-	struct str	all;	/* with tag and length */
-	struct str	in;	/* contents */
-};
-
-/* Takes the next element off *s. 1, 0 at the end of *s, -1 malformed. */
-static int
-der_next(struct str *s, struct der *d)
-{
-	const uint8_t *p = (const uint8_t *)s->p;
-	size_t head = 2, n;
-
-	if (s->n == 0)
-		return 0;
-	/* Tags above 30 take several bytes; no field of a certificate has one. */
-	if (s->n < 2 || (p[0] & 0x1f) == 0x1f)
-		return -1;
-	n = p[1];
-	if (n >= 0x80) {
-		size_t bytes = n & 0x7f;
-
-		if (bytes == 0 || bytes > 3 || s->n < 2 + bytes)
-			return -1;
-		n = 0;
-		for (size_t i = 0; i < bytes; i++)
-			n = n << 8 | p[2 + i];
-		head += bytes;
-	}
-	if (n > s->n - head)
-		return -1;
-	d->tag = p[0];
-	d->all = str_of(p, head + n);
-	d->in = str_of(p + head, n);
-	*s = str_of(p + head + n, s->n - head - n);
-	return 1;
-}
-
-/* The next element, which must have this tag. 0 or -1. */
-static int
-der_want(struct str *s, uint8_t tag, struct der *d)
-{
-	return der_next(s, d) == 1 && d->tag == tag ? 0 : -1;
-}
-
-/* The same for a field that may be missing: 1 taken, 0 something else comes, -1. */
-static int
-der_maybe(struct str *s, uint8_t tag, struct der *d)
-{
-	if (s->n == 0 || (uint8_t)s->p[0] != tag)
-		return 0;
-	return der_next(s, d);
-}
 
 static int
 digits(struct str s, size_t at, size_t n)
@@ -183,6 +116,8 @@ parse_extension(struct str oid, struct str value, struct x509 *c)
 		return parse_list(value, &c->eku);		/* extKeyUsage */
 	if (IS_OID(oid, "\x55\x1d\x13"))
 		return parse_basic_constraints(value, c);
+	if (IS_OID(oid, "\x55\x1d\x1e"))
+		return parse_list(value, &c->name_constraints);
 	return 0;
 }
 
@@ -266,9 +201,9 @@ x509_san_next(struct str *san, enum x509_name_kind *kind, struct str *value)
 		return 0;
 	*value = d.in;
 	*kind = X509_NAME_OTHER;
-	if (d.tag == GENERAL_DNS)
+	if (d.tag == X509_TAG_DNS)
 		*kind = X509_NAME_DNS;
-	else if (d.tag == GENERAL_IP && (d.in.n == 4 || d.in.n == 16))
+	else if (d.tag == X509_TAG_IP && (d.in.n == 4 || d.in.n == 16))
 		*kind = X509_NAME_IP;
 	return 1;
 }
@@ -298,6 +233,37 @@ x509_is_for_servers(const struct x509 *c)
 		    IS_OID(d.in, "\x55\x1d\x25\x00")))						/* any */
 			return true;
 	return false;
+}
+
+int
+x509_rsa_bits(const struct x509 *c)
+{
+	struct str spki = c->spki;
+	struct der whole, algorithm, oid, bits, key, n;
+
+	if (der_want(&spki, DER_SEQUENCE, &whole) < 0 || der_want(&whole.in, DER_SEQUENCE, &algorithm) < 0 ||
+	    der_want(&algorithm.in, DER_OID, &oid) < 0 || !IS_OID(oid.in, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01") ||
+	    der_want(&whole.in, DER_BIT_STRING, &bits) < 0 || bits.in.n == 0)
+		return 0;
+	bits.in = str_sub(bits.in, 1, bits.in.n);	/* how many bits of the last byte do not count: none */
+	if (der_want(&bits.in, DER_SEQUENCE, &key) < 0 || der_want(&key.in, DER_INTEGER, &n) < 0)
+		return 0;
+	return x509_bits((const uint8_t *)n.in.p, n.in.n);
+}
+
+int
+x509_bits(const uint8_t *n, size_t len)
+{
+	int bits;
+
+	while (len > 0 && *n == 0)
+		n++, len--;
+	if (len == 0)
+		return 0;
+	bits = (int)(len - 1) * 8;
+	for (unsigned top = *n; top != 0; top >>= 1)
+		bits++;
+	return bits;
 }
 
 bool
@@ -330,9 +296,9 @@ is_text(uint8_t tag)
 	return tag == DER_UTF8 || tag == DER_PRINTABLE || tag == DER_TELETEX || tag == DER_IA5;
 }
 
-/* Hostile text for people: printable ASCII stays, the rest is escaped, and commas stay ours. */
-static void
-put_text(struct buf *b, struct str s)
+/* Commas stay ours. */
+void
+x509_put_text(struct buf *b, struct str s)
 {
 	size_t n = s.n < NAME_SHOWN_MAX / 2 ? s.n : NAME_SHOWN_MAX / 2;
 
@@ -387,12 +353,27 @@ x509_put_name(struct buf *b, struct str name)
 		}
 		buf_fmt(b, "%s%s=", b->n > start ? ", " : "", attribute_name(oid));
 		if (is_text(value.tag))
-			put_text(b, value.in);
+			x509_put_text(b, value.in);
 		else
 			buf_puts(b, "?");
 	}
 	if (b->n == start)
 		buf_puts(b, "(no name)");
+}
+
+struct str
+x509_subject_mail(struct str name)
+{
+	struct str rdns, rdn = STR_NULL, oid;
+	struct der d, value;
+
+	if (der_want(&name, DER_SEQUENCE, &d) < 0)
+		return STR_NULL;
+	rdns = d.in;
+	while (name_next(&rdns, &rdn, &oid, &value) == 1)
+		if (strcmp(attribute_name(oid), "emailAddress") == 0)
+			return value.in;
+	return STR_NULL;
 }
 
 static bool
@@ -406,14 +387,14 @@ put_common_name(struct buf *b, struct str name)
 	rdns = d.in;
 	while (name_next(&rdns, &rdn, &oid, &value) == 1)
 		if (strcmp(attribute_name(oid), "CN") == 0 && is_text(value.tag)) {
-			put_text(b, value.in);
+			x509_put_text(b, value.in);
 			return true;
 		}
 	return false;
 }
 
-static void
-put_ip(struct buf *b, struct str ip)
+void
+x509_put_ip(struct buf *b, struct str ip)
 {
 	char text[INET6_ADDRSTRLEN];
 
@@ -433,9 +414,9 @@ x509_put_hosts(struct buf *b, const struct x509 *c)
 			continue;
 		buf_puts(b, n > 1 ? ", " : "");
 		if (kind == X509_NAME_IP)
-			put_ip(b, value);
+			x509_put_ip(b, value);
 		else
-			put_text(b, value);
+			x509_put_text(b, value);
 	}
 	if (n > HOSTS_SHOWN_MAX)
 		buf_fmt(b, " and %zu more", n - HOSTS_SHOWN_MAX);

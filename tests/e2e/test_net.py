@@ -139,6 +139,12 @@ def say_hi(conn):
         conn.sendall(OKAY)
 
 
+def say_once(conn):
+    read_head(conn)
+    conn.sendall(OKAY)
+    orderly(conn)
+
+
 def url(server, host="localhost", path="/", scheme="https"):
     return f"{scheme}://{host}:{server.port}{path}"
 
@@ -340,6 +346,112 @@ def test_meant_for_clients(pki, ca):
         assert "an authority of its chain is not meant for servers" in bad("http", "GET", url(s), "--ca", ca.crt)
 
 
+# --- what an authority may issue for
+
+CONSTRAINED = [
+    # constraints of the authority, the certificate's names, the name asked for, allowed
+    ("permitted;DNS:allowed.example", "DNS:localhost", "localhost", False),
+    ("permitted;DNS:allowed.example", "DNS:allowed.example", "allowed.example", True),
+    ("permitted;DNS:allowed.example", "DNS:git.Allowed.EXAMPLE", "git.allowed.example", True),
+    ("permitted;DNS:allowed.example", "DNS:notallowed.example", "notallowed.example", False),
+    ("permitted;DNS:.allowed.example", "DNS:git.allowed.example", "git.allowed.example", True),
+    ("permitted;DNS:.allowed.example", "DNS:allowed.example", "allowed.example", False),
+    ("permitted;DNS:allowed.example", "DNS:*.allowed.example", "git.allowed.example", True),
+    ("permitted;DNS:allowed.example", "DNS:*.example", "allowed.example", False),
+    ("permitted;DNS:allowed.example", "DNS:git.allowed.example,DNS:other.example", "git.allowed.example", False),
+    ("permitted;DNS:a.example,permitted;DNS:b.example", "DNS:b.example,DNS:x.a.example", "b.example", True),
+    ("excluded;DNS:bad.example", "DNS:git.bad.example", "git.bad.example", False),
+    ("excluded;DNS:bad.example", "DNS:git.good.example", "git.good.example", True),
+    ("permitted;DNS:example,excluded;DNS:bad.example", "DNS:git.bad.example", "git.bad.example", False),
+    ("excluded;IP:10.0.0.0/255.0.0.0", "DNS:localhost,IP:10.1.2.3", "localhost", False),
+    ("excluded;IP:10.0.0.0/255.0.0.0", "DNS:localhost,IP:127.0.0.1", "127.0.0.1", True),
+    ("permitted;IP:127.0.0.0/255.0.0.0", "IP:127.0.0.1", "127.0.0.1", True),
+    ("permitted;IP:10.0.0.0/255.0.0.0", "IP:127.0.0.1", "127.0.0.1", False),
+    ("permitted;IP:10.0.0.0/255.0.0.0", "IP:::1,IP:127.0.0.1", "127.0.0.1", False),
+    ("permitted;IP:10.0.0.0/255.0.0.0", "DNS:localhost", "localhost", True),
+    ("permitted;DNS:allowed.example", "IP:127.0.0.1", "127.0.0.1", True),
+    ("permitted;dirName:dir", "DNS:localhost", "localhost", True),
+    ("permitted;dirName:other", "DNS:localhost", "localhost", False),
+    ("excluded;dirName:dir", "DNS:localhost", "localhost", False),
+    ("excluded;dirName:other", "DNS:localhost", "localhost", True),
+    ("permitted;email:example.com", "DNS:localhost", "localhost", True),
+    ("permitted;DNS:allowed.example", "", "git.allowed.example", True),       # the common name, when there is nothing else
+    ("permitted;DNS:allowed.example", "", "git.other.example", False),
+    ("excluded;DNS:other.example", "", "git.other.example", False),
+]
+DIR_NAMES = "[dir]\nO=windlass test\n[other]\nO=others\n"
+
+
+def constrained(pki, nc, where, critical, ca, made={}):
+    """An authority with these limits: itself trusted, or below the trusted one, or with another below it."""
+    key = (pki.dir, nc, where, critical)
+    if key not in made:
+        ext = ("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
+               f"nameConstraints={'critical,' if critical else ''}{nc}\n" + DIR_NAMES)
+        made[key] = pki.ca("limited", None if where == "root" else ca, ext=ext, reuse_key=ca.key)
+        if where == "below":
+            made[key] = pki.ca("below it", made[key], reuse_key=ca.key)
+    return made[key]
+
+
+def curl_takes(cafile, s, name):
+    done = subprocess.run(["curl", "-sS", "--cacert", cafile, "--resolve", f"{name}:{s.port}:127.0.0.1", "--max-time", "20",
+                           "--tls-max", "1.2", "--noproxy", "*", f"https://{name}:{s.port}/"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode in (0, 60), done.stdout
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("where,critical,rows", [
+    ("middle", False, CONSTRAINED), ("middle", True, CONSTRAINED[:2] + CONSTRAINED[10:12] + CONSTRAINED[15:17]),
+    ("root", False, CONSTRAINED[:2]), ("root", True, CONSTRAINED[:2]), ("below", False, CONSTRAINED[:2])])
+def test_name_constraints(pki, ca, where, critical, rows):
+    """Every row as the authority's limits say, and as curl has it, whether or not they are marked critical."""
+    wrong = []
+    for nc, san, name, allowed in rows:
+        issuer = constrained(pki, nc, where, critical, ca)
+        top = issuer if where == "root" else ca
+        leaf = pki.server(issuer, san=san, subject="/O=windlass test" + ("" if san else f"/CN={name}"), reuse_key=ca.key)
+        with Server(say_once, leaf) as s:
+            rc, _, err = nettool("tls", "127.0.0.1", s.port, "--ca", top.crt, "--name", name, "--send", "GET / HTTP/1.0\r\n\r\n")
+            theirs = curl_takes(top.crt, s, name)
+        if (rc == 0) != allowed or theirs != allowed:
+            wrong.append((nc, san, name, allowed, "curl", theirs, err))
+        elif not allowed and "is limited by name constraints: " not in err:
+            wrong.append((nc, san, err))
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_name_constraints_beyond_curl(pki, ca):
+    """A wildcard that reaches an excluded name; kinds of names that are not compared; limits that cannot be read."""
+    for nc, san, part in [
+            ("excluded;DNS:bad.example", "DNS:*.example,DNS:localhost", "*.example is among the names that it must not issue for"),
+            ("permitted;email:example.com", "DNS:localhost,email:a@example.com", "a@example.com is of a kind that its limits name and that is not compared"),
+            ("permitted;URI:example.com", "DNS:localhost,URI:https://example.com/", "is of a kind that its limits name and that is not compared"),
+            ("DER:30:05:a0:03:01:01:ff", "DNS:localhost", "its limits cannot be read"),
+            ("DER:30:10:a0:0e:30:0c:82:07:65:78:61:6d:70:6c:65:80:01:01", "DNS:localhost", "its limits cannot be read")]:
+        leaf = pki.server(constrained(pki, nc, "middle", False, ca), san=san, reuse_key=ca.key)
+        with Server(say_hi, leaf) as s:
+            err = bad("http", "GET", url(s), "--ca", ca.crt)
+        assert err.startswith("tls: ") and "the authority O=windlass test, CN=limited is limited by name constraints: " in err and part in err
+
+
+@pytest.mark.parametrize("bits", [1024, 2040, 2047])
+def test_short_rsa_keys(pki, ca, bits):
+    long = pki.ca("long", key="rsa2048")
+    short = pki.ca("short", key=f"rsa{bits}")
+    middle = pki.ca("short middle", long, key=f"rsa{bits}")
+    for top, leaf, whose in [
+            (long, pki.server(long, key=f"rsa{bits}"), "its certificate"),
+            (short, pki.server(short), "the trusted authority O=windlass test, CN=short"),
+            (long, pki.server(middle), "the authority O=windlass test, CN=short middle")]:
+        with Server(say_hi, leaf, ciphers="DEFAULT:@SECLEVEL=0") as s:
+            err = bad("http", "GET", url(s), "--ca", top.crt)
+        assert f"{whose} has an RSA key of {bits} bits, which is too short: 2048 are the least" in err
+    own = pki.server(None, key=f"rsa{bits}")
+    with Server(say_hi, own, ciphers="DEFAULT:@SECLEVEL=0") as s:
+        assert f"its certificate has an RSA key of {bits} bits" in bad("http", "GET", url(s), "--ca", own.crt)
+
+
 def test_algorithms_that_are_not_there(pki, ca):
     for part, cert in {
         "algorithm that is not supported": pki.server(ca, md="sha1"),
@@ -509,14 +621,46 @@ def test_versions(pki, ca):
     with Server(say_hi, cert) as s:
         s.context.maximum_version = ssl.TLSVersion.TLSv1_3
         assert good("http", "GET", url(s), "--ca", ca.crt)[0] == b"hi"
+
+
+def test_versions_that_are_not_there(pki, ca):
+    """The error says what the server speaks and what to change, for each way in which a server says it."""
+    cert = pki.server(ca)
     with Server(say_hi, cert, maximum_version=ssl.TLSVersion.TLSv1_3) as s:
         s.context.minimum_version = ssl.TLSVersion.TLSv1_3
-        assert "the server does not accept TLS 1.2" in bad("http", "GET", url(s), "--ca", ca.crt)
-    with Server(say_hi, cert, ciphers="ALL:@SECLEVEL=0") as s:
-        s.context.minimum_version = ssl.TLSVersion.TLSv1
-        s.context.maximum_version = ssl.TLSVersion.TLSv1_1
         err = bad("http", "GET", url(s), "--ca", ca.crt)
-        assert err.startswith("tls: ") and "no common cipher or version" in err
+        assert err.startswith("tls: ")
+        assert "the server speaks TLS 1.3 only; windlass speaks TLS 1.2: allow TLSv1.2 on localhost" in err
+    rsa = pki.ca("rsa", key="rsa2048")
+    for version, words in [(ssl.TLSVersion.TLSv1_1, "TLS 1.1"), (ssl.TLSVersion.TLSv1, "TLS 1.0")]:
+        with Server(say_hi, pki.server(rsa, key="rsa2048"), ciphers="ALL:@SECLEVEL=0") as s:
+            s.context.minimum_version = ssl.TLSVersion.TLSv1
+            s.context.maximum_version = version
+            err = bad("http", "GET", url(s), "--ca", rsa.crt)
+            assert err.startswith("tls: ")
+            assert f"the server speaks {words} at most, which is out of use; windlass speaks TLS 1.2: allow TLSv1.2 on localhost" in err
+
+    def hello(version):
+        body = version + bytes(32) + b"\x00" + b"\x00\x2f" + b"\x00"
+        shake = b"\x02" + len(body).to_bytes(3, "big") + body
+
+        def talk(conn):
+            conn.recv(1000)
+            conn.sendall(b"\x16" + version + len(shake).to_bytes(2, "big") + shake)
+            conn.recv(1000)
+        return talk
+
+    for version, words in [(b"\x03\x02", "TLS 1.1"), (b"\x03\x01", "TLS 1.0"), (b"\x03\x00", "SSL 3.0")]:
+        with Server(hello(version)) as s:
+            assert f"the server speaks {words} at most" in bad("http", "GET", url(s), "--ca", ca.crt)
+
+
+def test_no_cipher_in_common(pki, ca):
+    rsa = pki.ca("rsa", key="rsa2048")
+    for cipher in "AES128-GCM-SHA256", "DHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA":
+        with Server(say_hi, pki.server(rsa, key="rsa2048"), ciphers=cipher + ":@SECLEVEL=0") as s:
+            err = bad("http", "GET", url(s), "--ca", rsa.crt)
+            assert err.startswith("tls: ") and "no cipher in common: allow ECDHE with AES-GCM" in err and "ECDHE-ECDSA-AES128-GCM-SHA256" in err
 
 
 @pytest.mark.parametrize("cipher", [
@@ -535,7 +679,15 @@ def test_not_tls(ca):
         conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\nThis is not the port you want\r\n")
 
     with Server(plain) as s:
-        assert "does not speak TLS on this port" in bad("http", "GET", url(s), "--ca", ca.crt)
+        assert "the server speaks plain HTTP on this port, not TLS" in bad("http", "GET", url(s), "--ca", ca.crt)
+    for banner, words in [(b"SSH-2.0-OpenSSH_9.2p1\r\n", "the server speaks SSH on this port, not TLS"),
+                          (b"220 mail.example ESMTP\r\n", "the server does not speak TLS on this port")]:
+        def talk(conn, banner=banner):
+            conn.sendall(banner)
+            conn.recv(1000)
+
+        with Server(talk) as s:
+            assert words in bad("http", "GET", url(s), "--ca", ca.crt)
     with Server(lambda conn: conn.recv(1000)) as s:
         err = bad("http", "GET", url(s), "--ca", ca.crt)
         assert err.startswith("network: ") and "closed the connection in the TLS handshake" in err
@@ -792,6 +944,42 @@ def test_chain_for_jobs(pki, ca, tmp_path):
     file = tmp_path / "chain.pem"
     file.write_text(text)
     subprocess.run(["openssl", "verify", "-CAfile", file, leaf.crt], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_chain_for_jobs_holds_only_what_was_verified(pki, ca, tmp_path):
+    """Certificates that a server sends beside its path would be a job's trusted authorities."""
+    middle = pki.ca("middle", ca)
+    leaf, direct = pki.server(middle), pki.server(ca)
+    forged = pki.ca("test CA")                          # the trusted one's name, another key
+    forged_middle = pki.ca("middle", forged)            # signed by nobody that is trusted
+    other = pki.ca("other")
+    crossed = pki.ca("test CA", other)                  # the same name once more, issued by a stranger
+    chain = tmp_path / "chain.pem"
+    for sent, want in [
+            ([direct, forged], [direct, ca]),
+            ([direct, ca, forged], [direct, ca]),
+            ([direct, ca, ca, ca], [direct, ca]),
+            ([direct, crossed, other], [direct, ca]),
+            ([leaf, middle, forged], [leaf, middle, ca]),
+            ([leaf, forged_middle, middle, forged], [leaf, middle, ca]),
+            ([leaf, forged, other, middle, middle, ca], [leaf, middle, ca]),
+            ([leaf, middle, other], [leaf, middle, ca])]:
+        chain.write_text("".join(c.pem() for c in sent))
+        with Server(say_hi, sent[0], chain=str(chain)) as s:
+            out, _ = good("http", "GET", url(s), "--ca", ca.crt, "--chain")
+        assert out.decode().replace("\r", "") == "".join(c.pem() for c in want)
+    # the host's bundle has it, and so the anchor's own certificate is what is handed on
+    chain.write_text(direct.pem() + forged.pem())
+    with Server(say_hi, direct, chain=str(chain)) as s:
+        out, _ = good("http", "GET", url(s), "--system", "--chain", env={"SSL_CERT_FILE": ca.crt})
+    assert out.decode().replace("\r", "") == direct.pem() + ca.pem()
+    # a server that is itself the trusted one, and one whose key is pinned
+    own = pki.server(None)
+    chain.write_text(own.pem() + forged.pem())
+    for how in (["--ca", own.crt], ["--pin", own.crt]):
+        with Server(say_hi, own, chain=str(chain)) as s:
+            out, _ = good("http", "GET", url(s), *how, "--chain")
+        assert out.decode().replace("\r", "") == own.pem()
 
 
 def test_openssl_server(pki, ca, tmp_path):
