@@ -4,7 +4,6 @@
 #include "cmd/watch.h"
 #include "core/fs.h"
 #include "manager/manager.h"
-#include "wire/utf8.h"
 
 #define REPLACEMENT_TEXT	"?"
 
@@ -51,17 +50,14 @@ watch_put_dead(struct buf *b, const struct view *v, const char *state_dir, wall_
 void
 watch_put_clean(struct buf *b, const char *s)
 {
-	struct str rest = str_from(s);
+	struct str rest = str_from(s), one;
+	uint32_t c;
 
 	while (rest.n > 0) {
-		uint32_t c;
-		size_t n = utf8_decode(rest, &c);
-
-		if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
-			buf_puts(b, REPLACEMENT_TEXT);
+		if (str_shown(&rest, &one, &c))
+			buf_putstr(b, one);
 		else
-			buf_put(b, rest.p, n);
-		rest = str_sub(rest, n > 0 ? n : 1, rest.n);
+			buf_puts(b, REPLACEMENT_TEXT);
 	}
 }
 

@@ -15,7 +15,9 @@ static struct {
 	struct log_field	context[CONTEXT_MAX];
 	size_t			ncontext;
 	int			tty;		/* -1 not asked yet */
-} conf = { LOG_INFO, LOG_RUNNER, { { 0 } }, 0, -1 };
+	log_filter_fn		*filter;
+	const void		*filter_ctx;
+} conf = { LOG_INFO, LOG_RUNNER, { { 0 } }, 0, -1, NULL, NULL };
 
 static const char *const level_names[] = { "debug", "info", "warning", "error", "fatal" };
 static const char *const format_names[] = { "runner", "text", "json" };
@@ -32,6 +34,13 @@ log_context(const char *key, const char *value)
 {
 	assert(conf.ncontext < CONTEXT_MAX);
 	conf.context[conf.ncontext++] = F_STR(key, value);
+}
+
+void
+log_filter(log_filter_fn *filter, const void *ctx)
+{
+	conf.filter = filter;
+	conf.filter_ctx = ctx;
 }
 
 enum log_level
@@ -114,13 +123,16 @@ field_text(const struct log_field *f, char *scratch, size_t size)
 static void
 put_plain(struct buf *b, struct str s)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
+	while (s.n > 0) {
+		struct str one;
+		uint32_t c;
 
-		if (c < 0x20 || c == 0x7f)
-			buf_fmt(b, "\\x%02x", c);
+		if (str_shown(&s, &one, &c))
+			buf_putstr(b, one);
+		else if (c == STR_NO_CHAR || c < 0x80)
+			buf_fmt(b, "\\x%02x", (unsigned char)one.p[0]);
 		else
-			buf_putc(b, c);
+			buf_fmt(b, c > 0xffff ? "\\U%08x" : "\\u%04x", c);
 	}
 }
 
@@ -128,15 +140,21 @@ static void
 put_json(struct buf *b, struct str s)
 {
 	buf_putc(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
+	while (s.n > 0) {
+		struct str one;
+		uint32_t c;
+		bool shown = str_shown(&s, &one, &c);
 
 		if (c == '"' || c == '\\')
-			buf_fmt(b, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			buf_fmt(b, "\\u%04x", c);
+			buf_fmt(b, "\\%c", (int)c);
+		else if (shown)
+			buf_putstr(b, one);
+		else if (c == STR_NO_CHAR)
+			buf_puts(b, "\\ufffd");		/* JSON has no bytes */
+		else if (c > 0xffff)
+			buf_fmt(b, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
 		else
-			buf_putc(b, c);
+			buf_fmt(b, "\\u%04x", c);
 	}
 	buf_putc(b, '"');
 }
@@ -223,6 +241,22 @@ line_json(struct buf *b, enum log_level lv, const char *msg, const struct log_fi
 	buf_fmt(b, ",\"time\":\"%s\"}", now);
 }
 
+/* Texts of others as the filter lets them through; *texts owns them. */
+static void
+filter_fields(struct log_field *f, size_t n, struct buf *texts)
+{
+	for (size_t i = 0; i < n; i++) {
+		char scratch[64];
+
+		if (f[i].type != LF_STR && f[i].type != LF_VIEW)
+			continue;
+		conf.filter(conf.filter_ctx, field_text(&f[i], scratch, sizeof(scratch)), &texts[i]);
+		f[i].type = LF_VIEW;
+		f[i].s = texts[i].n > 0 ? texts[i].p : "";
+		f[i].n = texts[i].n;
+	}
+}
+
 static uint64_t counts[LOG_FATAL + 1];
 
 uint64_t
@@ -235,7 +269,7 @@ void
 log_line(enum log_level lv, const char *msg, const struct log_field *f, size_t n)
 {
 	struct log_field all[CONTEXT_MAX + FIELDS_MAX];
-	struct buf b = { .max = LINE_MAX_BYTES };
+	struct buf b = { .max = LINE_MAX_BYTES }, texts[FIELDS_MAX] = { 0 };
 
 	counts[lv]++;
 	if (lv < conf.level)
@@ -244,6 +278,8 @@ log_line(enum log_level lv, const char *msg, const struct log_field *f, size_t n
 		n = FIELDS_MAX;
 	memcpy(all, conf.context, conf.ncontext * sizeof(all[0]));
 	memcpy(all + conf.ncontext, f, n * sizeof(all[0]));
+	if (conf.filter != NULL)
+		filter_fields(all + conf.ncontext, n, texts);
 	n += conf.ncontext;
 	qsort(all, n, sizeof(all[0]), by_key);
 	if (conf.format == LOG_JSON)
@@ -260,4 +296,6 @@ log_line(enum log_level lv, const char *msg, const struct log_field *f, size_t n
 	/* One write a line; when stderr is gone there is nobody to tell. */
 	(void)!write(STDERR_FILENO, b.p, b.n);
 	buf_free(&b);
+	for (size_t i = 0; i < FIELDS_MAX; i++)
+		buf_free(&texts[i]);
 }

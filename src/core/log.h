@@ -6,7 +6,8 @@
  *
  *	log_info("Machine created", F_STR("name", m->name), F_DUR("duration", ns));
  *
- * Every line is one write(2), so lines of several processes do not mix.
+ * Every line is one write(2), so lines of several processes do not mix. What is not to be seen
+ * in a text (control characters of all kinds, what is no UTF-8) is written as an escape.
  */
 #ifndef CORE_LOG_H
 #define CORE_LOG_H
@@ -44,6 +45,13 @@ struct log_field {
 void	log_setup(enum log_level level, enum log_format format);
 /* Fields put on every later line of this process (job, runner, name); the strings must live on. */
 void	log_context(const char *key, const char *value);
+/*
+ * Every text of a later line's fields goes through this first: filter() appends to out what may be written of it. An executor
+ * masks its job's secrets so, since whatever an engine or an image says may hold one. NULL ends it; ctx must live as long.
+ */
+struct buf;
+typedef void log_filter_fn(const void *ctx, struct str text, struct buf *out);
+void	log_filter(log_filter_fn *filter, const void *ctx);
 int	log_level_parse(struct str s, enum log_level *level);	/* debug info warn[ing] error fatal panic */
 int	log_format_parse(struct str s, enum log_format *format);
 enum log_level log_level(void);

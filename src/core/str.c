@@ -344,3 +344,72 @@ str_copy(struct str s, char *out, size_t size)
 	out[n] = '\0';
 	return n == s.n && str_chr(s, '\0') < 0 ? 0 : -1;
 }
+
+/* The table of well-formed byte sequences of the Unicode standard (chapter 3, table 3-7), written as code. */
+static uint32_t
+tail(const unsigned char *p)
+{
+	return *p & 0x3fu;
+}
+
+size_t
+str_utf8(struct str s, uint32_t *cp)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	unsigned char lo = 0x80, hi = 0xbf;	/* of the second byte */
+	size_t n;
+
+	if (s.n == 0)
+		return 0;
+	if (p[0] < 0x80) {
+		*cp = p[0];
+		return 1;
+	}
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (s.n < n)
+		return 0;
+	switch (p[0]) {
+	case 0xe0: lo = 0xa0; break;	/* shorter forms exist below */
+	case 0xed: hi = 0x9f; break;	/* surrogates above */
+	case 0xf0: lo = 0x90; break;
+	case 0xf4: hi = 0x8f; break;	/* U+10FFFF is the last */
+	}
+	if (p[1] < lo || p[1] > hi)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	if (n == 2)
+		*cp = (p[0] & 0x1fu) << 6 | tail(p + 1);
+	else if (n == 3)
+		*cp = (p[0] & 0x0fu) << 12 | tail(p + 1) << 6 | tail(p + 2);
+	else
+		*cp = (p[0] & 0x07u) << 18 | tail(p + 1) << 12 |
+		    tail(p + 2) << 6 | tail(p + 3);
+	return n;
+}
+
+/*
+ * Characters that move the cursor or the reading order instead of being seen: controls (C0, DEL, C1: terminals obey U+009B as
+ * they do ESC), separators of lines and paragraphs, marks and overrides of direction (Unicode TR 9), tags.
+ */
+static bool
+is_control(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+	    (c >= 0x2066 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
+}
+
+bool
+str_shown(struct str *s, struct str *one, uint32_t *cp)
+{
+	size_t n = str_utf8(*s, cp);
+
+	if (n == 0)
+		*cp = STR_NO_CHAR;
+	*one = str_sub(*s, 0, n > 0 ? n : 1);
+	*s = str_sub(*s, one->n, s->n);
+	return n > 0 && !is_control(*cp);
+}

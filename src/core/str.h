@@ -34,6 +34,16 @@ ssize_t		str_rchr(struct str s, int c);
 ssize_t		str_find(struct str s, const char *needle);
 ssize_t		str_casefind(struct str s, const char *needle);
 
+/* UTF-8 as wire/utf8.h has it: the character at the front and its length, 0 when there is none that is well-formed. */
+size_t		str_utf8(struct str s, uint32_t *cp);
+#define STR_NO_CHAR	0xffffffffu
+/*
+ * Takes the next character off *s, which must not be empty, or one byte that is no UTF-8 (*cp is STR_NO_CHAR then); *one is
+ * its bytes. Whether it may be written to a terminal as it is: control characters of any kind, those of
+ * reading direction too, and bytes that are no text may not.
+ */
+bool		str_shown(struct str *s, struct str *one, uint32_t *cp);
+
 /* Edits from one name to the other (a swap of neighbours counts as one), ASCII case aside; 99 when either is long. */
 unsigned	str_distance(struct str a, struct str b);
 

@@ -36,13 +36,16 @@ static void
 fail(struct run *r, const char *reason, int64_t code, const char *text)
 {
 	struct memory *m = &r->mem;
+	struct buf masked = { .max = 4096 };
 
 	if (m->failed)
 		return;
+	output_mask(&r->out, str_from(text), &masked);
 	m->failed = true;
 	m->exit_code = code;
 	snprintf(m->reason, sizeof(m->reason), "%s", reason);
-	snprintf(m->text, sizeof(m->text), "%s", text);
+	snprintf(m->text, sizeof(m->text), "%s", masked.n > 0 ? masked.p : "");
+	buf_free(&masked);
 	m->system = strcmp(reason, "runner_system_failure") == 0;
 	snprintf(m->status, sizeof(m->status), "%s", strcmp(reason, "job_execution_timeout") == 0 ? "timedout" :
 	    strcmp(reason, "job_canceled") == 0 ? "canceled" : "failed");

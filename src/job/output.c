@@ -4,8 +4,35 @@
 #include <unistd.h>
 
 #include "core/fs.h"
+#include "core/log.h"
 #include "job/output.h"
 
+void
+output_mask(const struct output *o, struct str text, struct buf *out)
+{
+	struct mask_stream m;
+
+	if (o->set == NULL) {
+		buf_putstr(out, text);
+		return;
+	}
+	mask_init(&m, o->set);
+	mask_feed(&m, text, out);
+	/* A text as long as an error can be was perhaps cut within a secret: the part that may begin one goes too. */
+	if (text.n + 1 < sizeof(((struct err *)0)->msg))
+		mask_close(&m, out);
+	else if (mask_held(&m) > 0)
+		buf_puts(out, "...");
+	mask_free(&m);
+}
+
+static void
+mask_log(const void *ctx, struct str text, struct buf *out)
+{
+	output_mask(ctx, text, out);
+}
+
+/* From here on this process's own log shows no secret of the job either. */
 static void
 make_set(struct output *o, const struct work *w)
 {
@@ -14,6 +41,7 @@ make_set(struct output *o, const struct work *w)
 
 	work_mask_phrases(w, &phrases, &nphrases, &prefixes, &nprefixes);
 	o->set = mask_set_new(phrases, nphrases, prefixes, nprefixes);
+	log_filter(mask_log, o);
 }
 
 static uint64_t

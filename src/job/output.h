@@ -34,6 +34,9 @@ void	output_save(const struct output *o, struct json_w *w);
 /* Writes what is pending, durably. 0 or -1 (a full disk: nothing is lost, call again). */
 int	output_write(struct output *o, struct err *e);
 
+/* A text about the job (an engine's error, say) with the job's secrets masked, appended to out. */
+void	output_mask(const struct output *o, struct str text, struct buf *out);
+
 /* Bytes of the job's containers; last: an entry of the engine's log ends here. */
 void	output_feed(struct output *o, bool is_stderr, struct str bytes, wall_t at, bool last);
 /* The stage's streams end: held-back bytes are decided. */
