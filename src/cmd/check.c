@@ -1,11 +1,14 @@
 /* `windlass check` and `lint`, and what becomes of each key: see check.h. */
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cmd/check.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "core/fs.h"
 #include "core/log.h"
+#include "machine/store.h"
+#include "manager/manager.h"
 
 #define CONFIG_MAX	(8u << 20)
 
@@ -162,6 +165,24 @@ judge_file(struct check *c)
 		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_LINE(0), "everybody on this host can read the file, and it holds tokens: chmod 600 %s", c->path);
 }
 
+/*
+ * The two directories where `run` looks for them unless told otherwise. What is not there yet is made as it should be. root asks
+ * for whomever the directory belongs to, since a service may run as another user.
+ */
+static void
+judge_directory(struct check *c, char *path, const char *what)
+{
+	struct err e = { 0 };
+	struct stat st;
+	uid_t user = geteuid();
+
+	if (user == 0 && path != NULL && stat(path, &st) == 0)
+		user = st.st_uid;
+	if (path != NULL && fs_strict_modes(path, user, &e) < 0 && e.kind != ERR_NOTFOUND)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_LINE(0), "%s %s is refused: %s", what, path, e.msg);
+	free(path);
+}
+
 static int
 load(struct check *c, struct err *e)
 {
@@ -189,6 +210,8 @@ check_file(struct check *c)
 	if (c->root == NULL)
 		return;
 	judge_file(c);
+	judge_directory(c, manager_default_state_dir(), "state directory");
+	judge_directory(c, store_default_path(), "store");
 	c->config = config_parse(c->path, c->text, NULL, NULL, &e);
 	before = c->count[CHECK_ERROR];
 	walk(c, KS_GLOBAL, c->root, KEY_YES);

@@ -1,6 +1,8 @@
 /* Files that must survive: see fs.h. */
 #include <sys/stat.h>
 #include <dirent.h>
+#include <limits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/fs.h"
@@ -180,6 +182,122 @@ fs_mkdirs(const char *path, mode_t mode, struct err *e)
 	rc = 0;
 out:
 	free(copy);
+	return rc;
+}
+
+/* ".NAME.xxxxxxxx.tmp" is what write_whole() makes. */
+static bool
+is_temporary(struct str name)
+{
+	static const char tail[] = ".tmp";
+	size_t n = sizeof(tail) - 1, at;
+
+	if (!str_ends(name, tail) || name.n < n + 11)
+		return false;
+	at = name.n - n - 8;
+	for (size_t i = at; i < at + 8; i++)
+		if (strchr("0123456789abcdef", name.p[i]) == NULL)
+			return false;
+	return name.p[at - 1] == '.';
+}
+
+size_t
+fs_sweep(int dirfd, int older_s)
+{
+	char **names;
+	ssize_t n = fs_list_dotted(dirfd, &names, NULL);
+	size_t gone = 0;
+
+	for (ssize_t i = 0; i < n; i++) {
+		struct stat st;
+
+		if (!is_temporary(str_from(names[i])) || fstatat(dirfd, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+			continue;
+		if (older_s == 0 || time(NULL) - st.st_mtime >= older_s)
+			gone += unlinkat(dirfd, names[i], 0) == 0;
+	}
+	if (n > 0)
+		fs_free_names(names, n);
+	return gone;
+}
+
+bool
+fs_has_temporaries(int dirfd)
+{
+	char **names;
+	ssize_t n = fs_list_dotted(dirfd, &names, NULL);
+	bool yes = false;
+
+	for (ssize_t i = 0; i < n; i++)
+		yes |= is_temporary(str_from(names[i]));
+	if (n > 0)
+		fs_free_names(names, n);
+	return yes;
+}
+
+/* One directory of the way. top: it is the one that is asked for, where even a sticky bit is no help. */
+static int
+strict_one(const char *path, uid_t user, bool top, struct err *e)
+{
+	struct stat st;
+	const char *of;
+
+	if (stat(path, &st) < 0)
+		return err_sys(e, "look at %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_CONFIG, ENOTDIR, "%s is no directory", path);
+	if (st.st_uid != 0 && st.st_uid != user)
+		return err_set(e, ERR_CONFIG, 0, "%s belongs to user %u, who could put other files there: chown %u %s", path,
+		    (unsigned)st.st_uid, (unsigned)user, path);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (!top && (st.st_mode & S_ISVTX) != 0))
+		return 0;
+	of = (st.st_mode & S_IWOTH) != 0 ? "everybody" : "its group";
+	return err_set(e, ERR_CONFIG, 0, "%s has mode %04o, so %s could put other files there: chmod go-w %s", path,
+	    (unsigned)st.st_mode & 07777, of, path);
+}
+
+/* The directories of an absolute path from the root on; what is missing ends the walk and is told last. */
+static int
+strict_way(const char *path, uid_t user, struct err *e)
+{
+	char part[PATH_MAX];
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	if (n >= sizeof(part))
+		return err_set(e, ERR_SYS, ENAMETOOLONG, "%s", path);
+	for (size_t i = 1; i <= n; i++) {
+		if (i != 1 && i != n && path[i] != '/')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (strict_one(part, user, i == n, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+fs_strict_modes(const char *path, uid_t user, struct err *e)
+{
+	char *whole = NULL, *real, cwd[PATH_MAX];
+	struct err why = { 0 };
+	int rc;
+
+	if (path[0] != '/') {
+		if (getcwd(cwd, sizeof(cwd)) == NULL)
+			return err_sys(e, "current directory");
+		path = whole = fs_join(cwd, path);
+	}
+	rc = strict_way(path, user, &why);
+	if (rc == 0 && (real = realpath(path, NULL)) != NULL) {
+		rc = strict_way(real, user, &why);
+		free(real);
+	}
+	free(whole);
+	if (rc < 0 && e != NULL)
+		*e = why;
 	return rc;
 }
 

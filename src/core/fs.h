@@ -33,6 +33,20 @@ int	fs_rename(int fromdir, const char *from, int todir, const char *to, struct e
 int	fs_sync_dir(int dirfd, struct err *e);
 /* Removes a file or a whole directory; symlinks are not followed; a missing one is success. */
 int	fs_remove_tree(int dirfd, const char *path, struct err *e);
+/*
+ * Removes the temporary files that writers (fs_write(), fs_write_fast()) left in this directory when they were killed, if they
+ * are at least so many seconds old: 0 for who holds the lock under which the directory is written. Returns how many went.
+ */
+size_t	fs_sweep(int dirfd, int older_s);
+/* Whether there is one, whatever its age. */
+bool	fs_has_temporaries(int dirfd);
+/*
+ * Whether nobody but `user` and root can put another directory, or another file in it, in this one's place: the
+ * directory and each one above it belong to one of the two, and neither group nor others may write there (above it also a sticky
+ * directory is fine, as /tmp is). 0, or -1 with ERR_CONFIG and the command to type. A directory that does not exist is ERR_NOTFOUND
+ * when what there is of the way to it is fine. Every path is looked at as it is written and as it is when links are followed.
+ */
+int	fs_strict_modes(const char *path, uid_t user, struct err *e);
 bool	fs_exists(int dirfd, const char *path);
 /*
  * Names in a directory, sorted bytewise, without those that begin with a

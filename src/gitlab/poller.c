@@ -455,6 +455,10 @@ poller_main(int argc, char **argv)
 	}
 	close((int)o[2].number);
 	p.control = (int)o[1].number;
+	if (fs_strict_modes(o[0].value, geteuid(), &e) < 0) {
+		log_error("State directory cannot be trusted", F_ERR(&e));
+		return EXIT_CONFIG;
+	}
 	jobs = fs_join(o[0].value, "jobs");
 	p.jobs = fs_opendir(AT_FDCWD, jobs, &e);
 	if (p.jobs < 0) {

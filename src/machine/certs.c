@@ -583,6 +583,21 @@ out:
 	return rc;
 }
 
+void
+certs_sweep(const char *store)
+{
+	char *certs = fs_join(store, "certs");
+	int dir = fs_opendir(AT_FDCWD, certs, NULL), lock;
+
+	if (dir >= 0 && fs_has_temporaries(dir) && (lock = lock_take(dir, ".lock", LOCK_TRY, NULL)) >= 0) {
+		fs_sweep(dir, 0);
+		close(lock);
+	}
+	if (dir >= 0)
+		close(dir);
+	free(certs);
+}
+
 int
 certs_ensure(const char *store, const struct certs_paths *p, struct err *e)
 {

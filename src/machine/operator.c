@@ -1363,6 +1363,10 @@ operator_main(int argc, char **argv)
 	}
 	/* It writes in the store and nothing else, and runs no program. Where there is no store yet, now is the time. */
 	(void)fs_mkdirs(args.store, 0700, NULL);
+	if (fs_strict_modes(args.store, geteuid(), &e) < 0) {
+		log_error("Store cannot be trusted", F_ERR(&e));
+		return EXIT_CONFIG;
+	}
 	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, args.store, -1 }, 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
 	sandbox_calls();
 	operation_init(&op, args.store, args.name);

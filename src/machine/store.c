@@ -10,6 +10,7 @@
 #include "core/hash.h"
 #include "core/lock.h"
 #include "core/rand.h"
+#include "machine/certs.h"
 #include "machine/store.h"
 #include "wire/json.h"
 
@@ -298,6 +299,25 @@ in_use(int machines, const char *name)
 	return held != 0;
 }
 
+/*
+ * Temporaries in a machine's directory, under its lock; who holds that may be writing one. Unlocked machines have no
+ * writer: whoever changes a machine takes the lock first.
+ */
+static void
+sweep_machine(int machines, const char *name)
+{
+	int dir = fs_opendir(machines, name, NULL), lock;
+
+	if (dir < 0)
+		return;
+	/* The lock is not asked for in vain: a person's command at this instant would be told that the machine is in use. */
+	if (fs_has_temporaries(dir) && (lock = store_lock(dir, false, NULL)) >= 0) {
+		fs_sweep(dir, 0);
+		close(lock);
+	}
+	close(dir);
+}
+
 int
 store_sweep(const char *store, struct err *e)
 {
@@ -305,6 +325,7 @@ store_sweep(const char *store, struct err *e)
 	struct dirent *d;
 	DIR *dir;
 
+	certs_sweep(store);
 	if (machines < 0)
 		return e != NULL && e->kind == ERR_NOTFOUND ? 0 : -1;
 	dir = fdopendir(machines);
@@ -315,8 +336,11 @@ store_sweep(const char *store, struct err *e)
 	while ((d = readdir(dir)) != NULL) {
 		bool gone = strncmp(d->d_name, GONE_PREFIX, strlen(GONE_PREFIX)) == 0;
 
-		if (!gone && strncmp(d->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) != 0)
+		if (!gone && strncmp(d->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) != 0) {
+			if (d->d_name[0] != '.')
+				sweep_machine(dirfd(dir), d->d_name);
 			continue;
+		}
 		if (in_use(dirfd(dir), d->d_name))
 			continue;
 		if (fs_remove_tree(dirfd(dir), d->d_name, e) < 0)

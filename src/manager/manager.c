@@ -358,6 +358,11 @@ open_directories(struct manager *m, const struct manager_opts *o, struct err *e)
 		return err_set(e, ERR_CONFIG, 0, "no home directory: set HOME, or give --state-dir and MACHINE_STORAGE_PATH");
 	if (fs_mkdirs(m->state_dir, 0700, e) < 0 || fs_mkdirs(m->store, 0700, e) < 0)
 		return -1;
+	/* Whoever could put own files there would decide which authority is trusted and how jobs ended. */
+	if (fs_strict_modes(m->state_dir, geteuid(), e) < 0)
+		return err_ctx(e, "state directory %s", m->state_dir);
+	if (fs_strict_modes(m->store, geteuid(), e) < 0)
+		return err_ctx(e, "store %s", m->store);
 	m->state_fd = fs_opendir(AT_FDCWD, m->state_dir, e);
 	if (m->state_fd < 0)
 		return -1;

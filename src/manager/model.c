@@ -495,6 +495,33 @@ model_finish_arrivals(struct manager *m, pid_t pid)
 	fs_free_names(names, n);
 }
 
+/* What earlier managers were writing when they died. Under the manager's lock nobody else writes there. */
+static void
+sweep_state(struct manager *m)
+{
+	int view = fs_opendir(m->state_fd, "view", NULL);
+
+	fs_sweep(m->state_fd, 0);
+	if (view >= 0) {
+		fs_sweep(view, 0);
+		close(view);
+	}
+}
+
+/* Of a job executor, reporter and poller are writers that live on without a manager: only what is old is nobody's. */
+#define JOB_TEMPORARY_S	120
+
+static void
+sweep_job(struct manager *m, const char *name)
+{
+	int dir = fs_opendir(m->jobs_fd, name, NULL);
+
+	if (dir >= 0) {
+		fs_sweep(dir, JOB_TEMPORARY_S);
+		close(dir);
+	}
+}
+
 /* Half-removed job directories of earlier deaths. */
 static void
 sweep_jobs(struct manager *m, struct err *e)
@@ -531,6 +558,7 @@ model_scan(struct manager *m, struct err *e)
 
 	if (store_sweep(m->store, e) < 0)
 		return -1;
+	sweep_state(m);
 	sweep_jobs(m, e);
 	model_finish_arrivals(m, 0);
 	n = store_list(m->store, &names, e);
@@ -542,8 +570,10 @@ model_scan(struct manager *m, struct err *e)
 	n = fs_list(m->state_fd, "jobs", &names, e);
 	if (n < 0)
 		return err_ctx(e, "state directory %s", m->state_dir);
-	for (ssize_t i = 0; i < n; i++)
+	for (ssize_t i = 0; i < n; i++) {
+		sweep_job(m, names[i]);
 		model_load_job(m, names[i]);
+	}
 	fs_free_names(names, n);
 	return 0;
 }

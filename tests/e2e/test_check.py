@@ -56,6 +56,36 @@ def put(section, line):
     return at + 1, "\n".join(lines) + "\n"
 
 
+def test_directories_that_others_may_write_to(host, tmp_path):
+    """The same words from `check` and from `run`, with what to type; a sticky directory above is fine."""
+    host.write(GOOD)
+    store, above = tmp_path / "above" / "store", tmp_path / "above"
+    store.mkdir(parents=True)
+    for folder, mode, words in [
+            (store, 0o777, f"{store} has mode 0777, so everybody could put other files there: chmod go-w {store}"),
+            (above, 0o775, f"{above} has mode 0775, so its group could put other files there: chmod go-w {above}")]:
+        folder.chmod(mode)
+        p = host.run("check", MACHINE_STORAGE_PATH=str(store))
+        assert p.returncode == 1 and f"error: store {store} is refused: {words}" in p.said, p.said
+        p = host.run("run", "--state-dir", str(tmp_path / "state"), MACHINE_STORAGE_PATH=str(store))
+        assert p.returncode != 0 and f"store {store}: {words}" in p.said, p.said
+        p = host.run("run", "--state-dir", str(store / "state"), MACHINE_STORAGE_PATH=str(tmp_path / "other"))
+        assert p.returncode != 0 and f"state directory {store / 'state'}: {words}" in p.said, p.said
+        folder.chmod(0o755)
+    above.chmod(0o1777)
+    assert host.run("check", MACHINE_STORAGE_PATH=str(store)).returncode == 0
+    if os.geteuid() == 0:
+        os.chown(above, 12345, 0)
+        p = host.run("check", MACHINE_STORAGE_PATH=str(store))
+        assert p.returncode == 1 and f"{above} belongs to user 12345, who could put other files there: chown 0 {above}" in p.said, p.said
+        # the whole way another user's: a service may run as that user
+        above.chmod(0o755)
+        os.chown(store, 12345, 0)
+        assert host.run("check", MACHINE_STORAGE_PATH=str(store)).returncode == 0
+        p = host.run("run", "--state-dir", str(tmp_path / "state"), MACHINE_STORAGE_PATH=str(store))
+        assert p.returncode != 0 and "belongs to user 12345" in p.said
+
+
 def test_a_good_file(host):
     assert check(host, GOOD, status=0) == [" windlass would run 1 of 1 runners; 0 errors, 0 warnings"]
     everything = check(host, GOOD, "--all", status=0)

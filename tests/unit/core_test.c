@@ -9,6 +9,7 @@
 #include "core/hash.h"
 #include "core/list.h"
 #include "core/lock.h"
+#include "core/log.h"
 #include "core/mono.h"
 #include "core/opt.h"
 #include "core/proc.h"
@@ -379,6 +380,193 @@ test_misc(void)
 	}
 }
 
+/* What log_line() writes to stderr, without its end of line. */
+static const char *
+logged(enum log_format format, const char *value)
+{
+	static char text[8192];
+	int fd[2], old = dup(STDERR_FILENO);
+	ssize_t n;
+
+	log_setup(LOG_INFO, format);
+	if (pipe(fd) < 0 || dup2(fd[1], STDERR_FILENO) < 0)
+		return "";
+	close(fd[1]);
+	log_info("Said", F_STR("text", value), F_INT("n", 7));
+	dup2(old, STDERR_FILENO);
+	close(old);
+	n = read(fd[0], text, sizeof(text) - 1);
+	close(fd[0]);
+	text[n > 0 ? n - 1 : 0] = '\0';
+	return strstr(text, "text") != NULL ? strstr(text, "text") : text;
+}
+
+static void
+hide(const void *ctx, struct str text, struct buf *out)
+{
+	ssize_t at = str_find(text, ctx);
+
+	if (at < 0) {
+		buf_putstr(out, text);
+		return;
+	}
+	buf_putstr(out, str_sub(text, 0, (size_t)at));
+	buf_puts(out, "[MASKED]");
+	buf_putstr(out, str_sub(text, (size_t)at + strlen(ctx), text.n));
+}
+
+static void
+test_log(void)
+{
+	static const struct { const char *in, *plain, *json; } cases[] = {
+		{ "caf\xc3\xa9 \xe2\x82\xac", "caf\xc3\xa9 \xe2\x82\xac", "caf\xc3\xa9 \xe2\x82\xac" },
+		{ "a\nb\x1b[2J\x7f", "a\\x0ab\\x1b[2J\\x7f", "a\\u000ab\\u001b[2J\\u007f" },
+		{ "\xc2\x9b" "2J\xc2\x85", "\\u009b2J\\u0085", "\\u009b2J\\u0085" },
+		{ "\x9b" "2J", "\\x9b2J", "\\ufffd2J" },
+		{ "\xe2\x80\xae" "gpj.exe\xe2\x81\xa6", "\\u202egpj.exe\\u2066", "\\u202egpj.exe\\u2066" },
+		{ "\xd8\x9c\xe2\x80\x8f\xe2\x80\xa8", "\\u061c\\u200f\\u2028", "\\u061c\\u200f\\u2028" },
+		{ "\xf3\xa0\x81\x81", "\\U000e0041", "\\udb40\\udc41" },
+		{ "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+		{ "\xc0\xaf\xed\xa0\x80", "\\xc0\\xaf\\xed\\xa0\\x80", "\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd" },
+	};
+	char want[200];
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		snprintf(want, sizeof(want), "text=%s", cases[i].plain);
+		is_str(logged(LOG_RUNNER, cases[i].in), want, "log, case %zu", i);
+		snprintf(want, sizeof(want), "text=\"%s\"", cases[i].json);
+		is_str(logged(LOG_TEXT, cases[i].in), want, "  as text");
+		snprintf(want, sizeof(want), "text\":\"%s\",", cases[i].json);
+		ok(strncmp(logged(LOG_JSON, cases[i].in), want, strlen(want)) == 0, "  as JSON: %s", want);
+	}
+	log_filter(hide, "hunter2");
+	is_str(logged(LOG_RUNNER, "the password is hunter2, is it"), "text=the password is [MASKED], is it", "a filter");
+	is_str(logged(LOG_TEXT, "hunter2"), "text=\"[MASKED]\"", "  in each format");
+	ok(strncmp(logged(LOG_JSON, "xhunter2"), "text\":\"x[MASKED]\"", 17) == 0, "  JSON too");
+	is_str(logged(LOG_RUNNER, NULL), "text=", "  of nothing is nothing");
+	log_filter(NULL, NULL);
+	is_str(logged(LOG_RUNNER, "hunter2"), "text=hunter2", "  until it is taken away");
+}
+
+static bool
+make(const char *path, const char *name)
+{
+	char whole[600];
+	int fd;
+
+	snprintf(whole, sizeof(whole), "%s/%s", path, name);
+	fd = open(whole, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static void
+test_sweep(const char *base)
+{
+	static const char *const left[] = { ".manager.json.0123abcd.tmp", ".a.b.ffffffff.tmp" };
+	static const char *const kept[] = { "manager.json", "manager.json.0123abcd.tmp", ".x.0123abc.tmp", ".x.0123abcg.tmp", ".0123abcd.tmp",
+	    ".lock", ".gone.m.12345678", ".x.0123abcd.tmpx" };
+	struct timespec old[2] = { { 1000, 0 }, { 1000, 0 } };
+	char *path = fs_join(base, "sweep");
+	struct err e = { 0 };
+	int dir;
+
+	fs_mkdirs(path, 0700, &e);
+	dir = fs_opendir(AT_FDCWD, path, &e);
+	mkdirat(dir, ".dir.01234567.tmp", 0700);
+	is_int((long long)fs_sweep(dir, 0), 0, "nothing to sweep");
+	ok(!fs_has_temporaries(dir) || fs_exists(dir, ".dir.01234567.tmp"), "a directory of that name is nobody's");
+	for (size_t i = 0; i < NELEM(left); i++)
+		make(path, left[i]);
+	for (size_t i = 0; i < NELEM(kept); i++)
+		make(path, kept[i]);
+	ok(fs_has_temporaries(dir), "temporaries are seen");
+	is_int((long long)fs_sweep(dir, 60), 0, "young ones may have a writer");
+	utimensat(dir, left[0], old, 0);
+	is_int((long long)fs_sweep(dir, 60), 1, "an old one goes");
+	ok(!fs_exists(dir, left[0]) && fs_exists(dir, left[1]), "  and no other");
+	is_int((long long)fs_sweep(dir, 0), 1, "under the lock all go");
+	for (size_t i = 0; i < NELEM(kept); i++)
+		ok(fs_exists(dir, kept[i]), "%s stays", kept[i]);
+	close(dir);
+	free(path);
+}
+
+/* A writer that is killed in the midst leaves what a sweep takes. */
+static void
+test_killed_writer(const char *base)
+{
+	char *path = fs_join(base, "killed");
+	struct err e = { 0 };
+	int dir, status;
+	size_t left = 0;
+
+	fs_mkdirs(path, 0700, &e);
+	dir = fs_opendir(AT_FDCWD, path, &e);
+	for (int i = 0; i < 40; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			for (;;)
+				fs_write(dir, "manager.json", STR("{\"whole\":true}"), 0600, NULL);
+		mono_sleep(NSEC_MSEC * (1 + i % 5));
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		left += fs_has_temporaries(dir);
+	}
+	ok(left > 0, "kills left temporaries (%zu)", left);
+	fs_sweep(dir, 0);
+	ok(!fs_has_temporaries(dir), "the next start finds none");
+	close(dir);
+	free(path);
+}
+
+static void
+test_strict_modes(const char *base)
+{
+	static const struct { const char *dir; mode_t mode; const char *says; } cases[] = {
+		{ "s/a", 0700, NULL }, { "s/a", 0755, NULL }, { "s/a", 0777, "chmod go-w" }, { "s/a", 01777, "everybody" },
+		{ "s/a", 0770, "its group" }, { "s/a", 0702, "everybody" },
+		{ "s", 0777, "chmod go-w" }, { "s", 01777, NULL }, { "s", 0775, "its group" }, { "s", 0711, NULL },
+	};
+	char *state = fs_join(base, "s/a/state"), *asked = fs_join(base, "s/a"), *missing = fs_join(base, "s/a/none"), *link = fs_join(base, "ln");
+	struct err e = { 0 };
+
+	fs_mkdirs(state, 0700, &e);
+	ok(symlink("s/a/state", link) == 0, "a link");
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		char *dir = fs_join(base, cases[i].dir);
+		const char *want = cases[i].says;
+		struct stat st;
+
+		stat(dir, &st);
+		chmod(dir, cases[i].mode);
+		is_int(fs_strict_modes(asked, geteuid(), &e), want == NULL ? 0 : -1, "%s with mode %04o: %s", cases[i].dir, cases[i].mode, e.msg);
+		if (want != NULL)
+			ok(e.kind == ERR_CONFIG && strstr(e.msg, want) != NULL && strstr(e.msg, dir) != NULL, "  says %s", want);
+		/* Above the one that is asked for the sticky bit is enough, through links too. */
+		if ((cases[i].mode & S_ISVTX) != 0)
+			want = NULL;
+		is_int(fs_strict_modes(state, geteuid(), &e), want == NULL ? 0 : -1, "  below it");
+		is_int(fs_strict_modes(link, geteuid(), &e), want == NULL ? 0 : -1, "  by a link");
+		is_int(fs_strict_modes(missing, geteuid(), &e), -1, "  what does not exist");
+		is_int(e.kind, want == NULL ? ERR_NOTFOUND : ERR_CONFIG, "    is told so only when the way is fine");
+		chmod(dir, st.st_mode & 07777);
+		free(dir);
+	}
+	if (geteuid() == 0) {
+		ok(chown(asked, 12345, 0) == 0, "somebody else's");
+		is_int(fs_strict_modes(state, geteuid(), &e), -1, "  is refused");
+		ok(strstr(e.msg, "belongs to user 12345") != NULL && strstr(e.msg, "chown 0 ") != NULL, "  with what to type: %s", e.msg);
+		ok(chown(asked, 0, 0) == 0, "  and taken back");
+	}
+	free(state);
+	free(asked);
+	free(missing);
+	free(link);
+}
+
 int
 main(void)
 {
@@ -397,6 +585,10 @@ main(void)
 	test_lock(dir);
 	test_proc();
 	test_misc();
+	test_log();
+	test_sweep(dir);
+	test_killed_writer(dir);
+	test_strict_modes(dir);
 	fs_remove_tree(AT_FDCWD, dir, &e);
 	return done_testing();
 }
