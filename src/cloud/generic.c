@@ -25,7 +25,7 @@ static const struct cloud_flag flags[] = {
 	{ "generic-ip-address", "GENERIC_IP_ADDRESS", OPT_STRING, NULL, "address of the machine" },
 	{ "generic-ssh-user", "GENERIC_SSH_USER", OPT_STRING, "root", "SSH user (default root)" },
 	{ "generic-ssh-key", "GENERIC_SSH_KEY", OPT_STRING, NULL,
-	  "private key (default: the first of ~/.ssh/id_ecdsa, ~/.ssh/id_rsa)" },
+	  "private key (default: those of ssh-agent, ~/.ssh/id_ed25519, id_ecdsa and id_rsa)" },
 	{ "generic-ssh-port", "GENERIC_SSH_PORT", OPT_INT, "22", "SSH port (default 22)" },
 };
 

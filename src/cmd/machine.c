@@ -20,6 +20,8 @@
 /* For commands that take names and no option. */
 static const struct usage none_usage;
 
+#define DEFAULT_NAME	"\n\nWithout a name the machine \"default\" is meant."
+
 /* Helpers that all commands share */
 
 int
@@ -203,6 +205,8 @@ create_machine(const struct machine_cli *m, struct operation *op, struct machine
 		return 1;
 	say_line("Running pre-create checks...");
 	rc = d->check != NULL ? d->check(&h->cloud, e) : 0;
+	if (rc == 0)
+		rc = operation_keys(op, &h->cloud, e);
 	if (rc == 0 && d->precreate != NULL)
 		rc = d->precreate(&h->cloud, op->deadline, e);
 	if (rc < 0) {
@@ -449,7 +453,7 @@ machine_kill(const struct machine_cli *m, int argc, char **argv)
 /* Provisioning again */
 
 static int
-provision_one(const struct machine_cli *m, const char *name, struct err *e)
+provision_one(const struct machine_cli *m, const char *name, const char *host_key, struct err *e)
 {
 	struct operation op;
 	int rc = -1;
@@ -457,6 +461,7 @@ provision_one(const struct machine_cli *m, const char *name, struct err *e)
 	if (machine_take(m, &op, name, e) < 0)
 		goto out;
 	op.deadline = mono_after(2 * OPERATOR_LIMIT_NS);
+	op.accept_host_key = host_key;
 	machine_speak(&op);
 	rc = operation_provision(&op, e);
 out:
@@ -464,10 +469,41 @@ out:
 	return rc;
 }
 
+static const struct opt provision_opts[] = {
+	{ .name = "accept-host-key", .type = OPT_STRING, .arg = "FINGERPRINT",
+	  .help = "SHA256:... of the host key that replaces the one known so far; for one machine" },
+};
+static const struct usage provision_usage = USAGE("[MACHINE...]",
+    "Installs and sets up what a machine's engine needs, once more; of a machine whose create was interrupted: goes on with it.\n\n"
+    "A host that shows another SSH key than at first is refused: it was reinstalled, or it is another one. If you know which,\n"
+    "--accept-host-key with the new key's fingerprint, which the refusal names (on the host: ssh-keygen -lf\n"
+    "/etc/ssh/ssh_host_ed25519_key.pub), lets this one key in and keeps it." DEFAULT_NAME, provision_opts);
+
 static int
 machine_provision(const struct machine_cli *m, int argc, char **argv)
 {
-	return each(m, argc, argv, provision_one);
+	struct opt o[NELEM(provision_opts)];
+	struct machine_args a;
+	int rc = 1;
+
+	if (machine_args(m, &a, &provision_usage, o, argc, argv) < 0)
+		return 1;
+	if (machine_names(m, &a) < 0)
+		goto out;
+	if (o[0].given && (a.nwords != 1 || strncmp(o[0].value, "SHA256:", 7) != 0)) {
+		fprintf(stderr, "--accept-host-key is for one machine, and wants the key's fingerprint as SHA256:...\n");
+		goto out;
+	}
+	rc = 0;
+	for (size_t i = 0; i < a.nwords; i++) {
+		struct err e = { 0 };
+
+		if (provision_one(m, a.words[i], o[0].value, &e) < 0)
+			rc = machine_fail(&e);
+	}
+out:
+	machine_args_free(&a);
+	return rc;
 }
 
 static const struct opt regenerate_opts[] = {
@@ -509,7 +545,7 @@ machine_regenerate(const struct machine_cli *m, int argc, char **argv)
 	for (size_t i = 0; rc == 0 && i < a.nwords; i++) {
 		struct err e = { 0 };
 
-		if (provision_one(m, a.words[i], &e) < 0)
+		if (provision_one(m, a.words[i], NULL, &e) < 0)
 			rc = machine_fail(&e);
 	}
 out:
@@ -669,7 +705,9 @@ machine_ssh(const struct machine_cli *m, int argc, char **argv)
 		err_set(&e, ERR_CONFIG, 0, "Error: Cannot run SSH command: Host \"%s\" is not running", name);
 		goto out;
 	}
-	op.deadline = mono_after(30 * NSEC_SEC);
+	/* A host that answers is given the time that its login takes. */
+	op.deadline = mono_after(CALL_NS * 2);
+	op.ssh_by = mono_after(30 * NSEC_SEC);
 	ssh = operation_ssh(&op, &e);
 	if (ssh == NULL)
 		goto out;
@@ -731,7 +769,6 @@ static machine_fn machine_help;
 
 #define NAMES(about_)	&(const struct usage){ .args = "[MACHINE...]", .about = (about_) }
 #define NAME(about_)	&(const struct usage){ .args = "[MACHINE]", .about = (about_) }
-#define DEFAULT_NAME	"\n\nWithout a name the machine \"default\" is meant."
 
 static const struct usage create_usage = { .args = "MACHINE", .flags = USAGE_DRIVERS, .about =
     "Creates a machine in the cloud, waits for its SSH, installs Docker where it is missing and sets it up for TLS, on port 2376.\n"
@@ -754,8 +791,7 @@ const struct machine_command machine_commands[] = {
 	  NAMES("Prints the addresses of machines, one a line." DEFAULT_NAME) },
 	{ "kill", machine_kill, "switch a machine off at once", NAMES("Switches machines off, as pulling the plug does." DEFAULT_NAME) },
 	{ "ls", machine_ls, "list machines", &machine_ls_usage },
-	{ "provision", machine_provision, "provision again, or go on with an interrupted create",
-	  NAMES("Installs and sets up what a machine's engine needs, once more; of a machine whose create was interrupted: goes on with it." DEFAULT_NAME) },
+	{ "provision", machine_provision, "provision again, or go on with an interrupted create", &provision_usage },
 	{ "regenerate-certs", machine_regenerate, "make a machine's TLS certificates anew", &regenerate_usage },
 	{ "restart", machine_restart, "restart a machine", NAMES("Restarts machines and waits for their engines." DEFAULT_NAME) },
 	{ "rm", machine_rm, "remove machines, here and in the cloud", &machine_rm_usage },

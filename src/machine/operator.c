@@ -30,7 +30,9 @@
 #define UNSEEN_NS		(20 * NSEC_SEC)	/* a create call this old shows in lists if it worked */
 #define UNSEEN_5XX_NS		(4 * NSEC_SEC)	/* the same when the server itself said that it failed */
 #define STRAY_PAUSE_NS		(5 * NSEC_SEC)
-#define SSH_TRY_NS		(10 * NSEC_SEC)
+#define SSH_TRY_NS		(10 * NSEC_SEC)		/* for a connection */
+#define SSH_HELLO_NS		(60 * NSEC_SEC)		/* of silence: sshd may look our name up before it says a word */
+#define SSH_LOGIN_NS		(120 * NSEC_SEC)	/* of silence: what sshd itself grants a login (LoginGraceTime) */
 #define SSH_LAST_NS		(500 * NSEC_MSEC)
 #define SSH_ASK_CLOUD_NS	(30 * NSEC_SEC)
 #define SSH_REFUSED_NS		(120 * NSEC_SEC)	/* a first boot installs the key after sshd is up */
@@ -107,6 +109,8 @@ operation_end(struct operation *op)
 	if (op->dir >= 0)
 		close(op->dir);
 	op->lock = op->dir = -1;
+	ssh_auth_free(op->auth);
+	op->auth = NULL;
 	arena_reset(&op->arena);
 }
 
@@ -189,24 +193,6 @@ read_key(const char *path, struct buf *b, struct err *e)
 	return 0;
 }
 
-/* The key that ssh itself would take when none is named. */
-static int
-default_key(struct buf *b, struct err *e)
-{
-	static const char *const names[] = { ".ssh/id_ecdsa", ".ssh/id_rsa" };
-	const char *home = getenv("HOME");
-
-	for (size_t i = 0; home != NULL && i < NELEM(names); i++) {
-		char *path = fs_join(home, names[i]);
-		int found = fs_exists(AT_FDCWD, path) ? read_key(path, b, e) == 0 ? 1 : -1 : 0;
-
-		free(path);
-		if (found != 0)
-			return found > 0 ? 0 : -1;
-	}
-	return err_set(e, ERR_CONFIG, 0, "no SSH key was named, and there is no ~/.ssh/id_ecdsa or ~/.ssh/id_rsa");
-}
-
 /* Writes the SSH key into the new directory: a new one, or a copy of the one that the options name. */
 static int
 plan_key(int dir, const struct cloud *c, struct err *e)
@@ -235,6 +221,16 @@ out:
 	return rc;
 }
 
+int
+operation_keys(struct operation *op, const struct cloud *c, struct err *e)
+{
+	const char *foreign = c->driver->foreign_key != NULL ? c->driver->foreign_key(c) : NULL;
+
+	if (op->auth != NULL || foreign == NULL || foreign[0] != '\0' || (c->driver->traits & CLOUD_NO_SSH))
+		return 0;
+	return (op->auth = ssh_auth_default(e)) != NULL ? 0 : -1;
+}
+
 static struct certs_paths
 auth_paths(const struct machine_host *h)
 {
@@ -252,6 +248,8 @@ operation_plan(struct operation *op, const struct machine_host *h, const char *o
 	/* From here on the session, if there is one, is closed with the operation. */
 	op->host = *h;
 	if (d->check != NULL && d->check(&op->host.cloud, e) < 0)
+		return -1;
+	if (operation_keys(op, &op->host.cloud, e) < 0)
 		return -1;
 	if (certs_ensure(op->store, &certs, e) < 0)
 		return -1;
@@ -510,22 +508,32 @@ step_address(struct operation *op, struct err *e)
 
 /* SSH */
 
-static int
-load_key(struct operation *op, struct buf *key, struct err *e)
+/* The keys to try. NULL on failure. */
+static struct ssh_auth *
+load_auth(struct operation *op, struct err *e)
 {
 	const char *path = text(op->host.cloud.base.ssh_key_path), *name = strrchr(path, '/');
+	struct buf key = { .max = KEY_FILE_MAX };
+	struct ssh_auth *a = NULL;
+	int rc;
 
+	if (path[0] == '\0')
+		return ssh_auth_default(e);
 	/* In its own directory by the name alone, so that a store that was moved still works. */
-	if (name != NULL && fs_exists(op->dir, name + 1))
-		return fs_read(op->dir, name + 1, KEY_FILE_MAX, key, e);
-	return path[0] != '\0' ? read_key(path, key, e) : default_key(key, e);
+	rc = name != NULL && fs_exists(op->dir, name + 1) ? fs_read(op->dir, name + 1, KEY_FILE_MAX, &key, e) :
+	    read_key(path, &key, e);
+	if (rc == 0)
+		a = ssh_auth_key(buf_str(&key), e);
+	buf_wipe(&key);
+	return a;
 }
 
 static int
 pin_host_key(struct operation *op, const struct buf *pin, struct err *e)
 {
-	if (text(op->rec.host_key)[0] != '\0' || pin->n == 0)
+	if (pin->n == 0 || (op->accept_host_key == NULL && text(op->rec.host_key)[0] != '\0'))
 		return 0;
+	op->accept_host_key = NULL;
 	op->rec.host_key = arena_dup(&op->arena, buf_str(pin));
 	if (op->adopted || op->lock < 0)
 		return 0;
@@ -535,16 +543,33 @@ pin_host_key(struct operation *op, const struct buf *pin, struct err *e)
 	return 0;
 }
 
+/* What a person can do about a host key that is another one. A pool just makes another machine. */
+static void
+say_way_out(const struct operation *op, struct str line, struct err *e)
+{
+	struct buf shown = { .max = 128 };
+	size_t n = strlen(e->msg);
+
+	if (op->on_phase == NULL && ssh_host_fingerprint(line, &shown) == 0)
+		snprintf(e->msg + n, sizeof(e->msg) - n, ". If it was reinstalled: windlass machine provision "
+		    "--accept-host-key %s %s", shown.p, op->name);
+	buf_free(&shown);
+}
+
 /* Whether a failed try may be followed by another. The cloud is asked now and then whether there is still a machine. */
 static bool
 ssh_may_come(struct operation *op, int64_t pause, mono_t *ask, mono_t *refused, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
+	bool first_boot = d != NULL && !(d->traits & CLOUD_NO_VM) && !op->adopted && op->rec.phase < PHASE_PROVISIONED;
 	struct err why = { 0 };
 
 	/* So near the deadline another try would only say that there was no time. */
 	if (e->kind == ERR_CANCELLED || e->kind == ERR_CONFIG || e->kind == ERR_TLS ||
-	    mono_passed(op->deadline - pause - SSH_LAST_NS))
+	    mono_passed(mono_min(op->deadline, op->ssh_by) - pause - SSH_LAST_NS))
+		return false;
+	/* A host that has long been there will not know the key any better in a minute. */
+	if (e->kind == ERR_AUTH && !first_boot)
 		return false;
 	if (e->kind == ERR_AUTH && *refused == 0)
 		*refused = mono_after(SSH_REFUSED_NS);
@@ -563,9 +588,10 @@ struct ssh *
 operation_ssh(struct operation *op, struct err *e)
 {
 	const struct cloud_base *b = &op->host.cloud.base;
-	struct buf key = { .max = KEY_FILE_MAX }, pin = { 0 };
-	struct ssh_opts o = { .host = str_from(text(b->ip)), .port = (uint16_t)b->ssh_port,
-		.user = text(b->ssh_user), .pin = str_from(text(op->rec.host_key)) };
+	struct buf pin = { 0 };
+	struct ssh_opts o = { .host = str_from(text(b->ip)), .port = (uint16_t)b->ssh_port, .user = text(b->ssh_user),
+		.pin = str_from(text(op->rec.host_key)), .accept = op->accept_host_key,
+		.dial_ns = SSH_TRY_NS, .hello_ns = SSH_HELLO_NS, .login_ns = SSH_LOGIN_NS };
 	mono_t ask = mono_after(SSH_ASK_CLOUD_NS), refused = 0;
 	struct ssh *s = NULL;
 	int64_t pause = 100 * NSEC_MSEC;
@@ -574,12 +600,12 @@ operation_ssh(struct operation *op, struct err *e)
 		err_set(e, ERR_CONFIG, 0, "it has no address");
 		return NULL;
 	}
-	if (load_key(op, &key, e) < 0)
-		goto out;
-	o.key_pem = buf_str(&key);
+	if (op->auth == NULL && (op->auth = load_auth(op, e)) == NULL)
+		return NULL;
+	o.auth = op->auth;
 	for (;;) {
 		buf_clear(&pin);
-		s = ssh_open(&o, &pin, mono_min(op->deadline, mono_after(SSH_TRY_NS)), e);
+		s = ssh_open(&o, &pin, op->deadline, e);
 		if (s != NULL || !ssh_may_come(op, pause, &ask, &refused, e))
 			break;
 		log_debug("SSH does not answer yet", F_STR("name", op->name), F_ERR(e));
@@ -592,13 +618,13 @@ operation_ssh(struct operation *op, struct err *e)
 		ssh_close(s);
 		s = NULL;
 	}
+	if (s == NULL && e->kind == ERR_TLS && pin.n > 0)
+		say_way_out(op, buf_str(&pin), e);
 	/* Passing faults that did not pass: for whoever decides, this machine's time was up. */
-	if (s == NULL && (err_retryable(e) || e->kind == ERR_AUTH)) {
-		e->kind = ERR_TIMEOUT;
+	if (s == NULL && err_retryable(e))
 		err_ctx(e, "SSH did not answer in time, the last try said");
-	}
-out:
-	buf_wipe(&key);
+	if (s == NULL && (err_retryable(e) || e->kind == ERR_AUTH))
+		e->kind = ERR_TIMEOUT;
 	buf_free(&pin);
 	return s;
 }
@@ -1205,15 +1231,32 @@ status_of(const struct err *e)
 	}
 }
 
+/*
+ * Before the process confines itself: for a host of the generic driver without a key of its own, the agent and ~/.ssh
+ * are where its keys are, and neither can be reached afterwards.
+ */
 static int
-do_create(struct operation *op, const struct args *args, struct err *e)
+load_default_keys(struct operation *op, struct json_val plan, struct err *e)
+{
+	const char **options, *named = getenv("GENERIC_SSH_KEY");
+	size_t n;
+
+	if (strcmp(text(json_cstr(&op->arena, json_get(plan, "driver"))), cloud_generic.name) != 0 ||
+	    (named != NULL && *named != '\0'))
+		return 0;
+	options = plan_list(plan, "options", &op->arena, &n);
+	for (size_t i = 0; i < n; i++)
+		if (str_starts(str_from(options[i]), "generic-ssh-key=") && strchr(options[i], '=')[1] != '\0')
+			return 0;
+	return (op->auth = ssh_auth_default(e)) != NULL ? 0 : -1;
+}
+
+static int
+do_create(struct operation *op, const struct args *args, struct json_val root, struct err *e)
 {
 	mono_t began = mono_now();
-	struct json_val root;
 	int status;
 
-	if (take_plan(op, args, &root, e) < 0)
-		return EXIT_CONFIG;
 	if (operation_open(op, e) < 0) {
 		if (e->kind == ERR_CONFLICT)
 			return EXIT_BUSY;
@@ -1343,6 +1386,7 @@ do_round(struct operation *op, const struct args *args, struct err *e)
 int
 operator_main(int argc, char **argv)
 {
+	struct json_val plan = JSON_NONE;
 	struct err e = { 0 };
 	struct operation op;
 	struct args args;
@@ -1361,6 +1405,12 @@ operator_main(int argc, char **argv)
 		fcntl(control, F_SETFL, O_NONBLOCK);
 		net_control(control);
 	}
+	operation_init(&op, args.store, args.name);
+	if (strcmp(args.act, "create") == 0 &&
+	    (take_plan(&op, &args, &plan, &e) < 0 || load_default_keys(&op, plan, &e) < 0)) {
+		status = EXIT_CONFIG;
+		goto out;
+	}
 	/* It writes in the store and nothing else, and runs no program. Where there is no store yet, now is the time. */
 	(void)fs_mkdirs(args.store, 0700, NULL);
 	if (fs_strict_modes(args.store, geteuid(), &e) < 0) {
@@ -1369,12 +1419,11 @@ operator_main(int argc, char **argv)
 	}
 	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, args.store, -1 }, 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
 	sandbox_calls();
-	operation_init(&op, args.store, args.name);
 	op.deadline = mono_after(args.limit_s * NSEC_SEC);
 	op.on_phase = tell_phase;
 	cloud_throttled = tell_throttled;
 	if (strcmp(args.act, "create") == 0)
-		status = do_create(&op, &args, &e);
+		status = do_create(&op, &args, plan, &e);
 	else if (strcmp(args.act, "remove") == 0)
 		status = do_remove(&op, &args, &e);
 	else if (strcmp(args.act, "check") == 0)
@@ -1389,6 +1438,7 @@ operator_main(int argc, char **argv)
 		err_set(&e, ERR_CONFIG, 0, "--do %s: it is create, remove, check, look, settle, reconcile or health", args.act);
 		status = EXIT_CONFIG;
 	}
+out:
 	if (status != EXIT_OK) {
 		log_debug("Operator failed", F_STR("name", args.name), F_STR("do", args.act), F_INT("status", status), F_ERR(&e));
 		if (control >= 0)

@@ -28,10 +28,14 @@ struct operation {
 	/* A phase was written down; PHASE_NONE: the directory is gone. May be NULL. */
 	void		(*on_phase)(void *ctx, const char *name, enum machine_phase p);
 	void		*ctx;
+	/* By hand: the fingerprint ("SHA256:...") of the one host key that replaces the pinned one when SSH meets it. NULL: none. */
+	const char	*accept_host_key;
+	mono_t		 ssh_by;	/* no try at SSH begins later; 0: until the deadline */
 	const char	*ready_command;	/* runs on a new machine over SSH before it counts as ready; NULL or "": none */
 
 	/* below: the operator's own */
 	int		 dir, lock;
+	struct ssh_auth	*auth;		/* for SSH, once loaded */
 	struct arena	 arena;
 	struct machine_record	rec;
 	struct machine_host	host;
@@ -42,6 +46,11 @@ struct operation {
 void	operation_init(struct operation *op, const char *store, const char *name);
 void	operation_end(struct operation *op);	/* closes everything; the lock with it */
 
+/*
+ * When the cloud's options name no key of a host that is there already: loads what ssh would take (net/sshauth.h), for
+ * operation_ssh(). 0, also when there is nothing to do; -1 (ERR_CONFIG) when no key is there that can be used.
+ */
+int	operation_keys(struct operation *op, const struct cloud *c, struct err *e);
 /*
  * Makes the directory, phase planned: config.json as host has it, windlass.json, the SSH key. certs/ is made
  * if need be. h's arena must outlive op, which takes over its connection to the cloud, also on failure. ERR_CONFLICT: the name is taken.

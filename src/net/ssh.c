@@ -18,9 +18,12 @@
 #include "core/hash.h"
 #include "net/dial.h"
 #include "net/ssh.h"
-#include "net/sshkey.h"
+#include "wire/sshwire.h"
 
 #define KEEPALIVE_S	30
+#define HELLO_MAX	(40u << 10)	/* of what a host says before the keys are exchanged: lines, version, one packet */
+#define SAID_MAX	160		/* of a host's own words in an error */
+#define LIST_SHOWN	170		/* of a list of names in an error */
 #define PIECE		32000		/* of a command's input: fits one SSH packet */
 #define CLOSE_NS	(2 * NSEC_SEC)	/* for the polite part of closing */
 
@@ -28,8 +31,81 @@ struct ssh {
 	int		 fd;
 	LIBSSH2_SESSION	*session;
 	mono_t		 alive_at;	/* when the next keep-alive is due */
+	mono_t		 heard;		/* when the peer last said something */
+	int64_t		 silence_ns;	/* how long it may say nothing; 0: until the deadline */
 	bool		 broken;	/* an operation was left in the middle */
+	bool		 ended;		/* the peer closed the connection, or said that it will */
+	bool		 listening;	/* the first bytes are kept in hello */
+	bool		 signed_in;	/* the host knows the key and got our signature */
+	struct buf	 hello;
+	char		 said[SAID_MAX];	/* the host's own words when it ended the connection */
 };
+
+/* Of libssh2_more.c. */
+int	libssh2_more_banner(LIBSSH2_SESSION *session, char *out, size_t size);
+
+/*
+ * What is offered. Nothing with SHA-1, no host certificates (nobody here would check them). libssh2 puts two promises
+ * in front of the key exchanges: ext-info-c (RFC 8308) and kex-strict-c (OpenSSH's PROTOCOL 1.10, against Terrapin).
+ * ECDSA stands first among host keys: a host pinned by it can still be reached by a windlass older than this list.
+ */
+#define OUR_KEX		"curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384," \
+			"ecdh-sha2-nistp521,diffie-hellman-group16-sha512,diffie-hellman-group18-sha512," \
+			"diffie-hellman-group14-sha256,diffie-hellman-group-exchange-sha256"
+#define OUR_HOSTKEYS	"ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,ssh-ed25519,rsa-sha2-512,rsa-sha2-256"
+#define OUR_CIPHERS	"chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr"
+#define OUR_MACS	"hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
+
+static const struct { const char *what, *ours; int method; } offers[SSHWIRE_LISTS] = {
+	[SSHWIRE_KEX] = { "key exchange", OUR_KEX, LIBSSH2_METHOD_KEX },
+	[SSHWIRE_HOSTKEY] = { "kind of host key", OUR_HOSTKEYS, LIBSSH2_METHOD_HOSTKEY },
+	[SSHWIRE_CIPHER_CS] = { "cipher", OUR_CIPHERS, LIBSSH2_METHOD_CRYPT_CS },
+	[SSHWIRE_CIPHER_SC] = { "cipher", OUR_CIPHERS, LIBSSH2_METHOD_CRYPT_SC },
+	[SSHWIRE_MAC_CS] = { "MAC", OUR_MACS, LIBSSH2_METHOD_MAC_CS },
+	[SSHWIRE_MAC_SC] = { "MAC", OUR_MACS, LIBSSH2_METHOD_MAC_SC },
+};
+
+/* Receives for libssh2, which wants -errno: here it is seen that the peer is not silent, and what it says first. */
+static LIBSSH2_RECV_FUNC(listen_in)
+{
+	struct ssh *s = *abstract;
+	ssize_t n = recv(socket, buffer, length, flags);
+
+	if (n == -1 && (errno == EINTR || errno == EAGAIN))
+		return -EAGAIN;
+	if (n <= 0) {
+		s->ended = true;
+		return n == 0 ? 0 : -errno;
+	}
+	s->heard = mono_now();
+	if (s->listening && s->hello.n + (size_t)n <= s->hello.max)
+		buf_put(&s->hello, buffer, (size_t)n);
+	return n;
+}
+
+/* A host's words, fit for one line of ours. */
+static void
+keep_said(struct ssh *s, struct str words)
+{
+	struct buf b = { .max = 1024 };
+
+	words = str_trim(words);
+	if (words.n == 0 || s->said[0] != '\0')
+		return;
+	sshwire_put_words(&b, words, SAID_MAX - 4);
+	(void)str_copy(buf_str(&b), s->said, sizeof(s->said));
+	buf_free(&b);
+}
+
+static LIBSSH2_DISCONNECT_FUNC(on_disconnect)
+{
+	(void)session;
+	(void)reason;
+	(void)language;
+	(void)language_len;
+	((struct ssh *)*abstract)->ended = true;
+	keep_said(*abstract, str_of(message, message_len > 0 ? (size_t)message_len : 0));
+}
 
 /* What went wrong in the last libssh2 call. Always -1. */
 static int
@@ -59,6 +135,8 @@ explain(struct ssh *s, const char *what, struct err *e)
 		break;
 	}
 	s->broken = true;
+	if (s->said[0] != '\0')
+		return err_set(e, kind, code, "%s: the host ended the connection, saying: %s", what, s->said);
 	return err_set(e, kind, code, "%s: %s (libssh2 error %d)", what,
 	    text != NULL && *text != '\0' ? text : "failed", code);
 }
@@ -93,14 +171,18 @@ static int
 again(struct ssh *s, mono_t deadline, struct err *e)
 {
 	for (;;) {
+		mono_t limit = s->silence_ns > 0 ? mono_min(deadline, s->heard + s->silence_ns) : deadline;
 		struct err why;
 
 		if (keep_alive(s, e) < 0)
 			return -1;
-		if (net_wait(s->fd, half_sent(s) ? POLLOUT : POLLIN, mono_min(deadline, s->alive_at), &why) == 0)
+		if (net_wait(s->fd, half_sent(s) ? POLLOUT : POLLIN, mono_min(limit, s->alive_at), &why) == 0)
 			return 0;
-		if (why.kind != ERR_TIMEOUT || mono_passed(deadline)) {
+		if (why.kind != ERR_TIMEOUT || mono_passed(limit)) {
 			s->broken = true;
+			if (why.kind == ERR_TIMEOUT && !mono_passed(deadline))
+				return err_set(e, ERR_TIMEOUT, ETIMEDOUT, "the host takes the connection but has said nothing for %lld s",
+				    (long long)(s->silence_ns / NSEC_SEC));
 			return err_set(e, why.kind, why.sys, "%s", why.msg);
 		}
 	}
@@ -144,29 +226,34 @@ put_host_line(struct buf *line, struct str blob, struct err *e)
 }
 
 static int
-check_host_key(struct ssh *s, struct str pin, struct buf *pin_out, struct err *e)
+check_host_key(struct ssh *s, const struct ssh_opts *o, struct buf *pin_out, struct err *e)
 {
 	struct buf line = { .max = 8192 }, words = { .max = 512 }, old = { .max = 8192 };
 	size_t n = 0;
 	int type, rc = -1;
 	const char *key = libssh2_session_hostkey(s->session, &n, &type);
-	struct str left = pin, pin_type, pin_key;
+	struct str left = o->pin, pin_type, pin_key;
 
 	if (key == NULL || put_host_line(&line, str_of(key, n), e) < 0)
 		goto out;
+	if (pin_out != NULL)
+		buf_putstr(pin_out, buf_str(&line));
 	pin_type = str_cut(&left, ' ');
 	pin_key = str_trim(str_cut(&left, ' '));
+	put_sha256(&words, str_of(key, n));
+	if (o->accept != NULL) {
+		rc = strcmp(o->accept, words.p) == 0 ? 0 : err_set(e, ERR_TLS, 0,
+		    "the host key is %s, not %s, which was to be accepted", words.p, o->accept);
+		goto out;
+	}
 	/* The blob begins with the key's type, so that is compared too. */
-	if (pin.n > 0 && (hash_base64_decode(&old, pin_key) < 0 || !str_eq(buf_str(&old), str_of(key, n)))) {
-		put_sha256(&words, str_of(key, n));
+	if (o->pin.n > 0 && (hash_base64_decode(&old, pin_key) < 0 || !str_eq(buf_str(&old), str_of(key, n)))) {
 		buf_puts(&words, ", pinned was ");
 		put_sha256(&words, buf_str(&old));
-		err_set(e, ERR_TLS, 0, "host key is not the pinned one (%s %.*s): the machine was made anew, or this is another one",
+		err_set(e, ERR_TLS, 0, "host key is not the pinned one (now %s %.*s): the host was reinstalled, or this is another one",
 		    words.p, STR_ARG(pin_type));
 		goto out;
 	}
-	if (pin_out != NULL)
-		buf_putstr(pin_out, buf_str(&line));
 	rc = 0;
 out:
 	buf_free(&line);
@@ -175,107 +262,270 @@ out:
 	return rc;
 }
 
-/* A server with several host keys shall show the one that is pinned. */
-static int
-prefer_pinned(struct ssh *s, struct str pin, struct err *e)
+int
+ssh_host_fingerprint(struct str line, struct buf *out)
 {
-	char type[64];
+	struct buf blob = { .max = 8192 };
+	int rc = -1;
 
-	if (pin.n == 0)
-		return 0;
-	if (str_copy(str_cut(&pin, ' '), type, sizeof(type)) < 0 || pin.p == NULL)
-		return err_set(e, ERR_CONFIG, 0, "the pinned host key is not a line like \"ssh-rsa AAAA...\"");
-	if (libssh2_session_method_pref(s->session, LIBSSH2_METHOD_HOSTKEY,
-	    strcmp(type, "ssh-rsa") == 0 ? "rsa-sha2-512,rsa-sha2-256" : type) != 0)
-		return err_set(e, ERR_CONFIG, 0, "the pinned host key is of a kind that cannot be used (%s): pin the host's RSA or ECDSA key", type);
+	(void)str_cut(&line, ' ');
+	if (line.p != NULL && hash_base64_decode(&blob, str_trim(str_cut(&line, ' '))) == 0 && blob.n > 0) {
+		put_sha256(out, buf_str(&blob));
+		rc = 0;
+	}
+	buf_free(&blob);
+	return rc;
+}
+
+/*
+ * Sets what is offered. A host with several keys shall show the one that is pinned; another kind
+ * is let in nevertheless, so that the key of a host that has lost the pinned one can be named.
+ */
+static int
+set_offers(struct ssh *s, struct str pin, struct err *e)
+{
+	struct buf keys = { .max = 1024 };
+	struct str left = pin, kind = str_cut(&left, ' '), ours = STR(OUR_HOSTKEYS);
+	int rc = 0;
+
+	if (str_eqc(kind, "ssh-rsa"))
+		kind = STR("rsa-sha2-512,rsa-sha2-256");
+	if (pin.n > 0 && left.p == NULL)
+		return err_set(e, ERR_CONFIG, 0, "the pinned host key is not a line like \"ssh-ed25519 AAAA...\"");
+	if (pin.n > 0 && sshwire_common(kind, ours).p == NULL)
+		return err_set(e, ERR_CONFIG, 0, "the pinned host key is of a kind that cannot be used (%.*s): "
+		    "pin the host's Ed25519, ECDSA or RSA key", STR_ARG(kind));
+	buf_putstr(&keys, pin.n > 0 ? kind : STR_NULL);
+	while (ours.p != NULL) {
+		struct str name = str_cut(&ours, ',');
+
+		if (pin.n == 0 || sshwire_common(name, kind).p == NULL)
+			buf_fmt(&keys, "%s%.*s", keys.n > 0 ? "," : "", STR_ARG(name));
+	}
+	for (size_t i = 0; i < NELEM(offers); i++)
+		rc |= libssh2_session_method_pref(s->session, offers[i].method, i == SSHWIRE_HOSTKEY ? keys.p :
+		    offers[i].ours);
+	rc |= libssh2_session_method_pref(s->session, LIBSSH2_METHOD_SIGN_ALGO, "rsa-sha2-512,rsa-sha2-256");
+	assert(rc == 0);
+	buf_free(&keys);
 	return 0;
 }
 
+/* A host's list for people: without the promises among its key exchanges, which are no methods. */
+static void
+put_offer(struct buf *b, struct str list)
+{
+	struct buf names = { .max = HELLO_MAX };
+
+	while (list.p != NULL) {
+		struct str name = str_cut(&list, ',');
+
+		if (name.n > 0 && !str_starts(name, "kex-strict-") && !str_starts(name, "ext-info-"))
+			buf_fmt(&names, "%s%.*s", names.n > 0 ? "," : "", STR_ARG(name));
+	}
+	if (names.n == 0)
+		buf_puts(&names, "none");
+	sshwire_put_words(b, buf_str(&names), LIST_SHOWN);
+	buf_free(&names);
+}
+
+/* A handshake failed: a permanent refusal names what both sides offer. */
 static int
-handshake(struct ssh *s, struct str pin, mono_t deadline, struct err *e)
+explain_handshake(struct ssh *s, struct err *e)
+{
+	struct buf theirs = { .max = 8192 };
+	struct sshwire_hello h;
+	int rc = sshwire_hello(buf_str(&s->hello), &h);
+
+	for (size_t i = 0; rc == 1 && i < NELEM(offers); i++) {
+		struct str ours = str_from(offers[i].ours);
+
+		if (sshwire_common(ours, h.lists[i]).p != NULL)
+			continue;
+		put_offer(&theirs, h.lists[i]);
+		s->broken = true;
+		err_set(e, ERR_CONFIG, 0, "no %s in common: the host offers %s; windlass offers %s", offers[i].what,
+		    theirs.p, offers[i].ours);
+		buf_free(&theirs);
+		return -1;
+	}
+	/* sshd says in a plain line why it will not even begin, for example that too many are logging in. */
+	if (h.version.n == 0)
+		keep_said(s, buf_str(&s->hello));
+	return explain(s, "handshake", e);
+}
+
+static int
+handshake(struct ssh *s, mono_t deadline, struct err *e)
 {
 	int rc;
 
 	THROUGH(s, rc, libssh2_session_handshake(s->session, s->fd), deadline, e);
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return -1;
-	if (rc == LIBSSH2_ERROR_KEX_FAILURE && pin.n > 0) {
-		struct str kind = str_cut(&pin, ' ');
-
-		return err_set(e, ERR_TLS, rc, "the host has no key of the pinned kind (%.*s), or no other method in common",
-		    STR_ARG(kind));
-	}
-	if (rc != 0)
-		return explain(s, "handshake", e);
-	return 0;
+	return rc == 0 ? 0 : explain_handshake(s, e);
 }
 
+/* One try with one key. */
+struct signing {
+	struct ssh	*s;
+	struct ssh_auth	*auth;
+	size_t		 i;
+	mono_t		 deadline;
+	struct err	 err;		/* why there is no signature */
+};
+
+/* The algorithm in a request to be signed (RFC 4252 section 7), which libssh2 has chosen. */
 static bool
-hung_up(const struct ssh *s)
+find_algorithm(struct str s, struct str *alg)
 {
-	char c;
-	ssize_t n = recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+	/* before the algorithm: the session, a byte; the user, the service, the method; a byte */
+	static const int strings[] = { 1, 3 };
 
-	return n == 0 || (n == -1 && errno != EAGAIN);
+	for (size_t i = 0; i < NELEM(strings); i++) {
+		for (int n = strings[i]; n > 0; n--)
+			if (!sshwire_string(&s, alg))
+				return false;
+		s = str_sub(s, 1, s.n);
+	}
+	return sshwire_string(&s, alg);
 }
 
-/* libssh2 with mbedTLS can work the public key out only for RSA, so it is given the line. */
-static int
-authenticate(struct ssh *s, const char *user, struct str key, struct str line, mono_t deadline, struct err *e)
+/* libssh2 frees *sig with its own allocator, which is malloc's. */
+static LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign)
 {
-	int rc;
+	struct signing *g = *abstract;
+	struct str left, field, alg;
+	struct buf b = { .max = 16 << 10 };
 
-	THROUGH(s, rc, libssh2_userauth_publickey_frommemory(s->session, user, strlen(user), line.p, line.n,
-	    key.p, key.n, NULL), deadline, e);
-	if (rc == LIBSSH2_ERROR_EAGAIN)
+	(void)session;
+	g->s->signed_in = true;
+	if (!find_algorithm(str_of(data, data_len), &alg) ||
+	    ssh_auth_sign(g->auth, g->i, alg, str_of(data, data_len), &b, g->deadline, &g->err) < 0) {
+		buf_free(&b);
 		return -1;
-	/* This code means a refusal, or that no answer came because the connection broke. */
-	if (rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && hung_up(s))
-		return err_set(e, ERR_NET, rc, "the host closed the connection during authentication");
-	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
-		return err_set(e, ERR_AUTH, rc, "the host does not accept our key for user %s", user);
-	if (rc != 0)
-		return explain(s, "authentication", e);
+	}
+	left = buf_str(&b);
+	/* libssh2 puts a signature into a string of its own, except for those of security keys, which have more behind it. */
+	if (!str_starts(alg, "sk-") && sshwire_string(&left, &field))
+		left = field;
+	*sig = memcpy(xmalloc(left.n), left.p, left.n);
+	*sig_len = left.n;
+	buf_free(&b);
 	return 0;
+}
+
+/* The host does not let us in: with which keys, and what it says itself. */
+static int
+explain_refusal(struct ssh *s, const char *user, const struct ssh_auth *auth, const char *what, struct err *e)
+{
+	char words[1024];
+	struct buf keys = { .max = 200 };
+
+	if (libssh2_more_banner(s->session, words, sizeof(words)) == 0)
+		keep_said(s, str_from(words));
+	for (size_t i = 0; i < ssh_auth_count(auth); i++) {
+		struct buf one = { .max = 300 };
+
+		buf_fmt(&one, "%s%s ", i > 0 ? ", " : "", ssh_auth_from(auth, i));
+		put_sha256(&one, ssh_auth_blob(auth, i));
+		buf_putstr(&keys, buf_str(&one));
+		buf_free(&one);
+	}
+	s->broken = true;
+	err_set(e, ERR_AUTH, 0, "the host %s for user %s (%s%s)%s%s", what, user, keys.n > 0 ? keys.p : "", keys.failed ? ", ..." : "",
+	    s->said[0] != '\0' ? ", saying: " : "", s->said);
+	buf_free(&keys);
+	return -1;
+}
+
+/* Tries the keys in turn. */
+static int
+authenticate(struct ssh *s, const char *user, struct ssh_auth *auth, mono_t deadline, struct err *e)
+{
+	size_t n = ssh_auth_count(auth);
+
+	for (size_t i = 0; i < n; i++) {
+		struct signing g = { .s = s, .auth = auth, .i = i, .deadline = s->silence_ns > 0 ?
+			mono_min(deadline, mono_after(s->silence_ns)) : deadline };
+		struct str blob = ssh_auth_blob(auth, i);
+		void *ctx = &g;
+		int rc;
+
+		s->signed_in = false;
+		THROUGH(s, rc, libssh2_userauth_publickey(s->session, user, (const unsigned char *)blob.p, blob.n, sign, &ctx),
+		    deadline, e);
+		if (rc == LIBSSH2_ERROR_EAGAIN)
+			return -1;
+		if (rc == 0)
+			return 0;
+		if (g.err.kind == ERR_CANCELLED || (g.err.kind != ERR_NONE && i + 1 == n)) {
+			s->broken = true;
+			return err_set(e, g.err.kind, g.err.sys, "%s", g.err.msg);
+		}
+		/* A host that took the key and hangs up at the signature has something against the account. */
+		if (s->ended && (s->signed_in || i > 0 || s->said[0] != '\0'))
+			return explain_refusal(s, user, auth, s->signed_in ? "knows our key but ends the connection" :
+			    "ends the connection before a key was accepted", e);
+		if (s->ended) {
+			s->broken = true;
+			return err_set(e, ERR_NET, rc, "the host closed the connection during authentication");
+		}
+		if (rc != LIBSSH2_ERROR_AUTHENTICATION_FAILED && rc != LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
+			return explain(s, "authentication", e);
+	}
+	return explain_refusal(s, user, auth, n == 1 ? "does not accept our key" : "does not accept any of our keys", e);
+}
+
+static struct ssh *
+make_session(const struct ssh_opts *o)
+{
+	static bool ready;
+	struct ssh *s = xcalloc(1, sizeof(*s));
+
+	s->fd = -1;
+	s->broken = true;
+	s->silence_ns = o->hello_ns;
+	s->hello.max = HELLO_MAX;
+	if (!ready && libssh2_init(0) != 0)
+		abort();
+	ready = true;
+	if ((s->session = libssh2_session_init_ex(NULL, NULL, NULL, s)) == NULL)
+		abort();
+	libssh2_session_callback_set2(s->session, LIBSSH2_CALLBACK_RECV, (libssh2_cb_generic *)listen_in);
+	libssh2_session_callback_set2(s->session, LIBSSH2_CALLBACK_DISCONNECT, (libssh2_cb_generic *)on_disconnect);
+	libssh2_session_set_blocking(s->session, 0);
+	/* alive_at decides; libssh2 must only never think that it is too early. */
+	libssh2_keepalive_config(s->session, 1, KEEPALIVE_S / 2);
+	s->alive_at = mono_after(KEEPALIVE_S * NSEC_SEC);
+	return s;
 }
 
 struct ssh *
 ssh_open(const struct ssh_opts *o, struct buf *pin_out, mono_t deadline, struct err *e)
 {
-	static bool ready;
 	struct dial_opts d = { .keepalive_s = KEEPALIVE_S };
-	struct ssh *s = xcalloc(1, sizeof(*s));
-	struct buf key = { .max = 64 << 10 }, line = { .max = 64 << 10 };
+	struct ssh *s = make_session(o);
 
-	s->fd = -1;
-	s->broken = true;
-	if (!ready && libssh2_init(0) != 0)
-		abort();
-	ready = true;
-	if (sshkey_read(o->key_pem, &key, &line, e) < 0)
+	if (set_offers(s, o->accept != NULL ? STR_NULL : o->pin, e) < 0)
 		goto fail;
-	if ((s->session = libssh2_session_init()) == NULL)
-		abort();
-	libssh2_session_set_blocking(s->session, 0);
-	/* alive_at decides; libssh2 must only never think that it is too early. */
-	libssh2_keepalive_config(s->session, 1, KEEPALIVE_S / 2);
-	s->alive_at = mono_after(KEEPALIVE_S * NSEC_SEC);
-	if (prefer_pinned(s, o->pin, e) < 0)
+	if ((s->fd = dial_tcp(o->host, o->port, &d, o->dial_ns > 0 ? mono_min(deadline, mono_after(o->dial_ns)) : deadline, e)) < 0)
 		goto fail;
-	if ((s->fd = dial_tcp(o->host, o->port, &d, deadline, e)) < 0)
+	s->heard = mono_now();
+	s->listening = true;
+	if (handshake(s, deadline, e) < 0)
 		goto fail;
-	if (handshake(s, o->pin, deadline, e) < 0 ||
-	    check_host_key(s, o->pin, pin_out, e) < 0 ||
-	    authenticate(s, o->user, buf_str(&key), buf_str(&line), deadline, e) < 0)
+	s->listening = false;
+	s->silence_ns = o->login_ns;
+	if (check_host_key(s, o, pin_out, e) < 0 ||
+	    authenticate(s, o->user, o->auth, deadline, e) < 0)
 		goto fail;
+	s->silence_ns = 0;
 	s->broken = false;
-	buf_wipe(&key);
-	buf_free(&line);
+	buf_free(&s->hello);
 	return s;
 fail:
 	err_ctx(e, "ssh %s@%.*s:%u", o->user, STR_ARG(o->host), o->port);
-	buf_wipe(&key);
-	buf_free(&line);
 	ssh_close(s);
 	return NULL;
 }
@@ -303,6 +553,7 @@ ssh_close(struct ssh *s)
 			continue;
 	if (s->fd >= 0)
 		close(s->fd);
+	buf_free(&s->hello);
 	free(s);
 }
 

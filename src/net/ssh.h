@@ -1,10 +1,8 @@
 /*
  * SSH to a machine on libssh2 (mbedTLS inside): one connection for a whole
  * provisioning, several commands. The host key is pinned: first contact
- * tells it, later contacts require it. Keys are RSA (signed with SHA-2) or
- * ECDSA on P-256, P-384 and P-521, in PEM or OpenSSH's own format, without
- * a passphrase. Ed25519 is what this libssh2 cannot do; a key of that kind
- * is refused in words.
+ * tells it, later contacts require it. Host keys are ECDSA, Ed25519 or RSA
+ * (signed with SHA-2), keys of ours the same; nothing with SHA-1 is offered.
  *
  * libssh2 is driven non-blocking: every wait watches the socket and the
  * control descriptor (net_control()) until the deadline, and a silent
@@ -16,6 +14,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/mono.h"
+#include "net/sshauth.h"
 
 struct ssh;
 
@@ -23,16 +22,20 @@ struct ssh_opts {
 	struct str	host;
 	uint16_t	port;
 	const char	*user;
-	struct str	 key_pem;	/* private key text */
+	struct ssh_auth	*auth;		/* the keys to try; the caller's */
 	struct str	 pin;		/* "ecdsa-sha2-nistp256 AAAA..." that must match; empty: any, and tell */
+	const char	*accept;	/* the fingerprint of the one key that is taken instead of the pinned one; NULL: none */
+	/* Besides the deadline, each 0 for no limit: for the connection; how long the host may be silent until the keys are exchanged, and from then on until we are in. */
+	int64_t		 dial_ns, hello_ns, login_ns;
 };
 
 /*
  * Connects and authenticates once; the caller repeats while ERR_NET or
- * ERR_TIMEOUT (sshd not up yet). ERR_AUTH: the key was refused, which is a
- * passing fault too while a new machine's first boot has not yet installed
- * it. ERR_TLS: the host key is not the pinned one. ERR_CONFIG: the key or the pin cannot be used.
- * pin_out (may be NULL) gets the host key line, without a line end.
+ * ERR_TIMEOUT (sshd not up yet). ERR_AUTH: the host does not let us in, which
+ * is a passing fault too while a new machine's first boot has not yet installed
+ * the key. ERR_TLS: the host key is not the pinned one. ERR_CONFIG: the pin or a key
+ * cannot be used, or host and windlass have no method in common: what both offer is said.
+ * pin_out (may be NULL) gets the host key line, without a line end, also of a key that is not the pinned one.
  */
 struct ssh *ssh_open(const struct ssh_opts *o, struct buf *pin_out, mono_t deadline, struct err *e);
 /*
@@ -54,7 +57,9 @@ void	ssh_close(struct ssh *s);	/* NULL allowed */
 
 /* Makes an ECDSA P-256 key: private PEM (SEC1), public one-line text ("ecdsa-sha2-nistp256 AAAA...") without a line end. */
 int	ssh_keygen(struct buf *priv_pem, struct buf *pub_line, struct err *e);
-/* The public line of a private key that ssh_open() would take. 0 or -1 (ERR_CONFIG). */
+/* Appends the fingerprint of a host key line as OpenSSH prints it ("SHA256:..."). 0, or -1 for what is no such line. */
+int	ssh_host_fingerprint(struct str line, struct buf *out);
+/* The public line of a private key that ssh_auth_key() would take. 0 or -1 (ERR_CONFIG). */
 int	ssh_public_line(struct str key_text, struct buf *pub_line, struct err *e);
 /* The public line's MD5 fingerprint "aa:bb:..." as DigitalOcean names keys. out[48]. 0 or -1 (ERR_PARSE). */
 int	ssh_fingerprint(struct str pub_line, char out[48], struct err *e);

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -292,6 +293,92 @@ def test_a_phase_of_a_newer_version(bastion):
     assert bastion.operate("new-1", "create") == EXIT["fail"]
     assert dict(bastion.record("new-1"), last_error="") == record
     assert bastion.operate("new-1", "remove") == 0
+
+
+def test_generic_hosts_that_people_have(bastion, tmp_path):
+    """Machines 2, 3, 4, 9: Ed25519 on both sides, keys of an agent and of ~/.ssh, a host with nothing in common, new host keys."""
+    bastion.create("real-2")
+    address = bastion.machine("ip", "real-2").strip()
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    key = str(tmp_path / "id_ed25519")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me@home", "-f", key], check=True)
+    with open(key + ".pub") as f:
+        bastion.machine("ssh", "real-2", f"echo '{f.read().strip()}' >>/root/.ssh/authorized_keys")
+
+    def sshd(lines):
+        """A configuration of its own, put in front of the host's; the test of it first, so that a mistake does not lock us out."""
+        script = ("printf '%s\\n' " + " ".join(f"'{line}'" for line in lines) + " >/etc/ssh/sshd_config.d/x.conf; "
+                  "grep -q '^Include' /etc/ssh/sshd_config || sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' /etc/ssh/sshd_config; "
+                  "/usr/sbin/sshd -t && systemctl restart ssh")
+        bastion.machine("ssh", "real-2", script)
+
+    def generic(name, *argv, status=0, **env):
+        start = time.monotonic()
+        done = subprocess.run([bastion.docker_machine, "create", "-d", "generic", "--generic-ip-address", address, *argv, name],
+                              env={**bastion.environ, "HOME": str(home), "MACHINE_STORAGE_PATH": bastion.store, **env},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240)
+        assert done.returncode == status, done.stdout
+        return done.stdout, time.monotonic() - start
+
+    sshd(["HostKey /etc/ssh/ssh_host_ed25519_key", "KexAlgorithms curve25519-sha256"])
+    generic("ed-1", "--generic-ssh-key", key)
+    # The host keeps its Ed25519 key as the pinned one.
+    assert bastion.record("ed-1")["host_key"].startswith("ssh-ed25519 ")
+    assert bastion.machine("ssh", "ed-1", "id -un") == "root\n"
+
+    # No key named: nothing is recorded while there is none that can be used.
+    said, _ = generic("ed-2", status=3, SSH_AUTH_SOCK="")
+    assert "no SSH key was named, and none is there to use: no agent (SSH_AUTH_SOCK is not set); ~/.ssh/id_ed25519: not there" in said
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", home / ".ssh/id_ed25519"], check=True)
+    said, _ = generic("ed-2", status=3, SSH_AUTH_SOCK=str(tmp_path / "no-agent"))
+    assert "~/.ssh/id_ed25519: the SSH key has a passphrase" in said
+    assert "ed-2" not in bastion.names()
+    # ... one that an agent has
+    sock = str(tmp_path / "agent")
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
+    try:
+        while not os.path.exists(sock):
+            assert agent.poll() is None
+            time.sleep(0.05)
+        subprocess.run(["ssh-add", "-q", key], check=True, env={**os.environ, "SSH_AUTH_SOCK": sock})
+        generic("ed-2", SSH_AUTH_SOCK=sock)
+        done = subprocess.run([bastion.docker_machine, "ssh", "ed-2", "id -un"], env={**bastion.environ, "SSH_AUTH_SOCK": sock},
+                              stdout=subprocess.PIPE, text=True, timeout=60)
+        assert done.stdout == "root\n"
+    finally:
+        agent.kill()
+        agent.wait()
+    # ... one in ~/.ssh
+    shutil.copy(key, home / ".ssh/id_ed25519")
+    generic("ed-3", SSH_AUTH_SOCK="")
+
+    # A key that the host does not know: at once, and named.
+    stranger = str(tmp_path / "stranger")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger], check=True)
+    said, took = generic("ed-4", "--generic-ssh-key", stranger, status=1)
+    assert "does not accept our key for user root" in said and took < 30 and "did not answer in time" not in said
+
+    # New host keys, as of a host that was reinstalled.
+    bastion.machine("ssh", "ed-1", "rm /etc/ssh/ssh_host_*; ssh-keygen -q -A; systemctl restart ssh")
+    for command in (("ssh", "ed-1", "true"), ("provision", "ed-1"), ("regenerate-certs", "-f", "ed-1")):
+        said = bastion.machine(*command, status=1)
+        assert "If it was reinstalled: windlass machine provision --accept-host-key SHA256:" in said
+        assert "host key is not the pinned one (now SHA256:" in said and ", pinned was SHA256:" in said
+    typed = re.search(r"windlass machine (provision --accept-host-key (SHA256:\S+) ed-1)", bastion.machine("provision", "ed-1", status=1))
+    wrong = typed[2][:-1] + ("A" if typed[2][-1] != "A" else "B")
+    assert "which was to be accepted" in bastion.machine("provision", "--accept-host-key", wrong, "ed-1", status=1)
+    assert "is for one machine" in bastion.machine("provision", "--accept-host-key", typed[2], "ed-1", "ed-3", status=1)
+    bastion.machine(*typed[1].split())
+    assert bastion.machine("ssh", "ed-1", "id -un") == "root\n"
+
+    # Nothing in common.
+    bastion.machine("provision", "--accept-host-key", typed[2], "real-2")
+    sshd(["KexAlgorithms sntrup761x25519-sha512@openssh.com"])
+    for said, took in (generic("ed-5", "--generic-ssh-key", key, status=1),):
+        assert "no key exchange in common: the host offers sntrup761x25519-sha512@openssh.com; windlass offers curve25519" in said
+        assert took < 30
+    bastion.machine("rm", "-y", "ed-1", "ed-2", "ed-3", "ed-4", "ed-5", "real-2")
 
 
 def test_generic_and_none(bastion):

@@ -3,6 +3,7 @@ TLS, HTTP and SSH against real peers (OpenSSL, Python's ssl, OpenSSH's sshd)
 that are right, wrong and cut short. The client is tests/tools/nettool.
 """
 
+import base64
 import fcntl
 import hashlib
 import os
@@ -1049,7 +1050,7 @@ SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ["PATH
 
 
 class Sshd:
-    def __init__(self, folder):
+    def __init__(self, folder, *config, hostkeys=("rsa", "ecdsa", "ed25519"), pam="no"):
         assert SSHD, "OpenSSH's server is not installed (apt-get install openssh-server)"
         self.dir = str(folder)
         self.keys = {}
@@ -1061,10 +1062,10 @@ class Sshd:
         self.port = probe.getsockname()[1]
         probe.close()
         with open(self.path("config"), "w") as f:
-            f.write(f"Port {self.port}\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\n"
+            f.write(f"Port {self.port}\nListenAddress 127.0.0.1\nPidFile none\nUsePAM {pam}\nStrictModes no\n"
                     f"AuthorizedKeysFile {self.authorized}\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n"
                     f"KbdInteractiveAuthentication no\nPrintMotd no\nPrintLastLog no\nMaxStartups 100\n"
-                    + "".join(f"HostKey {self.path('host_' + k)}\n" for k in ("rsa", "ecdsa", "ed25519")))
+                    + "".join(f"HostKey {self.path('host_' + k)}\n" for k in hostkeys) + "".join(c + "\n" for c in config))
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
         self.log = open(self.path("log"), "w")
         self.proc = subprocess.Popen([SSHD, "-D", "-e", "-f", self.path("config")], stderr=self.log)
@@ -1140,6 +1141,8 @@ def ssh_ok(sshd, key, *argv, **more):
 @pytest.mark.parametrize("kind,options", [
     ("rsa", ()), ("rsa", ("-b", "4096")), ("rsa", ("-m", "PEM")), ("rsa", ("-m", "PKCS8")),
     ("ecdsa", ()), ("ecdsa", ("-m", "PEM")), ("ecdsa", ("-m", "PKCS8")), ("ecdsa", ("-b", "384")), ("ecdsa", ("-b", "521")),
+    ("ecdsa", ("-b", "384", "-m", "PEM")), ("ecdsa", ("-b", "521", "-m", "PKCS8")), ("ed25519", ()),
+    ("ed25519", ("-C", "me@home \u00fc")),
 ])
 def test_ssh_keys(sshd, kind, options):
     file = sshd.key(kind, *options)
@@ -1157,23 +1160,306 @@ def test_ssh_rsa_is_signed_with_sha2(sshd):
     assert "ssh-rsa" not in accepted
 
 
-def test_ssh_keys_that_cannot_be_used(sshd, key, tmp_path):
-    ed = sshd.key("ed25519")
-    rc, _, err = ssh(sshd, ed, "true")
-    assert rc == 1 and err.startswith("config: ssh root@127.0.0.1:") and "ed25519 keys cannot be used" in err
+def test_ssh_ed25519_in_pkcs8(sshd, tmp_path):
     pk8 = tmp_path / "ed.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", pk8], check=True)
-    assert "ed25519 keys cannot be used" in ssh(sshd, pk8, "true")[2]
+    sshd.accept(good("pubkey", pk8)[0].decode())
+    assert ssh_ok(sshd, pk8, "echo pkcs8")[0] == b"pkcs8\n"
+
+
+def test_ssh_key_with_crlf(sshd, tmp_path):
+    for kind in ("ed25519", "rsa"):
+        file = tmp_path / "crlf"
+        file.write_bytes(open(sshd.key(kind), "rb").read().replace(b"\n", b"\r\n"))
+        assert ssh_ok(sshd, file, "echo crlf")[0] == b"crlf\n"
+
+
+def test_ssh_keys_that_cannot_be_used(sshd, key, tmp_path):
     for options in ((), ("-m", "PEM"), ("-m", "PKCS8")):
         locked = tmp_path / ("locked" + "".join(options))
         subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "secret", "-f", locked, *options], check=True)
         assert "has a passphrase" in ssh(sshd, locked, "true")[2]
+    locked = tmp_path / "locked-ed"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", locked], check=True)
+    assert "has a passphrase" in ssh(sshd, locked, "true")[2]
+    assert "this is a public SSH key" in ssh(sshd, str(locked) + ".pub", "true")[2]
     text = open(key).read()
     for broken in ("", "hello", text[:200], text.replace("A", "B", 5), open(key + ".pub").read()):
         file = tmp_path / "broken"
         file.write_text(broken)
         rc, _, err = ssh(sshd, file, "true")
         assert rc == 1 and err.startswith("config: ") and "SSH" in err
+
+
+OFFERED = {
+    "kex": "ext-info-c,kex-strict-c-v00@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"
+           "diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,diffie-hellman-group14-sha256,"
+           "diffie-hellman-group-exchange-sha256",
+    "host keys": "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,ssh-ed25519,rsa-sha2-512,rsa-sha2-256",
+    "ciphers": "chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr",
+    "macs": "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512",
+}
+
+
+def test_ssh_offers_on_the_wire(key):
+    """S7: what a man in the middle of a first contact may choose from."""
+    seen = []
+
+    def listen(conn):
+        conn.sendall(b"SSH-2.0-x\r\n")
+        data = b""
+        while b"\n" not in data or len(data) < data.index(b"\n") + 5 + int.from_bytes(data[data.index(b"\n") + 1:][:4], "big"):
+            data += conn.recv(65536)
+        seen.append(data[data.index(b"\n") + 1:])
+
+    with Server(listen) as s:
+        bad("ssh", "root", "127.0.0.1", s.port, "--key", key, "true")
+        bad("ssh", "root", "127.0.0.1", s.port, "--key", key, "--pin", "ssh-ed25519 AAAA", "true")
+    for packet, first in zip(seen, ("ecdsa-sha2-nistp256", "ssh-ed25519")):
+        assert packet[5] == 20
+        left, lists = packet[22:], []
+        while len(lists) < 8:
+            n = int.from_bytes(left[:4], "big")
+            lists.append(left[4:4 + n].decode())
+            left = left[4 + n:]
+        assert lists[0] == OFFERED["kex"]
+        assert sorted(lists[1].split(",")) == sorted(OFFERED["host keys"].split(",")) and lists[1].split(",")[0] == first
+        assert lists[2] == lists[3] == OFFERED["ciphers"] and lists[4] == lists[5] == OFFERED["macs"]
+        assert lists[6] == lists[7] == "none"
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("config,hostkeys", [
+    ((), ("ed25519",)),
+    (("KexAlgorithms curve25519-sha256",), ("rsa", "ecdsa", "ed25519")),
+    (("KexAlgorithms curve25519-sha256@libssh.org",), ("rsa",)),
+    (("KexAlgorithms sntrup761x25519-sha512@openssh.com,curve25519-sha256",), ("ed25519",)),
+    (("KexAlgorithms ecdh-sha2-nistp521",), ("ecdsa",)), (("KexAlgorithms ecdh-sha2-nistp256",), ("ed25519",)),
+    (("KexAlgorithms diffie-hellman-group16-sha512",), ("rsa",)),
+    (("KexAlgorithms diffie-hellman-group-exchange-sha256",), ("ed25519",)),
+    # ssh-audit's guide for Debian 12, and halves of it
+    (("KexAlgorithms sntrup761x25519-sha512@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org,"
+      "diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,diffie-hellman-group-exchange-sha256",
+      "Ciphers chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr",
+      "MACs hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,umac-128-etm@openssh.com",
+      "HostKeyAlgorithms ssh-ed25519,rsa-sha2-512,rsa-sha2-256",
+      "PubkeyAcceptedAlgorithms ssh-ed25519,rsa-sha2-512,rsa-sha2-256", "MaxAuthTries 1"), ("ed25519", "rsa")),
+    (("Ciphers chacha20-poly1305@openssh.com,aes256-gcm@openssh.com",), ("ed25519",)),
+    (("Ciphers aes128-ctr", "MACs hmac-sha2-512-etm@openssh.com"), ("ed25519",)),
+])
+def test_ssh_hosts_that_people_have(tmp_path, config, hostkeys):
+    s = Sshd(tmp_path, *config, hostkeys=hostkeys)
+    try:
+        for kind in ("ed25519", "rsa"):
+            out, err = ssh_ok(s, s.key(kind), "echo hello")
+            assert out == b"hello\n"
+        pin = re.search("^pin (.*)$", err, re.M)[1]
+        assert pin in [s.host_line(k) for k in hostkeys]
+        # Much data: keys are renewed on the way.
+        assert ssh_ok(s, s.key("ed25519"), "--pin", pin, "--size", "head -c 3000000 /dev/zero")[0] == b"3000000\n"
+    finally:
+        s.stop()
+
+
+def test_ssh_rekey(tmp_path):
+    s = Sshd(tmp_path, "RekeyLimit 100K", "KexAlgorithms curve25519-sha256", hostkeys=("ed25519",))
+    try:
+        assert ssh_ok(s, s.key("ed25519"), "--size", "head -c 2000000 /dev/zero")[0] == b"2000000\n"
+    finally:
+        s.stop()
+
+
+@pytest.mark.parametrize("config,hostkeys,words", [
+    (("KexAlgorithms sntrup761x25519-sha512@openssh.com",), ("ed25519",),
+     ("no key exchange in common: the host offers sntrup761x25519-sha512@openssh.com; windlass offers curve", "windlass offers curve25519-sha256,")),
+    (("KexAlgorithms diffie-hellman-group14-sha1",), ("rsa",),
+     ("no key exchange in common: the host offers diffie-hellman-group14-sha1", "windlass offers curve25519-sha256,")),
+    (("HostKeyAlgorithms ssh-rsa",), ("rsa",), ("no kind of host key in common: the host offers ssh-rsa;", "windlass offers ecdsa-")),
+    (("Ciphers aes256-gcm@openssh.com",), ("rsa",), ("no cipher in common: the host offers aes256-gcm@openssh.com; windlass",)),
+    (("Ciphers chacha20-poly1305@openssh.com", "MACs umac-128-etm@openssh.com"), ("ed25519",),
+     ("no MAC in common: the host offers umac-128-etm@openssh.com; windlass",)),
+    (("Ciphers aes256-ctr", "MACs hmac-sha1,umac-64@openssh.com"), ("rsa",),
+     ("no MAC in common: the host offers hmac-sha1,umac-64@openssh.com; windlass offers hmac-sha2-256-etm",)),
+])
+def test_ssh_nothing_in_common(tmp_path, config, hostkeys, words):
+    s = Sshd(tmp_path, *config, hostkeys=hostkeys)
+    try:
+        start = time.monotonic()
+        rc, _, err = ssh(s, s.key("ecdsa"), "true")
+        assert rc == 1 and err.startswith("config: ssh root@") and time.monotonic() - start < 5
+        for w in words:
+            assert w in err
+    finally:
+        s.stop()
+
+
+@pytest.fixture
+def agent(tmp_path):
+    sock = str(tmp_path / "agent")
+    p = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 10
+    while not os.path.exists(sock):
+        assert time.monotonic() < end and p.poll() is None
+        time.sleep(0.02)
+    yield sock
+    p.kill()
+    p.wait()
+
+
+def with_agent(sshd, sock, home, *argv):
+    env = {**os.environ, "HOME": str(home), "SSH_AUTH_SOCK": sock}
+    return nettool("ssh", "root", "127.0.0.1", sshd.port, *(argv or ("echo hello",)), env=env)
+
+
+@pytest.mark.parametrize("kind,options", [("ed25519", ()), ("rsa", ("-b", "3072")), ("ecdsa", ()), ("ecdsa", ("-b", "384")), ("ecdsa", ("-b", "521"))])
+def test_ssh_agent(sshd, agent, tmp_path, kind, options):
+    file = sshd.key(kind, *options)
+    subprocess.run(["ssh-add", "-q", file], check=True, env={**os.environ, "SSH_AUTH_SOCK": agent})
+    rc, out, err = with_agent(sshd, agent, tmp_path)
+    assert rc == 0 and out == b"hello\n", err
+
+
+def test_ssh_agent_then_files(sshd, agent, tmp_path):
+    """The agent's keys first, then ~/.ssh; what none of them opens is refused with all of them named."""
+    env = {**os.environ, "SSH_AUTH_SOCK": agent}
+    stranger = tmp_path / "stranger"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a stranger", "-f", stranger], check=True)
+    subprocess.run(["ssh-add", "-q", stranger], check=True, env=env)
+    rc, _, err = with_agent(sshd, agent, tmp_path)
+    assert rc == 1 and err.startswith("auth: ") and "does not accept our key for user root (the agent's a stranger SHA256:" in err
+    os.mkdir(tmp_path / ".ssh")
+    for kind in ("rsa", "ecdsa", "ed25519"):
+        file = tmp_path / ".ssh" / ("id_" + kind)
+        file.write_bytes(open(sshd.key(kind), "rb").read())
+        rc, out, err = with_agent(sshd, agent, tmp_path)
+        assert rc == 0 and out == b"hello\n", err
+        # Without an agent, and with one that is not there.
+        for sock in ("", str(tmp_path / "no-agent")):
+            assert with_agent(sshd, sock, tmp_path)[0] == 0
+        file.unlink()
+    (tmp_path / ".ssh" / "id_rsa").write_text("rubbish")
+    for sock in ("", str(tmp_path / "no-agent"), str(tmp_path / "stranger")):
+        rc, _, err = with_agent(sshd, sock, tmp_path)
+        assert rc == 1 and err.startswith("config: no SSH key was named, and none is there to use: ")
+        assert "~/.ssh/id_ed25519: not there" in err and "~/.ssh/id_rsa: not a usable SSH private key" in err
+        assert "SSH_AUTH_SOCK is not set" in err if not sock else "the agent at " + sock in err
+
+
+def test_ssh_agent_that_misbehaves(sshd, tmp_path):
+    """Lengths that are none, answers to nothing, an agent that refuses to sign or goes away."""
+    keyline = open(sshd.key("ed25519") + ".pub").read().split()[1]
+    blob = base64.b64decode(keyline)
+    keys = b"\x0c" + (1).to_bytes(4, "big") + len(blob).to_bytes(4, "big") + blob + (2).to_bytes(4, "big") + b"me"
+
+    def framed(b):
+        return len(b).to_bytes(4, "big") + b
+
+    answers = [
+        ([b"\xff\xff\xff\xff"], "config: ", "its answer is malformed"), ([b"\0\0\0\0"], "config: ", "its answer is malformed"),
+        ([b""], "config: ", "it closed the connection"), ([framed(b"\x05")], "config: ", "it does not tell its keys"),
+        ([framed(b"\x0c\0\0\0\0")], "config: ", "it has no key that can be used"),
+        ([framed(b"\x0c\xff\xff\xff\xff" + bytes(40))], "config: ", "it has no key that can be used"),
+        ([framed(keys), framed(b"\x05")], "auth: ", "it does not sign (the agent's me)"),
+        ([framed(keys), b"\0\0"], "network: ", "it closed the connection"),
+        ([framed(keys), framed(b"\x0e" + bytes(4))], "auth: ", "it does not sign"),
+        ([framed(keys), framed(b"\x0e" + framed(framed(b"ssh-rsa") + framed(bytes(64))))], "config: ", "it signs with ssh-rsa, not ssh-ed25519"),
+        ([framed(keys), framed(b"\x0e" + framed(framed(b"ssh-ed25519") + framed(bytes(64))))], "auth: ", "does not accept our key"),
+    ]
+    for i, (say, kind, words) in enumerate(answers):
+        path = str(tmp_path / f"agent{i}")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(1)
+
+        def serve(listener=listener, say=say):
+            conn, _ = listener.accept()
+            for answer in say:
+                n = int.from_bytes(conn.recv(4, socket.MSG_WAITALL), "big")
+                conn.recv(n, socket.MSG_WAITALL)
+                conn.sendall(answer)
+            conn.close()
+
+        t = threading.Thread(target=serve, daemon=True)
+        t.start()
+        rc, _, err = with_agent(sshd, path, tmp_path)
+        assert rc == 1 and err.startswith(kind) and words in err, (say, err)
+        t.join(10)
+        listener.close()
+
+
+def delayed(port, hello=0.0, later=0.0, step=1):
+    """A way to sshd that is slow: before the first byte from it, and before each further piece."""
+    def run(conn):
+        with socket.create_connection(("127.0.0.1", port)) as up:
+            time.sleep(hello)
+            first = True
+            while True:
+                ready, _, _ = select.select([conn, up], [], [])
+                for a, b in ((conn, up), (up, conn)):
+                    if a in ready:
+                        data = a.recv(65536)
+                        if not data:
+                            return
+                        if a is up and not first:
+                            time.sleep(later)
+                        first = first and a is not up
+                        b.sendall(data)
+    return run
+
+
+def test_ssh_slow_login(sshd, key):
+    """Silence is limited, not the whole: each wait below is short, their sum is not."""
+    with Server(delayed(sshd.port, hello=1.5, later=1)) as s:
+        start = time.monotonic()
+        rc, out, err = nettool("ssh", "root", "127.0.0.1", s.port, "--key", key, "--silence", "5s", "--timeout", "60s", "echo slow")
+        assert rc == 0 and out == b"slow\n" and time.monotonic() - start > 5, err
+    with Server(delayed(sshd.port, hello=20)) as s:
+        start = time.monotonic()
+        err = bad("ssh", "root", "127.0.0.1", s.port, "--key", key, "--silence", "2s", "--timeout", "60s", "true")
+        assert err.startswith("timeout: ") and "has said nothing for 2 s" in err and time.monotonic() - start < 10
+
+
+def test_ssh_host_says_why(key):
+    """sshd's plain line before it begins, for example."""
+    with Server(lambda conn: conn.sendall(b"Not allowed at this time\r\n")) as s:
+        err = bad("ssh", "root", "127.0.0.1", s.port, "--key", key, "true")
+        assert err.startswith("network: ") and "saying: Not allowed at this time" in err
+
+
+def test_ssh_too_many_keys(tmp_path, agent):
+    s = Sshd(tmp_path, "MaxAuthTries 2")
+    env = {**os.environ, "SSH_AUTH_SOCK": agent}
+    try:
+        for i in range(4):
+            stranger = tmp_path / f"stranger{i}"
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"no-{i}", "-f", stranger], check=True)
+            subprocess.run(["ssh-add", "-q", stranger], check=True, env=env)
+        rc, _, err = with_agent(s, agent, tmp_path)
+        assert rc == 1 and err.startswith("auth: ") and "Too many authentication failures" in err and "no-0" in err
+    finally:
+        s.stop()
+
+
+def test_ssh_account_locked(tmp_path):
+    """An account that has expired: sshd takes the key and hangs up, having said why."""
+    user = f"wl{os.getpid()}"
+    subprocess.run(["useradd", "-M", "-d", "/", "-p", "*", "-s", "/bin/sh", user], check=True)
+    s = Sshd(tmp_path, pam="yes")
+    try:
+        os.chmod(s.authorized, 0o644)
+        for p in (tmp_path, *tmp_path.parents):
+            if str(p).startswith("/tmp/"):
+                os.chmod(p, 0o755)
+        file = s.key("ed25519")
+        assert nettool("ssh", user, "127.0.0.1", s.port, "--key", file, "id -un")[1].decode().strip() == user
+        subprocess.run(["chage", "-E", "2000-01-01", user], check=True)
+        start = time.monotonic()
+        rc, _, err = nettool("ssh", user, "127.0.0.1", s.port, "--key", file, "true")
+        assert rc == 1 and err.startswith("auth: ") and time.monotonic() - start < 8, err
+        assert "knows our key but ends the connection" in err and "account has expired" in err
+    finally:
+        s.stop()
+        subprocess.run(["userdel", user], check=True)
 
 
 def test_ssh_made_key(sshd):
@@ -1236,13 +1522,13 @@ def test_ssh_tail(sshd, key):
 def test_ssh_host_key(sshd, key):
     _, err = ssh_ok(sshd, key, "true")
     assert "pin " + sshd.host_line("ecdsa") in err
-    for kind in ("ecdsa", "rsa"):
+    for kind in ("ecdsa", "rsa", "ed25519"):
         line = sshd.host_line(kind)
         _, err = ssh_ok(sshd, key, "--pin", line, "true")
         assert "pin " + line in err
         assert ssh_ok(sshd, key, "--pin", line + " a comment", "true")[0] == b""
     # Another machine's key.
-    for kind, other in (("ecdsa", sshd.key("ecdsa")), ("rsa", sshd.key("rsa"))):
+    for kind, other in (("ecdsa", sshd.key("ecdsa")), ("rsa", sshd.key("rsa")), ("ed25519", sshd.key("ed25519"))):
         wrong = " ".join(open(other + ".pub").read().split()[:2])
         rc, _, err = ssh(sshd, key, "--pin", wrong, "touch " + sshd.path("must-not-be"))
         assert rc == 1 and err.startswith("tls: ssh root@") and "host key is not the pinned one" in err
@@ -1250,9 +1536,12 @@ def test_ssh_host_key(sshd, key):
         assert shown.split()[1] in err
     wrong = " ".join(open(sshd.key("ecdsa", "-b", "384") + ".pub").read().split()[:2])
     rc, _, err = ssh(sshd, key, "--pin", wrong, "true")
-    assert rc == 1 and err.startswith("tls: ") and "no key of the pinned kind" in err
-    rc, _, err = ssh(sshd, key, "--pin", sshd.host_line("ed25519"), "true")
-    assert rc == 1 and err.startswith("config: ") and "ssh-ed25519" in err
+    # A kind that the host has not: what it has instead is named.
+    assert rc == 1 and err.startswith("tls: ") and "host key is not the pinned one" in err
+    shown = subprocess.run(["ssh-keygen", "-lf", sshd.path("host_ecdsa.pub")], stdout=subprocess.PIPE, text=True).stdout
+    assert shown.split()[1] in err
+    rc, _, err = ssh(sshd, key, "--pin", "ssh-dss AAAA", "true")
+    assert rc == 1 and err.startswith("config: ") and "ssh-dss" in err
     for junk in ("hello", "ssh-rsa", "ecdsa-sha2-nistp256 !!!"):
         assert ssh(sshd, key, "--pin", junk, "true")[0] == 1
     assert not os.path.exists(sshd.path("must-not-be"))

@@ -28,7 +28,7 @@
 
 enum {
 	O_CA, O_SYSTEM, O_PIN, O_CERT, O_KEY, O_NAME, O_TIMEOUT, O_BODY, O_STREAM, O_HEADER, O_PROXY,
-	O_REPEAT, O_PAUSE, O_SLOW, O_CHAIN, O_SEND, O_INPUT, O_MAX, O_SIZE,
+	O_REPEAT, O_PAUSE, O_SLOW, O_CHAIN, O_SEND, O_SILENCE, O_INPUT, O_MAX, O_SIZE,
 };
 
 static struct opt opts[] = {
@@ -36,7 +36,7 @@ static struct opt opts[] = {
 	[O_SYSTEM] =	{ .name = "system", .type = OPT_BOOL, .help = "trust the built-in and the host's authorities" },
 	[O_PIN] =	{ .name = "pin", .type = OPT_STRING, .help = "TLS: certificate file whose key must be used; ssh: host key line" },
 	[O_CERT] =	{ .name = "cert", .type = OPT_STRING, .help = "client certificate" },
-	[O_KEY] =	{ .name = "key", .type = OPT_STRING, .help = "its key; ssh: private key" },
+	[O_KEY] =	{ .name = "key", .type = OPT_STRING, .help = "its key; ssh: private key (default: the agent's and ~/.ssh's)" },
 	[O_NAME] =	{ .name = "name", .type = OPT_STRING, .help = "name to verify instead of the host's" },
 	[O_TIMEOUT] =	{ .name = "timeout", .type = OPT_STRING, .help = "deadline, 10s unless given" },
 	[O_BODY] =	{ .name = "body", .type = OPT_STRING, .help = "file to send as the request's body" },
@@ -48,6 +48,7 @@ static struct opt opts[] = {
 	[O_SLOW] =	{ .name = "slow", .type = OPT_STRING, .help = "give a body up that does not move for so long" },
 	[O_CHAIN] =	{ .name = "chain", .type = OPT_BOOL, .help = "print the peer's chain instead of the body" },
 	[O_SEND] =	{ .name = "send", .type = OPT_STRING, .help = "tls: text to send first" },
+	[O_SILENCE] =	{ .name = "silence", .type = OPT_STRING, .help = "ssh: how long the host may say nothing while it lets us in" },
 	[O_INPUT] =	{ .name = "input", .type = OPT_STRING, .help = "ssh: file for the command's stdin" },
 	[O_MAX] =	{ .name = "max", .type = OPT_INT, .help = "ssh: bytes of output to keep" },
 	[O_SIZE] =	{ .name = "size", .type = OPT_BOOL, .help = "print the size of the output only" },
@@ -239,8 +240,8 @@ static int
 do_ssh(const char *const *words, size_t n, bool interactive)
 {
 	mono_t deadline = mono_after(duration(O_TIMEOUT, 10 * NSEC_SEC));
-	struct ssh_opts o = { .user = words[0], .host = str_from(words[1]), .key_pem = file(opts[O_KEY].value),
-	    .pin = str_from(opts[O_PIN].value) };
+	struct ssh_opts o = { .user = words[0], .host = str_from(words[1]),
+	    .pin = str_from(opts[O_PIN].value), .hello_ns = duration(O_SILENCE, 0), .login_ns = duration(O_SILENCE, 0) };
 	struct buf out = { .max = opts[O_MAX].given ? (size_t)opts[O_MAX].number : FILE_MAX }, pin = { 0 };
 	struct str input = file(opts[O_INPUT].value);
 	struct err e = { 0 };
@@ -250,7 +251,8 @@ do_ssh(const char *const *words, size_t n, bool interactive)
 	if (str_to_int(str_from(words[2]), &port) < 0)
 		return 2;
 	o.port = (uint16_t)port;
-	if ((s = ssh_open(&o, &pin, deadline, &e)) == NULL) {
+	o.auth = opts[O_KEY].given ? ssh_auth_key(file(opts[O_KEY].value), &e) : ssh_auth_default(&e);
+	if (o.auth == NULL || (s = ssh_open(&o, &pin, deadline, &e)) == NULL) {
 		rc = die(&e);
 		goto out;
 	}
@@ -274,6 +276,7 @@ do_ssh(const char *const *words, size_t n, bool interactive)
 	}
 	ssh_close(s);
 out:
+	ssh_auth_free(o.auth);
 	buf_free(&out);
 	buf_free(&pin);
 	return rc;

@@ -131,6 +131,63 @@ static const char ssh_locked[] =
     "hFrxpS5Vsff/HQ73W7XYRq9sM+MBFnxOR3+jKtnYP6IQRfGYl+PDVBuAdSKz3uUkBcbIjr\n"
     "OR9SwGA+g49E+yvYLNk8zfsJ3rc3AT3Sji305w==\n"
     "-----END OPENSSH PRIVATE KEY-----\n";
+static const char ssh_security_key[] =
+    "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+    "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAASgAAABpzay1zc2\n"
+    "gtZWQyNTUxOUBvcGVuc3NoLmNvbQAAACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+    "AAAAAAAAAARzc2g6AAAAcAAAAAcAAAAHAAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY2\n"
+    "9tAAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABHNzaDoBAAAAEAAA\n"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAWM=\n"
+    "-----END OPENSSH PRIVATE KEY-----\n";
+static const char ssh_ed25519_torn[] =
+    "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+    "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n"
+    "QyNTUxOQAAACDSi2vP+qLQZ5L/oWIYRBis8mbdbdpddMK6X9XYUZHYSQAAAJDxMw+W8TMP\n"
+    "lgAAAAtzc2gtZWQyNTUxOQAAACDSi2vP+qPQZ5L/oWIYRBis8mbdbdpddMK6X9XYUZHYSQ\n"
+    "AAAECOk18pCpJqvJjrC3SMhxKeMYA9oEIOLslstsEvz6XngdKLa8/6o9Bnkv+hYhhEGKzy\n"
+    "Zt1t2l10wrpf1dhRkdhJAAAACHNlZWQga2V5AQIDBAU=\n"
+    "-----END OPENSSH PRIVATE KEY-----\n";
+static const char ssh_ed25519_crlf[] =
+    "-----BEGIN OPENSSH PRIVATE KEY-----\r\n"
+    "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\r\n"
+    "QyNTUxOQAAACDSi2vP+qPQZ5L/oWIYRBis8mbdbdpddMK6X9XYUZHYSQAAAJDxMw+W8TMP\r\n"
+    "lgAAAAtzc2gtZWQyNTUxOQAAACDSi2vP+qPQZ5L/oWIYRBis8mbdbdpddMK6X9XYUZHYSQ\r\n"
+    "AAAECOk18pCpJqvJjrC3SMhxKeMYA9oEIOLslstsEvz6XngdKLa8/6o9Bnkv+hYhhEGKzy\r\n"
+    "Zt1t2l10wrpf1dhRkdhJAAAACHNlZWQga2V5AQIDBAU=\r\n"
+    "-----END OPENSSH PRIVATE KEY-----\r\n";
+static const char pub_ed25519_crlf[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINKLa8/6o9Bnkv+hYhhEGKzyZt1t2l10wrpf1dhRkdhJ";
+static const char ssh_ed25519_pkcs8[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MC4CAQAwBQYDK2VwBCIEIEhy4M5dMfpgm4NGN2IHAW5pSzd6R6wAT0nii5a05gAk\n"
+    "-----END PRIVATE KEY-----\n";
+static const char pub_ed25519_pkcs8[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINqjRh9OMKPgBe8Dj4rl0FRmi2cWbu9zwrQzxQBHwrxv";
+static const char ssh_ec384[] =
+    "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+    "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAiAAAABNlY2RzYS\n"
+    "1zaGEyLW5pc3RwMzg0AAAACG5pc3RwMzg0AAAAYQTp/H5OAHq9Jx5xwB6aUDUJJhk+4oNF\n"
+    "3YifSrlbZmxJ2XosUFz6M0TwItdKYP+YqhFyrG29yOj+1Z4NxaNw5fLj1SOIKdIZbRdM3R\n"
+    "r9HQKHgUsr6iwMwJyMwAlEg1UQ8wQAAADQf+OkZ3/jpGcAAAATZWNkc2Etc2hhMi1uaXN0\n"
+    "cDM4NAAAAAhuaXN0cDM4NAAAAGEE6fx+TgB6vSceccAemlA1CSYZPuKDRd2In0q5W2ZsSd\n"
+    "l6LFBc+jNE8CLXSmD/mKoRcqxtvcjo/tWeDcWjcOXy49UjiCnSGW0XTN0a/R0Ch4FLK+os\n"
+    "DMCcjMAJRINVEPMEAAAAMQC+Fc80yVKDX3pduJrHs6Y1gDuI8dGqjopn1MBrfqrG60efZm\n"
+    "sdgvab7KVWyu5054MAAAABcwECAwQFBg==\n"
+    "-----END OPENSSH PRIVATE KEY-----\n";
+static const char pub_ec384[] = "ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBOn8fk4Aer0nHnHAHppQNQkmGT7ig0XdiJ9KuVtmbEnZeixQXPozRPAi10pg/5iqEXKsbb3I6P7Vng3Fo3Dl8uPVI4gp0hltF0zdGv0dAoeBSyvqLAzAnIzACUSDVRDzBA==";
+static const char ssh_ec521[] =
+    "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+    "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAArAAAABNlY2RzYS\n"
+    "1zaGEyLW5pc3RwNTIxAAAACG5pc3RwNTIxAAAAhQQA1W1o2uDW9HRBYxhM3Ws4zprE9wlI\n"
+    "sKnkFfA2H2AG34JxqGMBz8z4SjkS7ZHpyH1zYxL1SDBbkDWY65meCmWHnPYABR0wzPv6qP\n"
+    "flbS/J4nTJiGfkYSW4g3VmMchsM3/5aW8MYkmB0q15M6iiMPTPSymzWzBXEPlsjdnh7ITE\n"
+    "qvviUkcAAAEAKop4qCqKeKgAAAATZWNkc2Etc2hhMi1uaXN0cDUyMQAAAAhuaXN0cDUyMQ\n"
+    "AAAIUEANVtaNrg1vR0QWMYTN1rOM6axPcJSLCp5BXwNh9gBt+CcahjAc/M+Eo5Eu2R6ch9\n"
+    "c2MS9UgwW5A1mOuZngplh5z2AAUdMMz7+qj35W0vyeJ0yYhn5GEluIN1ZjHIbDN/+WlvDG\n"
+    "JJgdKteTOoojD0z0sps1swVxD5bI3Z4eyExKr74lJHAAAAQUG4hpCkMn+ywAIiiVfup1ZF\n"
+    "9gFE8QDqQRkSdUiygf2IhfM6BHdSSwzNUqHC+f5rK24F2YARAYBO6ObN+3rhiB0RAAAAAX\n"
+    "MBAg==\n"
+    "-----END OPENSSH PRIVATE KEY-----\n";
+static const char pub_ec521[] = "ecdsa-sha2-nistp521 AAAAE2VjZHNhLXNoYTItbmlzdHA1MjEAAAAIbmlzdHA1MjEAAACFBADVbWja4Nb0dEFjGEzdazjOmsT3CUiwqeQV8DYfYAbfgnGoYwHPzPhKORLtkenIfXNjEvVIMFuQNZjrmZ4KZYec9gAFHTDM+/qo9+VtL8nidMmIZ+RhJbiDdWYxyGwzf/lpbwxiSYHSrXkzqKIw9M9LKbNbMFcQ+WyN2eHshMSq++JSRw==";
+static const char pub_ed25519[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPJQDv1MU3blRgczXqqHG06nuUY5KzlZlxdoSpSvR5LD";
 static const char pub_ecdsa[] = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBFJ0WgLsM/DE5hd+wjnNfZpBa2fWowJSe9EXhGTw0/5y3bJIjFx2JSn6RoZiuLEXGOKtqqPNDE0ulGVL3lnYLgE=";
 static const char pub_ecdsa_pkcs8[] = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBNk/15yxdXGTUmnhPcEMZ6lSzGpLNbqoiraCUeIOId8MMDsKpM05Uh3rAljdKvo2j/3EPuVAYhVX97F0T19kFv4=";
 #define RSA_MD5	"3f:bd:97:0c:ee:a9:57:94:7f:89:88:16:c3:b3:03:2d"
@@ -297,9 +354,16 @@ test_ssh_keys(void)
 	static const struct { const char *name, *text, *pub; } good[] = {
 		{ "OpenSSH ECDSA", ssh_ecdsa, pub_ecdsa }, { "PKCS#8 ECDSA", ssh_ecdsa_pkcs8, pub_ecdsa_pkcs8 },
 		{ "OpenSSH RSA", ssh_rsa, pub_rsa }, { "PEM RSA", ssh_rsa_pem, pub_rsa_pem },
+		{ "OpenSSH ECDSA 384", ssh_ec384, pub_ec384 }, { "OpenSSH ECDSA 521", ssh_ec521, pub_ec521 },
+		{ "OpenSSH Ed25519", ssh_ed25519, pub_ed25519 }, { "PKCS#8 Ed25519", ssh_ed25519_pkcs8, pub_ed25519_pkcs8 },
+		{ "lines that end in CRLF, and a comment", ssh_ed25519_crlf, pub_ed25519_crlf },
 	};
 	static const struct { const char *name, *text, *part; } bad[] = {
-		{ "ed25519", ssh_ed25519, "ed25519 keys cannot be used" }, { "encrypted", ssh_locked, "has a passphrase" },
+		{ "encrypted", ssh_locked, "has a passphrase" }, { "halves that differ", ssh_ed25519_torn, "not a usable SSH private key" },
+		{ "a security key's", ssh_security_key, "is on a security key (sk-ssh-ed25519@openssh.com)" },
+		{ "a public key", pub_ed25519, "this is a public SSH key: name the private one, the file without .pub" },
+		{ "an SSH2 public key", "---- BEGIN SSH2 PUBLIC KEY ----\n", "this is a public SSH key" },
+		{ "PuTTY's", "PuTTY-User-Key-File-3: ssh-ed25519\n", "export it in OpenSSH's format" },
 		{ "a certificate", cert_san, "not a usable SSH private key" }, { "nothing", "", "not a usable SSH private key" },
 	};
 
@@ -323,6 +387,57 @@ test_ssh_keys(void)
 		    strstr(e.msg, bad[i].part) != NULL, "%s: %s", bad[i].name, e.msg);
 		buf_free(&pem);
 	}
+}
+
+/* Each kind of key signs by its own algorithms and no others; sshd verifies in e2e/test_net.py. */
+static void
+test_ssh_sign(void)
+{
+	static const struct { const char *text, *alg, *not_alg; size_t bytes; } cases[] = {
+		{ ssh_ed25519, "ssh-ed25519", "ssh-rsa", 4 + 64 }, { ssh_rsa, "rsa-sha2-512", "ssh-rsa", 4 + 128 },
+		{ ssh_rsa, "rsa-sha2-256", "ssh-ed25519", 4 + 128 }, { ssh_ecdsa, "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", 0 },
+		{ ssh_ec384, "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp256", 0 }, { ssh_ec521, "ecdsa-sha2-nistp521", "ssh-ed25519", 0 },
+	};
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct sshkey *k = sshkey_new(str_from(cases[i].text), &e);
+		struct buf sig = { 0 }, none = { 0 };
+
+		if (!ok(k != NULL, "%s: a key", cases[i].alg))
+			continue;
+		ok(sshkey_sign(k, str_from(cases[i].alg), STR("what is signed"), &sig, &e) == 0 &&
+		    (cases[i].bytes == 0 ? sig.n > 64 : sig.n == cases[i].bytes), "%s: signs", cases[i].alg);
+		ok(sshkey_sign(k, str_from(cases[i].not_alg), STR("x"), &none, &e) == -1 && e.kind == ERR_CONFIG && none.n == 0,
+		    "... but not by %s", cases[i].not_alg);
+		buf_free(&sig);
+		sshkey_free(k);
+	}
+}
+
+/* RFC 8032 section 7.1, test 2: the key and its signature of one byte. */
+static void
+test_ed25519_vector(void)
+{
+	static const char seed[] = "\x4c\xcd\x08\x9b\x28\xff\x96\xda\x9d\xb6\xc3\x46\xec\x11\x4e\x0f\x5b\x8a\x31\x9f\x35\xab"
+	    "\xa6\x24\xda\x8c\xf6\xed\x4f\xb8\xa6\xfb";
+	static const char want[] = "\x92\xa0\x09\xa9\xf0\xd4\xca\xb8\x72\x0e\x82\x0b\x5f\x64\x25\x40\xa2\xb2\x7b\x54\x16\x50"
+	    "\x3f\x8f\xb3\x76\x22\x23\xeb\xdb\x69\xda\x08\x5a\xc1\xe4\x3e\x15\x99\x6e\x45\x8f\x36\x13\xd0\xf1\x1d\x8c\x38"
+	    "\x7b\x2e\xae\xb4\x30\x2a\xee\xb0\x0d\x29\x16\x12\xbb\x0c\x00";
+	struct buf der = { 0 }, pem = { 0 }, sig = { 0 };
+	struct err e = { 0 };
+	struct sshkey *k;
+
+	buf_put(&der, "\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20", 16);
+	buf_put(&der, seed, 32);
+	pem_put(&pem, "PRIVATE KEY", buf_str(&der));
+	k = sshkey_new(buf_str(&pem), &e);
+	ok(k != NULL && sshkey_sign(k, STR("ssh-ed25519"), str_of("\x72", 1), &sig, &e) == 0 && sig.n == 68 &&
+	    memcmp(sig.p + 4, want, 64) == 0, "the vector of RFC 8032");
+	sshkey_free(k);
+	buf_free(&der);
+	buf_free(&pem);
+	buf_free(&sig);
 }
 
 static void
@@ -357,6 +472,8 @@ main(void)
 	test_trust();
 	test_identity();
 	test_ssh_keys();
+	test_ssh_sign();
+	test_ed25519_vector();
 	test_ssh_make();
 	return done_testing();
 }
