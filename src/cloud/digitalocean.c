@@ -633,8 +633,8 @@ look_at_size(const struct prober *p, struct json_val size)
 	if (!json_bool(json_get(size, "available"), true) || !lists(json_get(size, "regions"), d->region))
 		found(p, CLOUD_FOUND_BAD, "digitalocean-size", "%s cannot be had in %s at present", d->size, d->region);
 	else
-		found(p, CLOUD_FOUND_GOOD, "digitalocean-size", "%s: %" PRId64 " CPUs, %" PRId64 " MB, %g USD an hour", d->size,
-		    json_i64(json_get(size, "vcpus"), 0), json_i64(json_get(size, "memory"), 0), json_f64(json_get(size, "price_hourly"), 0));
+		found(p, CLOUD_FOUND_GOOD, "digitalocean-size", "%s: %" PRId64 " CPU%s, %" PRId64 " MB, %g USD an hour", d->size,
+		    json_i64(json_get(size, "vcpus"), 0), json_i64(json_get(size, "vcpus"), 0) == 1 ? "" : "s", json_i64(json_get(size, "memory"), 0), json_f64(json_get(size, "price_hourly"), 0));
 }
 
 static int

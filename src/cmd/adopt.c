@@ -24,7 +24,7 @@ const struct usage cmd_adopt_usage = USAGE("",
     "different afterwards. Then, with --yes or after a question on a terminal, it takes the machines over: each gets a\n"
     "windlass.json beside its config.json. Nothing else is written, so the way back stays open. Safe to repeat.\n\n"
     "Run it as the user that will run windlass. Exit status 0: nothing is in the way (with --yes: it is done). 1:\n"
-    "something is, or a machine could not be taken over.", opts);
+    "something is, `check` has an error, or a machine could not be taken over.", opts);
 
 static int
 open_store(struct adopt *a, const char *given, struct err *e)
@@ -165,16 +165,20 @@ adopt(struct adopt *a, const struct opt *o, struct err *e)
 		adopt_ask(a, ASK_NS);
 	if (!json)
 		adopt_print_text(a, stdout);
-	rc = a->in_the_way != NULL;
+	/* What check would not let pass is not let pass here. */
+	rc = a->in_the_way != NULL || a->check.count[CHECK_ERROR] > 0;
 	if (!yes && !json && !o[4].number && a->in_the_way == NULL && a->fates[ADOPT_TAKE] > 0 && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
 		rc = confirm(a, e);
 		if (rc < 0)
 			return -1;
 		yes = rc;
-		rc = 0;
+		rc = a->check.count[CHECK_ERROR] > 0;
 	}
-	if (yes && a->in_the_way == NULL)
-		rc = take_all(a, e);
+	if (yes && a->in_the_way == NULL) {
+		int done = take_all(a, e);
+
+		rc = done != 0 ? done : rc;
+	}
 	if (rc >= 0 && json)
 		adopt_print_json(a, stdout);
 	else if (rc >= 0)

@@ -44,16 +44,14 @@ print_runner(const struct adopt *a, const struct runner *r, FILE *f)
 {
 	fputs("    \"", f);
 	check_put(f, r->name);
-	if (!is_machine_runner(r)) {
+	if (config_foreign_executor(r->executor)) {
 		fputs("\": executor ", f);
 		check_put(f, r->executor);
 		fputs(", not for windlass: it stays with gitlab-runner\n", f);
 		return;
 	}
 	if (r->disabled != NULL) {
-		fputs("\": would be skipped: ", f);
-		check_put(f, r->disabled);
-		fputc('\n', f);
+		fputs("\": would be skipped, as said below; its machines are left alone\n", f);
 		return;
 	}
 	fprintf(f, "\": machines named %s*%s, %zu here\n", r->names.prefix, r->names.suffix, machines_of(a, r));
@@ -71,18 +69,6 @@ others_stay(const struct config *c)
 	return ours && others;
 }
 
-/* An entry of another executor is an error for windlass alone; here it is nobody's fault. */
-static size_t
-errors(const struct adopt *a)
-{
-	const struct config *c = a->check.config;
-	size_t n = a->check.count[CHECK_ERROR];
-
-	for (size_t i = 0; c != NULL && i < c->nrunners; i++)
-		n -= !is_machine_runner(&c->runners[i]) && n > 0;
-	return n;
-}
-
 static void
 print_config(const struct adopt *a, FILE *f)
 {
@@ -90,12 +76,12 @@ print_config(const struct adopt *a, FILE *f)
 
 	fputs("Configuration ", f);
 	check_put(f, c->path);
-	fprintf(f, ": %zu error%s, %zu warning%s\n", errors(a), plural(errors(a)), c->count[CHECK_WARNING], plural(c->count[CHECK_WARNING]));
+	fprintf(f, ": %zu error%s, %zu warning%s\n", c->count[CHECK_ERROR], plural(c->count[CHECK_ERROR]), c->count[CHECK_WARNING], plural(c->count[CHECK_WARNING]));
 	for (size_t i = 0; c->config != NULL && i < c->config->nrunners; i++)
 		print_runner(a, &c->config->runners[i], f);
 	for (int level = CHECK_WARNING; level <= CHECK_ERROR; level++)
 		for (const struct check_note *n = c->first; n != NULL; n = n->next)
-			if ((int)n->level == level && !(n->verdict == CHECK_REFUSED && n->section[0] == '\0')) {
+			if ((int)n->level == level) {
 				fputs("    ", f);
 				check_print_note(c, n, f);
 			}
@@ -372,7 +358,7 @@ adopt_print_json(const struct adopt *a, FILE *f)
 
 	jw_object(&w, NULL);
 	jw_cstr(&w, "config", a->check.path);
-	jw_i64(&w, "errors", (int64_t)errors(a));
+	jw_i64(&w, "errors", (int64_t)a->check.count[CHECK_ERROR]);
 	jw_i64(&w, "warnings", (int64_t)a->check.count[CHECK_WARNING]);
 	json_runners(&w, a);
 	json_processes(&w, a);

@@ -16,7 +16,9 @@ static const char about[] =
 	"Reads config.toml as `run` would, also one written for gitlab-runner, and says line by line what is refused, what is a\n"
 	"trap, what has no effect and what works in another way. Nothing is changed. With --online it also asks GitLab (which\n"
 	"then knows this host under the token), the cloud, registry mirrors and caches whether what the file names exists.\n\n"
-	"Exit status 0: everything would run. 1: something would not; lines with \"error\" say what.";
+	"Entries of other executors beside ours are no fault: they stay with gitlab-runner. For the file of the installed service\n"
+	"root gets the service's own environment (EnvironmentFile of its unit); else a variable that is not set in this shell is a warning.\n\n"
+	"Exit status 0: everything would run. 1: an entry, or the whole file, would be skipped; lines with \"error\" say what.";
 
 void
 check_say(struct check *c, enum check_level level, enum check_verdict verdict, struct check_at at, const char *fmt, ...)
@@ -30,9 +32,27 @@ check_say(struct check *c, enum check_level level, enum check_verdict verdict, s
 	va_end(ap);
 	*n = (struct check_note){ .number = c->count[CHECK_INFO] + c->count[CHECK_WARNING] + c->count[CHECK_ERROR], .level = level, .verdict = verdict, .line = at.line, .section = at.section, .key = at.key,
 		.runner = c->runner != NULL ? c->runner->name : NULL, .text = arena_dup(&c->arena, str_from(text)) };
-	*c->last = n;
+	*c->last = c->latest = n;
 	c->last = &n->next;
 	c->count[level]++;
+}
+
+void
+check_say_paste(struct check *c, struct str lines)
+{
+	c->latest->paste = arena_dup(&c->arena, lines);
+}
+
+enum check_level
+check_worst(const struct key *k)
+{
+	return k->use == KEY_YES ? CHECK_ERROR : CHECK_WARNING;
+}
+
+enum check_level
+check_level_of(const struct err *e)
+{
+	return e->kind == ERR_CONFIG || e->kind == ERR_PROTO ? CHECK_ERROR : CHECK_WARNING;
 }
 
 struct check_at
@@ -79,10 +99,10 @@ static void
 judge_unknown(struct check *c, enum key_section section, const struct toml *v)
 {
 	struct check_at at = { v->line, key_section_title(section), arena_dup(&c->arena, v->key) };
-	const char *near = key_nearest(section, v->key);
+	const char *advice = key_advice(&c->arena, section, v);
 
-	if (near != NULL)
-		check_say(c, CHECK_WARNING, CHECK_UNKNOWN, at, "unknown here and ignored: did you mean %s?", near);
+	if (advice != NULL)
+		check_say(c, CHECK_WARNING, CHECK_UNKNOWN, at, "unknown here and ignored: %s", advice);
 	else
 		check_say(c, CHECK_WARNING, CHECK_UNKNOWN, at, "unknown here and ignored");
 }
@@ -113,11 +133,14 @@ walk(struct check *c, enum key_section section, const struct toml *t, enum key_u
 		}
 		judge_spelling(c, k, t, v);
 		if (!key_type_fits(k, v)) {
-			check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "needs %s, not %s; with this the whole file is refused",
-			    key_type_name(k->type), toml_type_name(v->type));
+			const struct toml *wrong;
+			const char *why = key_misfit(&c->arena, k, v, &wrong);
+
+			check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, wrong->line), "%s; with this the whole file is refused", why);
 			continue;
 		}
-		judge_use(c, k, v, above);
+		if (!check_pasted(k, t))
+			judge_use(c, k, v, above);
 		check_value(c, k, v);
 		/* Entries come one by one, with their own findings. */
 		if (k->type == KEY_SECTION)
@@ -126,6 +149,24 @@ walk(struct check *c, enum key_section section, const struct toml *t, enum key_u
 			TOML_EACH(element, v)
 				walk(c, (enum key_section)k->sub, element, k->use);
 	}
+}
+
+const char *
+check_judge(struct arena *a, const struct config *conf, struct runner *r, const struct toml *t)
+{
+	struct check c = { .path = "", .config = (struct config *)(uintptr_t)conf, .judging = true, .runner = r };
+	const char *why = NULL;
+
+	c.last = &c.first;
+	walk(&c, KS_RUNNER, t, KEY_YES);
+	check_runner(&c, r, t);
+	for (const struct check_note *n = c.first; n != NULL && why == NULL; n = n->next)
+		if (n->level == CHECK_ERROR) {
+			why = n->section[0] != '\0' ? arena_fmt(a, "%s %s: %s", n->section, n->key, n->text) : arena_dup(a, str_from(n->text));
+			r->fault_key = arena_dup(a, str_from(n->key));
+		}
+	arena_reset(&c.arena);
+	return why;
 }
 
 static void
@@ -212,6 +253,7 @@ check_file(struct check *c)
 	judge_file(c);
 	judge_directory(c, manager_default_state_dir(), "state directory");
 	judge_directory(c, store_default_path(), "store");
+	/* What run would say of an entry is found here by the same rules, with all that is no error. */
 	c->config = config_parse(c->path, c->text, NULL, NULL, &e);
 	before = c->count[CHECK_ERROR];
 	walk(c, KS_GLOBAL, c->root, KEY_YES);
@@ -229,6 +271,7 @@ check_open(struct check *c, const char *config, struct err *e)
 
 	*c = (struct check){ 0 };
 	c->last = &c->first;
+	c->own_environment = check_service_environment(path);
 	c->path = arena_dup(&c->arena, str_from(path));
 	free(path);
 	return load(c, e);
@@ -247,7 +290,7 @@ static const struct opt opts[] = {
 	{ .name = "all", .letter = 'a', .type = OPT_BOOL, .help = "also name the keys that work as ever" },
 	{ .name = "json", .type = OPT_BOOL, .help = "print JSON" },
 };
-const struct usage cmd_check_usage = USAGE("", about, opts);
+const struct usage cmd_check_usage = USAGE("[FILE]", about, opts);
 
 int
 cmd_check(int argc, char **argv)
@@ -257,9 +300,18 @@ cmd_check(int argc, char **argv)
 	struct err e = { 0 };
 	int rc = 0;
 
-	if (cmd_options(&cmd_check_usage, o, argc, argv, NULL, NULL) < 0)
+	const char **words = xcalloc((size_t)argc + 1, sizeof(*words)), *file;
+	size_t nwords = 0;
+
+	if (cmd_options(&cmd_check_usage, o, argc, argv, words, &nwords) < 0)
 		return 1;
-	if (check_open(&c, o[0].value, &e) < 0) {
+	file = nwords > 0 ? words[0] : o[0].value;
+	if (nwords > 1) {
+		err_set(&e, ERR_CONFIG, 0, "one file at a time: \"%s\" is one too many", words[1]);
+		return cmd_bad_usage("check", &e);
+	}
+	free(words);
+	if (check_open(&c, file, &e) < 0) {
 		rc = runnercmd_fatal("check", &e);
 		goto out;
 	}
@@ -308,7 +360,7 @@ cmd_lint(int argc, char **argv)
 	if (faults == 0) {
 		log_info("Configuration file is valid.");
 	} else {
-		err_set(&e, ERR_CONFIG, 0, "%s: %zu faults", c.path, faults);
+		err_set(&e, ERR_CONFIG, 0, "%s: %zu fault%s", c.path, faults, faults == 1 ? "" : "s");
 		rc = runnercmd_fatal("Configuration file is not valid", &e);
 	}
 out:

@@ -3,11 +3,15 @@
  *
  *	check.c		the command; the keys: known, of the right type, what becomes of each
  *	check_rules.c	what values mean, alone and together
+ *	check_traps.c	what runs, and hardly as meant
+ *	check_paste.c	removed keys, answered with the lines that say the same today
+ *	check_env.c	the environment of the service whose file it is
  *	check_jobs.c	[runners.docker], asked of the executor's own code
  *	check_online.c	whether what it names exists: GitLab, cloud, mirrors, caches
  *	check_print.c	the findings as text and as JSON
  *
- * Each finding is about one line of the file. A finding never shows a value that may be a secret.
+ * Each finding is about one line of the file. A finding never shows a value that may be a secret. An error is what `run` skips
+ * the entry or the whole file for, and nothing else: check_judge() is asked by both.
  */
 #ifndef CMD_CHECK_H
 #define CMD_CHECK_H
@@ -39,6 +43,7 @@ struct check_note {
 	const char		*runner;	/* name; NULL: of no entry */
 	const char		*section, *key;	/* "" if of none */
 	const char		*text;
+	const char		*paste;		/* lines to put into the file; NULL */
 };
 
 struct check {
@@ -47,9 +52,11 @@ struct check {
 	struct str		 text;
 	struct toml		*root;		/* NULL: it is not TOML */
 	struct config		*config;	/* NULL: the manager would refuse it */
-	struct check_note	*first, **last;
+	struct check_note	*first, **last, *latest;
 	size_t			 count[CHECK_NLEVELS];
 	bool			 all;		/* also what is honoured as ever */
+	bool			 judging;	/* for run: no file is looked at, and nobody reads what is no error */
+	bool			 own_environment;	/* it is the service's, or is to be taken for it */
 	/* what the notes made now are about */
 	const struct runner	*runner;
 };
@@ -64,6 +71,16 @@ struct check_at {
 void	check_say(struct check *c, enum check_level level, enum check_verdict verdict, struct check_at at,
 	    const char *fmt, ...) PRINTFLIKE(5, 6);
 
+/* Lines to paste, with the finding that was made last. */
+void	check_say_paste(struct check *c, struct str lines);
+/* The worst that can be said about a key: an error only of what is honoured, for nothing else stops an entry. */
+enum check_level check_worst(const struct key *k);
+/* By what the error is: a file that is not there today may be there tomorrow, and run does not wait for it. */
+enum check_level check_level_of(const struct err *e);
+
+/* A config_judge: the first error of an entry, as `run` says it. */
+const char *check_judge(struct arena *a, const struct config *conf, struct runner *r, const struct toml *t);
+
 /* What the value of one key means. */
 void	check_value(struct check *c, const struct key *k, const struct toml *v);
 /* What the keys of the file mean together; and of one entry, t its table. */
@@ -71,6 +88,24 @@ void	check_whole(struct check *c);
 void	check_runner(struct check *c, const struct runner *r, const struct toml *t);
 /* [runners.docker] of an entry. */
 void	check_docker(struct check *c, const struct runner *r, const struct toml *docker);
+/* What runs, and hardly as meant: of the entry, of [runners.machine] (with driver and options), of the whole. */
+void	check_runner_traps(struct check *c, const struct runner *r, const struct toml *t);
+void	check_machine_traps(struct check *c, const struct runner *r, const struct toml *machine);
+void	check_option_traps(struct check *c, const struct runner *r, const struct toml *machine);
+/* A value of a key that is not expanded, and looks as if somebody thought so. */
+bool	check_looks_expanded(struct str value);
+/* Removed keys whose section can say the same today. */
+void	check_paste_machine(struct check *c, const struct toml *machine);
+void	check_paste_cache(struct check *c, const struct toml *cache);
+bool	check_has_flat_cache(const struct toml *cache);
+/* Whether the finding of this key is made by one of those two. */
+bool	check_pasted(const struct key *k, const struct toml *section);
+/*
+ * When root asks for the file of the installed service: what the service has in its environment becomes ours. True when it was that
+ * file.
+ */
+bool	check_service_environment(const char *config);
+
 /* Asks everybody. */
 void	check_online(struct check *c);
 

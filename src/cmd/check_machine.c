@@ -89,6 +89,18 @@ option_hint(struct check *c, const struct machine_options *rows, struct str name
 	return arena_fmt(&c->arena, "`windlass machine create --driver %s --help` lists them", rows->driver->name);
 }
 
+/* In the words of the file: an option has no dashes there, and where it stands is said in front. */
+static const char *
+plain_words(const char *msg)
+{
+	static const char *const heads[] = { "MachineOptions: ", "option --" };
+
+	for (size_t i = 0; i < NELEM(heads); i++)
+		if (str_starts(str_from(msg), heads[i]))
+			msg += strlen(heads[i]);
+	return msg;
+}
+
 static void
 check_option(struct check *c, const struct cloud_driver *d, const char *key, const char *option, int line)
 {
@@ -109,7 +121,7 @@ check_option(struct check *c, const struct cloud_driver *d, const char *key, con
 		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "\"%.*s\" is no option of create with the driver %s: %s", STR_ARG(name), d->name,
 		    option_hint(c, &o, name));
 	else if (machine_options_take(&o, &c->arena, one, 1, &e) < 0)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "%s", e.msg);
+		check_say(c, check_level_of(&e), CHECK_REFUSED, where, "%s", plain_words(e.msg));
 	else if (machine_option_note(arena_dup(&c->arena, name), rest.p) != NULL)
 		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "%s", machine_option_note(arena_dup(&c->arena, name), rest.p));
 	machine_options_free(&o);
@@ -124,6 +136,23 @@ line_of(const struct toml *t, const char *key, size_t i)
 	while (i-- > 0 && v != NULL)
 		v = v->next;
 	return v != NULL ? v->line : 0;
+}
+
+/* "... requires the --NAME option": the variable that may give it instead; NULL. */
+static const char *
+missing_variable(const struct machine_options *o, const char *msg)
+{
+	const char *at_name = strstr(msg, "requires the --");
+	struct str name;
+
+	if (at_name == NULL)
+		return NULL;
+	at_name += strlen("requires the --");
+	name = str_of(at_name, strcspn(at_name, " "));
+	for (size_t i = 0; i < o->n; i++)
+		if (str_eqc(name, o->opt[i].name))
+			return o->opt[i].env;
+	return NULL;
 }
 
 static void
@@ -152,9 +181,16 @@ check_options(struct check *c, const struct runner *r, const struct toml *t)
 	/* Each by itself is good: now whether they make a machine. */
 	if (d == NULL || c->count[CHECK_ERROR] > before)
 		return;
-	if (check_machine_host(c, r, &o, &h, &e) < 0 || (d->check != NULL && d->check(&h.cloud, &e) < 0))
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineOptions", t), "%s%s", e.msg,
-		    strstr(e.msg, "requires") != NULL ? "; a variable of the service's environment may give it too" : "");
+	if (check_machine_host(c, r, &o, &h, &e) < 0 || (!c->judging && d->check != NULL && d->check(&h.cloud, &e) < 0)) {
+		const char *variable = missing_variable(&o, e.msg);
+
+		/* Credentials come by the environment, which may be another one at the next creation. */
+		if (variable != NULL)
+			check_say(c, CHECK_WARNING, CHECK_TRAP, at("MachineOptions", t), "%s; %s is not set in this %s, which would give it, too", plain_words(e.msg), variable,
+			    c->own_environment ? "service's environment" : "shell");
+		else
+			check_say(c, check_level_of(&e), CHECK_REFUSED, at("MachineOptions", t), "%s", plain_words(e.msg));
+	}
 	machine_options_free(&o);
 }
 
@@ -189,10 +225,6 @@ check_idle(struct check *c, const struct runner *r, const struct toml *t)
 		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleCountMin", t), "without effect while IdleScaleFactor is 0");
 	if (r->idle_count_min > 0 && r->idle_count_min > r->idle_count)
 		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleCountMin", t), "above IdleCount (%" PRId64 "), its upper bound", r->idle_count);
-	if (r->limit > 0 && r->idle_count > r->limit)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleCount", t), "above limit (%" PRId64 "), which counts idle machines too", r->limit);
-	if (r->idle_count > 0 && r->idle_time == 0)
-		check_say(c, CHECK_INFO, CHECK_TRAP, at("IdleTime", t), "0: whatever is above IdleCount goes the moment its job ends");
 	if (r->max_builds == 1 && r->idle_count == 0 && r->idle_time > 0)
 		check_say(c, CHECK_INFO, CHECK_TRAP, at("IdleTime", t), "without effect with MaxBuilds = 1 and IdleCount = 0: no machine is ever idle");
 }
@@ -274,8 +306,11 @@ check_period(struct check *c, const struct runner *r, const struct toml *t)
 	s.periods = periods;
 	s.timezone = zone != NULL && zone->type == TOML_STRING ? zone->s : STR("");
 	take_period_values(t, &s);
-	if (periods_compile(&c->arena, &conf, wall_now() / NSEC_SEC, &out, &warnings, &e) < 0)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "%s", without_number(str_from(e.msg)).p);
+	if (periods_compile(&c->arena, &conf, wall_now() / NSEC_SEC, &out, &warnings, &e) < 0) {
+		const char *why = without_number(str_from(e.msg)).p;
+
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, str_starts(str_from(why), "Timezone") ? check_at(KS_AUTOSCALING, "Timezone", t) : where, "%s", why);
+	}
 	for (rest = buf_str(&warnings); rest.n > 0;) {
 		struct str one = without_number(str_cut(&rest, '\n'));
 
@@ -294,6 +329,9 @@ check_machine(struct check *c, const struct runner *r, const struct toml *t)
 		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineDriver", t), "it is missing: windlass has %s", known_drivers(c));
 	check_name(c, r, t);
 	check_options(c, r, t);
+	check_option_traps(c, r, t);
+	check_machine_traps(c, r, t);
+	check_paste_machine(c, t);
 	check_idle(c, r, t);
 	check_growth(c, r, t);
 	if (list != NULL && list->type == TOML_ARRAY)

@@ -29,6 +29,8 @@ check_print_note(const struct check *c, const struct check_note *n, FILE *f)
 			fprintf(f, "%s ", n->section);
 		check_put(f, n->key);
 		fputs(": ", f);
+	} else if (n->runner != NULL && n->runner[0] == '\0') {
+		fputs("runner without a name: ", f);
 	} else if (n->runner != NULL) {
 		fputs("runner \"", f);
 		check_put(f, n->runner);
@@ -38,6 +40,20 @@ check_print_note(const struct check *c, const struct check_note *n, FILE *f)
 		fprintf(f, "%s: ", verdicts[n->verdict]);
 	check_put(f, n->text);
 	fputc('\n', f);
+	/* As it stands, so that it can be pasted. */
+	for (struct str rest = str_from(n->paste); rest.n > 0;) {
+		char *line = str_dup(str_cut(&rest, '\n'));
+
+		check_put(f, line);
+		fputc('\n', f);
+		free(line);
+	}
+}
+
+static bool
+runs(const struct check *c, const struct runner *r)
+{
+	return !r->stays && check_errors(c, r) == 0;
 }
 
 size_t
@@ -46,7 +62,23 @@ check_runnable(const struct check *c)
 	size_t n = 0;
 
 	for (size_t i = 0; c->config != NULL && i < c->config->nrunners; i++)
-		n += check_errors(c, &c->config->runners[i]) == 0;
+		n += runs(c, &c->config->runners[i]);
+	return n;
+}
+
+static const char *
+plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static size_t
+staying(const struct check *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; c->config != NULL && i < c->config->nrunners; i++)
+		n += c->config->runners[i].stays;
 	return n;
 }
 
@@ -80,8 +112,10 @@ check_print_text(const struct check *c, FILE *f)
 	if (c->config == NULL)
 		fputs(": windlass would not run with this file", f);
 	else
-		fprintf(f, ": windlass would run %zu of %zu runners", check_runnable(c), c->config->nrunners);
-	fprintf(f, "; %zu errors, %zu warnings\n", c->count[CHECK_ERROR], c->count[CHECK_WARNING]);
+		fprintf(f, ": windlass would run %zu of %zu runner%s", check_runnable(c), c->config->nrunners - staying(c), plural(c->config->nrunners - staying(c)));
+	if (staying(c) > 0)
+		fprintf(f, ", %zu stay%s with gitlab-runner", staying(c), staying(c) == 1 ? "s" : "");
+	fprintf(f, "; %zu error%s, %zu warning%s\n", c->count[CHECK_ERROR], plural(c->count[CHECK_ERROR]), c->count[CHECK_WARNING], plural(c->count[CHECK_WARNING]));
 }
 
 void
@@ -102,7 +136,9 @@ check_print_json(const struct check *c, FILE *f)
 		jw_object(&w, NULL);
 		jw_cstr(&w, "name", r->name);
 		jw_i64(&w, "line", r->line);
-		jw_bool(&w, "runs", check_errors(c, r) == 0);
+		jw_bool(&w, "runs", runs(c, r));
+		if (r->stays)
+			jw_bool(&w, "stays_with_gitlab_runner", true);
 		jw_end_object(&w);
 	}
 	jw_end_array(&w);
@@ -120,6 +156,8 @@ check_print_json(const struct check *c, FILE *f)
 			jw_cstr(&w, "key", n->key);
 		}
 		jw_cstr(&w, "text", n->text);
+		if (n->paste != NULL)
+			jw_cstr(&w, "paste", n->paste);
 		jw_end_object(&w);
 	}
 	jw_end_array(&w);

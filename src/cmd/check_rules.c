@@ -1,9 +1,14 @@
 /* What the values of a configuration mean, alone and together: see check.h. */
+#include <strings.h>
+
 #include "cmd/check_machine.h"
 #include "cmd/runnercmd.h"
 #include "job/container.h"
+#include "net/serve.h"
 #include "wire/glob.h"
 #include "wire/url.h"
+
+#define LISTEN_PORT	9252	/* when the address names none */
 
 typedef void value_rule(struct check *c, const struct key *k, const struct toml *v, const char *arg);
 
@@ -21,6 +26,21 @@ is_one_of(struct str s, const char *words)
 	return s.n == 0;
 }
 
+/* The word that was meant, when only its letters are large. */
+static const char *
+meant(struct check *c, struct str s, const char *words)
+{
+	struct str rest = str_from(words);
+
+	while (rest.p != NULL) {
+		struct str word = str_cut(&rest, ' ');
+
+		if (word.n == s.n && strncasecmp(word.p, s.p, s.n) == 0)
+			return arena_fmt(&c->arena, "; write \"%.*s\"", STR_ARG(word));
+	}
+	return "";
+}
+
 /* arg: the words that are known. A list is judged member by member. */
 static void
 rule_words(struct check *c, const struct key *k, const struct toml *v, const char *arg)
@@ -29,7 +49,7 @@ rule_words(struct check *c, const struct key *k, const struct toml *v, const cha
 		TOML_EACH(m, v)
 			rule_words(c, k, m, arg);
 	else if (v->type == TOML_STRING && !is_one_of(v->s, arg))
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is none of: %s", STR_ARG(v->s), arg);
+		check_say(c, check_worst(k), CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is none of: %s%s", STR_ARG(v->s), arg, meant(c, v->s, arg));
 }
 
 /* The same where another word only means the default. */
@@ -48,7 +68,7 @@ rule_least(struct check *c, const struct key *k, const struct toml *v, const cha
 
 	str_to_i64(str_from(arg), &least);
 	if (v->type == TOML_INTEGER && v->i < least)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "%" PRId64 " is less than %s", v->i, arg);
+		check_say(c, check_worst(k), CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "%" PRId64 " is less than %s", v->i, arg);
 }
 
 static void
@@ -56,7 +76,7 @@ rule_absolute(struct check *c, const struct key *k, const struct toml *v, const 
 {
 	(void)arg;
 	if (v->type == TOML_STRING && v->s.n > 0 && v->s.p[0] != '/' && v->s.p[0] != '$')
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no absolute path (it is one in the container)", STR_ARG(v->s));
+		check_say(c, check_worst(k), CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no absolute path (it is one in the container)", STR_ARG(v->s));
 }
 
 /* A file of this host. The service runs in another directory than this command. */
@@ -64,7 +84,9 @@ static void
 rule_file(struct check *c, const struct key *k, const struct toml *v, const char *arg)
 {
 	(void)arg;
-	if (v->type == TOML_STRING && v->s.n > 0 && v->s.p[0] != '/')
+	if (v->type == TOML_STRING && str_chr(v->s, '$') >= 0 && check_looks_expanded(v->s))
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "\"%.*s\": variables are expanded in url and token only", STR_ARG(v->s));
+	else if (v->type == TOML_STRING && v->s.n > 0 && v->s.p[0] != '/')
 		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "\"%.*s\" is looked for in the directory that the service is started in: write the whole path",
 		    STR_ARG(v->s));
 }
@@ -77,7 +99,7 @@ rule_url(struct check *c, const struct key *k, const struct toml *v, const char 
 
 	(void)arg;
 	if (v->type == TOML_STRING && v->s.n > 0 && str_chr(v->s, '$') < 0 && url_parse(v->s, &u, &e) < 0)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "%s", e.msg);
+		check_say(c, check_worst(k), CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "%s", e.msg);
 }
 
 /* What opens a door when it is misread: a malformed pattern allows nothing, and denies all behind a "!". */
@@ -88,18 +110,22 @@ rule_patterns(struct check *c, const struct key *k, const struct toml *v, const 
 	if (v->type == TOML_ARRAY)
 		TOML_EACH(m, v)
 			if (m->type == TOML_STRING && !glob_ok(m->s))
-				check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, m->line), "\"%.*s\" is a malformed pattern (an unclosed [ or {, or a \\ at its end); it would never match",
+				check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, m->line), "\"%.*s\" is a malformed pattern (an unclosed [ or {, or a \\ at its end); it would never match",
 				    STR_ARG(m->s));
 }
 
 static void
 rule_environment(struct check *c, const struct key *k, const struct toml *v, const char *arg)
 {
+	size_t number = 0;
+
 	(void)arg;
 	if (v->type == TOML_ARRAY)
-		TOML_EACH(m, v)
+		TOML_EACH(m, v) {
+			number++;
 			if (m->type == TOML_STRING && str_chr(m->s, '=') <= 0)
-				check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, m->line), "an entry is not KEY=value and is left out");
+				check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, m->line), "entry %zu is not KEY=value and is left out", number);
+		}
 }
 
 /* arg: "unlimited" if -1 is allowed. */
@@ -109,7 +135,27 @@ rule_size(struct check *c, const struct key *k, const struct toml *v, const char
 	int64_t n;
 
 	if (v->type == TOML_STRING && container_parse_size(v->s, strcmp(arg, "unlimited") == 0, &n) < 0)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no size: write 512m or 2g", STR_ARG(v->s));
+		check_say(c, check_worst(k), CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no size: write 512m or 2g", STR_ARG(v->s));
+}
+
+/* A host of its own, or none, and a port. */
+static void
+rule_listen(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	char host[256], port[8];
+	struct err e = { 0 };
+
+	(void)arg;
+	if (v->type != TOML_STRING || v->s.n == 0)
+		return;
+	if (str_find(v->s, "://") >= 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "metrics will not be served: write host:port, without \"%.*s\" and a path",
+		    (int)str_find(v->s, "://") + 3, v->s.p);
+	else if (str_to_int(v->s, &(int){ 0 }) == 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "metrics will not be served: \"%.*s\" is taken for a host; write \":%.*s\"", STR_ARG(v->s),
+		    STR_ARG(v->s));
+	else if (serve_parse_address(v->s, LISTEN_PORT, host, port, &e) < 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "metrics will not be served: %s", e.msg);
 }
 
 static bool
@@ -144,6 +190,7 @@ static const struct {
 	const char	*arg;
 } rules[] = {
 	{ KS_GLOBAL, "concurrent", rule_least, "1" },
+	{ KS_GLOBAL, "listen_address", rule_listen, "" },
 	{ KS_GLOBAL, "max_machines", rule_least, "0" },
 	{ KS_GLOBAL, "log_level", rule_words_or_default, "debug info warn warning error fatal panic" },
 	{ KS_GLOBAL, "log_format", rule_words_or_default, "runner text json" },
@@ -183,8 +230,10 @@ check_value(struct check *c, const struct key *k, const struct toml *v)
 {
 	int64_t ns;
 
+	if (k->type == KEY_DURATION && v->type == TOML_INTEGER && v->i > 0 && v->i < NSEC_SEC)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "a number without a unit is nanoseconds, so this is %" PRId64 " ns: write \"%" PRId64 "s\"", v->i, v->i);
 	if (k->type == KEY_DURATION && v->type == TOML_STRING && str_to_duration(v->s, &ns) < 0)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no duration: write \"90s\" or \"1h30m\"", STR_ARG(v->s));
+		check_say(c, k->offset != KEY_NOFIELD ? CHECK_ERROR : CHECK_WARNING, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no duration: write \"90s\" or \"1h30m\"", STR_ARG(v->s));
 	for (size_t i = 0; i < NELEM(rules); i++)
 		if (rules[i].section == k->section && strcmp(rules[i].name, k->name) == 0)
 			rules[i].rule(c, k, v, rules[i].arg);
@@ -193,15 +242,13 @@ check_value(struct check *c, const struct key *k, const struct toml *v)
 /* ---- values together ---- */
 
 static void
-check_token(struct check *c, const struct runner *r, const struct toml *t)
+check_token(struct check *c, const struct toml *t)
 {
 	const struct toml *v = toml_get(t, "token");
 	struct check_at where = check_at(KS_RUNNER, "token", t);
 
 	if (v == NULL || v->type != TOML_STRING)
 		return;
-	if (r->token[0] == '\0' && str_chr(v->s, '$') >= 0)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "the variable it names is not set here; the service must have it in its environment");
 	if (str_starts(v->s, "GR1348941") || str_starts(v->s, "glrtr-"))
 		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "this is a registration token, which fetches no jobs: `register` makes a runner's token of it");
 }
@@ -225,11 +272,12 @@ check_tls(struct check *c, const struct runner *r, const struct toml *t)
 	struct gitlab *g;
 	struct err e = { 0 };
 
-	if (r->base_url[0] == '\0' || (r->tls_ca_file[0] == '\0' && r->tls_cert_file[0] == '\0' && r->tls_key_file[0] == '\0'))
+	/* A file may be there tomorrow. */
+	if (c->judging || r->base_url[0] == '\0' || (r->tls_ca_file[0] == '\0' && r->tls_cert_file[0] == '\0' && r->tls_key_file[0] == '\0'))
 		return;
 	g = runnercmd_gitlab_of(r, &e);
 	if (g == NULL)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(KS_RUNNER, r->tls_ca_file[0] != '\0' ? "tls-ca-file" : "tls-cert-file", t), "%s", e.msg);
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(KS_RUNNER, r->tls_ca_file[0] != '\0' ? "tls-ca-file" : "tls-cert-file", t), "%s", e.msg);
 	gitlab_close(g);
 }
 
@@ -247,11 +295,57 @@ check_cache(struct check *c, const struct toml *cache)
 				    "it is missing, so [runners.cache.%.*s] is not looked at", STR_ARG(v->key));
 		return;
 	}
+	/* Another type, also one in capital letters, is said where the word stands. */
+	if (!is_one_of(type->s, "s3 gcs azure") || check_has_flat_cache(cache))
+		return;
 	section = str_eqc(type->s, "s3") ? KS_S3 : str_eqc(type->s, "gcs") ? KS_GCS : KS_AZURE;
 	needed = section == KS_AZURE ? "ContainerName" : "BucketName";
 	sub = toml_get(cache, arena_dup(&c->arena, type->s));
 	if (sub == NULL || toml_get(sub, needed) == NULL || toml_get(sub, needed)->s.n == 0)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(section, needed, sub != NULL ? sub : type), "it is missing: without it there is no cache");
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(section, needed, sub != NULL ? sub : type), "it is missing: without it there is no cache");
+}
+
+/* Where the key stands that the manager blames. */
+static struct check_at
+fault_at(const struct check *c, const struct runner *r, const struct toml *t)
+{
+	const struct toml *machine = toml_get(t, "machine"), *sections;
+
+	(void)c;
+	if (r->fault_key == NULL || r->fault_key[0] == '\0' || strcmp(r->fault_key, "machine") == 0)
+		return CHECK_AT_LINE(t->line);
+	if (strcmp(r->fault_key, "autoscaling") == 0) {
+		sections = toml_get(machine, "autoscaling");
+		return (struct check_at){ sections != NULL ? sections->line : t->line, key_section_title(KS_AUTOSCALING), "Periods" };
+	}
+	if (key_find(KS_RUNNER, str_from(r->fault_key)) != NULL)
+		return check_at(KS_RUNNER, r->fault_key, t);
+	return check_at(KS_MACHINE, r->fault_key, machine);
+}
+
+/* Whether an error about it has been made: the entry would be skipped for that, and one line is enough. */
+static bool
+was_said(const struct check *c, const struct runner *r, struct check_at where)
+{
+	for (const struct check_note *n = c->first; n != NULL; n = n->next)
+		if (n->level == CHECK_ERROR && n->runner == r->name && strcmp(n->section, where.section) == 0 && (strcmp(n->key, where.key) == 0 ||
+		    (n->section[0] != '\0' && strcmp(n->section, key_section_title(KS_AUTOSCALING)) == 0)))
+			return true;
+	return false;
+}
+
+/* The manager's own words, which it will write into its log. */
+static void
+say_disabled(struct check *c, const struct runner *r, const struct toml *t)
+{
+	struct check_at where = fault_at(c, r, t);
+
+	if (r->stays)
+		check_say(c, CHECK_INFO, CHECK_NO_EFFECT, check_at(KS_RUNNER, "executor", t), "executor \"%s\" is not for windlass: the entry stays with gitlab-runner", r->executor);
+	else if (r->unset != NULL && !c->own_environment && (strcmp(r->fault_key, "token") == 0 || strcmp(r->fault_key, "url") == 0))
+		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "the variable %s is not set in this shell; the service must have it in its environment", r->unset);
+	else if (!was_said(c, r, where))
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "this entry would be skipped: %s", r->disabled);
 }
 
 void
@@ -260,25 +354,26 @@ check_runner(struct check *c, const struct runner *r, const struct toml *t)
 	const struct toml *machine = toml_get(t, "machine"), *docker = toml_get(t, "docker"), *cache = toml_get(t, "cache");
 
 	/* Of another program's entry there is no more to say. */
-	if (strcmp(r->executor, "docker+machine") == 0) {
-		check_token(c, r, t);
-		if (r->limit > c->config->concurrent)
-			check_say(c, CHECK_INFO, CHECK_TRAP, check_at(KS_RUNNER, "limit", t), "%" PRId64 " is never reached: concurrent is %" PRId64 " for all runners together",
-			    r->limit, c->config->concurrent);
+	if (!config_foreign_executor(r->executor)) {
+		check_token(c, t);
 		check_url(c, r, t);
 		check_tls(c, r, t);
+		check_runner_traps(c, r, t);
 		if (machine != NULL && machine->type == TOML_TABLE)
 			check_machine(c, r, machine);
 		if (docker != NULL && docker->type == TOML_TABLE)
 			check_docker(c, r, r->docker);
 		else if (docker == NULL)
 			check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_LINE(t->line), "it has no [runners.docker] with an image: jobs that name none will fail");
-		if (cache != NULL && cache->type == TOML_TABLE)
+		if (cache != NULL && cache->type == TOML_TABLE) {
 			check_cache(c, cache);
+			check_paste_cache(c, cache);
+		}
 	}
-	/* The manager's own words, which it will write into its log. */
+	if (r->executor[0] == '\0' && r->disabled != NULL && strcmp(r->fault_key, "executor") != 0)
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(KS_RUNNER, "executor", t), "it is missing: write executor = \"docker+machine\"");
 	if (r->disabled != NULL)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_LINE(t->line), "this entry would be skipped: %s", r->disabled);
+		say_disabled(c, r, t);
 }
 
 size_t

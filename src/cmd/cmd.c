@@ -1,6 +1,7 @@
 /* The table of commands, and those too small for a file of their own. */
 #include <unistd.h>
 
+#include "cmd/check.h"
 #include "cmd/cmd.h"
 #include "core/err.h"
 #include "core/log.h"
@@ -159,6 +160,8 @@ cmd_run(int argc, char **argv)
 		}
 	}
 	log_setup(level, format);
+	/* What check calls an error, run skips; each asks the same function. */
+	config_judge_by(check_judge);
 	if (gone != 0)
 		log_warn("The working directory cannot be entered: going on in /", F_STR("working_directory", dir), F_STR("error", strerror(gone)));
 	/* `killall -SIGQUIT gitlab-runner` is in people's scripts and in the original's manual. */

@@ -1,6 +1,7 @@
 /* `windlass list`: the runners of config.toml (spec gitlab-runner 3.3). Tokens are shortened: this is read in CI logs. */
 #include <unistd.h>
 
+#include "cmd/check.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "core/fs.h"
@@ -27,6 +28,7 @@ cmd_list(int argc, char **argv)
 		return 1;
 	runnercmd_hello(false);
 	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
+	check_service_environment(path);
 	/* A file that somebody named must be there; the default one may be yet to come. */
 	if (o[0].value != NULL && !fs_exists(AT_FDCWD, path)) {
 		err_set(&e, ERR_NOTFOUND, 0, "%s does not exist", path);

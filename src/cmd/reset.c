@@ -7,6 +7,7 @@
  */
 #include <unistd.h>
 
+#include "cmd/check.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "core/log.h"
@@ -200,6 +201,7 @@ cmd_reset_token(int argc, char **argv)
 		goto out;
 	}
 	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
+	check_service_environment(path);
 	s.tries.control = runnercmd_catch_signals();
 	if (go(path, &s, &e) < 0)
 		rc = runnercmd_fatal("reset-token", &e);

@@ -49,6 +49,8 @@ char	*service_file(enum init_system init, bool per_user, const char *name);
 void	service_text(const struct service *s, struct buf *b);
 /* Whether a text of such a file is one of ours or of the original's: who may be removed. */
 bool	service_text_ours(struct str text);
+/* An option ("--config") of the `run` that such a text starts; malloc'd. NULL: it is not given there. */
+char	*service_text_option(struct str text, const char *option);
 /* The state directory that such a text names; malloc'd. NULL: none, so it is the default. */
 char	*service_text_state_dir(struct str text);
 

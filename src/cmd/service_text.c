@@ -426,6 +426,22 @@ run_option(struct str line, const char *option, struct buf *word)
 }
 
 char *
+service_text_option(struct str text, const char *option)
+{
+	struct buf word = { 0 };
+	char *found = NULL;
+
+	while (text.p != NULL && found == NULL) {
+		struct str line = str_cut(&text, '\n');
+
+		if (run_option(line, option, &word))
+			found = str_dup(buf_str(&word));
+	}
+	buf_free(&word);
+	return found;
+}
+
+char *
 service_text_state_dir(struct str text)
 {
 	struct buf word = { 0 };

@@ -5,6 +5,7 @@
  */
 #include <unistd.h>
 
+#include "cmd/check.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "core/log.h"
@@ -147,6 +148,7 @@ cmd_unregister(int argc, char **argv)
 		goto out;
 	}
 	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
+	check_service_environment(path);
 	t.control = runnercmd_catch_signals();
 	if (go(path, &s, all, &t, &e) < 0)
 		rc = runnercmd_fatal("Not all was unregistered", &e);

@@ -5,6 +5,7 @@
  */
 #include <unistd.h>
 
+#include "cmd/check.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "core/log.h"
@@ -159,6 +160,7 @@ cmd_verify(int argc, char **argv)
 	runnercmd_hello(true);
 	s = (struct selection){ .name = o[1].value, .url = o[2].value, .token = o[3].value };
 	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
+	check_service_environment(path);
 	t.control = runnercmd_catch_signals();
 	if (go(path, &s, o[4].number, &t, &e) < 0)
 		rc = runnercmd_fatal("verify", &e);

@@ -52,17 +52,21 @@ bool
 opt_asked(const struct opt *opts, size_t n, int argc, char **argv, const char *name)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		struct str a = str_from(argv[i]);
+		struct str a = str_from(argv[i]), value;
 		const struct opt *o;
+		bool on;
 
 		if (a.n < 2 || a.p[0] != '-')
 			continue;
 		a = str_sub(a, a.p[1] == '-' ? 2 : 1, a.n);
+		value = a;
+		a = str_cut(&value, '=');
 		o = find(opts, n, a);
-		if (o != NULL && strcmp(o->name, name) == 0)
+		/* --help=1 as well as --help. */
+		if (o != NULL && strcmp(o->name, name) == 0 && (value.p == NULL || (str_to_bool(value, &on) == 0 && on)))
 			return true;
 		/* Its value may look like an option. */
-		if (o != NULL && o->type != OPT_BOOL)
+		if (o != NULL && o->type != OPT_BOOL && value.p == NULL)
 			i++;
 	}
 	return false;

@@ -13,6 +13,14 @@
 #define CONFIG_MAX	(8u << 20)
 #define NUMBER_MAX	1000000000	/* of machines, jobs, seconds: sums fit an int, 30 years fit a time */
 
+static config_judge *judge;
+
+void
+config_judge_by(config_judge *fn)
+{
+	judge = fn;
+}
+
 struct reader {
 	struct config	*c;
 	config_note	*note;
@@ -152,9 +160,12 @@ note_use(struct reader *r, const struct key *k, const struct toml *v)
 static int
 read_key(struct reader *r, const struct key *k, const struct toml *v, void *base)
 {
-	if (!key_type_fits(k, v))
-		return refuse(r, v, "%s in %s needs %s, not %s", k->name,
-		    key_section_title(k->section), key_type_name(k->type), toml_type_name(v->type));
+	if (!key_type_fits(k, v)) {
+		const struct toml *at;
+		const char *why = key_misfit(&r->c->arena, k, v, &at);
+
+		return refuse(r, at, "%s in %s%s %s", k->name, key_section_title(k->section), at == v ? "" : ":", why);
+	}
 	if (k->use != KEY_YES && !key_says_nothing(k, v))
 		note_use(r, k, v);
 	if (k->offset != KEY_NOFIELD)
@@ -182,9 +193,9 @@ read_section(struct reader *r, enum key_section section, const struct toml *t, v
 				return -1;
 			continue;
 		}
-		near = key_nearest(section, v->key);
+		near = key_advice(&r->c->arena, section, v);
 		if (near != NULL)
-			note(r, LOG_WARN, v->line, "unknown key %.*s in %s is ignored: did you mean %s?",
+			note(r, LOG_WARN, v->line, "unknown key %.*s in %s is ignored: %s",
 			    STR_ARG(v->key), key_section_title(section), near);
 		else
 			note(r, LOG_WARN, v->line, "unknown key %.*s in %s is ignored",
@@ -231,9 +242,9 @@ read_autoscaling(struct reader *r, const struct toml *list, struct runner *run)
 	return 0;
 }
 
-/* $VAR and ${VAR} of the environment, as upstream expands them in url and token. */
+/* $VAR and ${VAR} of the environment, as upstream expands them in url and token. *unset: one that is not there. */
 static const char *
-expand_env(struct arena *a, const char *text)
+expand_env(struct arena *a, const char *text, const char **unset)
 {
 	struct str s = str_from(text);
 	struct buf b = { 0 };
@@ -266,6 +277,8 @@ expand_env(struct arena *a, const char *text)
 			buf_putc(&b, '$');
 		else if (getenv(name) != NULL)
 			buf_puts(&b, getenv(name));
+		else
+			*unset = arena_dup(a, str_from(name));
 		s = str_sub(s, skip, s.n);
 	}
 	out = arena_dup(a, buf_str(&b));
@@ -521,38 +534,119 @@ read_rules(struct reader *r, struct runner *run)
 	return NULL;
 }
 
-/* Why this entry cannot run, or NULL. */
+static const char *const foreign[] = { "shell", "docker", "docker-windows", "docker-ssh", "docker-ssh+machine", "docker-autoscaler",
+	"instance", "ssh", "parallels", "virtualbox", "custom", "kubernetes" };
+
+bool
+config_foreign_executor(const char *name)
+{
+	for (size_t i = 0; i < NELEM(foreign); i++)
+		if (strcmp(name, foreign[i]) == 0)
+			return true;
+	return false;
+}
+
 static const char *
-find_fault(struct reader *r, struct runner *run)
+bad_executor(struct reader *r, const char *executor)
+{
+	if (strcmp(executor, "docker+machine") == 0)
+		return NULL;
+	if (executor[0] == '\0')
+		return "it names no executor: write executor = \"docker+machine\"";
+	return arena_fmt(&r->c->arena, "executor \"%s\": windlass runs docker+machine only%s", executor,
+	    !config_foreign_executor(executor) && str_distance(str_from(executor), STR("docker+machine")) < 4 ? "; write \"docker+machine\"" : "");
+}
+
+static const char *
+bad_url(struct reader *r, const struct runner *run, struct str *why)
+{
+	struct err e = { 0 };
+	struct url u;
+
+	if (run->base_url[0] == '\0')
+		return "it has no url";
+	if (url_parse(str_from(run->base_url), &u, &e) < 0) {
+		*why = str_from(e.msg);
+		if (str_starts(*why, "URL: "))
+			*why = str_sub(*why, strlen("URL: "), why->n);
+		return arena_fmt(&r->c->arena, "url \"%s\" is no URL: %.*s", run->base_url, STR_ARG(*why));
+	}
+	if (!str_caseeq(u.scheme, "https") && !str_caseeq(u.scheme, "http"))
+		return arena_fmt(&r->c->arena, "url \"%s\": only http and https are possible", run->base_url);
+	return NULL;
+}
+
+/* With the variable that would have said it. */
+static const char *
+blame_variable(struct reader *r, const struct runner *run, const char *fault)
+{
+	if (run->unset == NULL)
+		return fault;
+	return arena_fmt(&r->c->arena, "%.*s: the variable %s is not set", (int)strcspn(fault, ":"), fault, run->unset);
+}
+
+/* Of [runners.machine]. */
+static const char *
+find_machine_fault(struct reader *r, struct runner *run)
 {
 	struct err e = { 0 };
 	const char *fault;
-	struct url u;
 
-	if (str_trim(str_from(run->token)).n == 0)
-		return "it has no token: register the runner, or write token = \"glrt-...\"";
-	if (run->base_url[0] == '\0')
-		return "it has no url";
-	if (url_parse(str_from(run->base_url), &u, &e) < 0)
-		return arena_fmt(&r->c->arena, "url \"%s\" is no URL: %s", run->base_url, e.msg);
-	if (!str_caseeq(u.scheme, "https") && !str_caseeq(u.scheme, "http"))
-		return arena_fmt(&r->c->arena, "url \"%s\": only http and https are possible", run->base_url);
-	if (strcmp(run->executor, "docker+machine") != 0)
-		return arena_fmt(&r->c->arena, "executor \"%s\": windlass runs docker+machine only", run->executor);
-	if (!run->has_machine)
-		return "it has no [runners.machine] section";
+	run->fault_key = "MachineDriver";
 	if (run->machine_driver[0] == '\0')
 		return "MachineDriver in [runners.machine] is missing";
+	run->fault_key = "MachineName";
 	if (names_pool_init(&run->names, str_from(run->token), str_from(run->machine_name), &e) < 0)
 		return arena_dup(&r->c->arena, str_from(e.msg));
-	if (negative(run) != NULL)
-		return arena_fmt(&r->c->arena, "%s must not be negative", negative(run));
-	if (too_large(run) != NULL)
-		return arena_fmt(&r->c->arena, "%s must not be above %d", too_large(run), NUMBER_MAX);
+	run->fault_key = negative(run);
+	if (run->fault_key != NULL)
+		return arena_fmt(&r->c->arena, "%s must not be negative", run->fault_key);
+	run->fault_key = too_large(run);
+	if (run->fault_key != NULL)
+		return arena_fmt(&r->c->arena, "%s must not be above %d", run->fault_key, NUMBER_MAX);
+	run->fault_key = "MachineOptions";
 	fault = bad_option(r, run);
+	if (fault != NULL && str_starts(str_from(fault), "MachineOptionsWithName"))
+		run->fault_key = "MachineOptionsWithName";
+	if (fault != NULL)
+		return fault;
+	run->fault_key = "ScalingRules";
+	fault = read_rules(r, run);
+	if (fault != NULL)
+		return fault;
+	run->fault_key = strcmp(run->periods_syntax, "unix") == 0 || strcmp(run->periods_syntax, "gitlab") == 0 ? "autoscaling" : "PeriodsSyntax";
+	return compile_periods(r, run);
+}
+
+/* Why this entry cannot run, or NULL; and which key is to blame. */
+static const char *
+find_fault(struct reader *r, struct runner *run)
+{
+	const char *fault;
+	struct str why = STR("");
+
+	run->fault_key = "executor";
+	if (config_foreign_executor(run->executor))
+		return bad_executor(r, run->executor);
+	run->fault_key = "token";
+	if (str_trim(str_from(run->token)).n == 0)
+		return blame_variable(r, run, "it has no token: register the runner, or write token = \"glrt-...\"");
+	run->fault_key = "url";
+	fault = bad_url(r, run, &why);
+	if (fault != NULL)
+		return run->unset != NULL && run->base_url[0] == '\0' ? blame_variable(r, run, fault) : run->unset != NULL ?
+		    arena_fmt(&r->c->arena, "url \"%s\" is no URL: the variable %s is not set", run->base_url, run->unset) : fault;
+	run->fault_key = "executor";
+	fault = bad_executor(r, run->executor);
+	if (fault != NULL)
+		return fault;
+	run->fault_key = "machine";
+	if (!run->has_machine)
+		return "it has no [runners.machine] section";
+	fault = find_machine_fault(r, run);
 	if (fault == NULL)
-		fault = read_rules(r, run);
-	return fault != NULL ? fault : compile_periods(r, run);
+		run->fault_key = "";
+	return fault;
 }
 
 /*
@@ -595,8 +689,8 @@ read_runner(struct reader *r, const struct toml *t, struct runner *run)
 	run->has_docker = run->docker != NULL;
 	run->has_machine = machine != NULL;
 	run->feature_flags = toml_get(t, "feature_flags");
-	run->url = expand_env(&r->c->arena, run->url);
-	run->token = expand_env(&r->c->arena, run->token);
+	run->url = expand_env(&r->c->arena, run->url, &run->unset);
+	run->token = expand_env(&r->c->arena, run->token, &run->unset);
 	run->base_url = trim_url(r, run);
 	find_certs(r, run);
 	names_short_token(str_from(run->token), run->short_token);
@@ -611,6 +705,8 @@ read_runner(struct reader *r, const struct toml *t, struct runner *run)
 	if (run->final_update_tries < 1)
 		run->final_update_tries = 10;
 	run->disabled = find_fault(r, run);
+	if (run->disabled == NULL && judge != NULL)
+		run->disabled = judge(&r->c->arena, r->c, run, t);
 	if (run->preemptive && run->idle_count == 0 && run->nautoscaling == 0)
 		note(r, LOG_WARN, run->line, "Preemptive asks only with an idle machine in hand, and IdleCount = 0 keeps none: runner \"%s\" will take no job", run->name);
 	return 0;
@@ -627,6 +723,26 @@ disable_twins(struct config *c)
 				c->runners[i].disabled = arena_fmt(&c->arena,
 				    "the entry in line %d has the same url, %s and MachineName", c->runners[k].line,
 				    c->runners[i].id > 0 ? "id" : "token");
+}
+
+/* Entries of other executors beside ours are no fault: gitlab-runner runs them. */
+static void
+say_skipped(struct reader *r)
+{
+	struct config *c = r->c;
+	bool ours = false;
+
+	for (size_t i = 0; i < c->nrunners; i++)
+		ours = ours || !config_foreign_executor(c->runners[i].executor);
+	for (size_t i = 0; i < c->nrunners; i++) {
+		struct runner *run = &c->runners[i];
+
+		run->stays = ours && config_foreign_executor(run->executor);
+		if (run->stays)
+			note(r, LOG_INFO, run->line, "runner \"%s\" stays with gitlab-runner: its executor is %s", run->name, run->executor);
+		else if (run->disabled != NULL)
+			note(r, LOG_ERROR, run->line, "runner \"%s\" is skipped: %s", run->name, run->disabled);
+	}
 }
 
 static int
@@ -666,10 +782,7 @@ read_root(struct reader *r, const struct toml *root)
 	}
 	c->nrunners = i;
 	disable_twins(c);
-	for (i = 0; i < c->nrunners; i++)
-		if (c->runners[i].disabled != NULL)
-			note(r, LOG_ERROR, c->runners[i].line, "runner \"%s\" is skipped: %s",
-			    c->runners[i].name, c->runners[i].disabled);
+	say_skipped(r);
 	return 0;
 }
 
@@ -714,6 +827,16 @@ config_free(struct config *c)
 		return;
 	arena_reset(&c->arena);
 	free(c);
+}
+
+size_t
+config_runnable(const struct config *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->nrunners; i++)
+		n += c->runners[i].disabled == NULL;
+	return n;
 }
 
 char *

@@ -70,6 +70,9 @@ struct runner {
 	struct names_pool names;
 	const char	*base_url;		/* trimmed, without /ci (spec gitlab-runner 1.1) */
 	const char	*disabled;		/* why this entry cannot run; NULL if it can */
+	const char	*fault_key;		/* the key that is to blame for it, of [[runners]] or [runners.machine]; "" if none is */
+	bool		 stays;			/* disabled, as it is for gitlab-runner, beside others that are for us */
+	const char	*unset;			/* a variable that url or token names and the environment does not have; NULL */
 	int		 line;			/* where the entry stands */
 };
 
@@ -88,6 +91,16 @@ struct config {
 	uint64_t	 hash;		/* of the file's bytes */
 };
 
+/*
+ * Why an entry, which can be read, could never run a job: a sentence (in a, or static), or NULL. entry is its table.
+ * Reads no file, for what a file says may be mended while the configuration stays as it is.
+ */
+typedef const char *config_judge(struct arena *a, const struct config *c, struct runner *r, const struct toml *entry);
+/* From now on every file that is read is judged so. What drivers and executors know of their settings is asked through this: the manager includes neither. */
+void	config_judge_by(config_judge *fn);
+/* An executor of gitlab-runner's, and not ours. */
+bool	config_foreign_executor(const char *name);
+
 /* What a reader of the file should be told: unknown keys, keys without effect, traps. */
 typedef void config_note(void *ctx, enum log_level level, int line, const char *text);
 
@@ -99,6 +112,8 @@ struct config	*config_parse(const char *path, struct str text, config_note *note
 /* The same from the file; a missing file is an empty configuration. */
 struct config	*config_load(const char *path, config_note *note, void *ctx, struct err *e);
 void		 config_free(struct config *c);
+/* How many entries are not skipped. */
+size_t		 config_runnable(const struct config *c);
 
 /* Spec gitlab-runner 2.1: by CONFIG_FILE, the user, the home directory. malloc'd. */
 char	*config_default_path(void);

@@ -153,7 +153,7 @@ const struct key keys[] = {
 	{ KS_RUNNER, "machine", KEY_SECTION, KEY_YES, NULL, NULL, NULL,
 	    "machines of this runner", KS_MACHINE, KEY_NOFIELD },
 	{ KS_RUNNER, "cache", KEY_SECTION, KEY_LATER, NULL, NULL, NULL,
-	    "where caches are kept", KS_CACHE, KEY_NOFIELD },
+	    "jobs run without their cache", KS_CACHE, KEY_NOFIELD },
 	{ KS_RUNNER, "ssh", KEY_TABLE, KEY_NEVER, NULL, NULL, NULL,
 	    "belongs to another executor", KS_OTHER, KEY_NOFIELD },
 	{ KS_RUNNER, "parallels", KEY_TABLE, KEY_NEVER, NULL, NULL, NULL,
@@ -652,6 +652,43 @@ key_type_fits(const struct key *k, const struct toml *v)
 	return false;
 }
 
+/* "a table" of single values, "a list" of them: which member is wrong, and what it should be. */
+static const struct toml *
+wrong_member(const struct key *k, const struct toml *v, const char **needs)
+{
+	enum toml_type want = k->type == KEY_BOOLS ? TOML_BOOL : TOML_STRING;
+
+	if (!(k->type == KEY_BOOLS && v->type == TOML_TABLE) && !(k->type == KEY_STRINGS && v->type == TOML_ARRAY))
+		return NULL;
+	*needs = k->type == KEY_BOOLS ? "true or false" : "a string";
+	TOML_EACH(m, v)
+		if (m->type != want)
+			return m;
+	return NULL;
+}
+
+const char *
+key_misfit(struct arena *a, const struct key *k, const struct toml *v, const struct toml **at)
+{
+	const char *needs;
+	const struct toml *m = wrong_member(k, v, &needs);
+	size_t number = 1;
+
+	*at = m != NULL ? m : v;
+	if (m != NULL && k->type == KEY_BOOLS)
+		return arena_fmt(a, "%.*s needs %s, not %s", STR_ARG(m->key), needs, toml_type_name(m->type));
+	if (m != NULL) {
+		for (const struct toml *i = v->first; i != m; i = i->next)
+			number++;
+		return arena_fmt(a, "entry %zu needs %s, not %s", number, needs, toml_type_name(m->type));
+	}
+	/* [runners.docker] without the entry that it is part of. */
+	if (k->type == KEY_TABLES && v->type == TOML_TABLE)
+		return arena_fmt(a, "needs a list of tables, not a table: write [[%s]], in double brackets, above what belongs to it",
+		    k->section == KS_GLOBAL ? k->name : k->section == KS_DOCKER ? "runners.docker.services" : "runners.machine.autoscaling");
+	return arena_fmt(a, "needs %s, not %s", key_type_name(k->type), toml_type_name(v->type));
+}
+
 /* Whether it says no more than saying nothing: false, 0, "", nothing in it, or the default. */
 static bool
 value_says_nothing(const struct key *k, const struct toml *v)
@@ -701,21 +738,16 @@ const char *
 key_nearest(enum key_section section, struct str name)
 {
 	const char *best = NULL;
-	char bare[65];
 	unsigned least = 3;
-	size_t n = 0;
 
-	/* idle_count under [runners.machine] means IdleCount. */
-	for (size_t i = 0; i < name.n && n < sizeof(bare); i++)
-		if (name.p[i] != '_' || section != KS_MACHINE)
-			bare[n++] = name.p[i];
 	for (size_t i = 0; i < nkeys; i++) {
 		unsigned d;
 
 		if (keys[i].section != section)
 			continue;
-		d = str_distance(str_of(bare, n), str_from(keys[i].name));
-		if (d < least) {
+		d = str_distance(name, str_from(keys[i].name));
+		/* Two of six letters make another word: locked is not docker. */
+		if (d < least && (d < 2 || 3 * d < strlen(keys[i].name)) && d < name.n) {
 			least = d;
 			best = keys[i].name;
 		}

@@ -8,6 +8,7 @@
 #ifndef MANAGER_KEYS_H
 #define MANAGER_KEYS_H
 
+#include "core/arena.h"
 #include "core/str.h"
 #include "wire/toml.h"
 
@@ -58,6 +59,11 @@ extern const size_t nkeys;
 const struct key *key_find(enum key_section section, struct str name);
 /* The known name of that section nearest to a misspelt one; NULL when nothing is near. */
 const char *key_nearest(enum key_section section, struct str name);
+/*
+ * What to do about a key that its section does not know, without a full stop: the nearest name, the section where it belongs, what
+ * has become of it. NULL when nothing is known. Allocated in a, or static.
+ */
+const char *key_advice(struct arena *a, enum key_section section, const struct toml *v);
 /* "[[runners]]", "[runners.docker]", ... for messages. */
 const char *key_section_title(enum key_section section);
 const char *key_type_name(enum key_type type);
@@ -67,5 +73,10 @@ const char *key_differs(const struct key *k);
 bool	key_says_nothing(const struct key *k, const struct toml *v);
 /* Whether a value of the file has the key's type (also where gitlab-runner takes two). */
 bool	key_type_fits(const struct key *k, const struct toml *v);
+/*
+ * For a value that does not fit: "needs a string, not a table", in the words of whoever mends it. *at: the value, or
+ * the member of it that is wrong. Allocated in a.
+ */
+const char *key_misfit(struct arena *a, const struct key *k, const struct toml *v, const struct toml **at);
 
 #endif

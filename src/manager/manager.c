@@ -150,7 +150,7 @@ read_again(struct manager *m, bool forced)
 		p->health = (struct health){ 0 };
 	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "reloaded", "%s was read again", m->config_path);
 	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
-	    F_INT("runners", c->nrunners));
+	    F_INT("runners", config_runnable(c)), F_INT("skipped", c->nrunners - config_runnable(c)));
 }
 
 static void
@@ -453,7 +453,7 @@ start(struct manager *m, const struct manager_opts *o, struct err *e)
 	life_inherit(m);
 	life_write(m);
 	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
-	    F_INT("runners", c->nrunners), F_STR("system_id", m->system_id), F_STR("state_dir", m->state_dir), F_STR("store", m->store));
+	    F_INT("runners", config_runnable(c)), F_INT("skipped", c->nrunners - config_runnable(c)), F_STR("system_id", m->system_id), F_STR("state_dir", m->state_dir), F_STR("store", m->store));
 	machines_start(m);
 	jobs_start(m);
 	scaler_start(m);

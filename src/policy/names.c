@@ -143,6 +143,15 @@ put(char name[NAMES_LABEL_SIZE], size_t *n, struct str s)
 	name[*n] = '\0';
 }
 
+/* Up to the next %: what follows it would be refused again. */
+static struct str
+without_percent(struct str s)
+{
+	ssize_t at = str_chr(s, '%');
+
+	return at < 0 ? s : str_sub(s, 0, (size_t)at);
+}
+
 int
 names_pool_init(struct names_pool *p, struct str token, struct str machine_name, struct err *e)
 {
@@ -154,6 +163,14 @@ names_pool_init(struct names_pool *p, struct str token, struct str machine_name,
 	if (machine_name.n == 0)
 		return err_set(e, ERR_CONFIG, 0,
 		    "MachineName is empty: set it to a template with %%s in it, such as \"auto-%%s\"");
+	if (at < 0 && str_chr(machine_name, '%') >= 0) {
+		/* %d and the like: what stands for the machine's own part is %s. */
+		ssize_t wrong = str_chr(machine_name, '%');
+		size_t skip = (size_t)wrong + 1 < machine_name.n ? 2 : 1;
+
+		return err_set(e, ERR_CONFIG, 0, "MachineName \"%.*s\" has no %%s, and no other %% is possible: write \"%.*s%%s%.*s\"",
+		    STR_ARG(machine_name), (int)wrong, machine_name.p, STR_ARG(without_percent(behind(machine_name, (size_t)wrong + skip))));
+	}
 	if (at < 0)
 		return err_set(e, ERR_CONFIG, 0, "MachineName \"%.*s\" has no %%s: "
 		    "every machine would get the same name; write \"%.*s-%%s\"",

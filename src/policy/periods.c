@@ -51,9 +51,12 @@ warn_hardly_ever(size_t number, struct str text, const struct cron *c, int64_t l
 	int seconds = cron_seconds(c);
 
 	if (!cron_ever(c, local)) {
-		buf_fmt(warnings, SECTION ": \"%.*s\" will never be true again\n", number, STR_ARG(text));
+		buf_fmt(warnings, SECTION ": \"%.*s\" %s%s\n", number, STR_ARG(text), c->ignored[0] != '\0' ? "is never true: " : "will never be true again",
+		    c->ignored);
 		return;
 	}
+	if (c->ignored[0] != '\0')
+		buf_fmt(warnings, SECTION ": \"%.*s\": %s\n", number, STR_ARG(text), c->ignored);
 	if (seconds == 60)
 		return;
 	whole.second = (UINT64_C(1) << 60) - 1;

@@ -130,16 +130,15 @@ end_value(enum field f, int v, struct str style, char out[8])
 	return str_from(out);
 }
 
-/* What to write instead of a range that runs backwards. */
-static int
+/* What to write instead of a range that runs backwards: noted, for such a range alone is no error. */
+static void
 backwards(const struct parser *p, enum field f, struct str part, struct str first, struct str last,
     int a, int b, int step)
 {
 	int min = fields[f].min, max = fields[f].max;
 	char low[8], high[8];
 	struct str lo = end_value(f, min, last, low), hi = end_value(f, max, first, high);
-	struct buf fix = { .max = 200 };
-	int rc;
+	struct buf fix = { .max = 120 };
 
 	if (f == YEAR) {
 		buf_fmt(&fix, "%.*s-%.*s", STR_ARG(last), STR_ARG(first));
@@ -157,22 +156,21 @@ backwards(const struct parser *p, enum field f, struct str part, struct str firs
 			buf_fmt(&fix, "%.*s-", STR_ARG(lo));
 		buf_putstr(&fix, last);
 	}
-	rc = err_set(p->e, ERR_CONFIG, 0,
+	snprintf(p->c->ignored, sizeof(p->c->ignored),
 	    "%s \"%.*s\" runs backwards, which gitlab-runner takes for nothing or crashes on: write %s",
-	    fields[f].name, STR_ARG(part), fix.p);
+	    fields[f].name, STR_ARG(str_sub(part, 0, 40)), fix.p);
 	buf_free(&fix);
-	return rc;
 }
 
 /* 1-7 and the like: the original reads 7 as 0 and then the range backwards. */
-static int
+static void
 ends_on_7(const struct parser *p, struct str part, int a)
 {
 	static const char *const fix[] = { "*", "*", "2-6,0", "3-6,0", "4-6,0", "5-6,0", "6,0", "0" };
 
-	return err_set(p->e, ERR_CONFIG, 0,
+	snprintf(p->c->ignored, sizeof(p->c->ignored),
 	    "day-of-week \"%.*s\" ends on 7, which gitlab-runner takes for 0: write %s",
-	    STR_ARG(part), fix[a]);
+	    STR_ARG(str_sub(part, 0, 40)), fix[a]);
 }
 
 static int
@@ -188,14 +186,16 @@ read_range(const struct parser *p, enum field f, struct str part, struct str fir
 			put(s, f, v % 7);
 		return 0;
 	}
-	if (f == DOW && b == 7 && (p->flags & CRON_WRAP_EMPTY) == 0)
-		return ends_on_7(p, part, a);
+	if (f == DOW && b == 7)
+		ends_on_7(p, part, a);
+	else if (f == DOW ? a % 7 > b : a > b)
+		backwards(p, f, part, first, last, f == DOW ? a % 7 : a, b, step);
+	if (p->c->ignored[0] != '\0' && (p->flags & CRON_UNIX) != 0)
+		return err_set(p->e, ERR_CONFIG, 0, "%s", p->c->ignored);
 	if (f == DOW) {
 		a %= 7;
 		b %= 7;
 	}
-	if (a > b && (p->flags & CRON_WRAP_EMPTY) == 0)
-		return backwards(p, f, part, first, last, a, b, step);
 	for (int v = a; v <= b; v += step)
 		put(s, f, v);
 	return 0;
@@ -334,6 +334,9 @@ store(const struct parser *p, enum field f, struct str text)
 
 	if (read_field(p, f, text, &s, &restricted) < 0)
 		return -1;
+	/* The original takes the first value of these without a look whether there is one. Days and years may be none: never true. */
+	if ((p->flags & CRON_WRAP_EMPTY) == 0 && f != DOM && f != DOW && f != YEAR && (s.w[0] | s.w[1] | s.w[2]) == 0)
+		return err_set(p->e, ERR_CONFIG, 0, "%s", p->c->ignored);
 	switch (f) {
 	case SECOND:
 		c->second = s.w[0];
@@ -430,7 +433,8 @@ cron_parse(struct cron *c, struct str text, unsigned flags, struct err *e)
 	c->minutes_only = (flags & CRON_UNIX) != 0;
 	for (int i = 0; field + i <= last; i++) {
 		if (store(&p, (enum field)(field + i), words[i]) < 0)
-			return -1;
+			return n == 6 && field + i == YEAR ? err_ctx(e, "with six fields the last one is the year (seven: second minute hour "
+			    "day-of-month month day-of-week year)") : -1;
 	}
 	return last == YEAR ? 0 : store(&p, YEAR, STR("*"));
 }

@@ -10,8 +10,9 @@
  * bit tests. Nothing is allocated and nothing of the text is kept.
  *
  * Two readings differ from the original's on purpose: 01 to 07 are months
- * and days of the week as 1 to 7 are (the original takes them for 0), and a range that
- * runs backwards is refused unless the caller wants it (CRON_WRAP_EMPTY).
+ * and days of the week as 1 to 7 are (the original takes them for 0), and where a range that
+ * runs backwards leaves seconds, minutes, hours or months without any value, on which the original
+ * crashes, it is refused. Elsewhere such a range counts for nothing, as in the original; `ignored` says so.
  */
 #ifndef WIRE_CRON_H
 #define WIRE_CRON_H
@@ -20,7 +21,7 @@
 #include "core/err.h"
 
 enum cron_flags {
-	/* 22-6, fri-mon and 5-7 match nothing, as in the original (where some of them crash it) */
+	/* 22-6 matches nothing, too, where the original crashes */
 	CRON_WRAP_EMPTY = 1,
 	/* exactly the five fields of crontab(5), whole minutes; 5-7 in day-of-week is Friday to Sunday */
 	CRON_UNIX = 2,
@@ -39,6 +40,7 @@ struct cron {
 	bool		dom_last, dom_last_workday;
 	bool		dom_restricted, dow_restricted;	/* not `*` */
 	bool		minutes_only;		/* CRON_UNIX */
+	char		ignored[256];		/* a range that counts for nothing, and what to write instead; "" when there is none */
 };
 
 /*

@@ -110,6 +110,12 @@ byte_name(struct reader *r, const char *at)
 		return arena_fmt(r->arena, "'%c'", c);
 	if (r->end - at > 2 && memcmp(at, "\xe2\x80", 2) == 0 && (unsigned char)at[2] >= 0x98 && (unsigned char)at[2] <= 0x9f)
 		return "a typographic quote (write \" or ')";
+	if (r->end - at > 1 && memcmp(at, "\xc2\xa0", 2) == 0)
+		return "a no-break space (pasted from a web page; write a plain blank)";
+	if (r->end - at > 2 && (memcmp(at, "\xe2\x80\x8b", 3) == 0 || memcmp(at, "\xef\xbb\xbf", 3) == 0 || memcmp(at, "\xe2\x80\xaf", 3) == 0))
+		return "an invisible character (pasted from a web page; delete it)";
+	if (r->end - at > 2 && memcmp(at, "\xe2\x80", 2) == 0 && (unsigned char)at[2] >= 0x90 && (unsigned char)at[2] <= 0x95)
+		return "a typographic dash (write -)";
 	if (c >= 0x80)
 		return "a character that is not ASCII";
 	return arena_fmt(r->arena, "byte 0x%02x", c);

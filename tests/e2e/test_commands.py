@@ -175,8 +175,9 @@ def test_every_flag_of_the_table_and_its_variable(host):
     """Each option in --help is taken; each variable lands where its option does."""
     text = host.run("register", "--help", check=0).stdout
     entry_part = text[text.index("For [[runners]]"):]
-    entry_part = re.sub(r"(\S)\n {38}", r"\1  ", entry_part)
-    rows = re.findall(r"^ +(?:-\w, )?--([\w-]+)(?: (\S+))?(?: {2,}|\n {38})(.*?)(?: \[\$(\w+)\])?$", entry_part, re.M)
+    # A line that begins further right than options do goes on with the one before.
+    entry_part = re.sub(r"\n {9,}", "  ", entry_part)
+    rows = re.findall(r"^ +(?:-\w, )?--([\w-]+)(?: (\S+))? {2,}(.*?)(?: +\[\$(\w+)\])?$", entry_part, re.M)
     assert len(rows) > 120
     skip = {"url", "token", "name", "executor", "docker-image", "tls-ca-file", "tls-cert-file", "tls-key-file"}
     special = {"docker-services_devices": '{"redis": ["/dev/x"]}'}

@@ -317,6 +317,32 @@ def test_a_service_of_a_fresh_user_from_where_root_stands(service):
     host("windlass", "uninstall", "--service", "wl3")
 
 
+def test_commands_know_the_environment_of_the_service(service):
+    """configuration.md F9: variables that only the service has, in a file that its unit names."""
+    host = service
+    config = "/etc/gitlab-runner/config.toml"
+    text = host("cat", config).stdout
+    token = re.search(r'^\s*token = "(.*)"', text, re.M)[1]
+    host.write(text.replace(token, "$CI_TOKEN"), config)
+    p = host("windlass", "check", check=False)
+    assert p.returncode == 1 and "the variable CI_TOKEN is not set" in p.stdout, "the service has it not, and would skip the entry"
+    host.write(f'# for the runner\nCI_TOKEN="{token}"\n', "/etc/default/windlass")
+    p = host("windlass", "check", config)
+    assert "CI_TOKEN" not in p.stdout and "would run 1 of 1 runner;" in p.stdout, p.stdout
+    assert "is valid" in host("windlass", "verify").said
+    assert token[-8:] not in host("windlass", "list").said
+    # Another file is not the service's: then what this shell lacks is a warning.
+    host("cp", config, "/root/other.toml")
+    p = host("windlass", "check", "/root/other.toml")
+    assert "warning: [[runners]] token: the variable CI_TOKEN is not set in this shell" in p.stdout
+    # And by a drop-in.
+    host("rm", "/etc/default/windlass")
+    host.write(f"[Service]\nEnvironment=A=b CI_TOKEN={token}\n", "/etc/systemd/system/windlass.service.d/env.conf", 0o644)
+    assert "would run 1 of 1 runner;" in host("windlass", "check").stdout
+    host("rm", "-r", "/etc/systemd/system/windlass.service.d")
+    host.configure()
+
+
 def test_status_of_a_service_that_does_not_stay_up(service):
     """configuration.md F4: "activating (auto-restart)" is no running service."""
     host = service

@@ -22,7 +22,8 @@ check(const struct cron *c, unsigned flags)
 	assert(!b.failed);
 	/* an empty set can only be written as a range that runs backwards */
 	assert(cron_parse(&again, buf_str(&b), flags | CRON_WRAP_EMPTY, &e) == 0);
-	assert(memcmp(c, &again, sizeof(again)) == 0);
+	/* The words for people at its end aside: the printed form has other ranges. */
+	assert(memcmp(c, &again, offsetof(struct cron, ignored)) == 0);
 	for (int64_t t = 0; t < INT64_C(4102444800); t += step) {
 		struct cron_time at = cron_time(t);
 
@@ -56,7 +57,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(&c, flags);
 		if (memchr(text, '@', n) == NULL) {
 			assert(cron_parse(&upper, str_of(loud, n), flags, &e2) == 0);
-			assert(memcmp(&c, &upper, sizeof(c)) == 0);
+			assert((c.ignored[0] != '\0') == (upper.ignored[0] != '\0'));
+			assert(memcmp(&c, &upper, offsetof(struct cron, ignored)) == 0);
 		}
 	} else {
 		assert(e.kind == ERR_CONFIG && e.msg[0] != '\0');

@@ -99,7 +99,10 @@ test_refused(void)
 		{ "wrong type below", RUNNER "IdleCount = true\n", "line 11, column 13: IdleCount in [runners.machine] needs a whole number, not a boolean" },
 		{ "bad duration", "connection_max_age = \"soon\"\n", "needs a duration such as" },
 		{ "no slots", "concurrent = 0\n", "concurrent must be at least 1, not 0" },
-		{ "strings of numbers", RUNNER "MachineOptions = [1]\n", "MachineOptions in [runners.machine] needs a list of strings" },
+		{ "strings of numbers", RUNNER "MachineOptions = [1]\n", "MachineOptions in [runners.machine]: entry 1 needs a string, not an integer" },
+		{ "a flag of another type", RUNNER "[runners.feature_flags]\nFF_A = true\nFF_B = \"yes\"\n", "feature_flags in [[runners]]: FF_B needs true or false, not a string" },
+		{ "a section without its entry", "[runners.docker]\nimage = \"x\"\n", "write [[runners]], in double brackets" },
+		{ "a no-break space", "concurrent\xc2\xa0= 1\n", "a no-break space (pasted from a web page" },
 	};
 
 	for (size_t i = 0; i < NELEM(cases); i++) {
@@ -311,7 +314,7 @@ static void
 test_scaling_faults(void)
 {
 	static const struct { const char *name, *text, *want; } cases[] = {
-		{ "a range that runs backwards", "[[runners.machine.autoscaling]]\nPeriods = [\"* * 22-6 * * * *\"]\n", "22-23,0-6" },
+		{ "a range that crashes the original", "[[runners.machine.autoscaling]]\nPeriods = [\"* * 22-6 * * * *\"]\n", "22-23,0-6" },
 		{ "an unknown zone", "[[runners.machine.autoscaling]]\nPeriods = [\"* * * * * * *\"]\nTimezone = \"Mars/Base\"\n", "Mars/Base" },
 		{ "a negative number in a period", "[[runners.machine.autoscaling]]\nPeriods = [\"* * * * * * *\"]\nIdleCount = -1\n", "must not be negative" },
 		{ "a syntax that is none", "PeriodsSyntax = \"cron\"\n", "none of: gitlab unix" },
@@ -332,6 +335,71 @@ test_scaling_faults(void)
 		if (ok(c != NULL && c->nrunners == 1, "%s: the file is read", cases[i].name))
 			ok(c->runners[0].disabled != NULL && strstr(c->runners[0].disabled, cases[i].want) != NULL,
 			    "  the entry is skipped: %s", c->runners[0].disabled != NULL ? c->runners[0].disabled : "(it is not)");
+		config_free(c);
+		buf_free(&b);
+	}
+}
+
+/* configuration.md F10: what is said of a key that its section does not know. */
+static void
+test_advice(void)
+{
+	static const struct { enum key_section section; const char *text, *want; } cases[] = {
+		{ KS_RUNNER, "locked = false", "it is set in GitLab" }, { KS_RUNNER, "tags = [\"a\"]", "it is set in GitLab" },
+		{ KS_RUNNER, "run_untagged = true", "it is set in GitLab" }, { KS_RUNNER, "tag_list = \"a\"", "it is set in GitLab" },
+		{ KS_RUNNER, "description = \"a\"", "it is set in GitLab" }, { KS_DOCKER, "protected = true", "it is set in GitLab" },
+		{ KS_RUNNER, "concurrent = 4", "concurrent belongs at the top of the file" },
+		{ KS_RUNNER, "log_level = \"debug\"", "log_level belongs at the top" }, { KS_MACHINE, "check_interval = 3", "check_interval belongs at the top" },
+		{ KS_RUNNER, "image = \"x\"", "image belongs in [runners.docker]" }, { KS_GLOBAL, "limit = 3", "limit belongs in [[runners]]" },
+		{ KS_DOCKER, "IdleCount = 3", "IdleCount belongs in [runners.machine]" }, { KS_RUNNER, "idle_time = 3", "IdleTime belongs in [runners.machine]" },
+		{ KS_RUNNER, "MachineDriver = \"x\"", "MachineDriver belongs in [runners.machine]" }, { KS_DOCKER, "Periods = []", "Periods belongs in [[runners.machine.autoscaling]]" },
+		{ KS_DOCKER, "environment = []", "environment belongs in [[runners]]" }, { KS_MACHINE, "BucketName = \"b\"", "BucketName belongs in [runners.cache.s3]" },
+		{ KS_DOCKER, "pull_policies = []", "did you mean pull_policy?" }, { KS_GLOBAL, "metrics_server = \":9252\"", "it is called listen_address" },
+		{ KS_MACHINE, "idle_count = 3", "did you mean IdleCount?" }, { KS_MACHINE, "Idle-Count = 3", "did you mean IdleCount?" },
+		{ KS_GLOBAL, "listen_adress = \"x\"", "did you mean listen_address?" }, { KS_RUNNER, "ulr = \"x\"", "did you mean url?" },
+		{ KS_MACHINE, "amazonec2 = { region = \"x\" }", "MachineOptions = [\"amazonec2-" },
+		{ KS_RUNNER, "unheard_of = 1", NULL }, { KS_DOCKER, "xyz = 1", NULL }, { KS_RUNNER, "a = 1", NULL },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct arena a = { 0 };
+		struct toml *root;
+		struct err e = { 0 };
+		const char *got = toml_parse(&a, str_from(cases[i].text), &root, &e) == 0 ? key_advice(&a, cases[i].section, root->first) : e.msg;
+
+		ok(cases[i].want == NULL ? got == NULL : got != NULL && strstr(got, cases[i].want) != NULL, "%s in %s: %s", cases[i].text,
+		    key_section_title(cases[i].section), got != NULL ? got : "(nothing)");
+		arena_reset(&a);
+	}
+}
+
+/* configuration.md F8: whose an entry is. */
+static void
+test_executors(void)
+{
+	static const struct { const char *first, *second, *says; bool stays; size_t runnable; } cases[] = {
+		{ "docker+machine", "shell", "stays with gitlab-runner: its executor is shell", true, 1 },
+		{ "docker+machine", "kubernetes", "stays with gitlab-runner", true, 1 },
+		{ "docker", "shell", "windlass runs docker+machine only", false, 0 },
+		{ "docker+machine", "docker-machine", "write \"docker+machine\"", false, 1 },
+		{ "docker+machine", "Docker+Machine", "write \"docker+machine\"", false, 1 },
+		{ "docker+machine", "", "it names no executor: write executor = \"docker+machine\"", false, 1 },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct buf b = { 0 };
+		struct err e = { 0 };
+		struct config *c;
+
+		for (int k = 0; k < 2; k++)
+			buf_fmt(&b, "[[runners]]\nname = \"r%d\"\nurl = \"https://x\"\ntoken = \"glrt-abc%d\"\nexecutor = \"%s\"\n[runners.machine]\n"
+			    "MachineDriver = \"none\"\nMachineName = \"m-%%s\"\n", k, k, k == 0 ? cases[i].first : cases[i].second);
+		c = parse(b.p, &e);
+		if (ok(c != NULL && c->nrunners == 2, "%s beside \"%s\"", cases[i].first, cases[i].second)) {
+			ok(c->runners[1].stays == cases[i].stays && c->runners[1].disabled != NULL, "  whose it is");
+			ok(strstr(notes, cases[i].says) != NULL, "  is said: %s", notes);
+			is_int((int64_t)config_runnable(c), (int64_t)cases[i].runnable, "  so many run");
+		}
 		config_free(c);
 		buf_free(&b);
 	}
@@ -455,6 +523,8 @@ main(void)
 	test_scaling_keys();
 	test_scaling_faults();
 	test_rules();
+	test_advice();
+	test_executors();
 	test_zones();
 	test_keys();
 	test_system_id();

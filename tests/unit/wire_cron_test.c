@@ -121,17 +121,28 @@ static const struct { const char *text; unsigned flags; const char *says; } refu
 	{ "* * 21-6/3 * * * *", 0, "write 21,0,3,6" },
 	{ "* * * * nov-feb * *", 0, "write nov-dec,jan-feb" },
 	{ "* * * * 11-february * *", 0, "write 11-12,jan-february" },
-	{ "* * * * * fri-mon *", 0, "write fri-sat,sun-mon" },
-	{ "* * * * * sat-sun *", 0, "write sat,sun" },
-	{ "* * * 25-5 * * *", 0, "write 25-31,1-5" },
-	{ "* * * * * * 2030-2020", 0, "write 2020-2030" },
-	{ "* * * * * 5-7 *", 0, "ends on 7, which gitlab-runner takes for 0: write 5-6,0" },
-	{ "* * * * * 0-7 *", 0, "write *" },
-	{ "* * * * * 1-7 *", 0, "write *" },
+	{ "* * * * * mon-fri", 0, "with six fields the last one is the year" },
 	/* five fields */
 	{ "* * * * * *", CRON_UNIX, "6 fields instead of five" },
 	{ "@daily", CRON_UNIX, "@daily means one minute" },
 	{ "* 22-6 * * *", CRON_UNIX, "write 22-23,0-6" },
+};
+
+/* Ranges that count for nothing, as in the original, which runs on: with what to write instead (configuration.md D). */
+static const struct { const char *text, *says; bool ever; } ignored[] = {
+	{ "* * * * * fri-mon *", "day-of-week \"fri-mon\" runs backwards, which gitlab-runner takes for nothing or crashes on: write fri-sat,sun-mon", false },
+	{ "* * * * * sat-sun *", "write sat,sun", false },
+	{ "* * * 25-5 * * *", "write 25-31,1-5", false },
+	{ "* * * * * * 2030-2020", "write 2020-2030", false },
+	{ "* * * * * 5-7 *", "ends on 7, which gitlab-runner takes for 0: write 5-6,0", false },
+	{ "* * * * * 6-7 *", "write 6,0", false },
+	{ "* * * * * 1-7 *", "write *", false },
+	/* What is left of the field holds. */
+	{ "* * * * * 0-7 *", "write *", true },
+	{ "* * * * * wed,sat-sun *", "write sat,sun", true },
+	{ "* * 8,22-6 * * * *", "write 22-23,0-6", true },
+	{ "* * * 25-5 * mon *", "write 25-31,1-5", true },
+	{ "* * 9-17 * * mon-fri *", "", true },
 };
 
 static const struct { const char *text, *printed; unsigned flags; } printed[] = {
@@ -144,6 +155,19 @@ static const struct { const char *text, *printed; unsigned flags; } printed[] = 
 	{ "* * 22-6 * * fri-mon *", "* * 23-0 * * 6-0 *", CRON_WRAP_EMPTY },
 	{ "* 8-18 * * 5-7", "* 8-18 * * 0,5-6", CRON_UNIX },
 };
+
+static void
+test_ignored(void)
+{
+	for (size_t i = 0; i < NELEM(ignored); i++) {
+		struct err e = { 0 };
+		struct cron c;
+
+		is_int(cron_parse(&c, str_from(ignored[i].text), 0, &e), 0, "\"%s\" is taken", ignored[i].text);
+		ok(strstr(c.ignored, ignored[i].says) != NULL && (ignored[i].says[0] != '\0' || c.ignored[0] == '\0'), "  saying: %s", c.ignored);
+		is_int(cron_ever(&c, 1772445600), ignored[i].ever, "  and it is ever true");
+	}
+}
 
 static void
 test_dates(void)
@@ -202,7 +226,7 @@ main(void)
 			continue;
 		cron_print(&c, &b);
 		is_str(b.p, printed[i].printed, "... and is printed");
-		ok(cron_parse(&d, buf_str(&b), printed[i].flags, &e) == 0 && memcmp(&c, &d, sizeof(c)) == 0,
+		ok(cron_parse(&d, buf_str(&b), printed[i].flags, &e) == 0 && memcmp(&c, &d, offsetof(struct cron, ignored)) == 0,
 		    "... and read again");
 	}
 	/* what the original takes for nothing */
@@ -221,6 +245,7 @@ main(void)
 	    !cron_ever(&c, at(2026, 3, 2, 10, 0, 0)), "an hour of one day, until it is over");
 	is_int(cron_seconds(&c), 60, "all seconds");
 	ok(cron_parse(&c, STR("* * * * *"), 0, &e) == 0 && cron_seconds(&c) == 1, "one second of each minute");
+	test_ignored();
 	test_dates();
 	buf_free(&b);
 	return done_testing();

@@ -1,0 +1,139 @@
+/* Keys that gitlab-runner has removed, answered with the lines that say the same today: see check.h. */
+#include "cmd/check.h"
+#include "wire/tomledit.h"
+
+/* ---- OffPeak* (removed in 14.0) ---- */
+
+static bool
+is_off_peak(const struct key *k)
+{
+	return k->section == KS_MACHINE && strncmp(k->name, "OffPeak", 7) == 0;
+}
+
+static const struct toml *
+off_peak_periods(const struct toml *machine)
+{
+	const struct toml *v = toml_get(machine, "OffPeakPeriods");
+
+	return v != NULL && v->type == TOML_ARRAY && v->n > 0 && v->first->type == TOML_STRING && str_trim(v->first->s).n > 0 ? v : NULL;
+}
+
+/* The four values are one section now. What was not given was 0 then as it is now. */
+void
+check_paste_machine(struct check *c, const struct toml *machine)
+{
+	static const struct { const char *was, *is; } numbers[] = { { "OffPeakIdleCount", "IdleCount" }, { "OffPeakIdleTime", "IdleTime" } };
+	const struct toml *periods = off_peak_periods(machine), *zone = toml_get(machine, "OffPeakTimezone");
+	struct buf b = { .max = 8192 };
+	const char *sep = "";
+
+	if (periods == NULL)
+		return;
+	buf_puts(&b, "    [[runners.machine.autoscaling]]\n      Periods = [");
+	TOML_EACH(p, periods) {
+		buf_puts(&b, sep);
+		toml_put_str(&b, p->s);
+		sep = ", ";
+	}
+	buf_puts(&b, "]\n");
+	for (size_t i = 0; i < NELEM(numbers); i++) {
+		const struct toml *v = toml_get(machine, numbers[i].was);
+
+		buf_fmt(&b, "      %s = %" PRId64 "\n", numbers[i].is, v != NULL && v->type == TOML_INTEGER ? v->i : 0);
+	}
+	if (zone != NULL && zone->type == TOML_STRING && zone->s.n > 0) {
+		buf_puts(&b, "      Timezone = ");
+		toml_put_str(&b, zone->s);
+		buf_putc(&b, '\n');
+	}
+	check_say(c, CHECK_WARNING, CHECK_NO_EFFECT, check_at(KS_MACHINE, "OffPeakPeriods", machine),
+	    "removed from gitlab-runner: write a [[runners.machine.autoscaling]] section instead of the OffPeak keys:");
+	check_say_paste(c, buf_str(&b));
+	buf_free(&b);
+}
+
+/* ---- flat keys of [runners.cache] (removed in 12.0) ---- */
+
+enum flat_place { FLAT_CACHE, FLAT_BUCKET };
+
+static const struct { const char *was, *is; enum flat_place place; bool secret; } flat[] = {
+	{ "S3CachePath", "Path", FLAT_CACHE, false }, { "CachePath", "Path", FLAT_CACHE, false }, { "CacheShared", "Shared", FLAT_CACHE, false },
+	{ "ServerAddress", "ServerAddress", FLAT_BUCKET, false }, { "AccessKey", "AccessKey", FLAT_BUCKET, true },
+	{ "SecretKey", "SecretKey", FLAT_BUCKET, true }, { "BucketName", "BucketName", FLAT_BUCKET, false },
+	{ "BucketLocation", "BucketLocation", FLAT_BUCKET, false }, { "Insecure", "Insecure", FLAT_BUCKET, false },
+	{ "S3CacheInsecure", "Insecure", FLAT_BUCKET, false }, { "CredentialsFile", "CredentialsFile", FLAT_BUCKET, false },
+	{ "AccessID", "AccessID", FLAT_BUCKET, false }, { "PrivateKey", "PrivateKey", FLAT_BUCKET, true },
+};
+
+static void
+put_value(struct buf *b, const char *indent, const char *name, const struct toml *v, bool secret)
+{
+	buf_fmt(b, "%s%s = ", indent, name);
+	if (secret)
+		buf_fmt(b, "\"...\"  # the value of line %d", v->line);
+	else if (v->type == TOML_BOOL)
+		buf_puts(b, v->b ? "true" : "false");
+	else
+		toml_put_str(b, v->s);
+	buf_putc(b, '\n');
+}
+
+static void
+put_flat(struct buf *b, const struct toml *cache, enum flat_place place)
+{
+	for (size_t i = 0; i < NELEM(flat); i++) {
+		const struct toml *v = toml_get(cache, flat[i].was);
+
+		if (v != NULL && flat[i].place == place && (v->type == TOML_BOOL || v->type == TOML_STRING))
+			put_value(b, place == FLAT_CACHE ? "      " : "        ", flat[i].is, v, flat[i].secret);
+	}
+}
+
+static const struct toml *
+first_flat(const struct toml *cache)
+{
+	TOML_EACH(v, cache)
+		for (size_t i = 0; i < NELEM(flat); i++)
+			if (str_caseeq(v->key, flat[i].was) && (v->type == TOML_BOOL || (v->type == TOML_STRING && v->s.n > 0)))
+				return v;
+	return NULL;
+}
+
+bool
+check_has_flat_cache(const struct toml *cache)
+{
+	return first_flat(cache) != NULL;
+}
+
+void
+check_paste_cache(struct check *c, const struct toml *cache)
+{
+	const struct toml *first = first_flat(cache), *type = toml_get(cache, "Type"), *path = toml_get(cache, "Path"), *shared = toml_get(cache, "Shared");
+	bool gcs = type != NULL && type->type == TOML_STRING && str_caseeq(type->s, "gcs");
+	struct buf b = { .max = 8192 };
+
+	if (first == NULL)
+		return;
+	buf_fmt(&b, "    [runners.cache]\n      Type = \"%s\"\n", gcs ? "gcs" : "s3");
+	if (path != NULL && path->type == TOML_STRING)
+		put_value(&b, "      ", "Path", path, false);
+	if (shared != NULL && shared->type == TOML_BOOL)
+		put_value(&b, "      ", "Shared", shared, false);
+	put_flat(&b, cache, FLAT_CACHE);
+	buf_fmt(&b, "      [runners.cache.%s]\n", gcs ? "gcs" : "s3");
+	put_flat(&b, cache, FLAT_BUCKET);
+	check_say(c, CHECK_WARNING, CHECK_NO_EFFECT, (struct check_at){ first->line, key_section_title(KS_CACHE), arena_dup(&c->arena, first->key) },
+	    "removed from gitlab-runner: write %.*s in [runners.cache.%s] instead; the whole section then:", STR_ARG(first->key), gcs ? "gcs" : "s3");
+	check_say_paste(c, buf_str(&b));
+	buf_wipe(&b);
+}
+
+bool
+check_pasted(const struct key *k, const struct toml *section)
+{
+	const struct toml *first = k->section == KS_CACHE && k->use == KEY_GONE ? first_flat(section) : NULL;
+
+	if (is_off_peak(k))
+		return off_peak_periods(section) != NULL;
+	return first != NULL;
+}
