@@ -174,8 +174,10 @@ check_options(struct check *c, const struct runner *r, const struct toml *t)
 		const char *option = r->machine_options_with_name.v[i];
 		struct check_at where = { line_of(t, "MachineOptionsWithName", i), key_section_title(KS_MACHINE), "MachineOptionsWithName" };
 
-		if (strstr(option, "%s") == NULL)
+		if (strstr(option, "%s") == NULL) {
 			check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "an entry has no %%s for the machine's name; it belongs into MachineOptions");
+			continue;
+		}
 		check_option(c, d, "MachineOptionsWithName", with_name(c, option, name), where.line);
 	}
 	/* Each by itself is good: now whether they make a machine. */
