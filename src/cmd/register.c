@@ -17,9 +17,11 @@
 #include "core/log.h"
 #include "manager/confedit.h"
 #include "policy/names.h"
+#include "wire/url.h"
 
 #define TEMPLATE_MAX	(1u << 20)
 #define EXECUTOR	"docker+machine"
+#define TRY_URL_NS	(15 * NSEC_SEC)
 
 static const struct opt own[] = {
 	OPT_CONFIG,
@@ -63,6 +65,7 @@ struct registering {
 	struct gitlab_tries	 tries;
 	bool			 created;	/* the token was created in GitLab */
 	bool			 told;		/* GitLab knows of us now */
+	int64_t			 concurrent;	/* of the file */
 	bool			 known_before;	/* an entry of the file has this token */
 	struct gitlab_runner	 runner;
 };
@@ -123,6 +126,64 @@ ask(struct registering *r, const char *flag, const char *question, const char *o
 			return 0;
 		}
 		free(line);
+		fprintf(stderr, "An answer is needed: there is nothing to take instead (an interrupt ends this, and nothing is changed).\n");
+	}
+}
+
+/* What no server could be asked at: told at the question, not after all the others. */
+static int
+check_url(const struct registering *r, struct err *e)
+{
+	struct url u;
+
+	if (url_parse(str_trim(str_from(text(r, "url"))), &u, e) < 0)
+		return err_ctx(e, "\"%s\"", text(r, "url"));
+	if (!str_caseeq(u.scheme, "https") && !str_caseeq(u.scheme, "http"))
+		return err_set(e, ERR_CONFIG, 0, "\"%s\": only https:// and http:// are possible", text(r, "url"));
+	return 0;
+}
+
+/*
+ * Whether somebody answers there with a certificate that is trusted: better known now than behind the token. No token is sent, so
+ * every answer is a good one.
+ */
+static int
+try_url(struct registering *r, struct err *e)
+{
+	static const struct gitlab_tries once = { 1, -1 };
+	struct gitlab *g = runnercmd_gitlab(text(r, "url"), text(r, "tls-ca-file"), text(r, "tls-cert-file"), text(r, "tls-key-file"), e);
+	struct gitlab_runner out = { 0 };
+	int rc = -1;
+
+	if (g == NULL)
+		return -1;
+	if (gitlab_verify(g, "", "", "", STR(""), &once, &out, mono_after(TRY_URL_NS), e) == 0 ||
+	    (e->kind != ERR_TLS && e->kind != ERR_NET && e->kind != ERR_TIMEOUT && e->kind != ERR_CANCELLED))
+		rc = 0;
+	if (rc < 0 && e->kind == ERR_TLS)
+		err_ctx(e, "its certificate is not trusted here (an authority of your own is named with --tls-ca-file FILE)");
+	gitlab_runner_wipe(&out);
+	gitlab_close(g);
+	return rc;
+}
+
+/* Asks again, until it is one. */
+static int
+ask_url(struct registering *r, struct err *e)
+{
+	for (;;) {
+		struct err why = { 0 };
+
+		if (ask(r, "url", "Enter the GitLab instance URL (for example, https://gitlab.com/):", "", ANSWER_NEEDED, e) < 0)
+			return -1;
+		if (!r->ask || (check_url(r, &why) == 0 && try_url(r, &why) == 0))
+			return 0;
+		if (why.kind == ERR_TLS || why.kind == ERR_CANCELLED) {
+			*e = why;
+			return -1;
+		}
+		log_error("No GitLab instance answers there: write its address whole, with https://", F_ERR(&why));
+		runnerflags_set(&r->f, "url", "");
 	}
 }
 
@@ -279,6 +340,7 @@ rehearse(struct registering *r, struct err *e)
 	conf = config_parse(c.path, buf_str(&c.t.text), NULL, NULL, e);
 	if (conf == NULL)
 		goto out;
+	r->concurrent = conf->concurrent;
 	warn_of_neighbours(r, conf);
 	if (put_entry(r, &c, "0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", e) < 0 || confedit_reserve(&c, e) < 0)
 		goto out;
@@ -442,7 +504,7 @@ find_token(struct registering *r, struct err *e)
 	bool by_registration_option = false;
 
 	if (text(r, "token")[0] == '\0' && text(r, "registration-token")[0] == '\0' &&
-	    ask(r, "registration-token", "Enter the registration token:", "", ANSWER_NEEDED, e) < 0)
+	    ask(r, "registration-token", "Enter the authentication token of the runner, as GitLab shows it (glrt-...), or a registration token:", "", ANSWER_NEEDED, e) < 0)
 		return -1;
 	if (text(r, "token")[0] == '\0' && names_token_is_created(str_from(text(r, "registration-token")))) {
 		char *token = xstrdup(text(r, "registration-token"));
@@ -498,6 +560,42 @@ make_absolute(struct registering *r, const char *flag)
 	free(cwd);
 }
 
+/* Whether an option or the template says it. */
+static bool
+is_set(const struct registering *r, const char *flag, const char *key)
+{
+	const struct opt *o = runnerflags_opt(&r->f, flag);
+	const struct toml *v = r->template != NULL ? toml_get(toml_get(r->template, "machine"), key) : NULL;
+
+	if (o->type == OPT_LIST ? o->nlist > 0 : o->type == OPT_INT ? o->number != 0 : o->value != NULL && o->value[0] != '\0')
+		return true;
+	return v != NULL && (v->type == TOML_STRING ? v->s.n > 0 : v->type == TOML_INTEGER ? v->i != 0 : v->n > 0);
+}
+
+/* Only what is missing. */
+static void
+say_next(const struct registering *r)
+{
+	static const struct { const char *flag, *key; } needed[] = {
+		{ "machine-machine-driver", "MachineDriver" }, { "machine-machine-name", "MachineName" }, { "machine-machine-options", "MachineOptions" },
+	};
+	struct buf b = { .max = 400 };
+
+	for (size_t i = 0; i < NELEM(needed); i++)
+		if (!is_set(r, needed[i].flag, needed[i].key))
+			buf_fmt(&b, "%s%s", b.n > 0 ? ", " : "", needed[i].key);
+	if (b.n > 0) {
+		char *said = buf_take(&b);
+
+		log_info("Next: in [runners.machine] of that file set what is missing, then run `windlass check --online`", F_STR("missing", said));
+		free(said);
+	}
+	if (!is_set(r, "machine-idle-time", "IdleTime") && !is_set(r, "machine-idle-nodes", "IdleCount"))
+		log_info("IdleTime is 0: each job gets a new machine, which is thrown away after it; IdleTime = 600 lets the next job use it");
+	if (r->concurrent <= 1)
+		log_info("concurrent is 1: one job at a time, over all runners; it stands at the top of the file");
+}
+
 static void
 say_done(const struct registering *r)
 {
@@ -509,8 +607,7 @@ say_done(const struct registering *r)
 	log_info("Runner registered successfully. A running windlass reads the file again by itself within seconds.");
 	log_info(said);
 	free(said);
-	if (text(r, "machine-machine-driver")[0] == '\0' || text(r, "machine-machine-name")[0] == '\0')
-		log_info("Next: in [runners.machine] of that file set MachineDriver, MachineName and MachineOptions, then run `windlass check --online`");
+	say_next(r);
 }
 
 /* All that is needed to talk to GitLab, and that can go wrong before. */
@@ -520,8 +617,7 @@ prepare(struct registering *r, struct err *e)
 	static const char *const files[] = { "tls-ca-file", "tls-cert-file", "tls-key-file" };
 
 	if (load_template(r, e) < 0 ||
-	    ask(r, "url", "Enter the GitLab instance URL (for example, https://gitlab.com/):", "", ANSWER_NEEDED, e) < 0 ||
-	    find_token(r, e) < 0 || check_options(r, e) < 0)
+	    ask_url(r, e) < 0 || find_token(r, e) < 0 || check_options(r, e) < 0)
 		return -1;
 	for (size_t i = 0; i < NELEM(files); i++)
 		make_absolute(r, files[i]);

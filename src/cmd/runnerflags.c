@@ -288,18 +288,82 @@ find_row(const struct runnerflags *f, const char *arg)
 	return NULL;
 }
 
-/* A copy in which "--switch", "true" have become "--switch=true". */
+/*
+ * Options that gitlab-runner's register has for executors that are not ours. Scripts for many hosts pass them whatever the
+ * executor is: they are taken, with their values, and dropped.
+ */
+static bool
+is_foreign(struct str name)
+{
+	static const char *const prefixes[] = { "kubernetes-", "custom-", "ssh-", "virtualbox-", "parallels-" };
+
+	for (size_t i = 0; i < NELEM(prefixes); i++)
+		if (str_starts(name, prefixes[i]))
+			return true;
+	return false;
+}
+
+/* The switches among them, by how their names end. All others take a value. */
+static bool
+is_foreign_switch(struct str name)
+{
+	static const char *const ends[] = { "-privileged", "-run-as-non-root", "-read-only-root-filesystem", "-privilege-escalation",
+		"bearer_token_overwrite_allowed", "-disable-snapshots", "-disable-strict-host-key-checking", "use-service-account-image-pull-secrets",
+		"-autoset-arch-and-os", "-pod-warning-events", "-automount-service-account-token" };
+
+	for (size_t i = 0; i < NELEM(ends); i++)
+		if (str_ends(name, ends[i]))
+			return true;
+	return false;
+}
+
+/* How many words an option of another executor takes, itself included; 0: it is none. Its name is added to the list. */
+static int
+foreign_words(const struct runnerflags *f, int argc, char **argv, int at, struct buf *dropped)
+{
+	struct str name = str_from(argv[at]), rest;
+	bool value;
+
+	if (name.n < 3 || name.p[0] != '-' || find_row(f, argv[at]) != NULL)
+		return 0;
+	rest = str_sub(name, name.p[1] == '-' ? 2 : 1, name.n);
+	name = str_cut(&rest, '=');
+	if (!is_foreign(name))
+		return 0;
+	buf_fmt(dropped, "%s--%.*s", dropped->n > 0 ? ", " : "", STR_ARG(name));
+	if (rest.p != NULL || at + 1 >= argc)
+		return 1;
+	if (is_foreign_switch(name))
+		return str_to_bool(str_from(argv[at + 1]), &value) == 0 ? 2 : 1;
+	return 2;
+}
+
+static void
+say_dropped(struct buf *dropped)
+{
+	if (dropped->n > 0)
+		log_warn("Options of other executors have no effect: windlass runs docker+machine", F_STR("options", dropped->p));
+	buf_free(dropped);
+}
+
+/* A copy in which "--switch", "true" have become "--switch=true", without the options of other executors. */
 static char **
 join_switches(const struct runnerflags *f, int *argc, char **argv)
 {
+	struct buf dropped = { .max = 4096 };
 	char **out = xcalloc((size_t)*argc + 1, sizeof(*out));
 	int n = 0;
 
 	for (int i = 0; i < *argc; i++) {
 		const struct opt *o = i > 0 ? find_row(f, argv[i]) : NULL;
 		struct buf b = { 0 };
+		int foreign = i > 0 ? foreign_words(f, *argc, argv, i, &dropped) : 0;
 		bool value;
 
+		if (foreign > 0) {
+			i += foreign - 1;
+			continue;
+		}
 		if (o != NULL && o->type != OPT_BOOL && i + 1 < *argc) {
 			out[n++] = xstrdup(argv[i++]);
 			out[n++] = xstrdup(argv[i]);
@@ -315,6 +379,7 @@ join_switches(const struct runnerflags *f, int *argc, char **argv)
 		out[n++] = buf_take(&b);
 		i++;
 	}
+	say_dropped(&dropped);
 	*argc = n;
 	return out;
 }

@@ -118,6 +118,7 @@ static const struct opt opts[] = {
 	{ .name = "name", .letter = 'n', .type = OPT_STRING, .arg = "RUNNER", .env = "RUNNER_NAME", .help = "the runner of this name" },
 	{ .name = "token", .letter = 't', .type = OPT_STRING, .arg = "TOKEN", .env = "CI_SERVER_TOKEN", .help = "the runner with this token" },
 	{ .name = "url", .letter = 'u', .type = OPT_STRING, .arg = "URL", .env = "CI_SERVER_URL", .help = "only runners of this GitLab instance" },
+	{ .name = "tls-ca-file", .type = OPT_STRING, .arg = "FILE", .env = "CI_SERVER_TLS_CA_FILE", .help = "PEM file of a private certificate authority, for entries that name none" },
 	{ .name = "all-runners", .type = OPT_BOOL, .help = "all of them" },
 };
 const struct usage cmd_unregister_usage = USAGE("", about, opts);
@@ -136,7 +137,8 @@ cmd_unregister(int argc, char **argv)
 	if (cmd_options(&cmd_unregister_usage, o, argc, argv, NULL, NULL) < 0)
 		return 1;
 	runnercmd_hello(true);
-	all = o[4].number;
+	all = opt_find(o, NELEM(o), "all-runners")->number;
+	runnercmd_ca_file(opt_find(o, NELEM(o), "tls-ca-file")->value);
 	/* What the environment says of one runner does not narrow "all". */
 	if (all)
 		s = (struct selection){ 0 };

@@ -141,6 +141,7 @@ static const struct opt opts[] = {
 	{ .name = "name", .letter = 'n', .type = OPT_STRING, .arg = "RUNNER", .help = "only the runner of this name" },
 	{ .name = "url", .letter = 'u', .type = OPT_STRING, .arg = "URL", .help = "only runners of this GitLab instance" },
 	{ .name = "token", .letter = 't', .type = OPT_STRING, .arg = "TOKEN", .help = "only the runner with this token" },
+	{ .name = "tls-ca-file", .type = OPT_STRING, .arg = "FILE", .env = "CI_SERVER_TLS_CA_FILE", .help = "PEM file of a private certificate authority, for entries that name none" },
 	{ .name = "delete", .type = OPT_BOOL, .help = "remove entries whose token GitLab refuses" },
 };
 const struct usage cmd_verify_usage = USAGE("", about, opts);
@@ -159,10 +160,11 @@ cmd_verify(int argc, char **argv)
 		return 1;
 	runnercmd_hello(true);
 	s = (struct selection){ .name = o[1].value, .url = o[2].value, .token = o[3].value };
+	runnercmd_ca_file(opt_find(o, NELEM(o), "tls-ca-file")->value);
 	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
 	check_service_environment(path);
 	t.control = runnercmd_catch_signals();
-	if (go(path, &s, o[4].number, &t, &e) < 0)
+	if (go(path, &s, opt_find(o, NELEM(o), "delete")->number, &t, &e) < 0)
 		rc = runnercmd_fatal("verify", &e);
 	free(path);
 	opt_free(o, NELEM(o));

@@ -17,7 +17,7 @@ import threading
 
 import pytest
 
-from operator_host import WINDLASS, Terminal, double, host  # noqa: F401 (fixtures)
+from operator_host import WINDLASS, Terminal, double, free_port, host  # noqa: F401 (fixtures)
 
 # The file of an operator who cares for it: comments, odd spacing, keys of tomorrow, a runner of another kind.
 MINE = """# The bastion of team A.  Ask before you touch it.
@@ -341,8 +341,14 @@ def test_interactive_created_token(host):
     runner = host.double.runner()
     t = Terminal(host, *host.argv("register", "--tls-ca-file", host.double.ca))
     t.answer("Enter the GitLab instance URL", "")
+    t.read("An answer is needed")
+    # configuration.md section 4, 1: the first answer is refused before the next question.
+    t.answer("Enter the GitLab instance URL", "gitlab.example")
+    t.read("does not begin with a scheme")
+    t.answer("Enter the GitLab instance URL", f"https://127.0.0.1:{free_port()}")
+    t.read("No GitLab instance answers there")
     t.answer("Enter the GitLab instance URL", "  " + host.double.url + "/ ")
-    t.answer("Enter the registration token:", runner["token"])
+    t.answer("Enter the authentication token", runner["token"])
     t.answer("Enter a name for the runner", "by hand")
     t.answer("Enter an executor: docker+machine:", "kubernetes")
     t.answer("Enter an executor: docker+machine:", "docker+machine")
@@ -351,7 +357,42 @@ def test_interactive_created_token(host):
     assert t.end() == 0, t.seen
     entry = host.toml()["runners"][0]
     assert (entry["name"], entry["url"], entry["docker"]["image"]) == ("by hand", host.double.url + "/", "ruby:3")
-    assert "Next: in [runners.machine]" in t.seen
+    assert "Next: in [runners.machine]" in t.seen and "MachineDriver, MachineName, MachineOptions" in t.seen
+    assert "concurrent is 1" in t.seen and "IdleTime is 0" in t.seen
+
+
+def test_interactive_unknown_authority_is_said_before_the_token(host):
+    """configuration.md section 4, 1: with the option that helps."""
+    t = Terminal(host, *host.argv("register"))
+    t.answer("Enter the GitLab instance URL", host.double.url)
+    t.read("--tls-ca-file")
+    assert t.end() == 1 and "authentication token" not in t.seen and not os.path.exists(host.path)
+
+
+def test_next_names_only_what_is_missing(host):
+    runner = host.double.runner()
+    p = host.register("--token", runner["token"], "--machine-machine-driver", "none", "--machine-machine-name", "x-%s",
+                      "--machine-machine-options", "url=tcp://192.0.2.1:2376", "--machine-idle-time", "600")
+    assert "Next:" not in p.stderr and "IdleTime is 0" not in p.stderr
+    p = host.register("--token", host.double.runner()["token"], "--machine-machine-driver", "none")
+    assert "missing=MachineName, MachineOptions" in p.stderr.replace('"', "")
+
+
+def test_flags_of_other_executors_are_taken_and_dropped(host):
+    """configuration.md D: the most used Ansible role passes them whatever the executor is."""
+    runner = host.double.runner()
+    p = host.register("--ssh-user", "", "--ssh-port", "", "--ssh-disable-strict-host-key-checking", "false", "--kubernetes-privileged",
+                      "--kubernetes-namespace=x", "--custom-run-exec", "/bin/run", "--virtualbox-disable-snapshots", "true", "--parallels-base-name", "b",
+                      "--kubernetes-build-container-security-context-run-as-non-root", "--token", runner["token"], "--docker-image", "ruby:3")
+    assert p.stderr.count("have no effect: windlass runs docker+machine") == 1 and "--ssh-user, --ssh-port, --ssh-disable" in p.stderr
+    entry = host.toml()["runners"][0]
+    assert entry["token"] == runner["token"] and entry["docker"]["image"] == "ruby:3"
+    assert not {"ssh", "kubernetes", "custom", "virtualbox", "parallels"} & set(entry)
+    # The file of an unknown authority, for these two.
+    host.write(host.text().replace(f'tls-ca-file = "{host.double.ca}"', ""))
+    host.run("verify", check=1)
+    host.run("verify", "--tls-ca-file", host.double.ca, check=0)
+    host.run("unregister", "--all-runners", "--tls-ca-file", host.double.ca, check=0)
 
 
 def test_interactive_defaults_stand_in_brackets(host):
@@ -371,7 +412,7 @@ def test_interactive_defaults_stand_in_brackets(host):
 def test_interactive_wrong_token_is_said_before_more_is_asked(host):
     t = Terminal(host, *host.argv("register", "--tls-ca-file", host.double.ca, "--url", host.double.url))
     t.answer("]: ", "")
-    t.answer("Enter the registration token:", "glrt-t1_nobodyknowsthisone")
+    t.answer("Enter the authentication token", "glrt-t1_nobodyknowsthisone")
     t.read("GitLab does not know this token")
     assert t.end() == 1 and "Enter a name" not in t.seen
 
