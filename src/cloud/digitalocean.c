@@ -1326,9 +1326,12 @@ do_destroy(struct cloud *c, const struct cloud_labels *l, const char *pub_line, 
 
 /* All that is ours */
 
+#define OWNER_TAG	"wl-owner-"
+
 struct gathering {
 	struct cloud		*c;
 	const char		*owner;
+	const char		*prefix;	/* of strangers' names */
 	struct cloud_thing	*things;
 	size_t			 n, cap;
 };
@@ -1370,6 +1373,21 @@ gather_droplet(struct gathering *g, struct json_val v)
 }
 
 static void
+gather_stranger(struct gathering *g, struct json_val v)
+{
+	static const char prefix[] = OWNER_TAG;
+
+	if (!str_starts(json_str(g->c->a, json_get(v, "name")), g->prefix))
+		return;
+	JSON_EACH(w, json_get(v, "tags")) {
+		struct str s = json_str(g->c->a, w);
+
+		if (str_starts(s, prefix) && !str_eqc(str_sub(s, strlen(prefix), s.n), g->owner))
+			gather(g, false, v, json_cstr(g->c->a, json_get(v, "name")), arena_dup(g->c->a, str_sub(s, strlen(prefix), s.n)));
+	}
+}
+
+static void
 gather_key(struct gathering *g, struct json_val v)
 {
 	struct str name = json_str(g->c->a, json_get(v, "name")), mark = str_from(arena_fmt(g->c->a, KEY_OWNER "%s", g->owner));
@@ -1406,6 +1424,20 @@ gather_pages(struct gathering *g, const char *path, const char *list, void (*tak
 	return err_set(e, ERR_PROTO, 0, "digitalocean: GET %s: more than %d pages", path, PAGES_MAX);
 }
 
+/* Into the driver's arena; nothing when it could not all be had. */
+static int
+gathered(struct gathering *g, int rc, struct cloud_thing **things, size_t *n)
+{
+	*things = NULL;
+	*n = rc == 0 ? g->n : 0;
+	if (*n > 0) {
+		*things = arena_calloc(g->c->a, g->n, sizeof(**things));
+		memcpy(*things, g->things, g->n * sizeof(**things));
+	}
+	free(g->things);
+	return rc;
+}
+
 static int
 do_list(struct cloud *c, const char *owner, struct cloud_thing **things, size_t *n, mono_t deadline, struct err *e)
 {
@@ -1413,18 +1445,19 @@ do_list(struct cloud *c, const char *owner, struct cloud_thing **things, size_t 
 	char path[80];
 	int rc;
 
-	snprintf(path, sizeof(path), "/v2/droplets?tag_name=wl-owner-%s&", owner);
+	snprintf(path, sizeof(path), "/v2/droplets?tag_name=" OWNER_TAG "%s&", owner);
 	rc = gather_pages(&g, path, "droplets", gather_droplet, deadline, e);
 	if (rc == 0)
 		rc = gather_pages(&g, "/v2/account/keys?", "ssh_keys", gather_key, deadline, e);
-	if (rc == 0 && g.n > 0) {
-		*things = arena_calloc(c->a, g.n, sizeof(**things));
-		memcpy(*things, g.things, g.n * sizeof(**things));
-	} else
-		*things = NULL;
-	*n = rc == 0 ? g.n : 0;
-	free(g.things);
-	return rc;
+	return gathered(&g, rc, things, n);
+}
+
+static int
+do_strangers(struct cloud *c, const char *owner, const char *prefix, struct cloud_things *found, mono_t deadline, struct err *e)
+{
+	struct gathering g = { .c = c, .owner = owner, .prefix = prefix };
+
+	return gathered(&g, gather_pages(&g, "/v2/droplets?", "droplets", gather_stranger, deadline, e), &found->v, &found->n);
 }
 
 static int
@@ -1490,6 +1523,7 @@ const struct cloud_driver cloud_digitalocean = {
 	.power = do_power,
 	.destroy = do_destroy,
 	.list = do_list,
+	.strangers = do_strangers,
 	.discard = do_discard,
 	.user_data = do_user_data,
 	.ids = do_ids,

@@ -72,8 +72,13 @@ struct cloud_labels {
 struct cloud_thing {
 	bool		 key;		/* an SSH key of the account; else a machine */
 	const char	*id, *name;
-	const char	*nonce;		/* "" if it carries none */
+	const char	*nonce;		/* "" if it carries none; of a stranger the other owner's mark */
 	wall_t		 created;	/* 0: the cloud does not say */
+};
+
+struct cloud_things {
+	struct cloud_thing	*v;	/* in the driver's arena */
+	size_t			 n;
 };
 
 enum cloud_made {
@@ -155,6 +160,9 @@ struct cloud_driver {
 	 * is gone. A list is whole or an error. NULL: the cloud holds nothing (or cannot be asked).
 	 */
 	int	(*list)(struct cloud *c, const char *owner, struct cloud_thing **things, size_t *n, mono_t deadline,
+		    struct err *e);
+	/* Machines whose name begins with this and that carry another owner's label. NULL: as with list. */
+	int	(*strangers)(struct cloud *c, const char *owner, const char *prefix, struct cloud_things *found, mono_t deadline,
 		    struct err *e);
 	int	(*discard)(struct cloud *c, const struct cloud_thing *t, mono_t deadline, struct err *e);
 	/* Port of the engine; 0: 2376. url: the whole URL, when it is not tcp://IP:port (none). */

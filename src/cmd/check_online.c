@@ -6,6 +6,7 @@
 #include "cmd/check_machine.h"
 #include "cmd/runnercmd.h"
 #include "net/dial.h"
+#include "manager/manager.h"
 #include "net/http.h"
 #include "policy/names.h"
 #include "wire/url.h"
@@ -146,6 +147,26 @@ take_finding(void *ctx, enum cloud_found how, const char *option, const char *te
 	check_say(f->c, level[how], CHECK_ASKED, f->where, "%s%s%s", option, option[0] != '\0' ? ": " : "", text);
 }
 
+/* What a bastion left behind that was replaced without its state directory. Nobody else would ever say so. */
+static void
+ask_strangers(struct check *c, const struct runner *r, struct cloud *cloud, struct check_at where)
+{
+	struct cloud_things found = { 0 };
+	char owner[17], *dir = manager_default_state_dir();
+	struct err e = { 0 };
+
+	if (dir == NULL || manager_owner(dir, false, owner, &e) < 0)
+		owner[0] = '\0';
+	free(dir);
+	if (cloud->driver->strangers == NULL || r->names.prefix[0] == '\0' ||
+	    cloud->driver->strangers(cloud, owner, r->names.prefix, &found, mono_after(CLOUD_NS), &e) < 0)
+		return;
+	for (size_t i = 0; i < found.n; i++)
+		check_say(c, CHECK_WARNING, CHECK_ASKED, where, "machine %s (%s) has this runner's name and the mark of another windlass (%s): is another "
+		    "bastion using this runner? If not, delete it in the cloud, or bring the old bastion's store here and run `windlass adopt`",
+		    found.v[i].name, found.v[i].id, found.v[i].nonce);
+}
+
 static void
 ask_cloud(struct check *c, const struct runner *r, const struct toml *machine)
 {
@@ -172,6 +193,8 @@ ask_cloud(struct check *c, const struct runner *r, const struct toml *machine)
 	}
 	if (rc < 0)
 		check_say(c, CHECK_ERROR, CHECK_ASKED, f.where, "%s", e.msg);
+	else
+		ask_strangers(c, r, &h.cloud, f.where);
 	cloud_close(&h.cloud);
 out:
 	machine_options_free(&o);

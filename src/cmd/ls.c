@@ -12,6 +12,16 @@ const struct usage cmd_ls_usage = USAGE("[machines | jobs]",
     "state (SINCE) and of the machine (AGE); JOBS is how many a machine was given.\n\n"
     "Works without a running windlass, too, and says so. Exit status 1 when there is no state directory to read.", opts);
 
+/* A heading alone says nothing. */
+static void
+put(struct buf *out, struct watch_table *t, const char *nothing)
+{
+	if (watch_table_empty(t))
+		buf_puts(out, nothing);
+	else
+		watch_table_put(t, out, 0, 0);
+}
+
 int
 cmd_ls(int argc, char **argv)
 {
@@ -43,14 +53,15 @@ cmd_ls(int argc, char **argv)
 	} else {
 		watch_put_dead(&head, &v, dir, now);
 		fwrite(head.p, 1, head.n, stderr);
-		watch_table_machines(&machines, &v, now);
-		watch_table_jobs(&jobs, &v, now);
+		now = watch_as_of(&v, now);
+		watch_table_machines(&machines, &v, WATCH_WIDE, now);
+		watch_table_jobs(&jobs, &v, WATCH_WIDE, now);
 		if (all || strcmp(words[0], "machines") == 0)
-			watch_table_put(&machines, &out, 0, 0);
+			put(&out, &machines, "No machine.\n");
 		if (all)
 			buf_putc(&out, '\n');
 		if (all || strcmp(words[0], "jobs") == 0)
-			watch_table_put(&jobs, &out, 0, 0);
+			put(&out, &jobs, "No job.\n");
 	}
 	fwrite(out.p, 1, out.n, stdout);
 	watch_table_free(&machines);

@@ -212,6 +212,12 @@ read_past(struct study *s, struct err *e)
 		rc = err_set(e, ERR_CONFIG, 0, "no home directory: name a state directory with --state-dir, or a table of past jobs with --history");
 	else
 		rc = past_load_state(s->state_dir, runner, since, &s->past, e);
+	/* A key is made of the token. Where there is one runner, the jobs of before a reset are its own. */
+	if (rc < 0 && e->kind == ERR_NOTFOUND && file == NULL && runner != NULL && s->others == 0) {
+		rc = past_load_state(s->state_dir, NULL, since, &s->past, e);
+		if (rc == 0)
+			fprintf(stderr, "No job yet under this runner's token: these are the jobs under its earlier one.\n");
+	}
 	if (rc < 0)
 		return -1;
 	if (since > 0 && !s->past.record)

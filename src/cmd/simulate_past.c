@@ -89,7 +89,7 @@ no_jobs(const char *name, const struct history_log *l, const char *runner, wall_
 		buf_fmt(&known, "%s%s", known.n > 0 ? ", " : "", key);
 	}
 	if (runner != NULL && known.n > 0 && str_find(buf_str(&known), runner) < 0)
-		err_set(e, ERR_NOTFOUND, 0, "%s: no job of this runner (key %s); it has jobs of %.*s", name, runner, (int)known.n, known.p);
+		err_set(e, ERR_NOTFOUND, 0, "%s: no job of this runner (key %s); it has jobs of %.*s (a token that was reset is a new key)", name, runner, (int)known.n, known.p);
 	else
 		err_set(e, ERR_NOTFOUND, 0, "%s: no job%s that had a machine and ended: let windlass run some first, or name another with --history",
 		    name, since > 0 ? " since then" : "");

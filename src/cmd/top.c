@@ -17,6 +17,8 @@
 #define EVENTS_LEAST	5
 #define EVENTS_PLAIN	15
 #define COLUMNS_PLAIN	0	/* lines of a frame that goes into a file are not cut */
+#define COLUMNS_NARROW	132	/* below, whole names would leave no room for what is the matter */
+#define KEYS		"q ends, space looks now. IDLE have/want, BUSY jobs/limit, ASKING out/allowed"
 
 static const struct opt opts[] = {
 	OPT_STATE_DIR,
@@ -63,7 +65,7 @@ put_heading(struct buf *b, const struct view *v, const char *dir, wall_t now)
 {
 	struct buf dead = { 0 };
 
-	if (v->alive && v->snapshot) {
+	if (v->alive && v->snapshot && v->stale == NULL) {
 		buf_fmt(b, "windlass %s, %s, pid %" PRId64 ", up ", v->version, v->state, v->pid);
 		watch_put_age(b, v->started, now);
 		buf_fmt(b, ", concurrent %" PRId64 "   ", v->concurrent);
@@ -100,41 +102,45 @@ static void
 put_events(struct buf *b, struct view *v, const char *dir, size_t most, size_t columns)
 {
 	struct view_event *ev;
-	struct buf line = { 0 };
+	struct buf line = { 0 }, name = { 0 };
 	size_t n = view_events(v, dir, NULL, NULL, most, &ev);
 
 	/* The newest first: it stays where the eye is. */
 	for (size_t i = n; i-- > 0; ) {
-		struct str s;
-		size_t cut;
+		struct view_event one = ev[i];
 
 		buf_clear(&line);
-		watch_put_time(&line, ev[i].at);
+		buf_clear(&name);
+		watch_put_time(&line, one.at);
 		buf_puts(&line, "  ");
-		watch_event_text(&line, v, &ev[i], NULL);
+		if (columns != 0 && columns < COLUMNS_NARROW && one.machine[0] != '\0') {
+			watch_put_short(&name, v, one.machine);
+			one.machine = name.p;
+		}
+		watch_event_text(&line, v, &one, NULL);
 		/* The date is today's, mostly. */
-		s = str_sub(buf_str(&line), 11, line.n);
-		for (cut = s.n; columns != 0 && watch_columns(str_sub(s, 0, cut)) > columns; )
-			cut--;
-		buf_putstr(b, str_sub(s, 0, cut));
+		watch_put_fit(b, str_sub(buf_str(&line), 11, line.n), columns != 0 ? columns : SIZE_MAX);
 		buf_putc(b, '\n');
 	}
 	buf_free(&line);
+	buf_free(&name);
 }
 
 static void
 put_frame(struct buf *b, struct view *v, const char *dir, struct screen s, wall_t now)
 {
 	struct watch_table pools = { .n = 0 }, machines = { .n = 0 }, jobs = { .n = 0 };
+	enum watch_width width = s.columns != 0 && s.columns < COLUMNS_NARROW ? WATCH_NARROW : WATCH_WIDE;
 	size_t for_jobs = 0, for_machines = 0, used, room = 0;
 
-	watch_table_pools(&pools, v, now);
-	watch_table_machines(&machines, v, now);
-	watch_table_jobs(&jobs, v, now);
 	put_heading(b, v, dir, now);
+	now = watch_as_of(v, now);
+	watch_table_pools(&pools, v, width, now);
+	watch_table_machines(&machines, v, width, now);
+	watch_table_jobs(&jobs, v, width, now);
 	buf_putc(b, '\n');
-	/* Heading, blank lines, and at most a third of the screen for the runners. */
-	used = 2 + (rows_of(&pools) > s.rows / 3 ? s.rows / 3 : rows_of(&pools)) + 3;
+	/* Heading, keys, blank lines, and at most a third of the screen for the runners. */
+	used = 3 + (rows_of(&pools) > s.rows / 3 ? s.rows / 3 : rows_of(&pools)) + 3;
 	if (s.rows != 0) {
 		room = s.rows > used + 4 ? s.rows - used : 4;
 		share(room, rows_of(&jobs), rows_of(&machines), &for_jobs, &for_machines);
@@ -146,6 +152,10 @@ put_frame(struct buf *b, struct view *v, const char *dir, struct screen s, wall_
 	watch_table_put(&machines, b, s.columns, for_machines);
 	buf_putc(b, '\n');
 	put_events(b, v, dir, s.rows == 0 ? EVENTS_PLAIN : room > for_jobs + for_machines ? room - for_jobs - for_machines : 1, s.columns);
+	if (s.rows != 0) {
+		watch_put_fit(b, STR(KEYS), s.columns);
+		buf_putc(b, '\n');
+	}
 	watch_table_free(&pools);
 	watch_table_free(&machines);
 	watch_table_free(&jobs);

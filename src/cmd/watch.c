@@ -28,8 +28,14 @@ watch_load(struct view *v, const char *command, const char *state_dir, const cha
 void
 watch_put_dead(struct buf *b, const struct view *v, const char *state_dir, wall_t now)
 {
-	if (v->alive && v->snapshot)
+	if (v->alive && v->snapshot && v->stale == NULL)
 		return;
+	if (v->alive && v->snapshot) {
+		buf_puts(b, "As of ");
+		watch_put_age(b, v->at, now);
+		buf_fmt(b, " ago: %s.%s\n", v->stale, strstr(v->stale, "disk is full") != NULL ? " No job is asked for until it has room." : "");
+		return;
+	}
 	if (v->alive) {
 		buf_fmt(b, "windlass (pid %" PRId64 ") has just started: this is what its directories say.\n", v->pid);
 		return;
@@ -43,6 +49,12 @@ watch_put_dead(struct buf *b, const struct view *v, const char *state_dir, wall_
 		buf_puts(b, " old");
 	}
 	buf_puts(b, ".\n");
+}
+
+wall_t
+watch_as_of(const struct view *v, wall_t now)
+{
+	return v->alive && v->stale != NULL && v->at != 0 ? v->at : now;
 }
 
 /* ---- words ---- */
@@ -154,16 +166,27 @@ watch_cell_text(struct watch_table *t, const char *s)
 	watch_cell(t);
 }
 
-/* As much of it as fits into so many columns. */
-static struct str
-fit(struct str s, size_t columns)
+#define ELLIPSIS	"\xe2\x80\xa6"
+
+void
+watch_put_fit(struct buf *b, struct str s, size_t columns)
 {
+	bool cut = watch_columns(s) > columns;
 	size_t n = 0, i = 0;
 
-	for (; i < s.n; i++)
-		if (((unsigned char)s.p[i] & 0xc0) != 0x80 && n++ == columns)
+	if (columns == 0)
+		return;
+	for (; cut && i < s.n; i++)
+		if (((unsigned char)s.p[i] & 0xc0) != 0x80 && n++ == columns - 1)
 			break;
-	return str_sub(s, 0, i);
+	buf_putstr(b, cut ? str_sub(s, 0, i) : s);
+	buf_puts(b, cut ? ELLIPSIS : "");
+}
+
+bool
+watch_table_empty(const struct watch_table *t)
+{
+	return t->n <= t->ncolumns;
 }
 
 void
@@ -171,25 +194,26 @@ watch_table_put(struct watch_table *t, struct buf *b, size_t columns, size_t row
 {
 	struct str rest = buf_str(&t->text);
 	size_t all = t->n / t->ncolumns, shown = rows != 0 && all > rows ? rows - 1 : all;
+	struct buf line = { .max = 64u << 20 };
 
 	for (size_t r = 0; r < shown; r++) {
-		size_t left = columns != 0 ? columns : SIZE_MAX, pad = 0;
+		size_t pad = 0;
 
+		buf_clear(&line);
 		for (size_t c = 0; c < t->ncolumns; c++) {
 			struct str cell = str_cut(&rest, '\0');
 			size_t width = watch_columns(cell);
 
 			/* What stands behind is only said when there is something to come. */
-			for (; pad > 0 && left > 0 && width > 0; pad--, left--)
-				buf_putc(b, ' ');
-			cell = fit(cell, left);
-			width = watch_columns(cell);
-			buf_putstr(b, cell);
-			left -= width;
+			for (; pad > 0 && width > 0; pad--)
+				buf_putc(&line, ' ');
+			buf_putstr(&line, cell);
 			pad += t->width[c] - width + 2;
 		}
+		watch_put_fit(b, buf_str(&line), columns != 0 ? columns : SIZE_MAX);
 		buf_putc(b, '\n');
 	}
+	buf_free(&line);
 	if (shown < all)
 		buf_fmt(b, "... %zu more\n", all - shown);
 }
@@ -214,6 +238,7 @@ void
 watch_pool_note(struct buf *b, const struct view_pool *p, wall_t now)
 {
 	size_t start = b->n;
+	bool account;
 
 	if (!p->configured)
 		buf_puts(b, "not in the configuration: its machines are removed; ");
@@ -228,13 +253,26 @@ watch_pool_note(struct buf *b, const struct view_pool *p, wall_t now)
 		put_until(b, p->gitlab_not_before, now);
 		buf_puts(b, "; ");
 	}
-	if (p->create_failures > 0) {
+	if (p->trouble[0] != '\0') {
+		watch_put_clean(b, p->trouble);
+		buf_puts(b, "; ");
+	}
+	account = strcmp(p->held, "quota") == 0 || strcmp(p->held, "throttled") == 0;
+	if (p->create_failures > 0 && !account) {
 		buf_fmt(b, "creating failed %" PRId64 " time%s in a row, next try ", p->create_failures, p->create_failures == 1 ? "" : "s");
 		put_until(b, p->create_not_before, now);
+		if (p->create_error[0] != '\0') {
+			buf_puts(b, "; the last error: ");
+			watch_put_clean(b, p->create_error);
+		}
 		buf_puts(b, "; ");
-	} else if (p->held[0] != '\0' && p->short_by > 0) {
+	} else if (p->held[0] != '\0' && (p->short_by > 0 || account)) {
 		buf_fmt(b, "%" PRId64 " machine%s fewer than wanted: ", p->short_by, p->short_by == 1 ? "" : "s");
 		watch_put_clean(b, p->held_text);
+		if (p->held_until > now) {
+			buf_puts(b, ", next try ");
+			put_until(b, p->held_until, now);
+		}
 		buf_puts(b, "; ");
 	}
 	if (p->ask == 0 && p->ask_why[0] != '\0') {
@@ -246,8 +284,47 @@ watch_pool_note(struct buf *b, const struct view_pool *p, wall_t now)
 		buf_cut(b, b->n - 2);
 }
 
+#define NARROW_NAME	20	/* names are not longer in a narrow table */
+#define SHORT_LEAST	6
+
 void
-watch_table_pools(struct watch_table *t, const struct view *v, wall_t now)
+watch_put_short(struct buf *b, const struct view *v, const char *name)
+{
+	struct str n = str_from(name);
+	size_t from;
+
+	for (from = n.n; n.n > NARROW_NAME && from > 0; from--) {
+		bool unique = n.n - from >= SHORT_LEAST && n.p[from - 1] == '-';
+
+		for (size_t i = 0; unique && i < v->nmachines; i++)
+			unique = strcmp(v->machines[i].name, name) == 0 || !str_ends(str_from(v->machines[i].name), name + from);
+		if (unique)
+			break;
+	}
+	if (n.n <= NARROW_NAME || from == 0) {
+		watch_put_clean(b, name[0] != '\0' ? name : "-");
+		return;
+	}
+	buf_puts(b, ELLIPSIS);
+	watch_put_clean(b, name + from);
+}
+
+static void
+cell_narrow(struct watch_table *t, enum watch_width width)
+{
+	struct buf whole = { .max = 65536 };
+
+	if (width == WATCH_NARROW) {
+		buf_putstr(&whole, buf_str(&t->cell));
+		buf_clear(&t->cell);
+		watch_put_fit(&t->cell, buf_str(&whole), NARROW_NAME);
+		buf_free(&whole);
+	}
+	watch_cell(t);
+}
+
+void
+watch_table_pools(struct watch_table *t, const struct view *v, enum watch_width width, wall_t now)
 {
 	static const char *const names[] = { "RUNNER", "IDLE", "BUSY", "COMING", "GOING", "WAITING", "ASKING", "NOTE" };
 
@@ -256,7 +333,7 @@ watch_table_pools(struct watch_table *t, const struct view *v, wall_t now)
 		const struct view_pool *p = &v->pools[i];
 
 		watch_put_pool_name(&t->cell, v, p->key);
-		watch_cell(t);
+		cell_narrow(t, width);
 		buf_fmt(&t->cell, "%" PRId64 "/%" PRId64, p->idle, p->idle_target);
 		watch_cell(t);
 		if (p->limit > 0)
@@ -284,6 +361,12 @@ watch_machine_note(struct buf *b, const struct view_machine *m, wall_t now)
 
 	if (strcmp(m->state, "creating") == 0)
 		buf_fmt(b, "%s%s; ", m->phase[0] != '\0' ? "reached: " : "not begun", m->phase);
+	if (m->throttled_until > now) {
+		char until[TIME_RFC3339_MAX];
+
+		time_rfc3339(m->throttled_until, 0, until);
+		buf_fmt(b, "the cloud asks to wait until %.8s UTC; ", until + 11);
+	}
 	if (strcmp(m->state, "stuck-on-removing") == 0)
 		buf_fmt(b, "removal failed %" PRId64 " times, it may still be paid for; ", m->removal_retries);
 	else if (m->why[0] != '\0') {
@@ -309,18 +392,31 @@ watch_machine_note(struct buf *b, const struct view_machine *m, wall_t now)
 		buf_cut(b, b->n - 2);
 }
 
-void
-watch_table_machines(struct watch_table *t, const struct view *v, wall_t now)
+static const char *
+pool_name(const struct view *v, const char *key)
 {
-	static const char *const names[] = { "MACHINE", "RUNNER", "STATE", "SINCE", "AGE", "JOBS", "JOB", "NOTE" };
+	const struct view_pool *p = view_pool(v, key);
 
-	heading(t, names, NELEM(names));
+	return p != NULL && p->name[0] != '\0' ? p->name : key;
+}
+
+void
+watch_table_machines(struct watch_table *t, const struct view *v, enum watch_width width, wall_t now)
+{
+	static const char *const wide[] = { "MACHINE", "RUNNER", "STATE", "SINCE", "AGE", "JOBS", "JOB", "NOTE" };
+	static const char *const narrow[] = { "MACHINE", "STATE", "SINCE", "AGE", "JOBS", "JOB", "NOTE" };
+
+	heading(t, width == WATCH_WIDE ? wide : narrow, width == WATCH_WIDE ? NELEM(wide) : NELEM(narrow));
 	for (size_t i = 0; i < v->nmachines; i++) {
 		const struct view_machine *m = &v->machines[i];
-		const struct view_pool *p = view_pool(v, m->pool);
 
-		watch_cell_text(t, m->name);
-		watch_cell_text(t, p != NULL && p->name[0] != '\0' ? p->name : m->pool);
+		if (width == WATCH_NARROW) {
+			watch_put_short(&t->cell, v, m->name);
+			watch_cell(t);
+		} else {
+			watch_cell_text(t, m->name);
+			watch_cell_text(t, pool_name(v, m->pool));
+		}
 		watch_cell_text(t, m->state);
 		watch_put_age(&t->cell, m->since, now);
 		watch_cell(t);
@@ -344,11 +440,21 @@ job_since(const struct view_job *j)
 	return j->assigned != 0 ? j->assigned : j->arrived;
 }
 
+void
+watch_put_waiting(struct buf *b, const struct view_job *j, wall_t now)
+{
+	watch_put_clean(b, j->waiting);
+	if (j->waiting_until > now) {
+		buf_puts(b, "; next try ");
+		put_until(b, j->waiting_until, now);
+	}
+}
+
 static void
-put_job_note(struct buf *b, const struct view *v, const struct view_job *j)
+put_job_note(struct buf *b, const struct view *v, const struct view_job *j, wall_t now)
 {
 	if (strcmp(j->state, "waiting") == 0)
-		watch_put_clean(b, j->waiting);
+		watch_put_waiting(b, j, now);
 	else if (strcmp(j->state, "running") == 0)
 		watch_put_clean(b, j->stage);
 	else {
@@ -359,31 +465,54 @@ put_job_note(struct buf *b, const struct view *v, const struct view_job *j)
 		buf_puts(b, " (nobody is at it)");
 }
 
-void
-watch_table_jobs(struct watch_table *t, const struct view *v, wall_t now)
+static void
+put_job_row(struct watch_table *t, const struct view *v, const struct view_job *j, wall_t now)
 {
-	static const char *const names[] = { "JOB", "PROJECT", "NAME", "RUNNER", "STATE", "SINCE", "MACHINE", "NOTE" };
+	watch_cell_text(t, j->id);
+	watch_cell_text(t, j->project);
+	watch_cell_text(t, j->name);
+	watch_cell_text(t, pool_name(v, j->pool));
+	watch_cell_text(t, j->state);
+	watch_put_age(&t->cell, job_since(j), now);
+	watch_cell(t);
+	watch_cell_text(t, j->machine);
+	put_job_note(&t->cell, v, j, now);
+	watch_cell(t);
+}
+
+/* What tells most comes first; a note is what the end of a line can spare least, so all before it is short. */
+static void
+put_narrow_job(struct watch_table *t, const struct view *v, const struct view_job *j, wall_t now)
+{
+	static const char known[] = "Waiting for a machine: ";
+	struct buf note = { .max = 65536 };
+
+	watch_cell_text(t, j->id);
+	watch_cell_text(t, j->state);
+	watch_put_age(&t->cell, job_since(j), now);
+	watch_cell(t);
+	watch_put_short(&t->cell, v, j->machine);
+	watch_cell(t);
+	watch_put_clean(&t->cell, j->name[0] != '\0' ? j->name : "-");
+	cell_narrow(t, WATCH_NARROW);
+	put_job_note(&note, v, j, now);
+	buf_putstr(&t->cell, str_starts(buf_str(&note), known) ? str_sub(buf_str(&note), sizeof(known) - 1, note.n) : buf_str(&note));
+	watch_cell(t);
+	buf_free(&note);
+}
+
+void
+watch_table_jobs(struct watch_table *t, const struct view *v, enum watch_width width, wall_t now)
+{
+	static const char *const wide[] = { "JOB", "PROJECT", "NAME", "RUNNER", "STATE", "SINCE", "MACHINE", "NOTE" };
+	static const char *const narrow[] = { "JOB", "STATE", "SINCE", "MACHINE", "NAME", "NOTE" };
 	static const char *const order[] = { "waiting", "running", "ended" };
 
-	heading(t, names, NELEM(names));
+	heading(t, width == WATCH_WIDE ? wide : narrow, width == WATCH_WIDE ? NELEM(wide) : NELEM(narrow));
 	for (size_t s = 0; s < NELEM(order); s++)
-		for (size_t i = 0; i < v->njobs; i++) {
-			const struct view_job *j = &v->jobs[i];
-			const struct view_pool *p = view_pool(v, j->pool);
-
-			if (strcmp(j->state, order[s]) != 0)
-				continue;
-			watch_cell_text(t, j->id);
-			watch_cell_text(t, j->project);
-			watch_cell_text(t, j->name);
-			watch_cell_text(t, p != NULL && p->name[0] != '\0' ? p->name : j->pool);
-			watch_cell_text(t, j->state);
-			watch_put_age(&t->cell, job_since(j), now);
-			watch_cell(t);
-			watch_cell_text(t, j->machine);
-			put_job_note(&t->cell, v, j);
-			watch_cell(t);
-		}
+		for (size_t i = 0; i < v->njobs; i++)
+			if (strcmp(v->jobs[i].state, order[s]) == 0)
+				(width == WATCH_WIDE ? put_job_row : put_narrow_job)(t, v, &v->jobs[i], now);
 }
 
 /* ---- events ---- */
@@ -489,11 +618,14 @@ watch_json_pool(struct json_w *w, const struct view_pool *p)
 	jw_i64(w, "asking", p->asking);
 	text(w, "held", p->held);
 	text(w, "held_text", p->held_text);
+	when(w, "held_until", p->held_until);
 	jw_i64(w, "short_by", p->short_by);
 	if (p->create_failures > 0) {
 		jw_i64(w, "create_failures", p->create_failures);
 		when(w, "create_not_before", p->create_not_before);
+		text(w, "create_error", p->create_error);
 	}
+	text(w, "trouble", p->trouble);
 	if (p->refusals > 0) {
 		jw_i64(w, "refusals", p->refusals);
 		when(w, "refused_last", p->refused_last);
@@ -530,6 +662,7 @@ watch_json_machine(struct json_w *w, const struct view_machine *m)
 		jw_i64(w, "removal_retries", m->removal_retries);
 	text(w, "error", m->error);
 	when(w, "again", m->again);
+	when(w, "throttled_until", m->throttled_until);
 	text(w, "why", m->why);
 	text(w, "zone", m->zone);
 	text(w, "region", m->region);
@@ -555,6 +688,7 @@ watch_json_job(struct json_w *w, const struct view_job *j)
 	text(w, "machine", j->machine);
 	text(w, "waiting_why", j->waiting_why);
 	text(w, "waiting", j->waiting);
+	when(w, "waiting_until", j->waiting_until);
 	text(w, "stage", j->stage);
 	text(w, "result", j->result);
 	text(w, "result_text", j->result_text);
@@ -597,6 +731,7 @@ watch_json(struct json_w *w, const struct view *v)
 	text(w, "system_id", v->system_id);
 	jw_i64(w, "concurrent", v->concurrent);
 	when(w, "snapshot", v->at);
+	text(w, "stale", v->stale != NULL ? v->stale : "");
 	jw_end_object(w);
 	jw_array(w, "pools");
 	for (size_t i = 0; i < v->npools; i++)

@@ -15,8 +15,11 @@
 
 /* state_dir NULL: the default. malloc'd path in *dir. 0, or -1 when it was said why not. */
 int	watch_load(struct view *v, const char *command, const char *state_dir, const char *store, char **dir);
-/* "No windlass runs on ..."; nothing when one does. */
+/* "No windlass runs on ...", or that what follows is old and why; nothing when all is well. */
 void	watch_put_dead(struct buf *b, const struct view *v, const char *state_dir, wall_t now);
+
+/* The moment that ages are counted to: now, or that of a snapshot which is old. */
+wall_t	watch_as_of(const struct view *v, wall_t now);
 
 /* The members of an object that is open: manager, pools, machines, jobs. */
 void	watch_json(struct json_w *w, const struct view *v);
@@ -47,15 +50,25 @@ void	watch_cell(struct watch_table *t);
 void	watch_cell_text(struct watch_table *t, const char *s);
 /* Lines, each cut at `columns` (0: not) and ended by "\n"; at most `rows` of them (0: all), the last one then says how many are left out. */
 void	watch_table_put(struct watch_table *t, struct buf *b, size_t columns, size_t rows);
+bool	watch_table_empty(const struct watch_table *t);	/* nothing but its heading */
+/* As much of a line as fits into so many columns; the last one is an ellipsis when something is cut off. */
+void	watch_put_fit(struct buf *b, struct str s, size_t columns);
 void	watch_table_free(struct watch_table *t);
 
-/* Rows with their heading. The runner's column is there when there are several. */
-void	watch_table_pools(struct watch_table *t, const struct view *v, wall_t now);
-void	watch_table_machines(struct watch_table *t, const struct view *v, wall_t now);
-void	watch_table_jobs(struct watch_table *t, const struct view *v, wall_t now);
+/* For a terminal of few columns: names are shortened, and what can be done without is left out. */
+enum watch_width { WATCH_WIDE, WATCH_NARROW };
+
+/* Rows with their heading. */
+void	watch_table_pools(struct watch_table *t, const struct view *v, enum watch_width width, wall_t now);
+void	watch_table_machines(struct watch_table *t, const struct view *v, enum watch_width width, wall_t now);
+void	watch_table_jobs(struct watch_table *t, const struct view *v, enum watch_width width, wall_t now);
+/* A machine's name, or an ellipsis and as much of its end as tells it from the others. */
+void	watch_put_short(struct buf *b, const struct view *v, const char *name);
 
 /* What is the matter with it, or what it waits for: one clause. */
 void	watch_machine_note(struct buf *b, const struct view_machine *m, wall_t now);
+/* What a waiting job waits for, and until when. */
+void	watch_put_waiting(struct buf *b, const struct view_job *j, wall_t now);
 void	watch_pool_note(struct buf *b, const struct view_pool *p, wall_t now);
 /* What happened, without its time; `self` is the machine or job whose story it is and need not be named. */
 void	watch_event_text(struct buf *b, const struct view *v, const struct view_event *ev, const char *self);

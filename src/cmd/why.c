@@ -166,13 +166,19 @@ put_pool(struct buf *b, const struct view *v, const struct view_pool *p, wall_t 
 	watch_pool_note(&note, p, now);
 	if (note.n > 0)
 		buf_fmt(b, "  %.*s.\n", STR_ARG(buf_str(&note)));
-	if (p->ask > 0) {
-		buf_fmt(b, "  GitLab is asked for %s%" PRId64 " job%s more at most", p->asking > 0 ? "(now) " : "", p->ask, plural(p->ask));
-		if (p->ask_text[0] != '\0') {
-			buf_puts(b, "; not for more, because ");
+	/* Of a manager that cannot say what it does now nothing is promised. */
+	if (p->ask > 0 && v->stale == NULL && p->trouble[0] == '\0') {
+		buf_fmt(b, "  It asks GitLab for up to %" PRId64 " more job%s", p->ask, plural(p->ask));
+		if (strcmp(p->ask_why, "at-limit") == 0)
+			buf_fmt(b, " (limit %" PRId64 ")", p->limit);
+		else if (strcmp(p->ask_why, "at-concurrent") == 0)
+			buf_fmt(b, " (concurrent %" PRId64 ")", v->concurrent);
+		else if (p->ask_text[0] != '\0') {
+			buf_puts(b, " (");
 			watch_put_clean(b, p->ask_text);
+			buf_puts(b, ")");
 		}
-		buf_puts(b, ".\n");
+		buf_fmt(b, "; %" PRId64 " request%s under way.\n", p->asking, p->asking == 1 ? " is" : "s are");
 	}
 	buf_free(&note);
 }
@@ -191,38 +197,67 @@ put_job_name(struct buf *b, const struct view_job *j)
 	buf_puts(b, ")");
 }
 
-/* The machine that is nearest to being ready: what a job waits for when one is on the way. */
-static const struct view_machine *
-coming(const struct view *v, const char *pool)
+static bool
+is_coming(const struct view_machine *m, const char *pool)
 {
-	const struct view_machine *first = NULL;
+	return strcmp(m->pool, pool) == 0 && strcmp(m->state, "creating") == 0;
+}
 
-	for (size_t i = 0; i < v->nmachines; i++)
-		if (strcmp(v->machines[i].pool, pool) == 0 && strcmp(v->machines[i].state, "creating") == 0 &&
-		    (first == NULL || v->machines[i].created < first->created))
-			first = &v->machines[i];
-	return first;
+/*
+ * The machine that this job will have if nothing changes: the oldest job takes the first that is ready, and most likely that
+ * was begun first. NULL when fewer are on the way than jobs wait before this one.
+ */
+static const struct view_machine *
+coming(const struct view *v, const struct view_job *j)
+{
+	size_t place = 0;
+
+	for (size_t i = 0; i < v->njobs; i++) {
+		const struct view_job *o = &v->jobs[i];
+
+		place += o != j && strcmp(o->pool, j->pool) == 0 && strcmp(o->state, "waiting") == 0 &&
+		    (o->arrived < j->arrived || (o->arrived == j->arrived && o < j));
+	}
+	for (size_t i = 0; i < v->nmachines; i++) {
+		const struct view_machine *m = &v->machines[i];
+		size_t before = 0;
+
+		for (size_t k = 0; is_coming(m, j->pool) && k < v->nmachines; k++)
+			before += k != i && is_coming(&v->machines[k], j->pool) &&
+			    (v->machines[k].created < m->created || (v->machines[k].created == m->created && k < i));
+		if (is_coming(m, j->pool) && before == place)
+			return m;
+	}
+	return NULL;
 }
 
 static void
 put_job(struct buf *b, const struct view *v, const struct view_job *j, wall_t now)
 {
 	const struct view_machine *m;
+	struct buf note = { 0 };
 
 	put_job_name(b, j);
 	if (strcmp(j->state, "waiting") == 0) {
 		buf_puts(b, " has waited for ");
 		watch_put_age(b, j->arrived, now);
 		buf_puts(b, ". ");
-		watch_put_clean(b, j->waiting[0] != '\0' ? j->waiting : "Nothing has been decided for it yet");
+		if (j->waiting[0] != '\0')
+			watch_put_waiting(b, j, now);
+		else
+			buf_puts(b, "Nothing has been decided for it yet");
 		buf_puts(b, ".");
-		m = coming(v, j->pool);
+		m = coming(v, j);
 		if (m != NULL) {
 			buf_puts(b, " The machine that is coming, ");
 			watch_put_clean(b, m->name);
 			buf_puts(b, ", was begun ");
 			watch_put_age(b, m->created, now);
 			buf_fmt(b, " ago and has come to: %s.", m->phase[0] != '\0' ? m->phase : "nothing yet");
+			watch_machine_note(&note, m, now);
+			if (m->throttled_until > now)
+				buf_fmt(b, " It waits: %.*s.", STR_ARG(buf_str(&note)));
+			buf_free(&note);
 		}
 		if (!v->alive)
 			buf_puts(b, " No windlass runs that could give it a machine.");
@@ -427,6 +462,7 @@ cmd_why(int argc, char **argv)
 	if (!o[2].number) {
 		watch_put_dead(&head, &v, dir, now);
 		fwrite(head.p, 1, head.n, stderr);
+		now = watch_as_of(&v, now);
 	}
 	if (nwords == 1) {
 		word = xstrdup(words[0]);

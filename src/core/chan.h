@@ -12,9 +12,11 @@
  *	"phase NAME PHASE"			operator -> manager	the machine's record has reached PHASE
  *	"wait UNIX_MS"				operator -> manager	the cloud wants no calls from this account before that
  *	"error KIND TEXT"			operator -> manager	why it is about to end
- *	"health NAME VERDICT TEXT"		operator -> manager	a machine's engine: ok, failed, or blind (it could not be told)
+ *	"health NAME VERDICT TEXT"		operator -> manager	a machine's engine: ok, failed, or blind (it could not be told);
+ *						tried out: fit, or unfit to run anything
  *	"missing NAME"				operator -> manager	the store has it ready, the cloud's list does not
- *	"stray VERDICT ID TEXT"			operator -> manager	ours, in the cloud, unknown to the store: removed, failed, or
+ *	"stray VERDICT ID TEXT"			operator -> manager	ours, in the cloud, unknown to the store: removed, failed, foreign
+ *						(our runner's name, another owner's mark), or
  *						young: may be too new to tell, look again in TEXT seconds
  */
 #ifndef CORE_CHAN_H

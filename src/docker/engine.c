@@ -532,15 +532,27 @@ tar_header(struct buf *tar, const char *name, char type, size_t size, unsigned m
 	buf_put(tar, h, sizeof(h));
 }
 
-void
-engine_tar_file(struct buf *tar, const char *name, struct str content, unsigned mode)
+static void
+tar_entry(struct buf *tar, const char *name, char type, struct str content, unsigned mode)
 {
 	static const char zeros[512];
 
-	tar_header(tar, name, '0', content.n, mode);
+	tar_header(tar, name, type, content.n, mode);
 	buf_putstr(tar, content);
 	if (content.n % 512 != 0)
 		buf_put(tar, zeros, 512 - content.n % 512);
+}
+
+void
+engine_tar_file(struct buf *tar, const char *name, struct str content, unsigned mode)
+{
+	tar_entry(tar, name, '0', content, mode);
+}
+
+void
+engine_tar_pax(struct buf *tar, struct str records)
+{
+	tar_entry(tar, "pax", 'x', records, 0600);
 }
 
 void

@@ -88,6 +88,8 @@ void	engine_logs_end(struct engine *g);
 /* Appends one file or directory to a tar in memory (ustar; names up to 255 bytes). End with engine_tar_end(). */
 void	engine_tar_file(struct buf *tar, const char *name, struct str content, unsigned mode);
 void	engine_tar_dir(struct buf *tar, const char *name, unsigned mode);
+/* Extended header records (pax) for the entry that follows. */
+void	engine_tar_pax(struct buf *tar, struct str records);
 void	engine_tar_end(struct buf *tar);
 
 #endif

@@ -24,10 +24,17 @@
 #include "core/proc.h"
 #include "core/rand.h"
 #include "core/sandbox.h"
+#include "docker/probe.h"
 #include "job/executor.h"
 #include "job/run.h"
 #include "job/script.h"
 #include "job/trace.h"
+#include "policy/fault.h"
+
+/* For trying out the engine of a machine that rested. */
+#define PROBE_LIMIT	(60 * NSEC_SEC)
+/* A wait that is worth a line in the job's log. */
+#define WAITED_LEAST	(2 * NSEC_SEC)
 
 /* ---- the outcome ---- */
 
@@ -97,6 +104,32 @@ judge(struct run *r, enum outcome out, const char *reason, const struct err *e, 
 		    0, e->msg);
 		break;
 	}
+}
+
+/*
+ * A job whose machine cannot run it, before the job's own first line: it goes back, and gets another one. Its trace stays, with the
+ * reason at its end; without stage.json it has not begun. What is left on the machine goes with the machine. Killed half way, a
+ * successor meets the same fault.
+ */
+static bool
+give_back(struct run *r, enum outcome out, const struct err *e)
+{
+	struct err ignored = { 0 };
+	char why[600];
+
+	if (out != OUT_FAILED || !machine_unfit(r, e))
+		return false;
+	snprintf(why, sizeof(why), "%s: %s", fault_text(fault_of_err(e)), e->msg);
+	log_warn("Machine can run no container: the job goes back", F_STR("name", r->machine), F_STR("error", why));
+	say(r, tl_warning, "Machine %s cannot run the job: %s. Nothing of the job has run, and it gets another machine", r->machine, why);
+	r->mem.opened = false;
+	commit(r);
+	crash_point("executor:given-back");
+	(void)fs_write_fast(r->dir, UNFIT_FILE, str_from(why), 0600, &ignored);
+	unlinkat(r->dir, "stage.json", 0);
+	fs_sync_dir(r->dir, &ignored);
+	r->given_back = true;
+	return true;
 }
 
 /* Whether nothing but the end may follow: aborted, cancelled before the script, out of time, or the machine is lost. */
@@ -247,6 +280,8 @@ stage_prepare(struct run *r)
 		out = prepare(r, &reason, &e);
 	output_section_end(&r->out, "prepare_executor");
 	r->mem.opened = false;
+	if (give_back(r, out, &e))
+		return;
 	judge(r, out, reason, &e, "prepare_timeout", limit);
 	go_to(r, out == OUT_OK ? STAGE_ENVIRONMENT : STAGE_END);
 }
@@ -287,6 +322,8 @@ stage_environment(struct run *r)
 	}
 	r->mem.stage_deadline = limit > 0 ? r->mem.started + limit : 0;
 	out = stage_run(r, CONTAINER_HELPER, "prepare_script", "Preparing environment", environment_script, &reason, &e);
+	if (give_back(r, out, &e))
+		return;
 	if (out == OUT_EXIT) {
 		snprintf(text, sizeof(text), "prepare environment: exit code %" PRId64 ". Does the helper image have bash or sh, and does nothing in its shell profile fail?", r->mem.exit_code);
 		fail(r, "script_failure", r->mem.exit_code, text);
@@ -342,6 +379,8 @@ stage_sources(struct run *r)
 			break;
 		}
 	}
+	if (give_back(r, out, &e))
+		return;
 	judge(r, out, reason, &e, "get_sources_timeout", limit);
 	/* A sources stage that ran out of time ends the job at once (spec job-execution 5.1). */
 	go_to(r, out == OUT_OK ? STAGE_STEP : over(r, out) || out == OUT_STAGE_TIMEOUT ? STAGE_END : STAGE_CLEANUP);
@@ -368,6 +407,8 @@ stage_step(struct run *r)
 			commit(r);
 		}
 	}
+	if (give_back(r, out, &e))
+		return;
 	if (out == OUT_CANCELED && r->order == ORDER_CANCEL) {
 		say(r, tl_warning, "script canceled externally (UI, API)");
 		r->mem.script_canceled = true;
@@ -540,6 +581,8 @@ execute(struct run *r)
 			break;
 		}
 		stages[r->mem.stage](r);
+		if (r->given_back)
+			return EXIT_MACHINE;
 	}
 	return finish(r);
 }
@@ -627,6 +670,12 @@ begin(struct run *r, struct err *e)
 		output_lines(&r->out, buf_str(&heading));
 		buf_free(&heading);
 	}
+	if (r->mem.started - r->job.received >= WAITED_LEAST) {
+		char waited[40];
+
+		time_go_duration((r->mem.started - r->job.received) / NSEC_SEC * NSEC_SEC, waited);
+		say(r, tl_plain, "  on machine %s, after a wait of %s", r->machine, waited);
+	}
 	commit(r);
 	close(trace);
 	crash_point("executor:begun");
@@ -679,6 +728,7 @@ executor_main(int argc, char **argv)
 	struct opt o[] = {
 		{ .name = "state-dir", .type = OPT_STRING },
 		{ .name = "job", .type = OPT_STRING },
+		{ .name = "probe", .type = OPT_BOOL },
 	};
 	struct run *r = xcalloc(1, sizeof(*r));
 	struct json_val saved = JSON_NONE;
@@ -711,11 +761,12 @@ executor_main(int argc, char **argv)
 	orders_heed(r);
 	if (known == 0) {
 		/* Nothing is written before the machine has answered: until then the job may go to another one. */
-		if (r->order == ORDER_NONE && machine_connect(r, &e) < 0) {
+		if (r->order == ORDER_NONE && (machine_connect(r, &e) < 0 || (o[2].number && engine_probe(r->api, mono_after(PROBE_LIMIT), &e) < 0))) {
 			if (e.kind == ERR_CANCELLED)
 				orders_read(r);
 			if (r->order == ORDER_NONE) {
 				log_warn("Machine is not usable", F_ERR(&e));
+				(void)fs_write_fast(r->dir, UNFIT_FILE, str_from(e.msg), 0600, NULL);
 				return EXIT_MACHINE;
 			}
 		}

@@ -565,6 +565,15 @@ by_policy(struct engine *g, const struct work *w, struct str name, struct str po
 	return inspect(g, w, name, img, deadline, e);
 }
 
+/* As docker's own lists have it: what is behind the twelfth digit tells nobody more. */
+static char *
+short_digest(struct arena *a, const char *text)
+{
+	ssize_t at = str_find(str_from(text), "sha256:");
+
+	return arena_dup(a, at >= 0 ? str_sub(str_from(text), 0, (size_t)at + 7 + 12) : str_from(text));
+}
+
 int
 image_ensure(struct engine *g, const struct work *w, struct str name, struct json_val job_policies, struct str platform,
     image_say *say, void *ctx, struct image *img, const char **reason, mono_t deadline, struct err *e)
@@ -594,7 +603,7 @@ image_ensure(struct engine *g, const struct work *w, struct str name, struct jso
 	if (rc < 0)
 		return err_ctx(e, "failed to pull image \"%.*s\"", STR_ARG(name));
 	say(ctx, IMAGE_PLAIN, strcmp(img->reference, img->id) != 0 ?
-	    arena_fmt(w->a, "Using docker image %s for %.*s with digest %s ...", img->id, STR_ARG(name), img->reference) :
-	    arena_fmt(w->a, "Using docker image %s for %.*s ...", img->id, STR_ARG(name)));
+	    arena_fmt(w->a, "Using docker image %s for %.*s with digest %s ...", short_digest(w->a, img->id), STR_ARG(name), short_digest(w->a, img->reference)) :
+	    arena_fmt(w->a, "Using docker image %s for %.*s ...", short_digest(w->a, img->id), STR_ARG(name)));
 	return 0;
 }

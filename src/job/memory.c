@@ -34,7 +34,7 @@ static const struct field { const char *key; enum field_type type; size_t offset
 	TIME("started", started), TIME("deadline", deadline), TIME("script_deadline", script_deadline),
 	TIME("stage_deadline", stage_deadline), TEXT("helper", helper), TEXT("build", build),
 	NUMBER("helper_taken", helper_taken), NUMBER("build_taken", build_taken), TEXT("started_before", started_before),
-	TEXT("helper_image", helper_image), TEXT("build_image", build_image), TEXT("engine_run", engine_run), SWITCH("networked", networked),
+	TEXT("helper_image", helper_image), TEXT("build_image", build_image), TEXT("engine_run", engine_run), SWITCH("networked", networked), SWITCH("begun", begun),
 	SWITCH("failed", failed), SWITCH("system", system), SWITCH("script_canceled", script_canceled),
 	TEXT("reason", reason), TEXT("text", text), NUMBER("exit_code", exit_code), TEXT("job_status", status),
 };

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "job/run.h"
 #include "machine/store.h"
+#include "policy/fault.h"
 
 #define CALL_LIMIT	(120 * NSEC_SEC)
 #define CONNECT_LIMIT	(20 * NSEC_SEC)
@@ -129,6 +130,14 @@ out:
 		err_ctx(e, "machine %s", r->machine);
 	}
 	return rc;
+}
+
+bool
+machine_unfit(const struct run *r, const struct err *e)
+{
+	if (r->mem.begun || r->mem.step > 0 || r->mem.stage > STAGE_STEP || (r->mem.stage == STAGE_STEP && !r->not_started))
+		return false;
+	return fault_of_err(e) != FAULT_NONE;
 }
 
 /* ---- calls that may be repeated ---- */
@@ -325,7 +334,7 @@ platform(const struct run *r)
 	return vars_expand_str(&r->work.vars, json_str(r->work.a, json_path(r->work.image_json, "executor_opts.docker.platform")));
 }
 
-/* In the child: lines as "p text" or "w text", the end as "i reference" or "e reason message". */
+/* In the child: lines as "p text" or "w text", the end as "i reference", "e reason message" or, of this host's own, "s reason message". */
 static void
 child_says(void *ctx, enum image_line kind, const char *text)
 {
@@ -363,7 +372,8 @@ pull_and_exit(struct run *r, int fd)
 		if (rc == 0)
 			fprintf(f, "i %s\n", img.reference);
 		else
-			fprintf(f, "e %s %s\n", reason, e.msg);
+			/* This host's own trouble is not to be taken for the machine's. */
+			fprintf(f, "%c %s %s\n", e.kind == ERR_SYS || e.kind == ERR_FULL ? 's' : 'e', reason, e.msg);
 		fflush(f);
 	}
 	_exit(0);
@@ -395,6 +405,11 @@ start_puller(struct run *r, struct err *e)
 	}
 	close(fd[1]);
 	r->puller_out = fd[0];
+	r->pull = PULL_ON;
+	r->pull_reason = "runner_system_failure";
+	err_set(&r->pull_error, ERR_SYS, 0, "the pull of the build image died");
+	buf_free(&r->puller_text);
+	r->puller_text = (struct buf){ .max = 1u << 20 };
 	return 0;
 }
 
@@ -409,44 +424,70 @@ end_puller(struct run *r)
 	r->puller = 0;
 }
 
+/* One line of the child's. */
+static void
+take_line(struct run *r, struct str line)
+{
+	struct str rest = line, kind = str_cut(&rest, ' ');
+
+	if (str_eqc(kind, "i")) {
+		str_copy(rest, r->mem.build_image, sizeof(r->mem.build_image));
+		r->pull = PULL_DONE;
+	} else if (str_eqc(kind, "e") || str_eqc(kind, "s")) {
+		r->pull_reason = arena_dup(&r->arena, str_cut(&rest, ' '));
+		err_set(&r->pull_error, str_eqc(kind, "e") ? ERR_SERVER : ERR_SYS, 0, "%.*s", STR_ARG(rest));
+		r->pull = PULL_FAILED;
+	} else
+		say(r, str_eqc(kind, "w") ? tl_warning : tl_plain, "%.*s", STR_ARG(rest));
+}
+
+/* Reads once what the child says: 1, or 0 at its end. */
+static int
+hear_once(struct run *r)
+{
+	char piece[4096];
+	ssize_t nl, n = read(r->puller_out, piece, sizeof(piece));
+
+	if (n <= 0)
+		return 0;
+	buf_put(&r->puller_text, piece, (size_t)n);
+	while ((nl = str_chr(buf_str(&r->puller_text), '\n')) >= 0) {
+		take_line(r, str_sub(buf_str(&r->puller_text), 0, (size_t)nl));
+		buf_drop(&r->puller_text, (size_t)nl + 1);
+	}
+	return 1;
+}
+
 /* Reads what the child says until it has said how it ended. */
 static int
 hear_puller(struct run *r, const char **reason, struct err *e)
 {
-	struct buf text = { .max = 1u << 20 };
-	int rc = -1;
-
-	err_set(e, ERR_SYS, 0, "the pull of the build image died");
-	*reason = "runner_system_failure";
 	for (;;) {
-		ssize_t nl, n;
-		char piece[4096];
-
-		while ((nl = str_chr(buf_str(&text), '\n')) >= 0) {
-			struct str line = str_sub(buf_str(&text), 0, (size_t)nl), rest = line, kind = str_cut(&rest, ' ');
-
-			if (str_eqc(kind, "i")) {
-				str_copy(rest, r->mem.build_image, sizeof(r->mem.build_image));
-				rc = 0;
-			} else if (str_eqc(kind, "e")) {
-				*reason = arena_dup(&r->arena, str_cut(&rest, ' '));
-				err_set(e, ERR_SERVER, 0, "%.*s", STR_ARG(rest));
-			} else
-				say(r, str_eqc(kind, "w") ? tl_warning : tl_plain, "%.*s", STR_ARG(rest));
-			buf_drop(&text, (size_t)nl + 1);
+		if (net_wait(r->puller_out, POLLIN, deadline_of(r), e) < 0) {
+			*reason = "runner_system_failure";
+			return -1;
 		}
-		if (net_wait(r->puller_out, POLLIN, deadline_of(r), e) < 0)
+		if (hear_once(r) == 0)
 			break;
-		n = read(r->puller_out, piece, sizeof(piece));
-		if (n <= 0)
-			break;
-		buf_put(&text, piece, (size_t)n);
 		/* Progress is worth showing while somebody waits for it. */
 		if (mono_passed(r->next_commit))
 			commit(r);
 	}
-	buf_free(&text);
-	return rc;
+	if (r->pull == PULL_DONE)
+		return 0;
+	*reason = r->pull_reason;
+	*e = r->pull_error;
+	return -1;
+}
+
+/* What the child has said so far stands in the section of the stage that started it; the rest comes when somebody waits for it. */
+static void
+hear_so_far(struct run *r)
+{
+	struct pollfd p = { r->puller_out, POLLIN, 0 };
+
+	while (r->puller > 0 && poll(&p, 1, 0) > 0 && hear_once(r) > 0)
+		continue;
 }
 
 /* Whether the puller has ended, so that asking it what became of the image takes no time. */
@@ -510,7 +551,10 @@ prepare_once(struct run *r, const char **reason, struct err *e)
 	if (container_make(r, CONTAINER_HELPER, reason, e) < 0)
 		return -1;
 	/* An image that needs no wait is known now, and one that cannot be had is no reason to fetch the sources. */
-	return puller_ended(r) ? build_image_ready(r, reason, e) : 0;
+	if (puller_ended(r))
+		return build_image_ready(r, reason, e);
+	hear_so_far(r);
+	return 0;
 }
 
 enum outcome
@@ -531,7 +575,7 @@ prepare(struct run *r, const char **reason, struct err *e)
 		/* Classified errors are the job's or the registry's: repeating changes nothing (spec gitlab-runner 7.3). */
 		if ((*reason)[0] != '\0' && strcmp(*reason, "runner_system_failure") != 0)
 			return OUT_FAILED;
-		if (i == 3 || machine_gone(r))
+		if (i == 3 || machine_gone(r) || machine_unfit(r, e))
 			return OUT_FAILED;
 		say(r, tl_error, "Preparation failed: %s", e->msg);
 		say(r, tl_plain, "Will be retried in 3s ...");

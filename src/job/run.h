@@ -17,6 +17,8 @@
 /* In the job's directory: the machine does not answer (from here), the machine is no more (from the manager). */
 #define LOST_FILE	"lost"
 #define GONE_FILE	"gone"
+/* Why the machine cannot run this job: for the manager, with EXIT_MACHINE. */
+#define UNFIT_FILE	"unfit"
 
 /* Stages in order. Each is entered, done, and left once; memory.stage says which is next or under way. */
 enum stage {
@@ -48,6 +50,7 @@ struct memory {
 	char		 helper_image[256], build_image[256];
 	char		 engine_run[80];	/* see engine_run() */
 	bool		 networked;		/* the job's network was created */
+	bool		 begun;			/* the job's own script may have been begun: it cannot go to another machine */
 	/* the outcome so far */
 	bool		 failed, system;
 	bool		 script_canceled;	/* the script was cancelled; what follows is not */
@@ -74,10 +77,16 @@ struct run {
 	char		 order_reason[48], order_text[128];
 	mono_t		 next_commit;
 	bool		 lost_once;		/* the engine's connection broke under this stage */
+	bool		 not_started;		/* this stage's container could not be made or started, by this process */
+	bool		 given_back;
 	bool		 dirty;			/* something of this job may be left on the machine */
 	/* the build image, pulled by a child of ours while the sources are fetched */
 	pid_t		 puller;
 	int		 puller_out;
+	struct buf	 puller_text;		/* the beginning of its next line */
+	enum { PULL_ON, PULL_DONE, PULL_FAILED } pull;
+	const char	*pull_reason;
+	struct err	 pull_error;
 };
 
 /* What became of a stage. */
@@ -116,7 +125,7 @@ int	machine_gone_why(const struct run *r, struct err *e);
 /* First contact with the machine, before anything is written: -1 the machine is not usable. */
 int	machine_connect(struct run *r, struct err *e);
 enum outcome prepare(struct run *r, const char **reason, struct err *e);
-/* Waits for the puller and prints its lines. 0, or -1 with the reason. */
+/* Waits for the puller and prints its lines. 0 (at once when the image is known), or -1 with the reason. */
 int	build_image_ready(struct run *r, const char **reason, struct err *e);
 /*
  * What tells one run of the engine from the next: it makes its default network anew at each start, except when
@@ -127,6 +136,11 @@ int	engine_run(struct run *r, char out[80], struct err *e);
 int	container_make(struct run *r, enum container_kind kind, const char **reason, struct err *e);
 /* The build container, made while the sources are fetched if its image is there: its failure is left to whoever needs it. */
 void	build_container_ahead(struct run *r);
+/*
+ * Whether the job failed before its own first line for a reason that the engine explains itself and that is its machine's
+ * (policy/fault.h): then it may go to another one.
+ */
+bool	machine_unfit(const struct run *r, const struct err *e);
 /* Removes the job's containers, temporary volumes and network; r->dirty when something may be left. */
 void	machine_tidy(struct run *r);
 

@@ -513,14 +513,18 @@ run_once(struct run *r, enum container_kind kind, void (*script)(const struct ru
 		int started = asked ? was_started(r, kind, e) : 0;
 		enum outcome out;
 
+		r->not_started = false;
 		if (started == 0) {
 			/* Recorded but not started: the file is in place, or is put again with the same bytes. */
 			r->mem.phase = PHASE_ENTER;
 			asked = false;
 			started = begin(r, kind, script, reason, e) == 0 ? 1 : -1;
+			r->not_started = started < 0;
 		}
-		if (started > 0)
+		if (started > 0) {
+			r->mem.begun |= kind == CONTAINER_BUILD;
 			return attend(r, kind, e);
+		}
 		out = e->kind == ERR_NOTFOUND ? OUT_FAILED : interrupted(r, e);
 		/* An engine that says no to a start means it; one that cannot say how a container does may know later. */
 		if (out != OUT_FAILED || (*reason)[0] != '\0' || (!asked && e->kind == ERR_SERVER) ||
@@ -541,6 +545,14 @@ stage_run(struct run *r, enum container_kind kind, const char *name, const char 
 	*reason = "";
 	if (r->mem.phase == PHASE_ENTER)
 		r->lost_once = false;
+	/* What is said of the image is not the script's: it stands in front of the script's section. */
+	if (kind == CONTAINER_BUILD && r->mem.phase == PHASE_ENTER && !r->mem.opened && container_id(r, kind)[0] == '\0' &&
+	    build_image_ready(r, reason, e) < 0) {
+		r->not_started = true;
+		out = interrupted(r, e);
+		if (out != OUT_FAILED || e->kind != ERR_CANCELLED)
+			return out;
+	}
 	if (r->mem.phase == PHASE_ENTER && !r->mem.opened) {
 		struct buf line = { .max = 1024 };
 
@@ -552,8 +564,9 @@ stage_run(struct run *r, enum container_kind kind, const char *name, const char 
 	}
 	for (int tries = 1; ; tries++) {
 		out = run_once(r, kind, script, reason, e);
-		if (out != OUT_FAILED || e->kind != ERR_NOTFOUND || tries >= r->work.executor_attempts)
+		if (out != OUT_FAILED || e->kind != ERR_NOTFOUND || tries >= r->work.executor_attempts || machine_unfit(r, e))
 			break;
+		r->mem.begun |= kind == CONTAINER_BUILD && !r->not_started;
 		say(r, tl_warning, "the container of this stage is gone (removed by somebody?): trying with a new one, attempt %d of %d",
 		    tries + 1, r->work.executor_attempts);
 		forget_container(r, kind);

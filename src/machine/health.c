@@ -1,28 +1,30 @@
 /* A machine's engine: see health.h. */
 #include "core/fs.h"
+#include "docker/probe.h"
 #include "machine/certs.h"
 #include "machine/health.h"
 #include "net/dial.h"
 #include "net/http.h"
+#include "policy/fault.h"
 
 #define PEM_MAX		(64u << 10)
 #define ANSWER_MAX	(256u << 10)
 #define AGAIN_NS	(200 * NSEC_MSEC)
 #define TRY_NS		(10 * NSEC_SEC)
 
-struct engine {
+struct link {
 	struct http		*http;
 	struct tls_trust	*trust;
 	struct tls_identity	*identity;
 };
 
 static void
-engine_close(struct engine *g)
+link_close(struct link *g)
 {
 	http_free(g->http);
 	tls_trust_free(g->trust);
 	tls_identity_free(g->identity);
-	*g = (struct engine){ 0 };
+	*g = (struct link){ 0 };
 }
 
 /* The machine's own copy, else the store's. */
@@ -36,52 +38,79 @@ read_pem(int dir, const char *name, const char *fallback, struct buf *b, struct 
 	return fs_read(AT_FDCWD, fallback, PEM_MAX, b, e);
 }
 
-static int
-engine_open(struct engine *g, const struct machine_host *h, int dir, struct err *e)
-{
-	struct buf ca = { .max = PEM_MAX }, cert = ca, key = ca, server = ca, base = { 0 };
-	struct http_opts o = { 0 };
-	struct url u;
-	int rc = -1;
+/* What a machine's files say of its engine. */
+struct papers {
+	struct url	u;
+	struct buf	ca, cert, key, server;
+};
 
+static void
+papers_free(struct papers *p)
+{
+	buf_free(&p->ca);
+	buf_free(&p->cert);
+	buf_wipe(&p->key);
+	buf_free(&p->server);
+}
+
+/* p is to be freed in any case. */
+static int
+papers_read(struct papers *p, const struct machine_host *h, int dir, struct err *e)
+{
+	*p = (struct papers){ .ca = { .max = PEM_MAX }, .cert = { .max = PEM_MAX }, .key = { .max = PEM_MAX }, .server = { .max = PEM_MAX } };
 	if (cloud_url(&h->cloud)[0] == '\0')
 		return err_set(e, ERR_CONFIG, 0, "it has no address");
-	if (url_parse(str_from(cloud_url(&h->cloud)), &u, e) < 0 ||
-	    read_pem(dir, "ca.pem", h->auth.ca_cert, &ca, e) < 0 ||
-	    read_pem(dir, "cert.pem", h->auth.client_cert, &cert, e) < 0 ||
-	    read_pem(dir, "key.pem", h->auth.client_key, &key, e) < 0 ||
-	    (fs_exists(dir, "server.pem") && fs_read(dir, "server.pem", PEM_MAX, &server, e) < 0))
+	if (url_parse(str_from(cloud_url(&h->cloud)), &p->u, e) < 0 ||
+	    read_pem(dir, "ca.pem", h->auth.ca_cert, &p->ca, e) < 0 ||
+	    read_pem(dir, "cert.pem", h->auth.client_cert, &p->cert, e) < 0 ||
+	    read_pem(dir, "key.pem", h->auth.client_key, &p->key, e) < 0)
+		return -1;
+	return fs_exists(dir, "server.pem") ? fs_read(dir, "server.pem", PEM_MAX, &p->server, e) : 0;
+}
+
+static int
+port_of(const struct url *u)
+{
+	return u->port != 0 ? u->port : ENGINE_PORT;
+}
+
+static int
+link_open(struct link *g, const struct machine_host *h, int dir, struct err *e)
+{
+	struct buf base = { 0 };
+	struct http_opts o = { 0 };
+	struct papers p;
+	int rc = -1;
+
+	if (papers_read(&p, h, dir, e) < 0)
 		goto out;
-	if (server.n > 0 && !certs_has_name(buf_str(&server), h->name))
-		g->trust = tls_trust_key(buf_str(&server), "server.pem", e);
+	if (p.server.n > 0 && !certs_has_name(buf_str(&p.server), h->name))
+		g->trust = tls_trust_key(buf_str(&p.server), "server.pem", e);
 	else {
-		g->trust = tls_trust_new(buf_str(&ca), false, "ca.pem", e);
-		o.name = server.n > 0 ? h->name : NULL;
+		g->trust = tls_trust_new(buf_str(&p.ca), false, "ca.pem", e);
+		o.name = p.server.n > 0 ? h->name : NULL;
 	}
 	if (g->trust == NULL)
 		goto out;
-	g->identity = tls_identity_new(buf_str(&cert), buf_str(&key), "cert.pem", e);
+	g->identity = tls_identity_new(buf_str(&p.cert), buf_str(&p.key), "cert.pem", e);
 	if (g->identity == NULL)
 		goto out;
 	o.trust = g->trust;
 	o.identity = g->identity;
 	buf_puts(&base, "https://");
-	buf_fmt(&base, str_chr(u.host, ':') >= 0 ? "[%.*s]:%d" : "%.*s:%d", STR_ARG(u.host), u.port != 0 ? u.port : 2376);
+	buf_fmt(&base, str_chr(p.u.host, ':') >= 0 ? "[%.*s]:%d" : "%.*s:%d", STR_ARG(p.u.host), port_of(&p.u));
 	g->http = http_new(buf_str(&base), &o, e);
 	rc = g->http != NULL ? 0 : -1;
 out:
-	buf_free(&ca);
-	buf_free(&cert);
-	buf_wipe(&key);
-	buf_free(&server);
+	papers_free(&p);
 	buf_free(&base);
 	if (rc < 0)
-		engine_close(g);
+		link_close(g);
 	return rc;
 }
 
 static int
-get(struct engine *g, const char *target, struct http_resp *r, mono_t deadline, struct err *e)
+get(struct link *g, const char *target, struct http_resp *r, mono_t deadline, struct err *e)
 {
 	struct http_req q = { .method = "GET", .target = str_from(target) };
 
@@ -98,13 +127,44 @@ int
 health_check(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e)
 {
 	struct http_resp r = { 0 };
-	struct engine g = { 0 };
-	int rc = engine_open(&g, h, machine_dir, e);
+	struct link g = { 0 };
+	int rc = link_open(&g, h, machine_dir, e);
 
 	if (rc == 0)
 		rc = get(&g, "/_ping", &r, deadline, e);
 	http_resp_free(&r);
-	engine_close(&g);
+	link_close(&g);
+	return rc < 0 ? err_ctx(e, "machine %s", h->name) : 0;
+}
+
+/* The same for more than a sign of life. NULL on error. */
+static struct engine *
+engine_of(const struct machine_host *h, int dir, struct err *e)
+{
+	struct engine *g = NULL;
+	struct papers p;
+
+	if (papers_read(&p, h, dir, e) == 0)
+		g = engine_new(&(struct engine_opts){ .host = p.u.host, .port = (uint16_t)port_of(&p.u), .name = p.server.n > 0 ? h->name : NULL,
+		    .ca_pem = buf_str(&p.ca), .cert_pem = buf_str(&p.cert), .key_pem = buf_str(&p.key), .server_pem = buf_str(&p.server) }, e);
+	papers_free(&p);
+	return g;
+}
+
+int
+health_probe(const struct machine_host *h, int machine_dir, bool *unfit, mono_t deadline, struct err *e)
+{
+	struct engine *g = engine_of(h, machine_dir, e);
+	int rc = g != NULL ? 0 : -1;
+
+	*unfit = false;
+	if (rc == 0)
+		rc = engine_hello(g, mono_min(deadline, mono_after(TRY_NS)), e);
+	if (rc == 0) {
+		rc = engine_probe(g, deadline, e);
+		*unfit = rc < 0 && fault_of_err(e) != FAULT_NONE;
+	}
+	engine_free(g);
 	return rc < 0 ? err_ctx(e, "machine %s", h->name) : 0;
 }
 
@@ -132,9 +192,9 @@ health_version(const struct machine_host *h, int machine_dir, char *out, size_t 
 {
 	struct http_resp r = { 0 };
 	struct arena a = { 0 };
-	struct engine g = { 0 };
+	struct link g = { 0 };
 	struct json_val root;
-	int rc = engine_open(&g, h, machine_dir, e);
+	int rc = link_open(&g, h, machine_dir, e);
 
 	if (rc == 0)
 		rc = get(&g, "/version", &r, deadline, e);
@@ -144,6 +204,6 @@ health_version(const struct machine_host *h, int machine_dir, char *out, size_t 
 		rc = err_set(e, ERR_PROTO, 0, "the engine's version is too long");
 	arena_reset(&a);
 	http_resp_free(&r);
-	engine_close(&g);
+	link_close(&g);
 	return rc < 0 ? err_ctx(e, "machine %s", h->name) : 0;
 }

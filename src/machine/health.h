@@ -12,7 +12,12 @@
 
 /* 0 when the engine answered; ERR_NET, ERR_TLS, ERR_TIMEOUT otherwise, ERR_CONFIG without an address. */
 int	health_check(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e);
-/* The same again and again, until it answers. */
+/*
+ * The same, and the engine is tried out (docker/probe.h). *unfit: it is there, and says in its own words that the machine can run
+ * no container (policy/fault.h).
+ */
+int	health_probe(const struct machine_host *h, int machine_dir, bool *unfit, mono_t deadline, struct err *e);
+/* The same as health_check() again and again, until it answers. */
 int	health_await(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e);
 /* The engine's version ("27.3.1") into out; also a health check. */
 int	health_version(const struct machine_host *h, int machine_dir, char *out, size_t size, mono_t deadline,

@@ -1361,9 +1361,9 @@ do_round(struct operation *op, const struct args *args, struct err *e)
 		.tell = tell_found };
 	struct machine_host h;
 	struct json_val root;
-	const char **list;
+	const char **list, **probes, **prefixes;
 	char hash[17];
-	size_t n;
+	size_t n, nprobes, nprefixes;
 	int rc = -1;
 
 	if (take_plan(op, args, &root, e) < 0)
@@ -1373,11 +1373,16 @@ do_round(struct operation *op, const struct args *args, struct err *e)
 		return EXIT_CONFIG;
 	}
 	list = plan_list(root, health ? "machines" : "runners", &op->arena, &n);
-	if (health)
-		rc = round_health(&r, list, n, e);
-	else if (plan_host(op, root, &h, hash, e) == 0) {
+	if (health) {
+		probes = plan_list(root, "probe", &op->arena, &nprobes);
+		rc = round_health(&r, list, n, probes, nprobes, e);
+	} else if (plan_host(op, root, &h, hash, e) == 0) {
 		op->host = h;	/* closed with the operation */
 		rc = round_reconcile(&r, &op->host.cloud, list, n, e);
+		if (rc == 0) {
+			prefixes = plan_list(root, "prefixes", &op->arena, &nprefixes);
+			rc = round_strangers(&r, &op->host.cloud, prefixes, nprefixes, e);
+		}
 	}
 	arena_reset(&r.arena);
 	return rc == 0 ? EXIT_OK : status_of(e);

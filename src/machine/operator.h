@@ -90,8 +90,8 @@ struct ssh *operation_ssh(struct operation *op, struct err *e);
  * "wait UNIX_MS" when the cloud throttles, "error KIND TEXT" before it fails. Anything that comes back, or the end of the other side, makes it stop.
  * Exit: EXIT_OK, EXIT_FAIL, EXIT_BUSY, EXIT_RETRY, EXIT_QUOTA, EXIT_REFUSED, EXIT_CONFIG; check: EXIT_OK or EXIT_MACHINE; look
  * (the cloud's word): EXIT_OK it is there, EXIT_GONE it is not, or is switched off; anything else: not known.
- * Rounds (round.h) need no name: --do reconcile [--grace SECONDS] with {"driver", "options", "runners": ["key"]}, --do health
- * with {"machines": ["name"]}. What they find they say; reconcile fails when the list was not whole or a stray would not go.
+ * Rounds (round.h) need no name: --do reconcile [--grace SECONDS] with {"driver", "options", "runners": ["key"], "prefixes": ["name-"]}, --do health
+ * with {"machines": ["name"], "probe": ["name"]}. What they find they say; reconcile fails when the list was not whole or a stray would not go.
  */
 int	operator_main(int argc, char **argv);
 

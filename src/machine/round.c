@@ -8,6 +8,7 @@
 #include "machine/round.h"
 
 #define PING_NS		(5 * NSEC_SEC)
+#define PROBE_NS	(20 * NSEC_SEC)
 #define ASK_CLOUD_NS	(15 * NSEC_SEC)
 
 static void PRINTFLIKE(3, 4)
@@ -151,13 +152,30 @@ round_reconcile(struct round *r, struct cloud *c, const char *const *runners, si
 	return remove_strays(r, c, things, n, known, (size_t)nk, e);
 }
 
+int
+round_strangers(struct round *r, struct cloud *c, const char *const *prefixes, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct cloud_things found = { 0 };
+
+		if (c->driver == NULL || c->driver->strangers == NULL || prefixes[i][0] == '\0')
+			continue;
+		if (c->driver->strangers(c, r->owner, prefixes[i], &found, r->deadline, e) < 0)
+			return -1;
+		for (size_t k = 0; k < found.n; k++)
+			tell(r, CHAN_STRAY, "foreign %s %s (owner %s)", found.v[k].id, found.v[k].name, found.v[k].nonce);
+	}
+	return 0;
+}
+
 /* Health */
 
 struct pinged {
 	const char		*name;
 	struct machine_host	 host;
 	struct err		 why;
-	enum { PINGED_NOT, PINGED_OK, PINGED_FAILED, PINGED_BLIND } how;
+	bool			 probe;		/* not only a sign of life */
+	enum { PINGED_NOT, PINGED_OK, PINGED_FAILED, PINGED_BLIND, PINGED_UNFIT } how;
 };
 
 /* What says more about this host than about the machine. */
@@ -171,16 +189,18 @@ our_own_trouble(const struct err *e)
 static void
 ping(struct round *r, struct pinged *p)
 {
-	int dir = store_open(r->store, p->name, &p->why);
+	int dir = store_open(r->store, p->name, &p->why), rc;
+	bool unfit = false;
 
 	if (dir < 0)
 		return;
 	if (machine_host_read(&p->host, &r->arena, dir, p->name, &p->why) < 0)
 		p->how = p->why.kind == ERR_NOTFOUND ? PINGED_NOT : PINGED_BLIND;
-	else if (health_check(&p->host, dir, mono_min(r->deadline, mono_after(PING_NS)), &p->why) == 0)
-		p->how = PINGED_OK;
-	else
-		p->how = our_own_trouble(&p->why) ? PINGED_BLIND : PINGED_FAILED;
+	else {
+		rc = p->probe ? health_probe(&p->host, dir, &unfit, mono_min(r->deadline, mono_after(PROBE_NS)), &p->why) :
+		    health_check(&p->host, dir, mono_min(r->deadline, mono_after(PING_NS)), &p->why);
+		p->how = rc == 0 ? PINGED_OK : unfit ? PINGED_UNFIT : our_own_trouble(&p->why) ? PINGED_BLIND : PINGED_FAILED;
+	}
 	close(dir);
 }
 
@@ -200,7 +220,7 @@ cloud_answers(struct round *r, struct pinged *p, struct err *e)
 }
 
 int
-round_health(struct round *r, const char *const *names, size_t n, struct err *e)
+round_health(struct round *r, const char *const *names, size_t n, const char *const *probes, size_t nprobes, struct err *e)
 {
 	struct pinged *all = arena_calloc(&r->arena, n + 1, sizeof(*all)), *failed = NULL;
 	struct err why = { 0 };
@@ -210,14 +230,18 @@ round_health(struct round *r, const char *const *names, size_t n, struct err *e)
 		struct pinged *p = &all[i];
 
 		p->name = names[i];
+		for (size_t k = 0; k < nprobes; k++)
+			p->probe |= strcmp(probes[k], names[i]) == 0;
 		ping(r, p);
 		if (p->how != PINGED_OK && p->why.kind == ERR_CANCELLED) {
 			*e = p->why;
 			return -1;
 		}
 		if (p->how == PINGED_OK)
-			tell(r, CHAN_HEALTH, "%s ok", p->name);
-		any = any || p->how == PINGED_OK;
+			tell(r, CHAN_HEALTH, "%s %s", p->name, p->probe ? "fit" : "ok");
+		else if (p->how == PINGED_UNFIT)
+			tell(r, CHAN_HEALTH, "%s unfit %s", p->name, p->why.msg);
+		any = any || p->how == PINGED_OK || p->how == PINGED_UNFIT;
 		if (p->how == PINGED_FAILED && failed == NULL)
 			failed = p;
 	}

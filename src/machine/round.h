@@ -9,7 +9,7 @@
  * machine. The list comes before the store, and a record comes before its first call, so a machine that is
  * being made or removed meanwhile is never taken for a stray. Without a whole list nothing is done.
  *
- * Health asks the engines of some machines for a sign of life, and no cloud (B6), with one exception: when
+ * Health asks the engines of some machines for a sign of life, every few minutes for a little more, and no cloud (B6), with one exception: when
  * not one of them answers it may be this host's network that is broken, and the cloud's API is
  * asked once; when that does not answer either, nothing is known of the machines.
  *
@@ -49,10 +49,18 @@ enum round_verdict { ROUND_KNOWN, ROUND_YOUNG, ROUND_STRAY };
 enum round_verdict round_judge(const struct cloud_thing *t, const struct round_known *known, size_t n,
 	    wall_t now, int64_t grace);
 
+/*
+ * Names machines that carry one of these names' beginnings and another owner's mark: a bastion that was replaced without its
+ * state directory left them behind, or another one uses the same runner. They are told as strays ("foreign") and left alone.
+ */
+int	round_strangers(struct round *r, struct cloud *c, const char *const *prefixes, size_t n, struct err *e);
 /* c: the account. runners: those whose machines are in it. -1: nothing is known, or a stray would not go. */
 int	round_reconcile(struct round *r, struct cloud *c, const char *const *runners, size_t nrunners,
 	    struct err *e);
-/* Tells one verdict for each name that is still in the store. -1 only when told to stop. */
-int	round_health(struct round *r, const char *const *names, size_t n, struct err *e);
+/*
+ * Tells one verdict for each name that is still in the store; the engines of those that are among `probes`, too, are tried
+ * out (docker/probe.h): "fit" instead of "ok", or "unfit" when the machine can run no container. -1 only when told to stop.
+ */
+int	round_health(struct round *r, const char *const *names, size_t n, const char *const *probes, size_t nprobes, struct err *e);
 
 #endif

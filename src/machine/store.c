@@ -366,6 +366,7 @@ static const struct field record_more[] = {
 	FIELD(struct machine_record, INT, "attempts", attempts),
 	FIELD(struct machine_record, INT, "unanswered", unanswered),
 	FIELD(struct machine_record, INT, "removal_failures", removal_failures),
+	FIELD(struct machine_record, INT, "system_failures", system_failures),
 	FIELD(struct machine_record, STR, "last_error", last_error),
 	FIELD(struct machine_record, STR, "remove_reason", remove_reason),
 };

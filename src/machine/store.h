@@ -15,6 +15,8 @@
 #define MACHINE_NAME_MAX	63
 /* A create call without an answer is settled when it is this old and the cloud was asked once more what it made. */
 #define MACHINE_SETTLE_NS	(30 * NSEC_SEC)
+/* An idle machine's engine is tried out this often (round.h); a job whose machine rested for longer does it first. */
+#define MACHINE_PROBE_NS	(300 * NSEC_SEC)
 
 enum machine_phase {
 	PHASE_NONE,		/* no windlass.json: made by the original, or broken */
@@ -40,6 +42,7 @@ struct machine_record {
 	int64_t			 unanswered;	/* create calls that may each have made a machine which nobody has seen yet */
 	wall_t			 asked;		/* when the last of those was sent */
 	int64_t			 removal_failures;	/* removals that failed: from MaxRemovalAttempts on it is put aside */
+	int64_t			 system_failures; /* of its jobs, in a row: manager/jobs.c */
 	const char		*last_error;
 	const char		*remove_reason;
 	struct str		 rest;		/* JSON members that this version does not know: an object's text */

@@ -177,6 +177,8 @@ life_wake(const struct manager *m)
 void
 life_end(struct manager *m)
 {
+	/* What is of no use without us does not outlive us in a process group where somebody would count it. */
+	proc_end_dependents();
 	/* The next one reads from it since when nobody asks. */
 	if (m->phase != MANAGER_LEAVING)
 		unlinkat(m->state_fd, "manager.json", 0);

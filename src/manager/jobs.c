@@ -10,6 +10,7 @@
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
+#include "core/hash.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/proc.h"
@@ -18,6 +19,11 @@
 #include "manager/parts.h"
 #include "wire/json.h"
 
+/* How long what a job waits for has to last before its log is told, and the least time between two such lines. */
+#define TELL_AFTER	(2 * NSEC_SEC)
+#define TELL_AGAIN	(5 * NSEC_SEC)
+/* System failures of a machine's jobs in a row after which it is not used again, whatever they were. */
+#define SYSTEM_FAILURES_MAX	2
 /* How many machines a job may try before it is the job's own end (spec gitlab-runner 7.3). */
 #define MACHINES_MAX	3
 /* Deaths of an executor in a row without a new stage after which the job is given up. */
@@ -29,6 +35,23 @@ static int
 job_dir(struct manager *m, struct job *j, struct err *e)
 {
 	return fs_opendir(m->jobs_fd, j->id, e);
+}
+
+/* What a job's end says of its machine. A cancelled one, and one that its registry failed, say nothing. */
+static void
+judge_machine(struct manager *m, struct job *j, struct machine *mc)
+{
+	if (j->dirty)
+		mc->flags |= SCALE_F_DOOMED;
+	if (strcmp(j->result, "success") == 0 || strcmp(j->result, "script_failure") == 0) {
+		mc->system_failures = 0;
+		mc->tried_at = mono_now();
+	}
+	if (strcmp(j->result, "runner_system_failure") != 0 || ++mc->system_failures < SYSTEM_FAILURES_MAX)
+		return;
+	log_warn("Machine goes: two of its jobs in a row were system failures", F_STR("name", mc->name), F_STR("error", j->result_text));
+	event_note(m, EVENT_MACHINE, NULL, mc, NULL, "unfit", "two of its jobs in a row were system failures, the last one: %s", j->result_text);
+	mc->flags |= SCALE_F_DOOMED;
 }
 
 static void
@@ -51,8 +74,7 @@ job_ended(struct manager *m, struct job *j)
 	mc->job = NULL;
 	if (mc->state == SCALE_USED)
 		mc->state = SCALE_IDLE;
-	if (j->dirty)
-		mc->flags |= SCALE_F_DOOMED;
+	judge_machine(m, j, mc);
 	machines_used(m, mc, true);
 }
 
@@ -105,18 +127,24 @@ static void
 job_unassign(struct manager *m, struct job *j)
 {
 	struct machine *mc = j->machine;
+	struct buf why = { .max = 4096 };
 	struct err e = { 0 };
 	int dir = job_dir(m, j, &e);
 
+	j->refused[0] = '\0';
 	if (dir >= 0) {
+		if (fs_read(dir, "unfit", 1000, &why, NULL) == 0)
+			str_copy(str_sub(str_trim(buf_str(&why)), 0, sizeof(j->refused) - 1), j->refused, sizeof(j->refused));
 		unlinkat(dir, "machine", 0);
 		/* What was said of that machine does not concern the next one. */
+		unlinkat(dir, "unfit", 0);
 		unlinkat(dir, "lost", 0);
 		unlinkat(dir, "gone", 0);
 		fs_sync_dir(dir, &e);
 		close(dir);
 	}
-	event_note(m, EVENT_BACK, NULL, mc, j, "unavailable", "the machine could not be used");
+	buf_free(&why);
+	event_note(m, EVENT_BACK, NULL, mc, j, "unavailable", "the machine could not be used%s%s", j->refused[0] != '\0' ? ": " : "", j->refused);
 	j->state = JOB_WAITING;
 	j->assigned = 0;
 	j->machine = NULL;
@@ -134,7 +162,8 @@ static void
 start_worker(struct manager *m, struct job *j, struct child *c, const char *role, watch_fn *ended)
 {
 	char name[32];
-	const char *argv[] = { name, "--state-dir", m->state_dir, "--job", j->id, NULL };
+	bool rested = strcmp(role, "executor") == 0 && j->machine != NULL && machines_rested(j->machine);
+	const char *argv[] = { name, "--state-dir", m->state_dir, "--job", j->id, rested ? "--probe" : NULL, NULL };
 	struct err e = { 0 };
 	pid_t pid;
 	int fd;
@@ -216,6 +245,7 @@ executor_ended(struct manager *m, struct watch *w)
 	bool quick = mono_now() - j->executor.started < EXECUTOR_LIVED;
 	int status = child_bury(m, &j->executor);
 	struct machine *mc = j->machine;
+	char text[400];
 
 	m->dirty = true;
 	job_refresh(m, j);
@@ -224,12 +254,14 @@ executor_ended(struct manager *m, struct watch *w)
 	if (status == EXIT_MACHINE && !j->begun) {
 		log_warn("Machine could not be used by a job", F_STR("name", j->machine_name), F_STR("job", j->id));
 		job_unassign(m, j);
-		if (mc != NULL) {
-			mc->failures = UINT16_MAX;
-			machines_remove(m, mc, "machine is unavailable");
+		if (mc != NULL)
+			machines_remove_for(m, mc, "machine is unavailable", scale_why_word(SCALE_WHY_UNAVAILABLE),
+			    str_from(j->refused[0] != '\0' ? j->refused : "a job could not use it"));
+		if (++j->machines_tried >= MACHINES_MAX) {
+			snprintf(text, sizeof(text), "three machines in a row could not be used%s%s; see the log of windlass on the bastion",
+			    j->refused[0] != '\0' ? ", the last one: " : "", j->refused);
+			job_fail(m, j, "runner_system_failure", text, false);
 		}
-		if (++j->machines_tried >= MACHINES_MAX)
-			job_fail(m, j, "runner_system_failure", "three machines in a row could not be used; see the log of windlass on the bastion", false);
 		return;
 	}
 	if (!adopted && status != EXIT_RETRY)
@@ -382,8 +414,13 @@ jobs_start(struct manager *m)
 		/* No poller of ours has brought it. */
 		j->announced = true;
 		/* It ended while no manager was there to see it. */
-		if (j->state == JOB_ENDED)
+		if (j->state == JOB_ENDED) {
+			struct machine *mc = machine_find(m, j->machine_name);
+
 			history_job(m, j);
+			if (mc != NULL && j->dirty)
+				mc->flags |= SCALE_F_DOOMED;
+		}
 		adopt_or_start(m, j);
 	}
 }
@@ -463,21 +500,52 @@ out:
 }
 
 void
-job_tell(struct manager *m, struct job *j, const char *why, const char *text)
+job_tell(struct manager *m, struct job *j, const char *why, const char *text, wall_t until)
 {
-	struct buf line = { 0 };
-	struct err e = { 0 };
-	int dir;
-
+	(void)m;
+	j->waiting_until = until;
 	if (strcmp(j->waiting, text) == 0)
 		return;
 	snprintf(j->waiting, sizeof(j->waiting), "%s", text);
 	j->waiting_why = why;
-	event_note(m, EVENT_WAITING, NULL, NULL, j, why, "%s", text);
+	j->waiting_since = mono_now();
+}
+
+/* When what it waits for is to be told in its log; MONO_NEVER: it was, or there is nothing. */
+static mono_t
+tell_at(const struct job *j)
+{
+	uint64_t hash = hash_fnv(str_from(j->waiting));
+	mono_t at = j->waiting_since + TELL_AFTER;
+
+	if (j->state != JOB_WAITING || j->waiting[0] == '\0')
+		return MONO_NEVER;
+	for (size_t i = 0; i < NELEM(j->told); i++)
+		if (j->told[i] == hash)
+			return MONO_NEVER;
+	return j->told_at != 0 && at < j->told_at + TELL_AGAIN ? j->told_at + TELL_AGAIN : at;
+}
+
+/* A reader of the log wants to know what the job waits for, and not that the fleet is busy. */
+static void
+tell_now(struct manager *m, struct job *j)
+{
+	struct buf line = { 0 };
+	struct err e = { 0 };
+	int64_t left = j->waiting_until - wall_now();
+	int dir;
+
+	memmove(&j->told[0], &j->told[1], sizeof(j->told) - sizeof(j->told[0]));
+	j->told[NELEM(j->told) - 1] = hash_fnv(str_from(j->waiting));
+	j->told_at = mono_now();
+	event_note(m, EVENT_WAITING, NULL, NULL, j, j->waiting_why, "%s", j->waiting);
 	dir = job_dir(m, j, &e);
 	if (dir < 0)
 		return;
-	buf_fmt(&line, "%s\n", text);
+	buf_puts(&line, j->waiting);
+	if (left > 0)
+		buf_fmt(&line, "; next try in %" PRId64 " s", (left + NSEC_SEC - 1) / NSEC_SEC);
+	buf_putc(&line, '\n');
 	/* Only a courtesy to whoever reads the job's log: not worth two fsyncs. */
 	fs_write_fast(dir, "waiting", buf_str(&line), 0600, &e);
 	buf_free(&line);
@@ -492,6 +560,8 @@ jobs_tend(struct manager *m)
 
 		if (j->wd < 0)
 			job_refresh(m, j);
+		if (mono_passed(tell_at(j)))
+			tell_now(m, j);
 		if (j->state == JOB_ENDED && j->reported) {
 			if (!executor && !reporter && (j->reporter.again == 0 || mono_passed(j->reporter.again)))
 				job_bury(m, j);
@@ -513,6 +583,7 @@ jobs_wake(const struct manager *m)
 	mono_t at = MONO_NEVER;
 
 	LIST_EACH(struct job, j, link, &m->jobs) {
+		at = mono_min(at, tell_at(j));
 		if (!child_alive(&j->reporter) && j->reporter.again != 0)
 			at = mono_min(at, j->reporter.again);
 		if (j->state == JOB_RUNNING && !child_alive(&j->executor) && j->executor.again != 0)

@@ -70,7 +70,7 @@ machines_plan(struct manager *m, const struct pool *p, const char *name, struct 
 		struct buf s = { 0 };
 
 		buf_put(&s, o, (size_t)(at - o));
-		buf_puts(&s, name);
+		buf_puts(&s, name != NULL ? name : "reconcile");
 		buf_puts(&s, at + 2);
 		jw_str(&w, NULL, buf_str(&s));
 		buf_free(&s);
@@ -82,6 +82,11 @@ machines_plan(struct manager *m, const struct pool *p, const char *name, struct 
 	LIST_EACH(struct pool, q, link, &m->pools)
 		if (q->conf != NULL && strcmp(q->conf->account, r->account) == 0)
 			jw_cstr(&w, NULL, q->key);
+	jw_end_array(&w);
+	jw_array(&w, "prefixes");
+	LIST_EACH(struct pool, q, link, &m->pools)
+		if (name == NULL && q->conf != NULL && strcmp(q->conf->account, r->account) == 0)
+			jw_cstr(&w, NULL, q->conf->names.prefix);
 	jw_end_array(&w);
 	jw_cstr(&w, "owner", m->owner);
 	jw_cstr(&w, "options_hash", r->options_hash);
@@ -228,6 +233,12 @@ machines_call_off(struct manager *m, struct machine *mc, const char *why)
 	watch_drop(m, &mc->operator.control);
 }
 
+bool
+machines_rested(const struct machine *mc)
+{
+	return (mc->state == SCALE_IDLE || mc->state == SCALE_USED) && (mc->tried_at == 0 || mono_passed(mc->tried_at + MACHINE_PROBE_NS));
+}
+
 /* uses and last_used into the record, under the machine's lock. Errors cost accuracy, not safety. */
 void
 machines_used(struct manager *m, struct machine *mc, bool ended)
@@ -253,6 +264,7 @@ machines_used(struct manager *m, struct machine *mc, bool ended)
 		goto out;
 	r.uses = mc->uses;
 	r.last_used = mc->used;
+	r.system_failures = mc->system_failures;
 	e.kind = ERR_NONE;
 	machine_record_write(dir, &r, &e);
 out:
@@ -274,8 +286,10 @@ created(struct manager *m, struct machine *mc, int status)
 	if (status == EXIT_OK && mc->state == SCALE_IDLE) {
 		log_info("Machine created", F_STR("name", mc->name), F_DUR("duration", wall_now() - mc->create_started));
 		mc->check_at = rounds_next_check();
+		mc->tried_at = mono_now();
 		event_note(m, EVENT_READY, NULL, mc, NULL, "ready", "after %" PRId64 " s", (wall_now() - mc->create_started) / NSEC_SEC);
 		scale_created(&p->gate);
+		p->create_error[0] = '\0';
 		history_machine(m, mc, HISTORY_READY);
 		return;
 	}

@@ -308,6 +308,7 @@ model_load_machine(struct manager *m, const char *name)
 	if (r.phase != PHASE_NONE) {
 		mc->created = r.created != 0 ? r.created : mc->created;
 		mc->uses = (uint32_t)r.uses;
+		mc->system_failures = r.system_failures > 0 && r.system_failures < UINT16_MAX ? (uint16_t)r.system_failures : 0;
 		mc->used = r.last_used != 0 ? r.last_used : r.phase_since != 0 ? r.phase_since : mc->created;
 		mc->settle_at = r.unanswered > 0 ? r.asked + MACHINE_SETTLE_NS : 0;
 		if (r.remove_reason != NULL && r.phase == PHASE_DELETING)

@@ -68,9 +68,14 @@ struct job {
 	bool		 lost;		/* its executor does not reach the machine */
 	bool		 dirty;
 	unsigned	 machines_tried;
+	char		 refused[200];	/* why the last of them could not be used; "" not said */
 	int64_t		 slot;		/* CI_CONCURRENT_ID: the lowest number no other running job of the pool has */
 	int		 wd;		/* inotify watch of its directory */
-	char		 waiting[200];	/* what it was last told it waits for */
+	char		 waiting[320];	/* what it waits for now; its own log is told what lasts (jobs.c) */
+	wall_t		 waiting_until;	/* when that ends at the latest, if time alone ends it; 0: not known */
+	mono_t		 waiting_since;
+	uint64_t	 told[4];	/* hashes of what its log was told, the newest last */
+	mono_t		 told_at;
 	/* for people and metrics, from runner.json */
 	char		*name, *stage, *project, *url;
 	char		 project_running[12];
@@ -106,6 +111,8 @@ struct machine {
 	wall_t		 create_started, remove_started;	/* 0: before this manager */
 	const struct target *target;	/* manager/metrics.h; NULL: not looked at yet */
 	mono_t		 check_at;	/* its next health check; 0: at once */
+	mono_t		 tried_at;	/* when its engine last made a container, as far as is known; 0: never */
+	uint16_t	 system_failures; /* of its jobs, in a row */
 	bool		 doubted;	/* somebody could not reach it: the cloud is to be asked whether it still exists */
 	mono_t		 look_after;	/* not to be asked about before */
 };
@@ -143,7 +150,9 @@ struct pool {
 	int		 ask;		/* of the last plan */
 	bool		 exceeded, passed_over;	/* for metrics: more requests wanted than allowed; token refused */
 	int64_t		 wake_at;	/* wall; 0 none */
+	char		 create_error[200];	/* of the last creation that failed; "" since one succeeded */
 	enum scale_why	 held_noted;	/* what held creation back when that was last noted */
+	char		 trouble[200];	/* why no answer of GitLab's was had, the last time; "" it was */
 	uint64_t	 told;		/* hash of the last complaint about GitLab that was logged; 0 none */
 	mono_t		 told_at;
 };
@@ -153,6 +162,8 @@ struct account {
 	struct list	 link;
 	char		 key[9];
 	struct budget	 budget;	/* blocked while the cloud says so */
+	enum scale_why	 blocked;	/* why it is, or last was: QUOTA or THROTTLED */
+	char		 error[200];	/* in the cloud's words */
 };
 
 /* Back-off of one GitLab instance, shared by its pools. */

@@ -15,7 +15,11 @@ void	job_assign(struct manager *m, struct job *j, struct machine *mc, const char
 void	job_refresh(struct manager *m, struct job *j);	/* its directory changed */
 void	jobs_tend(struct manager *m);			/* restarts what is due */
 mono_t	jobs_wake(const struct manager *m);
-void	job_tell(struct manager *m, struct job *j, const char *why, const char *text);	/* what it waits for: a static word, and a sentence */
+/*
+ * What it waits for: a static word, and a sentence; until: when time alone ends that, 0 not known. Its own log and the events are
+ * told only what lasts: nothing of the first two seconds, no line twice in a short while.
+ */
+void	job_tell(struct manager *m, struct job *j, const char *why, const char *text, wall_t until);
 void	job_give_up(struct manager *m, struct job *j, const char *text);	/* one without a machine: fails as runner_system_failure */
 void	job_bereave(struct manager *m, struct job *j, const char *why);	/* tells its executor that the machine is no more */
 void	jobs_abort(struct manager *m, const char *signal_name);
@@ -35,6 +39,7 @@ bool	machines_unasked(const struct machine *mc);	/* being made, and the cloud wa
 /* A creation that is not wanted any more: forgotten when nothing was begun, else removed. May free mc. */
 void	machines_call_off(struct manager *m, struct machine *mc, const char *why);
 void	machines_used(struct manager *m, struct machine *mc, bool ended);	/* writes uses and last use */
+bool	machines_rested(const struct machine *mc);	/* idle, or about to be used, and long not tried out (MACHINE_PROBE_NS) */
 void	machines_tend(struct manager *m);
 mono_t	machines_wake(const struct manager *m);
 
@@ -68,7 +73,7 @@ bool	listener_wanted(const struct manager *m);
 
 /* Whether this machine still exists is to be asked of the cloud, soon. */
 void	machines_doubt(struct manager *m, struct machine *mc, const char *why);
-/* Writes what an operator needs to know of a machine of this name, or of the account: a descriptor, or -1. */
+/* Writes what an operator needs to know of a machine of this name, or of the account (NULL: with its names, to look for strangers): a descriptor, or -1. */
 int	machines_plan(struct manager *m, const struct pool *p, const char *name, struct err *e);
 
 /* rounds.c */
@@ -90,6 +95,8 @@ bool	scaler_acquire(struct manager *m, struct pool *p, struct machine **got);
 void	scaler_throttled(struct manager *m, struct machine *mc, struct str unix_ms);	/* by the cloud */
 /* A creation failed with that status of its operator; not_before is what the cloud demanded, 0: nothing. */
 void	scaler_create_failed(struct manager *m, struct machine *mc, int status, wall_t not_before);
+/* Appends why fewer machines are made than wanted, with the cloud's own words. Returns when that ends by time alone; 0: it does not. */
+wall_t	scaler_held(const struct pool *p, struct buf *b);
 int64_t	scaler_wake(const struct manager *m);		/* wall time; 0 none */
 
 #endif

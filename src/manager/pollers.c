@@ -242,8 +242,11 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 		if (p->told != 0)
 			event_note(m, EVENT_GITLAB, p, NULL, NULL, "answers", "GitLab answers again");
 		p->told = 0;
+		p->trouble[0] = '\0';
 		return;
 	}
+	/* Without a status nobody was asked: a full disk here, a name that is not found. */
+	str_copy(status != 0 ? STR("") : str_sub(text, 0, sizeof(p->trouble) - 1), p->trouble, sizeof(p->trouble));
 	if (p->told == hash_fnv(text) && mono_now() - p->told_at < TELL_AGAIN)
 		return;
 	if (p->told != hash_fnv(text))

@@ -30,6 +30,7 @@ struct reconciler {
 	mono_t		 next;		/* 0: at once */
 	mono_t		 sooner;	/* somebody has seen a reason to look again then; 0: nobody */
 	unsigned	 failed;	/* in a row */
+	bool		 looked;	/* for strangers: once */
 };
 
 struct rounds {
@@ -117,7 +118,13 @@ stray(struct manager *m, struct reconciler *a, const struct chan_msg *msg)
 	struct str text = msg->narg > 2 ? msg->arg[2] : STR("");
 	int64_t seconds;
 
-	if (str_eqc(msg->arg[0], "young")) {
+	if (str_eqc(msg->arg[0], "foreign")) {
+		log_warn("A machine in the cloud has this runner's name and another windlass's mark: is another bastion using this runner? If not, its "
+		    "bastion was replaced: delete the machine in the cloud, or bring the old store here and run `windlass adopt`",
+		    F_VIEW("id", msg->arg[1]), F_VIEW("what", text));
+		event_note(m, EVENT_MACHINE, NULL, NULL, NULL, "foreign", "%.*s (%.*s) has this runner's name and another windlass's mark: it is left alone",
+		    STR_ARG(text), STR_ARG(msg->arg[1]));
+	} else if (str_eqc(msg->arg[0], "young")) {
 		if (str_to_i64(text, &seconds) == 0 && seconds >= 0 && seconds <= RECONCILE_EVERY / NSEC_SEC)
 			a->sooner = mono_min(a->sooner, mono_after((seconds + 1) * NSEC_SEC));
 	} else if (str_eqc(msg->arg[0], "removed")) {
@@ -167,6 +174,7 @@ reconciler_ended(struct manager *m, struct watch *w)
 	if (status == EXIT_OK) {
 		log_debug("Cloud and store were compared", F_STR("account", a->key));
 		a->failed = 0;
+		a->looked = true;
 		a->next = mono_min(a->sooner, mono_after(jitter(RECONCILE_EVERY)));
 		return;
 	}
@@ -220,7 +228,7 @@ tend_accounts(struct manager *m)
 			continue;
 		a->sooner = 0;
 		a->next = mono_after(RECONCILE_AGAIN);
-		if (start(m, &a->child, "reconcile", machines_plan(m, p, "reconcile", &e), reconciler_says, reconciler_ended, a) == 0)
+		if (start(m, &a->child, "reconcile", machines_plan(m, p, a->looked ? "reconcile" : NULL, &e), reconciler_says, reconciler_ended, a) == 0)
 			crash_point("manager:reconciler-started");
 	}
 }
@@ -228,7 +236,7 @@ tend_accounts(struct manager *m)
 /* Health */
 
 static void
-answers(struct manager *m, struct machine *mc)
+answers(struct manager *m, struct machine *mc, bool tried)
 {
 	if (mc->failures > 0 || (mc->flags & SCALE_F_BLIND) != 0) {
 		log_info("Machine answers again", F_STR("name", mc->name));
@@ -238,6 +246,19 @@ answers(struct manager *m, struct machine *mc)
 	mc->failures = 0;
 	mc->flags &= ~(unsigned)SCALE_F_BLIND;
 	mc->check_at = rounds_next_check();
+	if (tried)
+		mc->tried_at = mono_now();
+}
+
+/* It answers and can run nothing: its own words, so that there is nothing to wait for. A job on it sees for itself. */
+static void
+is_unfit(struct manager *m, struct machine *mc, struct str why)
+{
+	mc->check_at = mono_after(CHECK_DOUBTFUL);
+	if (mc->state != SCALE_IDLE)
+		return;
+	log_warn("Machine can run no container: it goes", F_STR("name", mc->name), F_VIEW("error", why));
+	machines_remove_for(m, mc, "machine is unavailable", scale_why_word(SCALE_WHY_UNAVAILABLE), why);
 }
 
 static void
@@ -284,8 +305,10 @@ checker_says(struct manager *m, struct watch *w)
 			note_error(c, &msg);
 		if (mc == NULL || (mc->state != SCALE_IDLE && mc->state != SCALE_USED))
 			continue;
-		if (str_eqc(msg.arg[1], "ok"))
-			answers(m, mc);
+		if (str_eqc(msg.arg[1], "ok") || str_eqc(msg.arg[1], "fit"))
+			answers(m, mc, str_eqc(msg.arg[1], "fit"));
+		else if (str_eqc(msg.arg[1], "unfit"))
+			is_unfit(m, mc, why);
 		else if (str_eqc(msg.arg[1], "failed"))
 			does_not_answer(m, mc, why);
 		else
@@ -319,10 +342,11 @@ static int
 checker_plan(struct manager *m, struct err *e)
 {
 	mono_t ahead = mono_after(CHECK_AHEAD);
-	struct buf b = { 0 };
-	struct json_w w = { .b = &b };
+	struct buf b = { 0 }, probes = { 0 };
+	struct json_w w = { .b = &b }, wp = { .b = &probes };
 	int n = 0, fd;
 
+	jw_array(&wp, NULL);
 	jw_object(&w, NULL);
 	jw_array(&w, "machines");
 	for (int soon = 0; soon < 2; soon++)
@@ -330,14 +354,20 @@ checker_plan(struct manager *m, struct err *e)
 			if (n == BATCH || !to_check(mc, soon ? ahead : mono_now()))
 				continue;
 			jw_cstr(&w, NULL, mc->name);
+			/* What a job does to its machine's disk for a while is the job's affair. */
+			if (mc->state == SCALE_IDLE && machines_rested(mc))
+				jw_cstr(&wp, NULL, mc->name);
 			/* Should no verdict come of it, that is its next turn. */
 			mc->check_at = mono_after(2 * CHECK_EVERY);
 			n++;
 		}
 	jw_end_array(&w);
+	jw_end_array(&wp);
+	jw_raw(&w, "probe", buf_str(&probes));
 	jw_end_object(&w);
 	fd = proc_memfd("plan", buf_str(&b), e);
 	buf_free(&b);
+	buf_free(&probes);
 	return fd;
 }
 

@@ -406,11 +406,42 @@ give_up(struct manager *m, const struct tables *t, const struct scale_plan *plan
 			job_give_up(m, t->jobs[i].ref, "the runner left the configuration of its bastion before the job had a machine");
 }
 
-/* What a job that waits is told in its log. */
+wall_t
+scaler_held(const struct pool *p, struct buf *b)
+{
+	enum scale_why why = p->plan.held;
+	const struct account *a = p->account;
+
+	buf_puts(b, scale_why(why));
+	switch (why) {
+	case SCALE_WHY_QUOTA:
+	case SCALE_WHY_THROTTLED:
+		if (why == SCALE_WHY_QUOTA && a->error[0] != '\0')
+			buf_fmt(b, " (%s)", a->error);
+		return a->budget.blocked_until;
+	case SCALE_WHY_BACKOFF:
+		if (p->create_error[0] != '\0')
+			buf_fmt(b, " (%s)", p->create_error);
+		return p->gate.not_before;
+	default:
+		return 0;
+	}
+}
+
+/* Whether the account's cloud wants no calls now: what is coming waits for that. */
+static bool
+throttled(const struct pool *p)
+{
+	return p->account != NULL && p->account->blocked == SCALE_WHY_THROTTLED && p->account->budget.blocked_until > wall_now();
+}
+
+/* What a job that waits is told. */
 static void
 tell_waiting(struct manager *m, struct pool *p, const struct scale_plan *plan)
 {
-	char text[200];
+	struct buf held = { .max = 1024 };
+	wall_t held_until = scaler_held(p, &held), until;
+	char text[320];
 	const char *why;
 	int place = 0;
 
@@ -418,6 +449,7 @@ tell_waiting(struct manager *m, struct pool *p, const struct scale_plan *plan)
 		if (!counts_as_waiting(p, j))
 			continue;
 		place++;
+		until = 0;
 		why = scale_why_word(plan->held);
 		if (!usable(p) && plan->counts.creating < place) {
 			why = "no-runner";
@@ -428,12 +460,19 @@ tell_waiting(struct manager *m, struct pool *p, const struct scale_plan *plan)
 		} else if (plan->counts.creating >= place) {
 			why = "creating";
 			snprintf(text, sizeof(text), "Waiting for a machine: one is being created");
-		} else if (plan->held != SCALE_WHY_NONE)
-			snprintf(text, sizeof(text), "Waiting for a machine: %s", scale_why(plan->held));
-		else
+			if (throttled(p)) {
+				why = scale_why_word(SCALE_WHY_THROTTLED);
+				snprintf(text, sizeof(text), "Waiting for a machine: one is being created, and %s", scale_why(SCALE_WHY_THROTTLED));
+				until = p->account->budget.blocked_until;
+			}
+		} else if (plan->held != SCALE_WHY_NONE) {
+			snprintf(text, sizeof(text), "Waiting for a machine: %s", held.p);
+			until = held_until;
+		} else
 			snprintf(text, sizeof(text), "Waiting for a machine");
-		job_tell(m, j, why, text);
+		job_tell(m, j, why, text, until);
 	}
+	buf_free(&held);
 }
 
 /* That less is done than wanted is news when it begins and when its reason changes. */
@@ -443,9 +482,14 @@ note_held(struct manager *m, struct pool *p)
 	if (p->plan.held == p->held_noted)
 		return;
 	p->held_noted = p->plan.held;
-	if (p->plan.held != SCALE_WHY_NONE)
+	if (p->plan.held != SCALE_WHY_NONE) {
+		struct buf why = { .max = 1024 };
+
+		scaler_held(p, &why);
 		event_note(m, EVENT_HELD, p, NULL, NULL, scale_why_word(p->plan.held), "%d machine%s fewer than wanted: %s",
-		    p->plan.short_by, p->plan.short_by == 1 ? "" : "s", scale_why(p->plan.held));
+		    p->plan.short_by, p->plan.short_by == 1 ? "" : "s", why.p);
+		buf_free(&why);
+	}
 }
 
 /* Requests for jobs that may be under way, whatever machines there are: the original looks at those only then. */
@@ -472,7 +516,8 @@ decide(struct manager *m, struct pool *p, enum scale_phase phase, struct tables 
 		.running = jobs_active(m, p) - (int)t->njobs,
 		.slots_free = (int)(m->config->concurrent - jobs_active(m, NULL)),
 		.pending = by_queue(p) ? 0 : requests_without_machine(p), .gate = &p->gate, .growth = &p->growth,
-		.account = p->account != NULL ? &p->account->budget : NULL, .phase = phase,
+		.account = p->account != NULL ? &p->account->budget : NULL, .blocked = p->account != NULL ? p->account->blocked : SCALE_WHY_NONE,
+		.phase = phase,
 	};
 
 	measure_cap(m, &in);
@@ -552,7 +597,20 @@ scaler_throttled(struct manager *m, struct machine *mc, struct str unix_ms)
 		log_warn("The cloud throttles the account: no machine is asked for until it lets us", F_STR("name", mc->name),
 		    F_DUR("wait", mc->not_before - now));
 	budget_block(&a->budget, mc->not_before);
+	a->blocked = SCALE_WHY_THROTTLED;
+	a->error[0] = '\0';
 	m->dirty = true;
+}
+
+/* The cloud's sentence without the machine's name in front, as much of it as there is room for. */
+static void
+note_failure(char *to, size_t size, const struct machine *mc)
+{
+	struct str s = str_from(mc->operator.error), name = str_from(mc->name);
+
+	if (str_starts(s, "machine ") && str_starts(str_sub(s, 8, s.n), mc->name) && str_starts(str_sub(s, 8 + name.n, s.n), ": "))
+		s = str_sub(s, 8 + name.n + 2, s.n);
+	str_copy(s.n < size ? s : str_sub(s, 0, size - 1), to, size);
 }
 
 void
@@ -564,11 +622,14 @@ scaler_create_failed(struct manager *m, struct machine *mc, int status, wall_t n
 
 	rand_bytes(&rnd, sizeof(rnd));
 	scale_create_failed(&p->gate, mc->create_started, not_before, wall_now(), rnd);
+	note_failure(p->create_error, sizeof(p->create_error), mc);
 	/* A limit of the account holds for everybody who uses it. */
 	if (status == EXIT_QUOTA && p->account != NULL) {
 		wall_t least = wall_now() + QUOTA_WAIT;
 
 		budget_block(&p->account->budget, p->gate.not_before > least ? p->gate.not_before : least);
+		p->account->blocked = not_before > wall_now() ? SCALE_WHY_THROTTLED : SCALE_WHY_QUOTA;
+		note_failure(p->account->error, sizeof(p->account->error), mc);
 		log_warn("The cloud account is at its limit: no machine is made on it for a while", F_STR("driver", p->conf != NULL ? p->conf->machine_driver : ""),
 		    F_DUR("wait", p->account->budget.blocked_until - wall_now()), F_STR("error", mc->operator.error));
 	}

@@ -73,6 +73,7 @@ put_troubles(struct json_w *w, const struct manager *m, const struct pool *p)
 		put_time(w, "since", p->gate.since);
 		put_time(w, "not_before", p->gate.not_before);
 		jw_bool(w, "trying", p->gate.probing);
+		put_text(w, "error", p->create_error);
 		jw_end_object(w);
 	}
 	if (p->health.failures > 0) {
@@ -81,6 +82,7 @@ put_troubles(struct json_w *w, const struct manager *m, const struct pool *p)
 		put_time(w, "last", p->health.last);
 		jw_end_object(w);
 	}
+	put_text(w, "trouble", p->trouble);
 	if (p->instance != NULL && (p->instance->failures > 0 || p->instance->not_before > now)) {
 		jw_object(w, "gitlab");
 		jw_i64(w, "failures", p->instance->failures);
@@ -107,6 +109,8 @@ static void
 put_pool(struct json_w *w, const struct manager *m, const struct pool *p)
 {
 	const struct runner *r = p->conf;
+	struct buf held = { .max = 1024 };
+	wall_t held_until = scaler_held(p, &held);
 	int waiting = 0;
 
 	LIST_EACH(struct job, j, link, &m->jobs)
@@ -134,13 +138,15 @@ put_pool(struct json_w *w, const struct manager *m, const struct pool *p)
 	put_text(w, "ask_text", scale_why(p->plan.ask_why));
 	jw_i64(w, "asking", pollers_in_flight(p));
 	put_text(w, "held", p->plan.held != SCALE_WHY_NONE ? scale_why_word(p->plan.held) : "");
-	put_text(w, "held_text", scale_why(p->plan.held));
+	put_text(w, "held_text", held.p);
+	put_time(w, "held_until", held_until);
 	jw_i64(w, "short_by", p->plan.short_by);
 	put_troubles(w, m, p);
 	put_budget(w, "growth", &p->growth);
 	if (p->account != NULL)
 		put_budget(w, "account", &p->account->budget);
 	jw_end_object(w);
+	buf_free(&held);
 }
 
 /* When the state it is in began. */
@@ -190,6 +196,8 @@ put_machine(struct json_w *w, struct manager *m, struct machine *mc)
 		jw_i64(w, "removal_retries", mc->removal_retries);
 	put_text(w, "error", mc->operator.error);
 	put_mono(w, "again", child_alive(&mc->operator) ? 0 : mc->operator.again);
+	if (mc->state == SCALE_CREATING && mc->not_before > wall_now())
+		put_time(w, "throttled_until", mc->not_before);
 	if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
 		put_text(w, "why", mc->why);
 	put_text(w, "zone", t->zone);
@@ -250,6 +258,7 @@ put_job(struct json_w *w, struct manager *m, struct job *j)
 	if (j->state == JOB_WAITING) {
 		put_text(w, "waiting_why", j->waiting_why);
 		put_text(w, "waiting", j->waiting);
+		put_time(w, "waiting_until", j->waiting_until);
 	}
 	if (j->state == JOB_RUNNING)
 		put_text(w, "stage", j->doing);
@@ -323,14 +332,19 @@ write_it(struct manager *m, struct snapshot *s)
 
 	snapshot_put(m, &b);
 	hash = hash_of(buf_str(&b));
-	if (hash == s->hash || b.failed)
+	if ((hash == s->hash && !s->told) || b.failed)
 		goto out;
 	/* Nothing depends on it: no fsync, and a full disk is said once. */
 	if (fs_write_fast(m->state_fd, SNAPSHOT_FILE, buf_str(&b), 0600, &e) == 0) {
 		s->hash = hash;
 		s->told = false;
-	} else if (!s->told) {
-		log_warn("Snapshot cannot be written: `windlass ls`, `top` and `why` show an older one", F_ERR(&e));
+	} else {
+		/* The old one stays, and is marked as old: a change of its times needs no space. */
+		struct timespec marks[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = e.sys > 0 && e.sys < SNAPSHOT_ERRNO_MAX ? e.sys : EIO } };
+
+		(void)!utimensat(m->state_fd, SNAPSHOT_FILE, marks, 0);
+		if (!s->told)
+			log_warn("Snapshot cannot be written: `windlass ls`, `top` and `why` show an older one", F_ERR(&e));
 		s->told = true;
 	}
 out:

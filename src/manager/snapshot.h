@@ -18,6 +18,8 @@
 #define SNAPSHOT_NAME	"snapshot.json"
 #define SNAPSHOT_FILE	SNAPSHOT_DIR "/" SNAPSHOT_NAME
 #define SNAPSHOT_MAX	(64u << 20)
+/* A file time below this, in seconds since 1970, is the errno with which a newer snapshot could not be written. */
+#define SNAPSHOT_ERRNO_MAX	4096
 
 /* Once, when the state directory is open. */
 void	snapshot_open(struct manager *m);

@@ -9,6 +9,7 @@
 #include "manager/view.h"
 
 #define RECORD_MAX	(1u << 20)
+#define SILENT_S	8	/* a manager that lives has seen a new job by then, however large its fleet is */
 #define LINE_GUESS	1024	/* most events are shorter */
 
 /* ---- the snapshot ---- */
@@ -58,7 +59,9 @@ read_pool(struct arena *a, struct json_val v, struct view_pool *p)
 		.idle_target = get_int(v, "idle_target"), .waiting = get_int(v, "waiting"), .running = get_int(v, "running"),
 		.ask = get_int(v, "ask"), .asking = get_int(v, "asking"), .short_by = get_int(v, "short_by"),
 		.ask_why = get_text(a, v, "ask_why"), .ask_text = get_text(a, v, "ask_text"),
-		.held = get_text(a, v, "held"), .held_text = get_text(a, v, "held_text"),
+		.held = get_text(a, v, "held"), .held_text = get_text(a, v, "held_text"), .held_until = get_time(a, v, "held_until"),
+		.create_error = get_text(a, backoff, "error"),
+		.trouble = get_text(a, v, "trouble"),
 		.create_failures = get_int(backoff, "failures"), .create_not_before = get_time(a, backoff, "not_before"),
 		.refusals = get_int(refused, "times"), .refused_last = get_time(a, refused, "last"),
 		.gitlab_failures = get_int(gitlab, "failures"), .gitlab_not_before = get_time(a, gitlab, "not_before"),
@@ -75,6 +78,7 @@ read_machine(struct arena *a, struct json_val v, struct view_machine *m)
 		.error = get_text(a, v, "error"), .why = get_text(a, v, "why"), .zone = get_text(a, v, "zone"),
 		.region = get_text(a, v, "region"), .project = get_text(a, v, "project"), .type = get_text(a, v, "type"),
 		.created = get_time(a, v, "created"), .since = get_time(a, v, "since"), .again = get_time(a, v, "again"),
+		.throttled_until = get_time(a, v, "throttled_until"),
 		.uses = get_int(v, "uses"), .failed_checks = get_int(v, "failed_checks"), .removal_retries = get_int(v, "removal_retries"),
 		.stale = json_bool(json_get(v, "stale"), false), .doomed = json_bool(json_get(v, "doomed"), false),
 		.blind = json_bool(json_get(v, "blind"), false),
@@ -90,7 +94,7 @@ read_job(struct arena *a, struct json_val v, struct view_job *j)
 		.url = get_text(a, v, "url"), .machine = get_text(a, v, "machine"), .waiting_why = get_text(a, v, "waiting_why"),
 		.waiting = get_text(a, v, "waiting"), .stage = get_text(a, v, "stage"), .result = get_text(a, v, "result"),
 		.result_text = get_text(a, v, "result_text"), .arrived = get_time(a, v, "arrived"),
-		.assigned = get_time(a, v, "assigned"), .ended = get_time(a, v, "ended"),
+		.assigned = get_time(a, v, "assigned"), .ended = get_time(a, v, "ended"), .waiting_until = get_time(a, v, "waiting_until"),
 		.machines_tried = get_int(v, "machines_tried"), .executor = get_int(v, "executor"), .reporter = get_int(v, "reporter"),
 	};
 }
@@ -346,7 +350,8 @@ count_pools(struct view *v)
 	for (size_t i = 0; i < v->npools; i++) {
 		/* What its manager was about to do, nobody is any more. */
 		pools[i].ask = pools[i].asking = pools[i].short_by = 0;
-		pools[i].ask_why = pools[i].ask_text = pools[i].held = pools[i].held_text = "";
+		pools[i].ask_why = pools[i].ask_text = pools[i].held = pools[i].held_text = pools[i].create_error = pools[i].trouble = "";
+		pools[i].held_until = 0;
 		pools[i].gitlab_failures = pools[i].refusals = pools[i].create_failures = 0;
 		pools[i].gitlab_not_before = pools[i].create_not_before = 0;
 		pools[i].creating = pools[i].idle = pools[i].used = pools[i].removing = pools[i].stuck = pools[i].waiting = pools[i].running = 0;
@@ -363,7 +368,7 @@ count_pools(struct view *v)
 		if (p == NULL) {
 			p = &pools[v->npools++];
 			*p = (struct view_pool){ .key = key, .runner = "", .name = "", .url = "", .driver = "", .disabled = "", .ask_why = "",
-			    .ask_text = "", .held = "", .held_text = "" };
+			    .ask_text = "", .held = "", .held_text = "", .create_error = "", .trouble = "" };
 		}
 		if (m == NULL) {
 			p->waiting += strcmp(j->state, "waiting") == 0;
@@ -376,6 +381,35 @@ count_pools(struct view *v)
 		p->removing += strcmp(m->state, "removing") == 0;
 		p->stuck += strcmp(m->state, "stuck-on-removing") == 0;
 	}
+}
+
+/*
+ * Why a living manager's snapshot is an old one, or NULL. A manager that cannot write it says so in the file's time of
+ * modification, for which a full disk has room (snapshot.c); one that hangs or is stopped does not know of the jobs that came since.
+ */
+static const char *
+why_stale(struct view *v, int fd)
+{
+	struct err ignored = { 0 };
+	const char *why = NULL;
+	struct stat st;
+	int jobs = fs_opendir(fd, "jobs", &ignored);
+	char **names;
+	ssize_t n;
+
+	if (fstatat(fd, SNAPSHOT_FILE, &st, 0) == 0 && st.st_mtime > 0 && st.st_mtime < SNAPSHOT_ERRNO_MAX)
+		return st.st_mtime == ENOSPC || st.st_mtime == EDQUOT ? "the disk is full" : arena_dup(&v->arena, str_from(strerror((int)st.st_mtime)));
+	if (jobs < 0)
+		return NULL;
+	n = fs_list(jobs, ".", &names, &ignored);
+	for (ssize_t i = 0; i < n; i++)
+		if (view_job(v, names[i]) == NULL && fstatat(jobs, names[i], &st, 0) == 0 && S_ISDIR(st.st_mode) &&
+		    wall_now() / NSEC_SEC - st.st_ctime > SILENT_S)
+			why = "the manager does not write its view";
+	if (n >= 0)
+		fs_free_names(names, n);
+	close(jobs);
+	return why;
 }
 
 int
@@ -402,6 +436,7 @@ view_load(struct view *v, const char *state_dir, const char *store, struct err *
 	}
 	buf_free(&b);
 	if (v->alive && v->snapshot && v->pid == pid) {
+		v->stale = why_stale(v, fd);
 		close(fd);
 		return 0;
 	}

@@ -19,16 +19,16 @@ struct view_pool {
 	int64_t		 limit, max_builds, request_concurrency, request_limit;
 	int64_t		 creating, idle, used, removing, stuck;
 	int64_t		 idle_target, waiting, running, ask, asking, short_by;
-	const char	*ask_why, *ask_text, *held, *held_text;
+	const char	*ask_why, *ask_text, *held, *held_text, *create_error, *trouble;
 	int64_t		 create_failures, refusals, gitlab_failures;
-	wall_t		 create_not_before, refused_last, gitlab_not_before;
+	wall_t		 create_not_before, refused_last, gitlab_not_before, held_until;
 	struct budget	 growth, account;	/* all 0: no limit */
 };
 
 struct view_machine {
 	const char	*name, *pool, *state, *phase, *job, *operation, *error, *why;
 	const char	*zone, *region, *project, *type;
-	wall_t		 created, since, again;
+	wall_t		 created, since, again, throttled_until;
 	int64_t		 uses, failed_checks, removal_retries;
 	bool		 stale, doomed, blind;
 };
@@ -36,7 +36,7 @@ struct view_machine {
 struct view_job {
 	const char	*id, *pool, *state, *name, *ci_stage, *project, *url, *machine;
 	const char	*waiting_why, *waiting, *stage, *result, *result_text;
-	wall_t		 arrived, assigned, ended;
+	wall_t		 arrived, assigned, ended, waiting_until;
 	int64_t		 machines_tried, executor, reporter;	/* pids, 0 none */
 };
 
@@ -58,6 +58,7 @@ struct view {
 	bool		 snapshot;	/* there is one, of that manager if alive */
 	int64_t		 pid;
 	wall_t		 at;		/* when the snapshot was written; 0: none */
+	const char	*stale;		/* why a living manager's snapshot is an old one; NULL when it is not */
 	wall_t		 started;
 	const char	*version, *state, *config, *store, *system_id;
 	int64_t		 concurrent;

@@ -595,6 +595,9 @@ creation_room(const struct pass *w)
 		bound(&r, p->max_growth - w->c.creating, SCALE_WHY_GROWTH);
 	if (in->machines_free != SCALE_UNLIMITED)
 		bound(&r, in->machines_free - reserved, SCALE_WHY_AT_CAP);
+	/* The account's own word comes before what follows from a failure that it caused. */
+	if (in->account != NULL && in->blocked != SCALE_WHY_NONE && in->account->blocked_until > in->now && (p->rules & SCALE_PACE) != 0)
+		bound(&r, 0, in->blocked);
 	if (in->gate != NULL && (p->rules & SCALE_FAILURE_GATE) != 0)
 		bound(&r, scale_gate_room(in->gate, in->now), SCALE_WHY_BACKOFF);
 	if (in->growth != NULL && (p->rules & SCALE_PACE) != 0)
@@ -629,7 +632,7 @@ wake_for(struct pass *w, enum scale_why why)
 		wake(w, w->in->gate->not_before);
 	else if (why == SCALE_WHY_PACE)
 		wake(w, next_token(w, w->in->growth));
-	else if (why == SCALE_WHY_ACCOUNT)
+	else if (why == SCALE_WHY_ACCOUNT || why == SCALE_WHY_QUOTA || why == SCALE_WHY_THROTTLED)
 		wake(w, next_token(w, w->in->account));
 }
 

@@ -172,26 +172,6 @@ void	scale_create_cancelled(struct scale_gate *g, int64_t started);
 /* Creations allowed now: SCALE_UNLIMITED, 1 or 0. */
 int	scale_gate_room(const struct scale_gate *g, int64_t now);
 
-struct scale_input {
-	int64_t				 now;
-	const struct scale_policy	*policy;
-	const struct scale_machine	*machines;
-	size_t				 nmachines;
-	const struct scale_job		*waiting;
-	size_t				 nwaiting;
-	int				 running;	/* jobs of this runner that have a machine or still count against limit */
-	int				 slots_free;	/* concurrent minus all jobs of all runners */
-	int				 machines_free;	/* max_machines minus all machines of all runners, those being removed included; SCALE_UNLIMITED */
-	int				 machines_over;	/* machines of all runners, those being removed left out, above max_machines; else 0 */
-	int				 pending;	/* B3: on-demand answers out, job not yet come */
-	const struct scale_gate		*gate;		/* NULL = open */
-	const struct budget		*growth;	/* this runner's bucket; NULL = none */
-	const struct budget		*account;	/* the cloud account's; NULL = none */
-	enum scale_phase		 phase;
-};
-
-enum scale_act { SCALE_ASSIGN, SCALE_CREATE, SCALE_REMOVE, SCALE_TRY };
-
 /* Reasons: of actions, of what holds creation back, and of what bounds `ask`. */
 enum scale_why {
 	SCALE_WHY_NONE,
@@ -219,11 +199,34 @@ enum scale_why {
 	SCALE_WHY_BACKOFF,		/* creations failed: waiting for the next try */
 	SCALE_WHY_PACE,			/* GrowthRatePerSecond */
 	SCALE_WHY_ACCOUNT,		/* the cloud account's budget */
+	SCALE_WHY_QUOTA,		/* the account may have no more machines */
+	SCALE_WHY_THROTTLED,		/* the cloud asks us to wait */
 	SCALE_WHY_PREEMPTIVE,		/* Preemptive: no idle machine */
 	SCALE_WHY_NO_FREE,		/* without SCALE_QUEUE: no idle machine */
 	SCALE_WHY_CLOSING,		/* SCALE_QUIET or SCALE_DRAIN */
 	SCALE_WHY_MAX
 };
+
+struct scale_input {
+	int64_t				 now;
+	const struct scale_policy	*policy;
+	const struct scale_machine	*machines;
+	size_t				 nmachines;
+	const struct scale_job		*waiting;
+	size_t				 nwaiting;
+	int				 running;	/* jobs of this runner that have a machine or still count against limit */
+	int				 slots_free;	/* concurrent minus all jobs of all runners */
+	int				 machines_free;	/* max_machines minus all machines of all runners, those being removed included; SCALE_UNLIMITED */
+	int				 machines_over;	/* machines of all runners, those being removed left out, above max_machines; else 0 */
+	int				 pending;	/* B3: on-demand answers out, job not yet come */
+	const struct scale_gate		*gate;		/* NULL = open */
+	const struct budget		*growth;	/* this runner's bucket; NULL = none */
+	const struct budget		*account;	/* the cloud account's; NULL = none */
+	enum scale_why			 blocked;	/* what blocks the account while it is blocked; SCALE_WHY_NONE = not known */
+	enum scale_phase		 phase;
+};
+
+enum scale_act { SCALE_ASSIGN, SCALE_CREATE, SCALE_REMOVE, SCALE_TRY };
 
 struct scale_action {
 	enum scale_act	act;

@@ -326,7 +326,7 @@ def check_families(m, w):
 def top_live(w, machine, job):
     t = Terminal(w)
     try:
-        frame = wait_until(lambda: next((f for f in t.frames() if any(machine in line for line in f)), None), 20, "the machine in top")
+        frame = wait_until(lambda: next((f for f in t.frames() if any("…" + machine[-8:] in line for line in f)), None), 20, "the machine in top, by the end of its name")
         assert len(frame) <= 24 and all(len(line) <= 100 for line in frame), frame
         assert frame[0].startswith("windlass ") and "RUNNER" in "\n".join(frame)
         assert any(line.startswith(job + " ") for line in frame), frame

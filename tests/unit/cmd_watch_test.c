@@ -48,11 +48,108 @@ test_table(void)
 	is_str(b.p, "A          BB  NOTE\nlong-name  -   x?y\ns          b   -\n", "columns are aligned, nothing trails");
 	buf_clear(&b);
 	watch_table_put(&t, &b, 12, 0);
-	is_str(b.p, "A          B\nlong-name  -\ns          b\n", "lines are cut");
+	is_str(b.p, "A          \xe2\x80\xa6\nlong-name  \xe2\x80\xa6\ns          \xe2\x80\xa6\n", "lines are cut, which is said");
 	buf_clear(&b);
 	watch_table_put(&t, &b, 0, 2);
 	is_str(b.p, "A          BB  NOTE\n... 2 more\n", "and so are rows, which is said");
 	watch_table_free(&t);
+}
+
+static void
+add_job(struct view_job *j, const char *id, const char *machine, const char *waiting)
+{
+	*j = (struct view_job){ .id = id, .pool = "p", .state = machine[0] != '\0' ? "running" : "waiting", .name = "a job of a rather long name",
+	    .ci_stage = "", .project = "group/project", .url = "", .machine = machine, .waiting_why = "", .waiting = waiting, .stage = "step_script",
+	    .result = "", .result_text = "" };
+}
+
+/* 80 columns: names by their ends, the note is there, what is cut is marked (configuration.md section 4, point 7). */
+static void
+test_narrow(void)
+{
+	static struct view_machine m[3] = {
+		{ .name = "runner-abcdefghi-auto-1764415678-82d26e6a", .state = "used", .job = "17", .uses = 3 },
+		{ .name = "runner-abcdefghi-auto-1764415699-11d26e6a", .state = "creating", .phase = "booted", .job = "" },
+		{ .name = "by-hand-1", .state = "idle", .job = "" },
+	};
+	static struct view_job j[2];
+	struct view v = { .machines = m, .nmachines = 3, .jobs = j, .njobs = 2, .alive = true };
+	struct watch_table t = { .n = 0 };
+	wall_t now = wall_now();
+
+	for (size_t i = 0; i < NELEM(m); i++) {
+		m[i].pool = "p";
+		m[i].operation = m[i].error = m[i].why = m[i].zone = m[i].region = m[i].project = m[i].type = "";
+		m[i].phase = m[i].phase != NULL ? m[i].phase : "";
+		m[i].since = m[i].created = now - 5 * NSEC_SEC;
+	}
+	add_job(&j[0], "17", m[0].name, "");
+	add_job(&j[1], "18", "", "Waiting for a machine: the cloud account may have no more machines (limit)");
+	j[1].arrived = now - 70 * NSEC_SEC;
+	j[1].waiting_until = now + 48 * NSEC_SEC;
+	buf_clear(&b);
+	watch_table_machines(&t, &v, WATCH_NARROW, now);
+	watch_table_put(&t, &b, 80, 0);
+	is_str(b.p, "MACHINE    STATE     SINCE  AGE  JOBS  JOB  NOTE\n"
+	    "\xe2\x80\xa6" "82d26e6a  used      5s     5s   3     17\n"
+	    "\xe2\x80\xa6" "11d26e6a  creating  5s     5s   0     -    reached: booted\n"
+	    "by-hand-1  idle      5s     5s   0     -\n", "machines");
+	watch_table_free(&t);
+	t = (struct watch_table){ .n = 0 };
+	buf_clear(&b);
+	watch_table_jobs(&t, &v, WATCH_NARROW, now);
+	watch_table_put(&t, &b, 80, 0);
+	is_str(b.p, "JOB  STATE    SINCE  MACHINE    NAME                  NOTE\n"
+	    "18   waiting  1m10s  -          a job of a rather l\xe2\x80\xa6  the cloud account may hav\xe2\x80\xa6\n"
+	    "17   running  -      \xe2\x80\xa6" "82d26e6a  a job of a rather l\xe2\x80\xa6  step_script\n", "jobs");
+	buf_clear(&b);
+	watch_put_waiting(&b, &j[1], now);
+	is_str(b.p, "Waiting for a machine: the cloud account may have no more machines (limit); next try in 48s", "until when");
+	watch_table_free(&t);
+	ok(watch_table_empty(&(struct watch_table){ .ncolumns = 2, .n = 2 }), "a heading alone");
+}
+
+/* Row 53: a living manager's old snapshot says so; ages are as of then. */
+static void
+test_stale(void)
+{
+	wall_t now = wall_now();
+	struct view v = { .alive = true, .snapshot = true, .stale = "the disk is full", .at = now - 39 * NSEC_SEC };
+
+	buf_clear(&b);
+	watch_put_dead(&b, &v, "/x", now);
+	is_str(b.p, "As of 39s ago: the disk is full. No job is asked for until it has room.\n", "an old snapshot");
+	ok(watch_as_of(&v, now) == v.at, "ages as of then");
+	v.stale = NULL;
+	ok(watch_as_of(&v, now) == now, "of a fresh one as of now");
+}
+
+/* Rows 44, 45 and 57: the true cause, and the last error of a creation. */
+static void
+test_notes(void)
+{
+	wall_t now = wall_now();
+	struct view_pool p = { .configured = true, .disabled = "", .held = "quota", .short_by = 1, .create_failures = 1, .create_not_before = now,
+	    .held_text = "the cloud account may have no more machines (droplet limit)", .held_until = now + 48 * NSEC_SEC, .create_error = "droplet limit",
+	    .ask_why = "", .ask_text = "", .trouble = "" };
+	struct view_machine m = { .state = "creating", .phase = "requested", .why = "", .error = "", .throttled_until = 1764415690 * NSEC_SEC };
+
+	buf_clear(&b);
+	watch_pool_note(&b, &p, now);
+	is_str(b.p, "1 machine fewer than wanted: the cloud account may have no more machines (droplet limit), next try in 48s", "quota is quota");
+	p.held = "back-off";
+	p.create_error = "GET https://mirror: no such host";
+	p.create_not_before = now + 50 * NSEC_SEC;
+	buf_clear(&b);
+	watch_pool_note(&b, &p, now);
+	is_str(b.p, "creating failed 1 time in a row, next try in 50s; the last error: GET https://mirror: no such host", "the last error");
+	buf_clear(&b);
+	watch_machine_note(&b, &m, (wall_t)1764415680 * NSEC_SEC);
+	is_str(b.p, "reached: requested; the cloud asks to wait until 11:28:10 UTC", "throttling is throttling");
+	p = (struct view_pool){ .configured = true, .disabled = "", .held = "", .ask_why = "", .ask_text = "", .trouble = "the disk is full: no job is asked for" };
+	buf_clear(&b);
+	watch_pool_note(&b, &p, now);
+	is_str(b.p, "the disk is full: no job is asked for", "no job is asked for");
 }
 
 static void
@@ -84,6 +181,9 @@ main(void)
 {
 	test_words();
 	test_table();
+	test_narrow();
+	test_stale();
+	test_notes();
 	test_events();
 	buf_free(&b);
 	return done_testing();

@@ -80,10 +80,11 @@ job_give_up(struct manager *mg, struct job *j, const char *text)
 }
 
 void
-job_tell(struct manager *mg, struct job *j, const char *why, const char *text)
+job_tell(struct manager *mg, struct job *j, const char *why, const char *text, wall_t until)
 {
 	(void)mg;
-	(void)text;
+	j->waiting_until = until;
+	snprintf(j->waiting, sizeof(j->waiting), "%s", text);
 	j->waiting_why = why;
 }
 
@@ -312,8 +313,25 @@ test_account(void)
 	job("b", "2", 2);
 	job("c", "3", 1);
 	decided("create c for waiting; ", "a limit of the account stops all of its runners, and no other");
-	is_int(pool("b")->plan.held, SCALE_WHY_ACCOUNT, "  and b is told why");
+	is_int(pool("b")->plan.held, SCALE_WHY_THROTTLED, "  and b is told why");
 	ok(pool("b")->wake_at > wall_now() + 290 * NSEC_SEC, "  until the cloud's own time");
+
+	/* Findings row 44: a limit of the account is called that, in the cloud's own words, with the time of the next try. */
+	world("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", ""));
+	mc = machine("a", "a1", SCALE_CREATING, 5);
+	snprintf(mc->operator.error, sizeof(mc->operator.error), "machine a1: POST /v2/droplets: droplet limit");
+	scaler_create_failed(&m, mc, EXIT_QUOTA, 0);
+	machine_free(&m, mc);
+	job("a", "1", 3);
+	decided("", "a limit of the account");
+	is_int(pool("a")->plan.held, SCALE_WHY_QUOTA, "  is called that");
+	{
+		struct job *j = job_find(&m, "1");
+
+		is_str(j->waiting_why, "quota", "  the job's word");
+		is_str(j->waiting, "Waiting for a machine: the cloud account may have no more machines (POST /v2/droplets: droplet limit)", "  its sentence");
+		ok(j->waiting_until > wall_now() + 20 * NSEC_SEC, "  and when it is tried again");
+	}
 
 	world("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", ""));
 	mc = machine("a", "a1", SCALE_CREATING, 5);
@@ -330,7 +348,7 @@ test_account(void)
 	}
 	job("a", "3", 3);
 	decided("", "throttled: no further creation");
-	is_int(pool("a")->plan.held, SCALE_WHY_ACCOUNT, "  and why");
+	is_int(pool("a")->plan.held, SCALE_WHY_THROTTLED, "  and why");
 }
 
 static void
