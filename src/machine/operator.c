@@ -556,12 +556,20 @@ say_way_out(const struct operation *op, struct str line, struct err *e)
 	buf_free(&shown);
 }
 
+/* Whether it is a machine that nobody was in yet: its sshd may start anew, and the key may come later. */
+static bool
+first_boot(const struct operation *op)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+
+	return d != NULL && !(d->traits & CLOUD_NO_VM) && !op->adopted && op->rec.phase < PHASE_PROVISIONED;
+}
+
 /* Whether a failed try may be followed by another. The cloud is asked now and then whether there is still a machine. */
 static bool
 ssh_may_come(struct operation *op, int64_t pause, mono_t *ask, mono_t *refused, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
-	bool first_boot = d != NULL && !(d->traits & CLOUD_NO_VM) && !op->adopted && op->rec.phase < PHASE_PROVISIONED;
 	struct err why = { 0 };
 
 	/* So near the deadline another try would only say that there was no time. */
@@ -569,7 +577,7 @@ ssh_may_come(struct operation *op, int64_t pause, mono_t *ask, mono_t *refused, 
 	    mono_passed(mono_min(op->deadline, op->ssh_by) - pause - SSH_LAST_NS))
 		return false;
 	/* A host that has long been there will not know the key any better in a minute. */
-	if (e->kind == ERR_AUTH && !first_boot)
+	if (e->kind == ERR_AUTH && !first_boot(op))
 		return false;
 	if (e->kind == ERR_AUTH && *refused == 0)
 		*refused = mono_after(SSH_REFUSED_NS);
@@ -603,6 +611,11 @@ operation_ssh(struct operation *op, struct err *e)
 	if (op->auth == NULL && (op->auth = load_auth(op, e)) == NULL)
 		return NULL;
 	o.auth = op->auth;
+	/* A connection that a first boot left behind is silent for ever. */
+	if (first_boot(op)) {
+		o.hello_ns /= 3;
+		o.login_ns /= 2;
+	}
 	for (;;) {
 		buf_clear(&pin);
 		s = ssh_open(&o, &pin, op->deadline, e);
