@@ -37,7 +37,7 @@ usage: ./build.sh [verb]
   demo            a small pipeline on the rig, watched live
   bench           measure speed and size, print a table
   fuzz [seconds]  let each fuzzer run for that long (60)
-  dist            what is given away: binaries and Debian packages for amd64 and arm64, the manual, checksums, an SBOM
+  dist            what is given away: binaries and Debian packages for amd64 and arm64, the manual, checksums, an SBOM and a VEX
   clean           remove what was built, keep what was downloaded
 
   WINDLASS_DL=DIR        keep the downloaded sources there
@@ -354,6 +354,7 @@ dist()
 	run arm64 cross aarch64 linux-arm64
 	rm -rf dist/windlass-* dist/*.deb dist/linux-*
 	vendor/sbom >dist/windlass.spdx.json
+	vendor/sbom vex >dist/windlass.vex.json
 	for arch in amd64 arm64; do
 		from=dist
 		[ $arch = amd64 ] || from=build/dist/linux-$arch
@@ -364,7 +365,7 @@ dist()
 	run "deb compat" vendor/deb compat dist
 	tar --sort=name --format=ustar --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=a+rX,go-w \
 	    -C build/manual -c . | gzip -9n >dist/windlass-manual.tar.gz
-	(cd dist && sha256sum windlass-linux-* *.deb windlass-manual.tar.gz windlass.spdx.json >SHA256SUMS)
+	(cd dist && sha256sum windlass-linux-* *.deb windlass-manual.tar.gz windlass.spdx.json windlass.vex.json >SHA256SUMS)
 	cat dist/SHA256SUMS
 }
 

@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <regex.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "cmd/template.h"
 #include "core/fs.h"
 #include "machine/health.h"
+#include "wire/regex.h"
 
 #define TIMEOUT_S	10
 #define AT_ONCE		32
@@ -203,7 +203,6 @@ value_matches(struct json_val row, struct str key, const char *want)
 {
 	struct arena a = { 0 };
 	const char *have;
-	regex_t re;
 	bool yes;
 
 	if (str_caseeq(key, "label"))
@@ -211,11 +210,8 @@ value_matches(struct json_val row, struct str key, const char *want)
 	have = json_cstr(&a, json_get(row, str_caseeq(key, "driver") ? "DriverName" : str_caseeq(key, "state") ? "State" :
 	    str_caseeq(key, "name") ? "Name" : "Swarm"));
 	if (str_caseeq(key, "name")) {
-		yes = regcomp(&re, want, REG_EXTENDED | REG_NOSUB) == 0;
-		if (yes) {
-			yes = regexec(&re, have, 0, NULL, 0) == 0;
-			regfree(&re);
-		}
+		/* An expression that is none matches nothing, as in docker-machine. */
+		yes = regex_find(str_from(want), str_from(have), NULL) > 0;
 	} else
 		yes = str_caseeq(str_from(have), want);
 	arena_reset(&a);
