@@ -144,7 +144,7 @@ make_vendor()
 	    # Our objects know their headers and not the libraries' or the
 	    # compiler, so those that were built with others go.
 	    forget "build/sysroot/$(uname -m)" release musl &&
-	    forget build/hostdeps asan fuzz
+	    forget build/hostdeps asan
 }
 
 # forget LIBRARIES FLAVOR...
@@ -248,6 +248,7 @@ fuzz_replay()
 # Each fuzzer for some time, its finds beside the seeds it started from.
 fuzz()
 {
+	JOBS=$jobs vendor/build fuzzdeps && forget build/fuzzdeps fuzz || die "the libraries do not build for the fuzzers"
 	# the warnings are judged where gcc and the linters look
 	in_make fuzz WARN=-w || die "the fuzzers do not build"
 	for source in tests/fuzz/*_fuzz.c; do

@@ -686,6 +686,8 @@ static int
 resume(struct run *r, struct json_val saved, int64_t trace, struct err *e)
 {
 	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
+	if (r->mem.step > (int64_t)r->work.nsteps)
+		return err_set(e, ERR_PARSE, 0, "stage.json is damaged: step %" PRId64 " of %zu", r->mem.step, r->work.nsteps);
 	if (r->mem.stage >= STAGE_AFTER)
 		work_set_status(&r->work, r->mem.status);
 	if (output_resume(&r->out, r->dir, &r->work, trace, saved, e) < 0)

@@ -39,6 +39,22 @@ static const struct field { const char *key; enum field_type type; size_t offset
 	TEXT("reason", reason), TEXT("text", text), NUMBER("exit_code", exit_code), TEXT("job_status", status),
 };
 
+/* Numbers that the rest counts and indexes by. None is negative unless the file is damaged; that a step is one of the job's is asked in resume(). */
+static int
+check_ranges(const struct memory *m, int64_t trace, struct err *e)
+{
+	static const int64_t bytes_max = INT64_C(1) << 50;
+	const struct { const char *key; int64_t value, max; } numbers[] = {
+		{ "trace", trace, bytes_max }, { "step", m->step, 1 << 20 }, { "attempt", m->attempt, 1 << 20 },
+		{ "helper_taken", m->helper_taken, bytes_max }, { "build_taken", m->build_taken, bytes_max },
+	};
+
+	for (size_t i = 0; i < NELEM(numbers); i++)
+		if (numbers[i].value < 0 || numbers[i].value > numbers[i].max)
+			return err_set(e, ERR_PARSE, 0, "stage.json is damaged: \"%s\" is %" PRId64, numbers[i].key, numbers[i].value);
+	return 0;
+}
+
 int
 memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e)
 {
@@ -80,7 +96,7 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 	}
 	*saved = json_get(v, "output");
 	*trace = json_i64(json_get(v, "trace"), 0);
-	return 1;
+	return check_ranges(m, *trace, e) < 0 ? -1 : 1;
 }
 
 static void

@@ -1,0 +1,109 @@
+/*
+ * stage.json and the job's trace as a crash, a full disk or a hand may have left them: read, the output taken up from the checkpoint, a line
+ * more written, and the checkpoint written again. Numbers stay within their ranges, a secret stays masked, and what
+ * was written reads back as it was.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/fs.h"
+#include "core/log.h"
+#include "job/run.h"
+
+int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define PAYLOAD "{\"id\":7,\"token\":\"glcbt-jobtokenjobtoken\",\"variables\":[{\"key\":\"PASSWORD\",\"value\":\"hunter2hunter2\",\"masked\":true}]}"
+
+static char dir_name[] = "/tmp/stage_fuzz.XXXXXX";
+static int dir = -1;
+
+static void
+clean_up(void)
+{
+	fs_remove_tree(AT_FDCWD, dir_name, NULL);
+}
+
+static void
+set_up(void)
+{
+	assert(mkdtemp(dir_name) != NULL);
+	dir = fs_opendir(AT_FDCWD, dir_name, NULL);
+	assert(dir >= 0);
+	atexit(clean_up);
+	log_setup(LOG_FATAL, LOG_RUNNER);
+}
+
+static void
+begin(struct run *r)
+{
+	*r = (struct run){ .dir = dir, .out = { .fd = -1 }, .job = { .arena = &r->arena, .id = 7, .timeout = NSEC_SEC } };
+	assert(json_parse(&r->arena, STR(PAYLOAD), &r->job.root, NULL) == 0);
+	r->job.token = arena_dup(&r->arena, STR("glcbt-jobtokenjobtoken"));
+	r->job.short_token = arena_dup(&r->arena, STR("abcdef"));
+	r->job.system_id = arena_dup(&r->arena, STR("s_1"));
+	r->job.url = arena_dup(&r->arena, STR("https://gitlab.example"));
+	r->job.shell = arena_dup(&r->arena, STR("bash"));
+	work_init(&r->work, &r->job, "runner-x-1", "0123456789abcdef", 0);
+}
+
+static void
+end(struct run *r)
+{
+	log_filter(NULL, NULL);
+	if (r->out.fd >= 0)
+		close(r->out.fd);
+	tl_free(&r->out.out);
+	tl_free(&r->out.err);
+	tl_free(&r->out.own);
+	tl_sink_free(&r->out.sink);
+	mask_set_free(r->out.set);
+	buf_free(&r->out.pending);
+	buf_free(&r->work.warnings);
+	arena_reset(&r->arena);
+}
+
+static void
+go_on(struct run *r, struct json_val saved, int64_t trace)
+{
+	struct buf b = { .max = 8u << 20 };
+	struct run again;
+	struct json_val v;
+	struct err e = { 0 };
+	int64_t t;
+
+	assert(r->mem.step >= 0 && r->mem.attempt >= 0 && r->mem.helper_taken >= 0 && r->mem.build_taken >= 0 && trace >= 0);
+	if (output_resume(&r->out, dir, &r->work, trace, saved, &e) < 0)
+		return;
+	output_feed(&r->out, false, STR("a line with hunter2hunter2 in it\n"), 0, true);
+	output_stage_end(&r->out);
+	commit(r);
+	assert(fs_read(dir, "trace", b.max, &b, &e) == 0 && (int64_t)b.n == r->out.length);
+	assert(str_find(buf_str(&b), "hunter2hunter2") < 0);
+	buf_free(&b);
+	begin(&again);
+	assert(memory_read(&again, &v, &t, &e) == 1 && t == r->out.length);
+	assert(again.mem.stage == r->mem.stage && again.mem.step == r->mem.step && strcmp(again.mem.helper, r->mem.helper) == 0);
+	end(&again);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct json_val saved;
+	struct err e = { 0 };
+	int64_t trace;
+	struct run r;
+	int rc;
+
+	if (dir < 0)
+		set_up();
+	fs_write_fast(dir, "stage.json", str_of(data, size), 0600, &e);
+	fs_write_fast(dir, "trace", STR("what was there before\n"), 0600, &e);
+	begin(&r);
+	rc = memory_read(&r, &saved, &trace, &e);
+	assert(rc == 1 || (rc == -1 && e.kind != ERR_NONE));
+	if (rc == 1)
+		go_on(&r, saved, trace);
+	end(&r);
+	return 0;
+}
