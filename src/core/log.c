@@ -168,7 +168,7 @@ put_text_value(struct buf *b, struct str s)
 		unsigned char c = (unsigned char)s.p[i];
 
 		plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-		    (c >= 'A' && c <= 'Z') || strchr("-._/@^+", c) != NULL;
+		    (c >= 'A' && c <= 'Z') || (c != '\0' && strchr("-._/@^+", c) != NULL);
 	}
 	if (plain)
 		buf_putstr(b, s);
