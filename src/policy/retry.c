@@ -94,13 +94,14 @@ retry_hint_header(struct retry_hint *h, int status, struct str name, struct str 
 		else if (time_parse_http(value, &t) == 0)
 			not_before(h, t, now);
 	} else if (str_caseeq(name, "ratelimit-resettime")) {
-		if (time_parse_http(value, &t) != 0)
+		/* Before 1970 makes no sense, and 0 means that nothing was said. */
+		if (time_parse_http(value, &t) != 0 || t <= 0)
 			return;
 		h->reset = t;
 		if (status >= 400)
 			not_before(h, t, now);
 	} else if (str_caseeq(name, "ratelimit-reset")) {
-		if (h->reset == 0 && moment(value, now, &t))
+		if (h->reset == 0 && moment(value, now, &t) && t > 0)
 			h->reset = t;
 	} else if (str_caseeq(name, "ratelimit-remaining")) {
 		if (seconds(value, &n))
