@@ -579,7 +579,7 @@ run(struct machine *m)
 {
 	m->step = 1;
 	for (size_t i = 0;; i++) {
-		struct threads last = m->now;
+		struct threads last;
 
 		/* A match may begin at each byte. */
 		if (start_thread(m, &m->now, 0, i))

@@ -4,7 +4,7 @@
  */
 #include <fcntl.h>
 
-#include "docker/engine.c"		/* for its struct: TLS is left out here */
+#include "docker/engine.c"	/* NOLINT(bugprone-suspicious-include): for its struct, since TLS is left out here */
 #include "peer.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
