@@ -10,24 +10,33 @@
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Made for this harness and of no other use. */
-static const char key[] =
-    "-----BEGIN EC PRIVATE KEY-----\n"
-    "MHcCAQEEIHuLpQJSAKLT2aadPRbRYj1M6tsc/CA4U44dHIfffyS2oAoGCCqGSM49\n"
-    "AwEHoUQDQgAEMxc2IIRdrZ+ppXXcU5rakBEVspYGYkoeMOqCdIrY6y7iIri4U60J\n"
-    "npIC2a9/iosc7XZour5Ek6yLOVodi57a2g==\n"
-    "-----END EC PRIVATE KEY-----\n";
+static struct ssh_auth *auth;
+
+static void
+set_up(void)
+{
+	struct buf key = { .max = 8192 }, line = { .max = 8192 };
+
+	assert(ssh_keygen(&key, &line, NULL) == 0);
+	auth = ssh_auth_key(buf_str(&key), NULL);
+	assert(auth != NULL);
+	buf_wipe(&key);
+	buf_free(&line);
+}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct ssh_opts o = { .host = STR("127.0.0.1"), .port = 22, .user = "root", .key_pem = STR(key) };
+	struct ssh_opts o = { .host = STR("127.0.0.1"), .port = 22, .user = "root" };
 	struct buf pin = { .max = 8192 };
 	struct err e = { 0 };
 	struct ssh *s;
 
 	if (size > PEER_MAX)
 		return 0;
+	if (auth == NULL)
+		set_up();
+	o.auth = auth;
 	peer_says = str_of(data, size);
 	s = ssh_open(&o, &pin, mono_after(5 * NSEC_SEC), &e);
 	assert(s == NULL && e.kind != ERR_NONE && e.msg[0] != '\0');
