@@ -32,7 +32,7 @@ usage: ./build.sh [verb]
 
   (none)          build dist/windlass, with dist/windlass.debug beside it
   vendor          only the third-party libraries (build does this too)
-  test [part...]  build and run every test; parts: walls lint unit musl fuzz release manual deb arm64 alone e2e
+  test [part...]  build and run every test; parts: walls lint unit musl sandbox fuzz release manual deb arm64 alone e2e
   soak [name]     a test that takes longer than that; without a name: which there are
   demo            a small pipeline on the rig, watched live
   bench           measure speed and size, print a table
@@ -238,6 +238,12 @@ lint()
 	return $bad
 }
 
+# What each role can still do, tried from inside its own confinement.
+sandbox()
+{
+	in_make build/musl/tools/sandbox_acts && tests/e2e/run -j1 tests/sandbox/test_sandbox.py
+}
+
 fuzz_replay()
 {
 	built=0
@@ -282,12 +288,13 @@ tests()
 	need $packages_test
 	need_pytest
 	passed=0 failed=0
-	[ $# -gt 0 ] || set -- walls lint unit musl fuzz release manual deb arm64 alone e2e
+	[ $# -gt 0 ] || set -- walls lint unit musl sandbox fuzz release manual deb arm64 alone e2e
 	for t; do
 		case $t in
 		walls)	part walls tests/walls ;;
 		unit)	part unit unit asan ;;
 		musl)	part musl unit musl ;;
+		sandbox) part sandbox sandbox ;;
 		fuzz)	part fuzz fuzz_replay ;;
 		lint)	part lint lint ;;
 		release) part release tests/release/check ;;

@@ -13,6 +13,7 @@
 #include "core/proc.h"
 #include "core/relro.h"
 #include "gitlab/poller.h"
+#include "job/broker.h"
 #include "job/executor.h"
 #include "job/reporter.h"
 #include "machine/operator.h"
@@ -21,6 +22,7 @@ static const struct { const char *name; cmd_fn *fn; } roles[] = {
 	{ "windlass-poller", poller_main },
 	{ "windlass-operator", operator_main },
 	{ "windlass-executor", executor_main },
+	{ "windlass-broker", broker_main },
 	{ "windlass-reporter", reporter_main },
 	{ "windlass-metrics", metrics_main },
 };

@@ -8,12 +8,14 @@
  * file of the state directory. It dies with the manager, which starts it again when it died alone.
  */
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <dirent.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "core/exit.h"
 #include "core/fs.h"
+#include "core/identity.h"
 #include "core/log.h"
 #include "core/opt.h"
 #include "core/proc.h"
@@ -47,20 +49,44 @@ struct server {
 
 /* ---- the manager's process, from /proc ---- */
 
-static int
-count_fds(pid_t pid)
+/* Opened before this process gave root up: afterwards they are another user's. */
+static struct { int stat, limits; DIR *fds; } of_manager = { -1, -1, NULL };
+
+static void
+open_manager(pid_t pid)
 {
 	char path[40];
-	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	of_manager.stat = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
+	of_manager.limits = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	of_manager.fds = opendir(path);
+}
+
+/* What a file of /proc says now. */
+static bool
+read_again(int fd, struct buf *b)
+{
+	char *room = buf_room(b, STAT_MAX);
+	ssize_t n = fd >= 0 && room != NULL ? pread(fd, room, STAT_MAX, 0) : -1;
+
+	if (n > 0)
+		buf_grown(b, (size_t)n);
+	return n > 0;
+}
+
+static int
+count_fds(void)
+{
 	int n = -2;	/* "." and ".." */
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	d = opendir(path);
-	if (d == NULL)
+	if (of_manager.fds == NULL)
 		return -1;
-	while (readdir(d) != NULL)
+	rewinddir(of_manager.fds);
+	while (readdir(of_manager.fds) != NULL)
 		n++;
-	closedir(d);
 	return n;
 }
 
@@ -78,32 +104,28 @@ boot_time(void)
 }
 
 static double
-max_fds(pid_t pid)
+max_fds(void)
 {
-	char path[40];
-	struct buf b = { .max = 1u << 16 };
+	struct buf b = { .max = STAT_MAX };
 	double n = -1;
 	ssize_t at;
 
-	snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
-	if (fs_read(AT_FDCWD, path, b.max, &b, NULL) == 0 && (at = str_find(buf_str(&b), "Max open files")) >= 0)
+	if (read_again(of_manager.limits, &b) && (at = str_find(buf_str(&b), "Max open files")) >= 0)
 		n = strtod(b.p + at + strlen("Max open files"), NULL);
 	buf_free(&b);
 	return n;
 }
 
 static struct prom_process
-look_at_manager(pid_t pid)
+look_at_manager(void)
 {
 	struct prom_process p = { .version = COMPAT_VERSION, .revision = WL_REVISION, .branch = "windlass-" WL_VERSION };
 	struct buf b = { .max = STAT_MAX };
-	char path[40];
 	double field[25] = { 0 };
 	long hz = sysconf(_SC_CLK_TCK), page = sysconf(_SC_PAGESIZE);
 	struct str rest;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (fs_read(AT_FDCWD, path, STAT_MAX, &b, NULL) < 0 || str_rchr(buf_str(&b), ')') < 0)
+	if (!read_again(of_manager.stat, &b) || str_rchr(buf_str(&b), ')') < 0)
 		goto out;
 	rest = str_trim(str_sub(buf_str(&b), (size_t)str_rchr(buf_str(&b), ')') + 1, b.n));
 	/* proc(5) counts from 1; the name was the second. */
@@ -117,8 +139,8 @@ look_at_manager(pid_t pid)
 	p.start_time = boot_time() + field[22] / (double)hz;
 	p.virtual_bytes = field[23];
 	p.resident_bytes = field[24] * (double)page;
-	p.open_fds = count_fds(pid);
-	p.max_fds = max_fds(pid);
+	p.open_fds = count_fds();
+	p.max_fds = max_fds();
 	p.known = true;
 out:
 	buf_free(&b);
@@ -159,7 +181,7 @@ make(struct server *s, enum page page, struct buf *b)
 	}
 	switch (page) {
 	case PAGE_METRICS:
-		p = look_at_manager(s->manager);
+		p = look_at_manager();
 		prom_put(b, &v, &p, wall_now());
 		break;
 	case PAGE_JOBS:
@@ -219,6 +241,15 @@ on_request(void *ctx, struct str method, struct str path, struct serve_answer *a
 	a->body = serve_text_ref(s->text[page]);
 }
 
+/* The one that is there already; the manager makes the next ones so. */
+static int
+share_snapshot(int dir)
+{
+	if (fchownat(dir, SNAPSHOT_NAME, 0, IDENTITY_METRICS, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -1;
+	return fchmodat(dir, SNAPSHOT_NAME, 0640, 0);
+}
+
 int
 metrics_main(int argc, char **argv)
 {
@@ -231,7 +262,8 @@ metrics_main(int argc, char **argv)
 	const char *words[8];
 	struct err e = { 0 };
 	size_t nwords;
-	char *path, proc[32];
+	uid_t self = 0;
+	char *path;
 	int fd;
 
 	proc_harden();
@@ -248,10 +280,15 @@ metrics_main(int argc, char **argv)
 	}
 	/* More descriptors than places it does not need. */
 	setrlimit(RLIMIT_NOFILE, &few);
-	/* It stands in front of anybody: no file but the snapshot's directory and what /proc says of the manager, nothing written, nobody called. */
-	snprintf(proc, sizeof(proc), "/proc/%d", (int)s.manager);
-	sandbox_files((struct sandbox_place[]){ { SANDBOX_READ, NULL, s.dir }, { SANDBOX_READ, proc, -1 }, { SANDBOX_READ, "/proc/stat", -1 } }, 3, 0, NULL);
-	sandbox_calls();
+	open_manager(s.manager);
+	if (identity_changes() && (identity_share(s.dir, IDENTITY_METRICS, false, &e) < 0 || share_snapshot(s.dir) < 0))
+		log_debug("The snapshot cannot be shared: this process stays root", F_ERR(&e));
+	else
+		self = IDENTITY_METRICS;
+	identity_take(self, 0);
+	/* It stands in front of anybody: no file but the snapshot's directory and when this host was started, nothing written, nobody called. */
+	sandbox_files((struct sandbox_place[]){ { SANDBOX_READ, NULL, s.dir }, { SANDBOX_READ, "/proc/stat", -1 } }, 2, 0, NULL);
+	sandbox_calls(SANDBOX_METRICS);
 	log_info("Metrics server listening", F_STR("address", o[1].value));
 	if (serve_run(fd, -1, on_request, &s, &e) < 0)
 		log_error("Metrics server ends", F_ERR(&e));

@@ -142,7 +142,8 @@ state_name(const struct service *s)
 /*
  * What the manager and its roles need: to talk to the network, to write the
  * two directories and beside config.toml. As root also to look into
- * directories of other users, where a config.toml or a store may lie.
+ * directories of other users, where a config.toml or a store may lie, and to
+ * make each role somebody else: to become it, to give it its files, to end it, and to look whether it lives (hence no ProtectProc).
  */
 static void
 put_sandbox(const struct service *s, struct buf *b)
@@ -160,15 +161,18 @@ put_sandbox(const struct service *s, struct buf *b)
 		buf_putc(b, ' ');
 		put_optional(b, s->state_dir);
 	}
-	buf_fmt(b, "\nCapabilityBoundingSet=%s\n", s->init_user == NULL ? "CAP_DAC_OVERRIDE" : "");
+	buf_fmt(b, "\nCapabilityBoundingSet=%s\n", s->init_user == NULL ?
+	    "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL CAP_SETGID CAP_SETPCAP CAP_SETUID" : "");
 	buf_puts(b, "AmbientCapabilities=\n"
 	    "NoNewPrivileges=yes\nUMask=0077\nPrivateTmp=yes\nPrivateDevices=yes\nDevicePolicy=closed\nPrivateMounts=yes\n"
 	    "ProtectClock=yes\nProtectControlGroups=yes\nProtectHostname=yes\nProtectKernelLogs=yes\nProtectKernelModules=yes\nProtectKernelTunables=yes\n"
-	    "ProtectProc=invisible\nRemoveIPC=yes\nKeyringMode=private\nLockPersonality=yes\nMemoryDenyWriteExecute=yes\n"
+	    "RemoveIPC=yes\nKeyringMode=private\nLockPersonality=yes\nMemoryDenyWriteExecute=yes\n"
 	    "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\nRestrictNamespaces=yes\nRestrictRealtime=yes\nRestrictSUIDSGID=yes\n"
 	    "SystemCallArchitectures=native\nSystemCallErrorNumber=EPERM\n"
 	    "SystemCallFilter=@system-service landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp\n"
-	    "SystemCallFilter=~@privileged @resources\nLimitCORE=0\n");
+	    "SystemCallFilter=~@privileged @resources\n");
+	buf_puts(b, s->init_user == NULL ? "SystemCallFilter=@chown @setuid capset\n" : "ProtectProc=invisible\n");
+	buf_puts(b, "LimitCORE=0\n");
 	free(config);
 }
 

@@ -6,6 +6,24 @@
 #include "core/crash.h"
 #include "core/str.h"
 
+/* Of the file that says that one death was enough. */
+static int once_dir = AT_FDCWD;
+
+void
+crash_keep(void)
+{
+	const char *once = getenv("WINDLASS_CRASH_ONCE"), *slash = once != NULL ? strrchr(once, '/') : NULL;
+	char *dir;
+
+	if (slash == NULL || slash == once)
+		return;
+	dir = str_dup(str_of(once, (size_t)(slash - once)));
+	once_dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (once_dir < 0)
+		once_dir = AT_FDCWD;
+	free(dir);
+}
+
 void
 crash_point(const char *name)
 {
@@ -25,10 +43,11 @@ crash_point(const char *name)
 		return;
 	once = getenv("WINDLASS_CRASH_ONCE");
 	if (once != NULL) {
-		fd = open(once, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+		fd = openat(once_dir, once_dir != AT_FDCWD ? strrchr(once, '/') + 1 : once, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 		if (fd < 0)
 			return;
 		close(fd);
 	}
-	kill(getpid(), SIGKILL);
+	/* To itself, which every role may (core/sandbox.c). */
+	raise(SIGKILL);
 }

@@ -12,5 +12,7 @@
 #define CORE_CRASH_H
 
 void	crash_point(const char *name);
+/* Before a role gives root up: the folder of WINDLASS_CRASH_ONCE stays in reach (and has to be writable for everybody). */
+void	crash_keep(void);
 
 #endif

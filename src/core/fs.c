@@ -6,19 +6,141 @@
 #include <unistd.h>
 
 #include "core/fs.h"
+#include "core/identity.h"
 #include "core/rand.h"
 
 #define NAME_MAX_TMP	255
+#define KEPT_MAX	32
 
-int
-fs_read(int dirfd, const char *path, size_t max, struct buf *b, struct err *e)
+/* What stays in reach of a process that is nobody any more: directories (below which any path goes on working) and files. */
+static struct { char *path; int fd; bool dir; } kept[KEPT_MAX];
+static size_t nkept;
+
+void
+fs_keep(const char *path)
+{
+	int fd = path[0] == '/' && nkept < KEPT_MAX ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) : -1;
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
+		close(fd);
+		return;
+	}
+	kept[nkept].path = xstrdup(path);
+	kept[nkept].fd = fd;
+	kept[nkept++].dir = S_ISDIR(st.st_mode);
+}
+
+bool
+fs_kept_fresh(void)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < nkept; i++)
+		if (fstat(kept[i].fd, &st) == 0 && st.st_nlink == 0)
+			return false;
+	return true;
+}
+
+/* The directory that a path starts from: for one in a kept directory that one, and *path the rest. */
+static int
+start_of(int dirfd, const char **path)
+{
+	for (size_t i = 0; dirfd == AT_FDCWD && i < nkept; i++) {
+		size_t n = strlen(kept[i].path);
+
+		if (!kept[i].dir || strncmp(*path, kept[i].path, n) != 0 || ((*path)[n] != '/' && (*path)[n] != '\0'))
+			continue;
+		*path += n + strspn(*path + n, "/");
+		if (**path == '\0')
+			*path = ".";
+		return kept[i].fd;
+	}
+	return dirfd;
+}
+
+static int
+kept_file(int dirfd, const char *path)
+{
+	for (size_t i = 0; dirfd == AT_FDCWD && i < nkept; i++)
+		if (!kept[i].dir && strcmp(kept[i].path, path) == 0)
+			return fcntl(kept[i].fd, F_DUPFD_CLOEXEC, 0);
+	errno = EACCES;
+	return -1;
+}
+
+/*
+ * Where a directory is a role's, who holds root may find anything in it: a link to a file that is not that role's to see, a pipe that
+ * nobody writes to.
+ */
+static bool
+foreign(int dirfd)
+{
+	struct stat st;
+
+	return dirfd >= 0 && geteuid() == 0 && fstat(dirfd, &st) == 0 && identity_is_ours(st.st_uid);
+}
+
+/* Whether what a file in a role's directory says was written by root, and not by that role. */
+static bool
+vouched_for(int dirfd, int fd)
+{
+	struct stat dir, file;
+
+	return dirfd < 0 || fstat(dirfd, &dir) < 0 || !identity_is_ours(dir.st_uid) || (fstat(fd, &file) == 0 && file.st_uid == 0);
+}
+
+static int
+open_to_read(int dirfd, const char *path)
+{
+	bool careful;
+	struct stat st;
+	int fd;
+
+	dirfd = start_of(dirfd, &path);
+	careful = foreign(dirfd);
+	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (careful ? O_NOFOLLOW | O_NONBLOCK : 0));
+	if (fd >= 0 && careful && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		close(fd);
+		errno = EINVAL;
+		fd = -1;
+	}
+	return fd;
+}
+
+/*
+ * A file in a role's directory is the role's, whoever writes it; one that its group may read stays root's, who vouches for it. Root that
+ * may give nothing away keeps it: the role's next start is as root, or takes it.
+ */
+static void
+give_to_owner(int dir, int fd, mode_t mode)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && fstat(dir, &st) == 0 && (identity_is_ours(st.st_uid) || identity_is_ours(st.st_gid)))
+		(void)!fchown(fd, (mode & S_IRGRP) != 0 ? 0 : st.st_uid, st.st_gid);
+}
+
+static int
+read_whole(int dirfd, const char *path, size_t max, bool vouched, struct buf *b, struct err *e)
 {
 	size_t start = b->n;
 	int fd, rc = -1;
+	bool again = false;
 
-	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	fd = open_to_read(dirfd, path);
+	if (fd < 0 && errno == EACCES) {
+		fd = kept_file(dirfd, path);
+		again = true;
+	}
 	if (fd < 0)
 		return err_sys(e, "open %s", path);
+	if (vouched && !vouched_for(dirfd, fd)) {
+		close(fd);
+		return err_set(e, ERR_AUTH, EPERM, "%s was not written by root", path);
+	}
 	for (;;) {
 		size_t want = 16384;
 		char *to;
@@ -39,13 +161,14 @@ fs_read(int dirfd, const char *path, size_t max, struct buf *b, struct err *e)
 			char probe;
 
 			b->failed = false;
-			n = read(fd, &probe, 1);
+			n = again ? pread(fd, &probe, 1, (off_t)(b->n - start)) : read(fd, &probe, 1);
 			if (n == 0)
 				break;
 			err_set(e, ERR_FULL, 0, "%s is larger than %zu bytes", path, b->n - start);
 			goto out;
 		}
-		n = read(fd, to, want);
+		/* A kept file is read by the children of its keeper too: they share a place in it. */
+		n = again ? pread(fd, to, want, (off_t)(b->n - start)) : read(fd, to, want);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
@@ -60,6 +183,28 @@ fs_read(int dirfd, const char *path, size_t max, struct buf *b, struct err *e)
 out:
 	close(fd);
 	return rc;
+}
+
+int
+fs_read(int dirfd, const char *path, size_t max, struct buf *b, struct err *e)
+{
+	return read_whole(dirfd, path, max, false, b, e);
+}
+
+int
+fs_read_vouched(int dirfd, const char *path, size_t max, struct buf *b, struct err *e)
+{
+	return read_whole(dirfd, path, max, true, b, e);
+}
+
+int
+fs_create(int dir, const char *name, int flags, mode_t mode)
+{
+	int fd = openat(dir, name, flags | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	if (fd >= 0)
+		give_to_owner(dir, fd, mode);
+	return fd;
 }
 
 int
@@ -84,10 +229,12 @@ fs_write_all(int fd, const void *p, size_t n, struct err *e)
 static int
 open_parent(int dirfd, const char *path, const char **name, struct err *e)
 {
-	const char *slash = strrchr(path, '/');
+	const char *slash;
 	char *dir;
 	int fd;
 
+	dirfd = start_of(dirfd, &path);
+	slash = strrchr(path, '/');
 	*name = slash != NULL ? slash + 1 : path;
 	if (slash == NULL)
 		return fs_opendir(dirfd, ".", e);
@@ -123,6 +270,7 @@ write_whole(int dirfd, const char *path, struct str data, mode_t mode, bool dura
 		err_sys(e, "chmod %s", tmp);
 		goto out;
 	}
+	give_to_owner(dir, fd, mode);
 	if (fs_write_all(fd, data.p, data.n, e) < 0)
 		goto out;
 	if (durable && fsync(fd) < 0) {
@@ -133,6 +281,8 @@ write_whole(int dirfd, const char *path, struct str data, mode_t mode, bool dura
 		err_sys(e, "rename %s", tmp);
 		goto out;
 	}
+	/* The directory may have been handed over since (core/identity.h). */
+	give_to_owner(dir, fd, mode);
 	if (durable && fs_sync_dir(dir, e) < 0)
 		goto out_keep;
 	rc = 0;
@@ -162,8 +312,8 @@ fs_write_fast(int dirfd, const char *path, struct str data, mode_t mode, struct 
 int
 fs_mkdirs(const char *path, mode_t mode, struct err *e)
 {
+	int from = start_of(AT_FDCWD, &path), rc = -1;
 	char *copy = xstrdup(path);
-	int rc = -1;
 
 	for (char *p = copy + 1; ; p++) {
 		char c = *p;
@@ -171,7 +321,7 @@ fs_mkdirs(const char *path, mode_t mode, struct err *e)
 		if (c != '/' && c != '\0')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST) {
+		if (mkdirat(from, copy, mode) < 0 && errno != EEXIST) {
 			err_sys(e, "mkdir %s", copy);
 			goto out;
 		}
@@ -304,7 +454,8 @@ fs_strict_modes(const char *path, uid_t user, struct err *e)
 int
 fs_opendir(int dirfd, const char *path, struct err *e)
 {
-	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *rest = path;
+	int from = start_of(dirfd, &rest), fd = openat(from, rest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd >= 0 ? fd : err_sys(e, "open directory %s", path);
 }
@@ -323,6 +474,8 @@ fs_rename(int fromdir, const char *from, int todir, const char *to, struct err *
 	const char *name;
 	int parent, rc;
 
+	fromdir = start_of(fromdir, &from);
+	todir = start_of(todir, &to);
 	if (renameat(fromdir, from, todir, to) < 0)
 		return err_sys(e, "rename %s to %s", from, to);
 	parent = open_parent(todir, to, &name, e);
@@ -374,7 +527,15 @@ fs_exists(int dirfd, const char *path)
 {
 	struct stat st;
 
-	return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	const char *rest = path;
+	int from = start_of(dirfd, &rest), fd;
+
+	if (fstatat(from, rest, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return true;
+	fd = errno == EACCES ? kept_file(dirfd, path) : -1;
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 static int
@@ -392,6 +553,7 @@ list_names(int dirfd, const char *path, bool dotted, char ***names, struct err *
 	int fd;
 
 	*names = NULL;
+	dirfd = start_of(dirfd, &path);
 	fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "open directory %s", path);

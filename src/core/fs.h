@@ -14,14 +14,36 @@
 #include "core/err.h"
 
 /*
+ * For a role that is about to give up who it is (core/identity.h): what lies at this absolute path stays usable by its
+ * path, through a descriptor that is opened now: of a directory all below it that the role itself may open, of a file what it says (where opening it
+ * anew is refused). What does not exist, or is neither, is passed over. Only the functions here know of it.
+ */
+void	fs_keep(const char *path);
+/* Whether none of what was kept has been replaced by another file or removed since. */
+bool	fs_kept_fresh(void);
+
+/*
  * Reads a whole file of at most max bytes (more is ERR_FULL, no file is
  * ERR_NOTFOUND). Appends to b. 0 or -1.
  */
 int	fs_read(int dirfd, const char *path, size_t max, struct buf *b, struct err *e);
-/* Writes a file whole and durably, mode exactly as given. 0 or -1; on -1 the old file is as it was. */
+/*
+ * Writes a file whole and durably, mode exactly as given. 0 or -1; on -1 the old file is as it was. Root's file in a directory that belongs
+ * to a role (core/identity.h) is given to that role, or, when its group may read it, stays root's.
+ */
 int	fs_write(int dirfd, const char *path, struct str data, mode_t mode, struct err *e);
 /* The same without the two fsyncs: survives our death, not the machine's. */
 int	fs_write_fast(int dirfd, const char *path, struct str data, mode_t mode, struct err *e);
+/*
+ * The same of a file that decides what a role may do: in a directory that is a role's own, only one that root wrote
+ * (fs_write() with a mode that lets the group read) is believed; another is ERR_AUTH.
+ */
+int	fs_read_vouched(int dirfd, const char *path, size_t max, struct buf *b, struct err *e);
+/*
+ * open(2) of a name in a directory, created if it is not there (O_CLOEXEC, no links followed). Root's new files in a directory of a role are the
+ * role's, as those of fs_write() are. A descriptor, or -1 with errno.
+ */
+int	fs_create(int dir, const char *name, int flags, mode_t mode);
 /* write(2) until all is written. 0 or -1 (ERR_FULL when the disk is full). */
 int	fs_write_all(int fd, const void *p, size_t n, struct err *e);
 /* mkdir -p; components that exist are left alone. */

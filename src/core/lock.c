@@ -1,10 +1,14 @@
 /* Locks that say who is alive: see lock.h. */
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "core/fs.h"
+#include "core/identity.h"
 #include "core/lock.h"
 #include "core/str.h"
 
@@ -14,7 +18,7 @@ lock_take(int dirfd, const char *path, enum lock_wait wait, struct err *e)
 	char pid[24];
 	int fd, n;
 
-	fd = openat(dirfd, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = fs_create(dirfd, path, O_RDWR, 0600);
 	if (fd < 0)
 		return err_sys(e, "open lock %s", path);
 	while (flock(fd, wait == LOCK_TRY ? LOCK_EX | LOCK_NB : LOCK_EX) < 0) {
@@ -44,7 +48,7 @@ lock_held(int dirfd, const char *path, pid_t *pid, struct err *e)
 
 	if (pid != NULL)
 		*pid = 0;
-	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "open lock %s", path);
 	/* A shared try: two askers do not see each other as holders. */
@@ -63,6 +67,39 @@ lock_held(int dirfd, const char *path, pid_t *pid, struct err *e)
 	return held;
 }
 
+/*
+ * The pid was written by a role, and could be anybody's: it is signalled with that role's rights and not with root's. In a
+ * child, since whoever takes a role's number on can be signalled by it.
+ */
+static int
+signal_as(uid_t id, int pidfd, int sig)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		if (setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
+			_exit(errno);
+		_exit(syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) == 0 ? 0 : errno);
+	}
+	while (child > 0 && waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	if (child > 0)
+		errno = WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+	return child > 0 && errno == 0 ? 0 : -1;
+}
+
+static int
+send_signal(int dirfd, const char *path, int pidfd, int sig)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && identity_is_ours(st.st_uid))
+		return signal_as(st.st_uid, pidfd, sig);
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
+}
+
 int
 lock_signal(int dirfd, const char *path, int sig, struct err *e)
 {
@@ -78,7 +115,7 @@ lock_signal(int dirfd, const char *path, int sig, struct err *e)
 	held = lock_held(dirfd, path, &again, e);
 	if (held != 1 || again != pid)
 		rc = held < 0 ? -1 : 0;
-	else if (syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) == 0)
+	else if (send_signal(dirfd, path, pidfd, sig) == 0)
 		rc = 1;
 	else
 		rc = errno == ESRCH ? 0 : err_sys(e, "signal %d to %ld", sig, (long)pid);

@@ -4,11 +4,16 @@
  * Landlock; they are the kernel's ABI (Documentation/userspace-api/landlock.rst
  * and include/uapi/linux/{landlock,seccomp,filter,audit}.h).
  */
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <asm/termbits.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -154,12 +159,29 @@ sandbox_files(const struct sandbox_place *places, size_t n, unsigned allow, cons
 
 /* ---- system calls: seccomp ---- */
 
+#ifdef WINDLASS_SANDBOX_TEST
+void (*sandbox_confined)(enum sandbox_role role);
+#endif
+
+/* The sandbox's test looks out from where each role does; no release has this. */
+static void
+confined(enum sandbox_role role)
+{
+#ifdef WINDLASS_SANDBOX_TEST
+	if (sandbox_confined != NULL)
+		sandbox_confined(role);
+#else
+	(void)role;
+#endif
+}
+
 #if defined(__SANITIZE_ADDRESS__)
 
 /* The sanitizers' runtime makes calls of its own, at the end of all times. */
 bool
-sandbox_calls(void)
+sandbox_calls(enum sandbox_role role)
 {
+	confined(role);
 	return false;
 }
 
@@ -173,34 +195,73 @@ sandbox_calls(void)
 #error "name this architecture's AUDIT_ARCH"
 #endif
 
-/* What our roles and the C library under them make. The old names exist on x86-64 alone. */
+/* Which of the roles a row is for. */
+#define R(role)	(1u << SANDBOX_ ## role)
+#define ALL	0xffffu
+#define NET	(R(POLLER) | R(OPERATOR) | R(REPORTER) | R(EXECUTOR) | R(EXECUTOR_DNS))
+/* Who asks name servers. An executor's machine has an address; only one that was named by its name must be looked up. */
+#define DNS	(R(POLLER) | R(OPERATOR) | R(REPORTER) | R(EXECUTOR_DNS))
+#define FORKS	(R(EXECUTOR) | R(EXECUTOR_DNS))
+
+/* What all of our roles and the C library under them make, whatever the arguments. The old names exist on x86-64 alone. */
 static const uint16_t calls[] = {
 	/* files */
 	SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_lseek, SYS_close, SYS_openat, SYS_fstat, SYS_newfstatat, SYS_statx,
-	SYS_faccessat, SYS_faccessat2, SYS_readlinkat, SYS_getdents64, SYS_getcwd, SYS_fchdir, SYS_mkdirat, SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_symlinkat,
-	SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_umask, SYS_utimensat, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync, SYS_flock,
-	SYS_fcntl, SYS_ioctl, SYS_dup, SYS_dup3, SYS_pipe2, SYS_sendfile, SYS_copy_file_range, SYS_fadvise64, SYS_statfs, SYS_fstatfs, SYS_memfd_create,
+	SYS_faccessat, SYS_faccessat2, SYS_readlinkat, SYS_getdents64, SYS_getcwd, SYS_fchdir, SYS_mkdirat, SYS_unlinkat, SYS_renameat, SYS_renameat2,
+	SYS_fchmod, SYS_fchmodat, SYS_umask, SYS_utimensat, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync, SYS_flock,
+	SYS_dup, SYS_dup3, SYS_pipe2, SYS_fadvise64, SYS_statfs, SYS_fstatfs,
 	/* waiting */
-	SYS_ppoll, SYS_pselect6, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_eventfd2, SYS_signalfd4, SYS_timerfd_create, SYS_timerfd_settime,
-	SYS_inotify_init1, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_nanosleep, SYS_clock_nanosleep, SYS_clock_gettime, SYS_clock_getres, SYS_gettimeofday,
-	SYS_futex, SYS_sched_yield, SYS_setitimer, SYS_restart_syscall,
+	SYS_ppoll, SYS_pselect6, SYS_inotify_init1, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_nanosleep, SYS_clock_nanosleep,
+	SYS_clock_gettime, SYS_clock_getres, SYS_gettimeofday, SYS_futex, SYS_sched_yield, SYS_restart_syscall,
 	/* memory */
-	SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_membarrier,
-	/* processes and signals */
-	SYS_wait4, SYS_waitid, SYS_exit, SYS_exit_group, SYS_kill, SYS_tkill, SYS_tgkill, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_rt_sigaction,
-	SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigpending, SYS_rt_sigtimedwait, SYS_rt_sigsuspend, SYS_sigaltstack, SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid,
-	SYS_getgid, SYS_getegid, SYS_getpgid, SYS_setsid, SYS_set_tid_address, SYS_set_robust_list, SYS_prctl, SYS_prlimit64, SYS_getrusage, SYS_uname, SYS_sysinfo, SYS_times,
-	SYS_getrandom,
+	SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_membarrier,
+	/* itself */
+	SYS_exit, SYS_exit_group, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigpending, SYS_rt_sigtimedwait, SYS_rt_sigsuspend,
+	SYS_sigaltstack, SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_set_tid_address,
+	SYS_set_robust_list, SYS_getrusage, SYS_uname, SYS_sysinfo, SYS_times, SYS_getrandom,
 	/* the network */
-	SYS_socketpair, SYS_connect, SYS_bind, SYS_getsockname, SYS_getpeername, SYS_sendto, SYS_recvfrom, SYS_sendmsg, SYS_recvmsg,
-	SYS_shutdown, SYS_setsockopt, SYS_getsockopt, SYS_accept4, SYS_listen,
+	SYS_getsockname, SYS_getpeername, SYS_recvfrom, SYS_recvmsg, SYS_shutdown, SYS_getsockopt,
 #ifdef __x86_64__
-	SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_mkdir, SYS_rmdir, SYS_unlink, SYS_rename, SYS_link, SYS_symlink, SYS_chmod, SYS_chown, SYS_dup2, SYS_pipe,
-	SYS_poll, SYS_select, SYS_epoll_wait, SYS_pause, SYS_fork, SYS_vfork, SYS_getpgrp, SYS_arch_prctl, SYS_time, SYS_getrlimit, SYS_setrlimit, SYS_accept, SYS_alarm,
+	SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_mkdir, SYS_rmdir, SYS_unlink, SYS_rename, SYS_chmod, SYS_dup2, SYS_pipe,
+	SYS_poll, SYS_select, SYS_pause, SYS_time,
 #endif
 };
 
-static const uint16_t families[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
+/* What some make, whatever the arguments. */
+static const struct { uint16_t call; unsigned who; } some[] = {
+	{ SYS_connect, NET },
+	{ SYS_accept4, R(METRICS) },
+	{ SYS_wait4, FORKS }, { SYS_waitid, FORKS },
+	{ SYS_pidfd_open, R(REPORTER) },
+#ifdef __x86_64__
+	{ SYS_fork, FORKS }, { SYS_accept, R(METRICS) },
+#endif
+};
+
+/* Values of one argument with which a call is made; with any other it is refused with the error. */
+#define VALUES_MAX	12
+static const struct { uint16_t call; unsigned who; uint8_t arg, n; int error; uint32_t values[VALUES_MAX]; } only[] = {
+	/* Not what makes other processes hear signals (F_SETOWN, F_SETSIG), leases and directory notes. */
+	{ SYS_fcntl, ALL, 1, 11, EINVAL, { F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_DUPFD_CLOEXEC, 1033 /* F_ADD_SEALS */, 1034 } },
+	/* Not what types into a terminal, or makes interfaces. */
+	{ SYS_ioctl, ALL, 1, 4, ENOTTY, { FIONBIO, FIONREAD, TIOCGWINSZ, TCGETS } },
+	{ SYS_prctl, ALL, 0, 2, EINVAL, { PR_SET_PDEATHSIG, PR_SET_NAME } },
+	/* Limits of its own only. */
+	{ SYS_prlimit64, ALL, 0, 1, EPERM, { 0 } },
+	/* The end of a child of its own: Landlock keeps it to its children. */
+	{ SYS_kill, FORKS, 1, 1, EPERM, { SIGKILL } },
+	/* The one signal that says: look for an order. */
+	{ SYS_pidfd_send_signal, R(REPORTER), 1, 1, EPERM, { SIGTERM } },
+	{ SYS_setsockopt, R(POLLER) | R(OPERATOR) | R(REPORTER) | R(EXECUTOR) | R(EXECUTOR_DNS) | R(METRICS), 1, 3, ENOPROTOOPT, { SOL_SOCKET, IPPROTO_TCP, IPPROTO_IPV6 } },
+};
+
+/* Bits of one argument with which a call is refused. */
+static const struct { uint16_t call; unsigned who; uint8_t arg; uint32_t bits; } never[] = {
+	{ SYS_mmap, ALL, 2, PROT_EXEC }, { SYS_mprotect, ALL, 2, PROT_EXEC },
+	/* A connection by its first data passes by who may connect where. */
+	{ SYS_sendto, ALL, 3, MSG_FASTOPEN }, { SYS_sendmsg, ALL, 2, MSG_FASTOPEN },
+	{ SYS_clone, FORKS, 0, 0x7e020080u /* CLONE_NEW... */ },
+};
 
 /* One instruction of the classic BPF. */
 struct step { uint16_t code; uint8_t yes, no; uint32_t k; };
@@ -210,18 +271,18 @@ struct program { uint16_t n; struct step *steps; };
 #define BPF_IF_EQUAL	0x15
 #define BPF_IF_AT_LEAST	0x35
 #define BPF_IF_ANY	0x45
+#define BPF_MASK	0x54
 #define BPF_RETURN	0x06
 
 #define AT_CALL		0
 #define AT_ARCH		4
-#define AT_ARG0		16		/* its low half: both architectures are little-endian */
+#define AT_ARG(i)	(16 + 8 * (i))	/* its low half: both architectures are little-endian, and the kernel takes no more of those we look at */
 
 #define KILL		0x80000000u
 #define ALLOW		0x7fff0000u
 #define FAIL(e)		(0x00050000u | (uint32_t)(e))
 
 #define X32_BIT		0x40000000u
-#define NAMESPACES	0x7e020000u	/* CLONE_NEW... */
 
 static void
 put(struct program *p, uint16_t code, uint32_t k, uint8_t yes, uint8_t no)
@@ -230,19 +291,99 @@ put(struct program *p, uint16_t code, uint32_t k, uint8_t yes, uint8_t no)
 }
 
 static void
-put_allowed(struct program *p, const uint16_t *v, size_t n)
+put_allowed(struct program *p, uint32_t value)
 {
-	for (size_t i = 0; i < n; i++) {
-		put(p, BPF_IF_EQUAL, v[i], 0, 1);
-		put(p, BPF_RETURN, ALLOW, 0, 0);
+	put(p, BPF_IF_EQUAL, value, 0, 1);
+	put(p, BPF_RETURN, ALLOW, 0, 0);
+}
+
+/* The call's own lines follow, and there are n of them: the last one returns. */
+static void
+put_call(struct program *p, uint32_t call, size_t n)
+{
+	assert(n < 256);
+	put(p, BPF_IF_EQUAL, call, 0, (uint8_t)n);
+}
+
+static void
+put_only(struct program *p, size_t i)
+{
+	put_call(p, only[i].call, 2u + 2u * only[i].n);
+	put(p, BPF_LOAD, AT_ARG(only[i].arg), 0, 0);
+	for (size_t v = 0; v < only[i].n; v++)
+		put_allowed(p, only[i].values[v]);
+	put(p, BPF_RETURN, FAIL(only[i].error), 0, 0);
+}
+
+static void
+put_never(struct program *p, size_t i)
+{
+	put_call(p, never[i].call, 4);
+	put(p, BPF_LOAD, AT_ARG(never[i].arg), 0, 0);
+	put(p, BPF_IF_ANY, never[i].bits, 0, 1);
+	put(p, BPF_RETURN, FAIL(EPERM), 0, 0);
+	put(p, BPF_RETURN, ALLOW, 0, 0);
+}
+
+/* TCP over IPv4 and IPv6 and nothing else: Landlock knows no other way to a port. With dns also UDP. */
+static void
+put_socket(struct program *p, bool dns)
+{
+	static const uint32_t kinds[][3] = { { SOCK_STREAM, IPPROTO_IP, IPPROTO_TCP }, { SOCK_DGRAM, IPPROTO_IP, IPPROTO_UDP } };
+
+	put_call(p, SYS_socket, dns ? 21 : 13);
+	put(p, BPF_LOAD, AT_ARG(0), 0, 0);
+	put(p, BPF_IF_EQUAL, AF_INET, 2, 0);
+	put(p, BPF_IF_EQUAL, AF_INET6, 1, 0);
+	put(p, BPF_RETURN, FAIL(EAFNOSUPPORT), 0, 0);
+	for (int i = 0; i < 1 + dns; i++) {
+		put(p, BPF_LOAD, AT_ARG(1), 0, 0);
+		put(p, BPF_MASK, 0xf, 0, 0);
+		put(p, BPF_IF_EQUAL, kinds[i][0], 0, 5);
+		put(p, BPF_LOAD, AT_ARG(2), 0, 0);
+		put_allowed(p, kinds[i][1]);
+		put_allowed(p, kinds[i][2]);
 	}
+	put(p, BPF_RETURN, FAIL(EPROTONOSUPPORT), 0, 0);
+}
+
+static void
+put_rules(struct program *p, enum sandbox_role role)
+{
+	unsigned me = 1u << role;
+
+	for (size_t i = 0; i < NELEM(calls); i++)
+		put_allowed(p, calls[i]);
+	for (size_t i = 0; i < NELEM(some); i++)
+		if ((some[i].who & me) != 0)
+			put_allowed(p, some[i].call);
+	for (size_t i = 0; i < NELEM(only); i++)
+		if ((only[i].who & me) != 0)
+			put_only(p, i);
+	for (size_t i = 0; i < NELEM(never); i++)
+		if ((never[i].who & me) != 0)
+			put_never(p, i);
+	if ((NET & me) != 0)
+		put_socket(p, (DNS & me) != 0);
+	/*
+	 * musl's resolver binds its socket to any address and any port before the first packet, which would do the same:
+	 * it is told yes, and nothing was done.
+	 */
+	put_call(p, SYS_bind, 1);
+	put(p, BPF_RETURN, FAIL((DNS & me) != 0 ? 0 : EACCES), 0, 0);
+	/* abort(): a signal to itself. */
+	put_call(p, SYS_tkill, 3);
+	put(p, BPF_LOAD, AT_ARG(0), 0, 0);
+	put_allowed(p, (uint32_t)getpid());
+	put(p, BPF_RETURN, FAIL(ENOSYS), 0, 0);
 }
 
 bool
-sandbox_calls(void)
+sandbox_calls(enum sandbox_role role)
 {
-	struct step steps[2 * (NELEM(calls) + NELEM(families)) + 20];
+	struct step steps[2 * (NELEM(calls) + NELEM(some)) + NELEM(only) * (3 + 2 * VALUES_MAX) + 5 * NELEM(never) + 60];
 	struct program p = { 0, steps };
+	bool done;
 
 	put(&p, BPF_LOAD, AT_ARCH, 0, 0);
 	put(&p, BPF_IF_EQUAL, ARCH_HERE, 1, 0);
@@ -252,21 +393,14 @@ sandbox_calls(void)
 	put(&p, BPF_IF_AT_LEAST, X32_BIT, 0, 1);
 	put(&p, BPF_RETURN, KILL, 0, 0);
 #endif
-	put_allowed(&p, calls, NELEM(calls));
-	put(&p, BPF_IF_EQUAL, SYS_clone, 0, 4);
-	put(&p, BPF_LOAD, AT_ARG0, 0, 0);
-	put(&p, BPF_IF_ANY, NAMESPACES, 0, 1);
-	put(&p, BPF_RETURN, FAIL(EPERM), 0, 0);
-	put(&p, BPF_RETURN, ALLOW, 0, 0);
-	put(&p, BPF_IF_EQUAL, SYS_socket, 1, 0);
+	put_rules(&p, role);
 	put(&p, BPF_RETURN, FAIL(ENOSYS), 0, 0);
-	put(&p, BPF_LOAD, AT_ARG0, 0, 0);
-	put_allowed(&p, families, NELEM(families));
-	put(&p, BPF_RETURN, FAIL(EAFNOSUPPORT), 0, 0);
-	if (prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, &p) == 0)
-		return true;
-	log_debug("seccomp: not in force", F_STR("error", strerror(errno)));
-	return false;
+	assert(p.n <= NELEM(steps));
+	done = prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, &p) == 0;
+	if (!done)
+		log_debug("seccomp: not in force", F_STR("error", strerror(errno)));
+	confined(role);
+	return done;
 }
 
 #endif

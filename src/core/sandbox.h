@@ -41,11 +41,27 @@ enum sandbox_files {
  */
 bool	sandbox_files(const struct sandbox_place *places, size_t n, unsigned allow, const int *ports);
 
+/* Who confines itself; the table of what each may call is in sandbox.c. */
+enum sandbox_role {
+	SANDBOX_POLLER,
+	SANDBOX_OPERATOR,
+	SANDBOX_EXECUTOR,
+	SANDBOX_EXECUTOR_DNS,	/* the machine's address is a name */
+	SANDBOX_REPORTER,
+	SANDBOX_METRICS,
+};
+
 /*
- * From here on only the system calls that windlass's roles make are made: no exec, no ptrace, no mounts, no
- * namespaces, no kernel keyrings, no io_uring, no raw or foreign sockets. Others fail with ENOSYS, so that a C
- * library that tries something newer falls back; a foreign architecture's calls kill. Returns whether it is so.
+ * From here on the process and its children make only the system calls that the role makes, and some only with certain arguments: no
+ * exec, no ptrace, no mounts, no namespaces, no kernel keyrings, no io_uring, no executable memory, no sockets but TCP over
+ * IPv4 and IPv6 (and UDP for those who ask name servers), none that listens, no Unix sockets, no fast open. What is not in the table fails with ENOSYS, so
+ * that a C library that tries something newer falls back; the calls of another architecture kill. Returns whether it is so.
  */
-bool	sandbox_calls(void);
+bool	sandbox_calls(enum sandbox_role role);
+
+#ifdef WINDLASS_SANDBOX_TEST
+/* Called at the end of sandbox_calls(), in a build for tests: what may be tried from in there. */
+extern void (*sandbox_confined)(enum sandbox_role role);
+#endif
 
 #endif

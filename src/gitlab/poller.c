@@ -18,6 +18,7 @@
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
+#include "core/identity.h"
 #include "core/log.h"
 #include "core/opt.h"
 #include "core/proc.h"
@@ -70,7 +71,9 @@ newest(const struct poller *p)
 	int64_t a = mtime(p->ca_file), b = mtime(p->cert_file), c = mtime(p->key_file);
 
 	a = a > b ? a : b;
-	return a > c ? a : c;
+	a = a > c ? a : c;
+	/* Where only root may look, the manager does, and starts another poller when they change. */
+	return a != 0 ? a : p->files_mtime;
 }
 
 /* Opens the connection's description; again when one of the certificate files has changed (spec 1.1). */
@@ -445,6 +448,7 @@ poller_main(int argc, char **argv)
 	const char *words[8];
 	struct err e = { 0 };
 	size_t nwords;
+	uid_t self = 0;
 	char *jobs;
 
 	proc_harden();
@@ -470,8 +474,19 @@ poller_main(int argc, char **argv)
 		log_error("Runner cannot be used", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
+	/* What only root may read of what it will want again: for runner.json of each job, and for the next connection. */
+	fs_keep(p.ca_file);
+	fs_keep(p.cert_file);
+	fs_keep(p.key_file);
+	if (getenv("SSL_CERT_FILE") != NULL)
+		fs_keep(getenv("SSL_CERT_FILE"));
+	if (identity_changes() && identity_share(p.jobs, IDENTITY_POLLERS, true, &e) < 0)
+		log_debug("The jobs directory cannot be shared: this poller stays root", F_ERR(&e));
+	else
+		self = IDENTITY_POLLER_FIRST + (uid_t)getpid();
+	identity_take(self, IDENTITY_POLLERS);
 	/* It writes jobs and nothing else. */
 	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, NULL, p.jobs }, 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
-	sandbox_calls();
+	sandbox_calls(SANDBOX_POLLER);
 	return serve(&p);
 }

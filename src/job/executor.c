@@ -18,6 +18,7 @@
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
+#include "core/identity.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/opt.h"
@@ -35,6 +36,8 @@
 #define PROBE_LIMIT	(60 * NSEC_SEC)
 /* A wait that is worth a line in the job's log. */
 #define WAITED_LEAST	(2 * NSEC_SEC)
+
+static const char *const dns_files[] = { "/etc/hosts", "/etc/resolv.conf" };
 
 /* ---- the outcome ---- */
 
@@ -224,6 +227,7 @@ static void
 open_prepare(struct run *r)
 {
 	struct buf unsupported = { .max = 65536 }, heading = { .max = 4096 };
+	struct broker_pairs ignored = { .n = 0 };
 
 	if (work_flags_changed(&r->work)[0] != '\0')
 		say(r, tl_plain, "  feature flags: %s", work_flags_changed(&r->work));
@@ -236,6 +240,9 @@ open_prepare(struct run *r)
 		say_lines(r, buf_str(&unsupported), tl_warning);
 	else
 		say_lines(r, buf_str(&unsupported), tl_error);
+	buf_clear(&unsupported);
+	image_helpers(&r->work, &ignored, &unsupported);
+	say_lines(r, buf_str(&unsupported), tl_warning);
 	buf_free(&unsupported);
 	r->mem.opened = true;
 	commit(r);
@@ -530,33 +537,60 @@ finish(struct run *r)
 	return EXIT_OK;
 }
 
+/* A seccomp profile of the runner's security_opt, where only root may read it. */
+static void
+keep_profile(const char *file)
+{
+	struct buf b = { .max = 1u << 20 };
+	struct arena a = { 0 };
+	struct json_val v;
+
+	/* runner.json came through a poller: whatever is named there, only a profile is handed to a machine's engine. */
+	if (fs_read(AT_FDCWD, file, b.max, &b, NULL) == 0 && json_parse(&a, buf_str(&b), &v, NULL) == 0 && json_present(json_get(v, "defaultAction")))
+		fs_keep(file);
+	buf_free(&b);
+	arena_reset(&a);
+}
+
 /*
  * What comes from a job's image or a broken engine is read by this process: it is left this job, this machine and its
- * engine. A program that has to be run for a registry's password (a credential helper) cannot live in that.
+ * engine. All else that it will want is opened or started here, by what the runner's configuration says and before anything foreign is read.
  */
-static void
-confine(struct run *r)
+static int
+confine(struct run *r, uid_t self, struct err *e)
 {
-	static const int ports[] = { ENGINE_PORT, 53, 0 };
-	struct sandbox_place places[16] = {
-		{ SANDBOX_WRITE, NULL, r->dir }, { SANDBOX_READ, machine_path(r, r->machine), -1 },
-		{ SANDBOX_LIST, machine_path(r, ""), -1 }, { SANDBOX_READ, image_auth_file(&r->arena), -1 },
-		{ SANDBOX_READ, "/etc/hosts", -1 }, { SANDBOX_READ, "/etc/resolv.conf", -1 },
-	};
-	size_t n = 6;
+	static const int ports[] = { ENGINE_PORT, 0 }, ports_dns[] = { ENGINE_PORT, 53, 0 };
+	struct broker_pairs pairs = { .n = 0 };
+	struct sandbox_place places[20] = { { SANDBOX_WRITE, NULL, r->dir } };
+	const char *auth = image_auth_file(&r->arena);
+	struct work w = { 0 };
+	bool dns = machine_open(r);
+	size_t n = 1;
 
-	if (image_may_run_helper(&r->job)) {
-		log_debug("Not confined: a credential helper may have to be run");
-		return;
+	/* A work of its own: the job's begins later, and its names are not drawn yet. */
+	work_init(&w, &r->job, r->machine, "0000000000000000", r->concurrent_id);
+	image_helpers(&w, &pairs, NULL);
+	if (broker_start(&pairs, e) < 0)
+		return -1;
+	if (auth != NULL) {
+		fs_keep(auth);
+		places[n++] = (struct sandbox_place){ SANDBOX_READ, auth, -1 };
 	}
+	for (size_t i = 0; dns && i < NELEM(dns_files); i++)
+		places[n++] = (struct sandbox_place){ SANDBOX_READ, dns_files[i], -1 };
 	JSON_EACH(v, json_get(r->job.docker, "security_opt")) {
 		struct str o = json_str(&r->arena, v);
 
-		if (n < NELEM(places) && str_starts(o, "seccomp") && o.n > 8)
+		if (n < NELEM(places) && str_starts(o, "seccomp") && o.n > 8) {
 			places[n++] = (struct sandbox_place){ SANDBOX_READ, arena_dup(&r->arena, str_sub(o, 8, o.n)), -1 };
+			keep_profile(places[n - 1].path);
+		}
 	}
-	sandbox_files(places, n, 0, ports);
-	sandbox_calls();
+	n += machine_places(r, places + n);
+	sandbox_files(places, n, 0, dns ? ports_dns : ports);
+	identity_take(self, 0);
+	sandbox_calls(dns ? SANDBOX_EXECUTOR_DNS : SANDBOX_EXECUTOR);
+	return 0;
 }
 
 static int
@@ -595,7 +629,7 @@ read_machine(struct run *r, struct err *e)
 {
 	struct buf b = { .max = 512 };
 	struct str text, line;
-	int rc = fs_read(r->dir, "machine", 400, &b, e);
+	int rc = fs_read_vouched(r->dir, "machine", 400, &b, e);
 
 	if (rc == 0) {
 		text = buf_str(&b);
@@ -622,14 +656,19 @@ block_sigterm(struct err *e)
 }
 
 static int
-open_job(struct run *r, const char *state_dir, const char *id, struct err *e)
+open_job(struct run *r, const char *state_dir, const char *id, uid_t *self, struct err *e)
 {
 	char *jobs = fs_join(state_dir, "jobs"), *path = fs_join(jobs, id);
+	int jobs_dir = fs_opendir(AT_FDCWD, jobs, e), rc = -1;
 
-	r->dir = fs_opendir(AT_FDCWD, path, e);
+	r->dir = jobs_dir < 0 ? -1 : fs_opendir(AT_FDCWD, path, e);
+	if (r->dir >= 0)
+		rc = identity_of_job(jobs_dir, r->dir, id, self, e);
+	if (jobs_dir >= 0)
+		close(jobs_dir);
 	free(jobs);
 	free(path);
-	if (r->dir < 0)
+	if (rc < 0)
 		return -1;
 	r->lock = lock_take(r->dir, "executor.lock", LOCK_TRY, e);
 	if (r->lock < 0)
@@ -654,7 +693,7 @@ begin(struct run *r, struct err *e)
 	snprintf(r->mem.status, sizeof(r->mem.status), "running");
 	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
 	/* The reporter may be appending a line about waiting: it holds this lock, and stops once stage.json is there. */
-	trace = openat(r->dir, "trace", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	trace = fs_create(r->dir, "trace", O_RDWR, 0600);
 	if (trace < 0 || flock(trace, LOCK_EX) < 0) {
 		err_sys(e, "lock trace");
 		if (trace >= 0)
@@ -738,6 +777,7 @@ executor_main(int argc, char **argv)
 	struct err e = { 0 };
 	int64_t trace = 0;
 	size_t nwords;
+	uid_t self = 0;
 	int known;
 
 	proc_harden();
@@ -746,7 +786,7 @@ executor_main(int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	log_context("job", o[1].value);
-	if (open_job(r, o[0].value, o[1].value, &e) < 0) {
+	if (open_job(r, o[0].value, o[1].value, &self, &e) < 0) {
 		if (e.kind == ERR_CONFLICT)
 			return EXIT_BUSY;
 		log_error("Executor cannot begin", F_ERR(&e));
@@ -754,7 +794,10 @@ executor_main(int argc, char **argv)
 	}
 	if (fs_exists(r->dir, "result.json"))
 		return EXIT_OK;
-	confine(r);
+	if (confine(r, self, &e) < 0) {
+		log_error("Executor cannot begin", F_ERR(&e));
+		return EXIT_RETRY;
+	}
 	known = memory_read(r, &saved, &trace, &e);
 	if (known < 0) {
 		log_error("Executor cannot go on", F_ERR(&e));

@@ -1,7 +1,6 @@
 /* Images on the machine's engine: see image.h. */
 #include "core/fs.h"
 #include "core/hash.h"
-#include "core/proc.h"
 #include "core/rand.h"
 #include "gitlab/api.h"
 #include "job/image.h"
@@ -13,7 +12,10 @@
 #define PROGRESS_EVERY	(10 * NSEC_SEC)
 #define CONFIG_MAX	(1u << 20)
 #define NAME_SHOWN	200		/* bytes of a name that is none, in messages */
-#define HELPER_LIMIT	(10 * NSEC_SEC)	/* a credential helper is somebody else's program */
+#define AUTH_VARIABLE	"DOCKER_AUTH_CONFIG"
+
+/* What image_helpers() gathers. */
+struct helpers { struct broker_pairs *pairs; struct buf *refused; };
 
 void
 image_split(struct str ref, struct str *name, struct str *tag)
@@ -258,19 +260,15 @@ read_entry(struct arena *a, struct json_val v)
 	return c;
 }
 
-/* docker-credential-NAME get, with the server on its stdin. A name with a slash would run any program there is. */
+/* docker-credential-NAME get, with the server on its stdin; the broker runs it, if it may be run. */
 static int
 ask_helper(struct arena *a, struct str name, struct str server, struct credential *c)
 {
-	char *program = arena_fmt(a, "docker-credential-%.*s", STR_ARG(name));
-	const char *const argv[] = { program, "get", NULL };
-	struct buf out = { .max = 65536 };
+	struct buf out = { .max = BROKER_ANSWER + 1 };
 	struct json_val v;
 	int rc = -1;
 
-	if (name.n == 0 || str_chr(name, '/') >= 0)
-		return -1;
-	if (proc_run(argv, server, &out, mono_after(HELPER_LIMIT), NULL) == 0 &&
+	if (name.n > 0 && broker_ask(name, server, &out) == 0 &&
 	    json_parse(a, arena_str(a, buf_str(&out)), &v, NULL) == 0 && json_str(a, json_get(v, "Secret")).n > 0) {
 		c->user = json_str(a, json_get(v, "Username"));
 		c->password = json_str(a, json_get(v, "Secret"));
@@ -317,6 +315,13 @@ best_server(struct arena *a, struct json_val servers, struct str path, struct st
 	return found;
 }
 
+/* A credential store knows Docker's own registry by its oldest name. */
+static struct str
+store_server(struct str host)
+{
+	return str_eqc(host, "docker.io") ? STR("https://index.docker.io/v1/") : host;
+}
+
 static bool
 from_config(struct arena *a, struct str config, struct str path, struct credential *c, struct str *server)
 {
@@ -331,7 +336,7 @@ from_config(struct arena *a, struct str config, struct str path, struct credenti
 		return true;
 	store = json_str(a, json_get(root, "credsStore"));
 	if (store.n > 0) {
-		*server = str_eqc(host, "docker.io") ? STR("https://index.docker.io/v1/") : host;
+		*server = store_server(host);
 		if (ask_helper(a, store, *server, c) == 0)
 			return true;
 	}
@@ -391,26 +396,86 @@ image_auth_file(struct arena *a)
 	return home != NULL ? arena_fmt(a, "%s/.docker/config.json", home) : NULL;
 }
 
+/* ---- which helpers may be run ---- */
+
+/* Whether the runner lets jobs name this helper: allow_job_credential_helpers in [runners.docker]. */
 static bool
-names_helper(struct str config)
+job_may_name(const struct work *w, struct str helper)
 {
-	return memmem(config.p, config.n, "credsStore", 10) != NULL || memmem(config.p, config.n, "credHelpers", 11) != NULL;
+	JSON_EACH(v, json_get(w->p->docker, "allow_job_credential_helpers"))
+		if (str_eq(json_str(w->a, v), helper))
+			return true;
+	return false;
 }
 
-bool
-image_may_run_helper(const struct payload *p)
+/* Whether the job brings the text, and not the runner's `environment`. */
+static bool
+of_job(const struct work *w, struct str config)
 {
-	const char *path = image_auth_file(p->arena);
-	struct buf file = { .max = CONFIG_MAX };
-	bool may = path != NULL && fs_read(AT_FDCWD, path, CONFIG_MAX, &file, NULL) == 0 && names_helper(buf_str(&file));
+	bool job = false;
 
-	JSON_EACH(v, json_get(p->root, "variables"))
-		may |= str_eqc(json_str(p->arena, json_get(v, "key")), "DOCKER_AUTH_CONFIG") &&
-		    names_helper(json_str(p->arena, json_get(v, "value")));
-	JSON_EACH(v, json_get(p->runner, "environment"))
-		may |= names_helper(json_str(p->arena, v));
+	JSON_EACH(v, json_get(w->p->root, "variables"))
+		job |= str_eqc(json_str(w->a, json_get(v, "key")), AUTH_VARIABLE);
+	JSON_EACH(v, json_get(w->p->runner, "environment")) {
+		struct str value = json_str(w->a, v), key = str_cut(&value, '=');
+
+		if (str_eqc(key, AUTH_VARIABLE) && value.p != NULL && str_eq(value, config))
+			return false;
+	}
+	return job;
+}
+
+static void
+note_helper(const struct work *w, struct str helper, struct str server, bool job, struct helpers *h)
+{
+	if (!job || job_may_name(w, helper)) {
+		broker_allow(h->pairs, w->a, helper, server);
+	} else if (h->refused != NULL && helper.n > 0) {
+		/* What the name holds is the job's: it is quoted as far as it is a name. */
+		size_t n = strspn(arena_dup(w->a, helper), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+		const char *line = arena_fmt(w->a, "DOCKER_AUTH_CONFIG of this job names the credential helper \"%.*s\", which is not run: this runner allows jobs "
+		    "none of that name (allow_job_credential_helpers in [runners.docker])\n", (int)n, helper.p);
+
+		if (h->refused->n == 0 || str_find(buf_str(h->refused), line) < 0)
+			buf_puts(h->refused, line);
+	}
+}
+
+/* A store is asked for the registries of the images that the job may need, a helper for the one it is named for. */
+static void
+note_config(const struct work *w, struct str config, bool job, struct helpers *h)
+{
+	struct str images[] = { w->image, image_helper_name(w, STR("amd64")) }, store;
+	struct json_val root;
+
+	if (config.n == 0 || json_parse(w->a, arena_str(w->a, config), &root, NULL) < 0)
+		return;
+	JSON_EACH(v, json_get(root, "credHelpers"))
+		note_helper(w, json_str(w->a, v), json_key(w->a, v), job, h);
+	store = json_str(w->a, json_get(root, "credsStore"));
+	for (size_t i = 0; store.n > 0 && i < NELEM(images); i++) {
+		struct buf path = { .max = 4096 };
+		struct str host;
+
+		put_image_path(&path, images[i]);
+		host = buf_str(&path);
+		note_helper(w, store, store_server(arena_str(w->a, str_cut(&host, '/'))), job, h);
+		buf_free(&path);
+	}
+}
+
+void
+image_helpers(const struct work *w, struct broker_pairs *pairs, struct buf *refused)
+{
+	const char *path = image_auth_file(w->a);
+	struct helpers h = { pairs, refused };
+	struct buf file = { .max = CONFIG_MAX };
+	struct str config = vars_get(&w->vars, AUTH_VARIABLE, STR(""));
+
+	note_config(w, config, of_job(w, config), &h);
+	if (path != NULL && fs_read(AT_FDCWD, path, CONFIG_MAX, &file, NULL) == 0)
+		note_config(w, buf_str(&file), false, &h);
 	buf_wipe(&file);
-	return may;
 }
 
 /* DOCKER_AUTH_CONFIG, then the file of the user that windlass runs as, then the job's credentials. */
@@ -419,7 +484,7 @@ find_auth(const struct work *w, struct str image, struct buf *header, const char
 {
 	const char *path = image_auth_file(w->a), *names[] = { "$DOCKER_AUTH_CONFIG", path != NULL ? path : "" };
 	struct buf file = { .max = CONFIG_MAX };
-	struct str configs[2] = { vars_get(&w->vars, "DOCKER_AUTH_CONFIG", STR("")), STR("") };
+	struct str configs[2] = { vars_get(&w->vars, AUTH_VARIABLE, STR("")), STR("") };
 
 	if (path != NULL && fs_read(AT_FDCWD, path, CONFIG_MAX, &file, NULL) == 0)
 		configs[1] = buf_str(&file);

@@ -7,6 +7,7 @@
 #define JOB_IMAGE_H
 
 #include "docker/engine.h"
+#include "job/broker.h"
 #include "job/work.h"
 
 enum image_line { IMAGE_PLAIN, IMAGE_WARNING };
@@ -49,10 +50,11 @@ void	image_auth(struct arena *a, struct str image, const struct str *configs, co
 	    struct json_val job_credentials, struct buf *b, const char **source);
 
 /*
- * Whether a docker configuration that could be asked (the job's DOCKER_AUTH_CONFIG, the file of the user windlass runs
- * as) names a credential helper: a program that would have to be run.
+ * Which credential helpers may be run for this job, and for which servers: those that the runner's own configuration names (its `environment`,
+ * the file of the user windlass runs as), and of those in the job's DOCKER_AUTH_CONFIG the ones that the runner allows jobs to name. refused (may be NULL) gets a line
+ * for the job's log for each other one. Strings in the work's arena.
  */
-bool	image_may_run_helper(const struct payload *p);
+void	image_helpers(const struct work *w, struct broker_pairs *pairs, struct buf *refused);
 /* ~/.docker/config.json of the user windlass runs as, from the arena; NULL without a home. */
 char	*image_auth_file(struct arena *a);
 

@@ -55,7 +55,7 @@ limit_of(const struct work *w)
 static int
 open_trace(struct output *o, int dir, struct stat *st, struct err *e)
 {
-	o->fd = openat(dir, "trace", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	o->fd = fs_create(dir, "trace", O_RDWR, 0600);
 	if (o->fd < 0)
 		return err_sys(e, "open trace");
 	if (fstat(o->fd, st) < 0)

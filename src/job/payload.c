@@ -10,7 +10,7 @@ read_json(int dir, const char *name, struct arena *a, struct json_val *v, struct
 	struct buf b = { .max = PAYLOAD_MAX };
 	int rc = -1;
 
-	if (fs_read(dir, name, PAYLOAD_MAX, &b, e) == 0 &&
+	if (fs_read_vouched(dir, name, PAYLOAD_MAX, &b, e) == 0 &&
 	    json_parse(a, arena_str(a, buf_str(&b)), v, e) == 0)
 		rc = 0;
 	buf_wipe(&b);

@@ -4,15 +4,19 @@
  * be done twice: names are the job's own, and what exists under them is ours.
  */
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "core/crash.h"
+#include "core/exit.h"
 #include "core/fs.h"
 #include "core/log.h"
+#include "core/sandbox.h"
 #include "job/run.h"
 #include "machine/store.h"
 #include "policy/fault.h"
@@ -32,10 +36,60 @@ store_of(const struct run *r)
 	return json_cstr(r->work.a != NULL ? r->work.a : r->job.arena, json_get(r->job.runner, "store"));
 }
 
-const char *
-machine_path(struct run *r, const char *name)
+static const char *const machine_pems[] = { "ca.pem", "cert.pem", "key.pem", "server.pem" };
+
+/* A file of the machine's directory; from the arena. */
+static const char *
+machine_file(struct run *r, const char *name)
 {
-	return arena_fmt(&r->arena, "%s/machines/%s", store_of(r), name);
+	return arena_fmt(&r->arena, "%s/machines/%s/%s", store_of(r), r->machine, name);
+}
+
+bool
+machine_open(struct run *r)
+{
+	struct arena files = { 0 };
+	struct machine_config c;
+	bool name = false;
+	uint8_t ip[16];
+
+	r->machine_config = -1;
+	r->machine_dir = store_open(store_of(r), r->machine, &r->machine_why);
+	if (r->machine_dir < 0 || machine_config_read(r->machine_dir, &files, &c, &r->machine_why) < 0)
+		goto out;
+	r->machine_config = openat(r->machine_dir, "config.json", O_PATH | O_CLOEXEC);
+	for (size_t i = 0; i < NELEM(machine_pems); i++)
+		fs_keep(machine_file(r, machine_pems[i]));
+	if (c.ip[0] == '\0')
+		err_set(&r->machine_why, ERR_CONFIG, 0, "machine %s has no address in its config.json", r->machine);
+	r->address = dial_numeric_scope(&r->arena, c.ip);
+	name = inet_pton(AF_INET, r->address, ip) != 1 && strchr(r->address, ':') == NULL;
+out:
+	arena_reset(&files);
+	return name;
+}
+
+size_t
+machine_places(struct run *r, struct sandbox_place *places)
+{
+	for (size_t i = 0; i < NELEM(machine_pems); i++)
+		places[i] = (struct sandbox_place){ SANDBOX_READ, machine_file(r, machine_pems[i]), -1 };
+	places[NELEM(machine_pems)] = (struct sandbox_place){ SANDBOX_READ, machine_file(r, "windlass.json"), -1 };
+	return NELEM(machine_pems) + 1;
+}
+
+/* A new address, new certificates: whoever starts now reads them, and goes on from here. */
+static void
+begin_anew_if_changed(const struct run *r)
+{
+	struct stat st;
+
+	if (fs_kept_fresh() && (r->machine_config < 0 || fstat(r->machine_config, &st) < 0 || st.st_nlink > 0))
+		return;
+	if (r->machine_dir >= 0 && fstat(r->machine_dir, &st) == 0 && st.st_nlink == 0)
+		return;
+	log_info("The machine's address or certificates have changed: the job goes on with the new ones", F_STR("name", r->machine));
+	_exit(EXIT_RETRY);
 }
 
 bool
@@ -43,17 +97,16 @@ machine_gone(const struct run *r)
 {
 	struct machine_record rec = { 0 };
 	struct arena a = { 0 };
-	struct err e = { 0 };
+	struct stat st;
 	bool gone = fs_exists(r->dir, GONE_FILE);
-	int fd = store_open(store_of(r), r->machine, &e);
 
-	/* Whoever removes it says so first: there is nothing to wait for then. */
-	if (fd < 0)
-		gone = gone || e.kind == ERR_NOTFOUND;
-	else if (machine_record_read(fd, &a, &rec, &e) == 0)
+	/* Whoever removes it says so first, where we may read it: there is nothing to wait for then. */
+	if (r->machine_dir < 0)
+		return gone || r->machine_why.kind == ERR_NOTFOUND;
+	if (fstat(r->machine_dir, &st) == 0 && st.st_nlink == 0)
+		gone = true;
+	else if (machine_record_read(r->machine_dir, &a, &rec, NULL) == 0)
 		gone = gone || rec.phase == PHASE_DELETING;
-	if (fd >= 0)
-		close(fd);
 	arena_reset(&a);
 	return gone;
 }
@@ -72,10 +125,10 @@ machine_gone_why(const struct run *r, struct err *e)
 }
 
 static int
-read_pem(struct arena *a, int dir, const char *name, struct str *out, struct err *e)
+read_pem(struct run *r, struct arena *a, const char *name, struct str *out, struct err *e)
 {
 	struct buf b = { .max = PEM_MAX };
-	int rc = fs_read(dir, name, PEM_MAX, &b, e);
+	int rc = fs_read(AT_FDCWD, machine_file(r, name), PEM_MAX, &b, e);
 
 	*out = rc == 0 ? arena_str(a, buf_str(&b)) : STR_NULL;
 	buf_wipe(&b);
@@ -88,23 +141,18 @@ machine_connect(struct run *r, struct err *e)
 	struct engine_opts o = { .port = ENGINE_PORT, .name = r->machine };
 	/* What the engines have not taken out of it is not needed for the hours that follow. */
 	struct arena files = { 0 };
-	struct machine_config c;
-	int dir, rc = -1;
+	int rc = -1;
 
-	dir = store_open(store_of(r), r->machine, e);
-	if (dir < 0)
-		return -1;
-	if (machine_config_read(dir, &files, &c, e) < 0)
-		goto out;
-	if (c.ip[0] == '\0') {
-		err_set(e, ERR_CONFIG, 0, "machine %s has no address in its config.json", r->machine);
+	begin_anew_if_changed(r);
+	if (r->machine_why.kind != ERR_NONE) {
+		err_set(e, r->machine_why.kind, r->machine_why.sys, "%s", r->machine_why.msg);
 		goto out;
 	}
-	o.host = str_from(c.ip);
-	if (read_pem(&files, dir, "ca.pem", &o.ca_pem, e) < 0 || read_pem(&files, dir, "cert.pem", &o.cert_pem, e) < 0 ||
-	    read_pem(&files, dir, "key.pem", &o.key_pem, e) < 0)
+	o.host = str_from(r->address);
+	if (read_pem(r, &files, "ca.pem", &o.ca_pem, e) < 0 || read_pem(r, &files, "cert.pem", &o.cert_pem, e) < 0 ||
+	    read_pem(r, &files, "key.pem", &o.key_pem, e) < 0)
 		goto out;
-	read_pem(&files, dir, "server.pem", &o.server_pem, NULL);
+	read_pem(r, &files, "server.pem", &o.server_pem, NULL);
 	r->api = engine_new(&o, e);
 	r->logs = r->api != NULL ? engine_twin(r->api, e) : NULL;
 	if (r->logs == NULL)
@@ -120,7 +168,6 @@ machine_connect(struct run *r, struct err *e)
 	if (rc == 0)
 		rc = engine_hello(r->logs, mono_after(CONNECT_LIMIT), e);
 out:
-	close(dir);
 	arena_reset(&files);
 	if (rc < 0) {
 		/* Nobody may use a connection that never said hello. */
@@ -355,6 +402,7 @@ pull_and_exit(struct run *r, int fd)
 	int rc = -1;
 
 	net_control(-1);
+	broker_other_voice();
 	while (f != NULL) {
 		/* A connection of its own: the parent's is in use. */
 		rc = machine_connect(r, &e);

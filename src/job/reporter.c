@@ -24,6 +24,7 @@
 #include "core/exit.h"
 #include "core/fs.h"
 #include "core/hash.h"
+#include "core/identity.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/opt.h"
@@ -551,20 +552,25 @@ static int
 open_all(struct reporter *r, const char *state_dir, const char *id, struct err *e)
 {
 	char *jobs = fs_join(state_dir, "jobs"), *path = fs_join(jobs, id);
+	int jobs_dir = fs_opendir(AT_FDCWD, jobs, e), rc = -1;
 	struct gitlab_opts o = { 0 };
 	struct arena whole = { 0 };
-	int rc = -1;
+	uid_t self;
 
-	r->dir = fs_opendir(AT_FDCWD, path, e);
-	if (r->dir < 0)
-		goto out;
-	if (lock_take(r->dir, "reporter.lock", LOCK_TRY, e) < 0)
+	r->dir = jobs_dir < 0 ? -1 : fs_opendir(AT_FDCWD, path, e);
+	if (r->dir < 0 || identity_of_job(jobs_dir, r->dir, id, &self, e) < 0)
 		goto out;
 	/* A user has 128 of these unless told otherwise, and there may be a thousand of us: without one we look every second. */
 	r->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (r->inotify < 0 || inotify_add_watch(r->inotify, path, IN_MOVED_TO | IN_CREATE) < 0)
 		log_debug("inotify: the job's files are looked at every second", F_STR("error", strerror(errno)));
-	r->trace = openat(r->dir, "trace", O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (getenv("SSL_CERT_FILE") != NULL)
+		fs_keep(getenv("SSL_CERT_FILE"));
+	/* What lies in the directory may be the work of an executor that a job has broken: it is read as the job's number. */
+	identity_take(self, 0);
+	if (lock_take(r->dir, "reporter.lock", LOCK_TRY, e) < 0)
+		goto out;
+	r->trace = fs_create(r->dir, "trace", O_RDONLY, 0600);
 	if (r->trace < 0) {
 		err_sys(e, "open trace");
 		goto out;
@@ -581,6 +587,8 @@ open_all(struct reporter *r, const char *state_dir, const char *id, struct err *
 	/* A payload is tens of kilobytes of variables and scripts: the executor's affair. */
 	payload_keep(&r->job, &r->arena);
 out:
+	if (jobs_dir >= 0)
+		close(jobs_dir);
 	arena_reset(&whole);
 	free(jobs);
 	free(path);
@@ -615,6 +623,6 @@ reporter_main(int argc, char **argv)
 		return EXIT_OK;
 	/* It may look for a resolver and certificates, tell the executor, and write in its job's directory. */
 	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, NULL, r.dir }, 1, SANDBOX_READ_ALL | SANDBOX_TCP | SANDBOX_SIGNALS, NULL);
-	sandbox_calls();
+	sandbox_calls(SANDBOX_REPORTER);
 	return report(&r);
 }

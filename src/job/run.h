@@ -70,6 +70,11 @@ struct run {
 	struct engine	*api, *logs;
 	int		 dir, lock;
 	char		*machine;
+	/* of the machine, read before this process was confined */
+	char		*address;
+	int		 machine_dir;		/* -1: it is not in the store */
+	int		 machine_config;	/* its config.json, only to see whether it is still that one */
+	struct err	 machine_why;		/* kind ERR_NONE: it can be used */
 	int64_t		 concurrent_id;
 	int		 signals;		/* signalfd */
 	int		 sigterms;		/* seen: the second means now */
@@ -116,8 +121,14 @@ enum outcome stage_run(struct run *r, enum container_kind kind, const char *name
 void	say(struct run *r, void (*style)(struct buf *b, const char *fmt, ...), const char *fmt, ...) PRINTFLIKE(3, 4);
 
 /* prepare.c */
-/* A machine's directory in the store ("": of all machines); from the arena. */
-const char *machine_path(struct run *r, const char *name);
+/*
+ * Takes what counts of the machine: its address, and its certificates, which stay readable. What is wrong is said by machine_connect().
+ * Returns whether the address is a name, which will have to be looked up.
+ */
+bool	machine_open(struct run *r);
+/* The machine's files and directory, for who is not root and opens them by their paths: at most 6 places. How many. */
+struct sandbox_place;
+size_t	machine_places(struct run *r, struct sandbox_place *places);
 /* Whether this job's machine is no more: the manager says so, or the store does not have it, or says that it is going. */
 bool	machine_gone(const struct run *r);
 /* Says so: -1. */

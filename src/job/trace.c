@@ -48,7 +48,7 @@ append(int fd, const struct payload *p, struct str text, struct err *e)
 static int
 open_trace(int dir, struct err *e)
 {
-	int fd = openat(dir, "trace", O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	int fd = fs_create(dir, "trace", O_RDWR | O_APPEND, 0600);
 
 	if (fd < 0)
 		return err_sys(e, "open trace");

@@ -460,6 +460,7 @@ set_aside(const char *certs, const struct certs_paths *p, struct err *e)
 {
 	const char *const files[] = { p->ca, p->ca_key, p->cert, p->key };
 	char name[64], at[TIME_RFC3339_MAX];
+	struct err why = { 0 };
 	char *dir;
 	int to, rc = -1;
 
@@ -469,8 +470,8 @@ set_aside(const char *certs, const struct certs_paths *p, struct err *e)
 	if (fs_mkdirs(dir, 0700, e) < 0 || (to = fs_opendir(AT_FDCWD, dir, e)) < 0)
 		goto out;
 	for (size_t i = 0; i < NELEM(files); i++)
-		if (renameat(AT_FDCWD, files[i], to, strrchr(files[i], '/') + 1) < 0 && errno != ENOENT) {
-			err_sys(e, "move %s to %s", files[i], dir);
+		if (fs_rename(AT_FDCWD, files[i], to, strrchr(files[i], '/') + 1, &why) < 0 && why.kind != ERR_NOTFOUND) {
+			err_set(e, why.kind, why.sys, "%s", why.msg);
 			close(to);
 			goto out;
 		}

@@ -10,6 +10,7 @@
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
+#include "core/identity.h"
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/rand.h"
@@ -1154,6 +1155,108 @@ read_plan(int64_t fd, struct buf *b, struct err *e)
 	}
 }
 
+/* A file that an option names: "name=/path", "name=file:/path". */
+static void
+keep_option(struct str option)
+{
+	ssize_t at = str_chr(option, '=');
+	struct str value = at >= 0 ? str_sub(option, (size_t)at + 1, option.n) : option;
+	struct arena a = { 0 };
+
+	if (str_starts(value, "file:"))
+		value = str_sub(value, strlen("file:"), value.n);
+	if (str_starts(value, "/"))
+		fs_keep(arena_dup(&a, value));
+	arena_reset(&a);
+}
+
+/* Files that strings anywhere in a value name. */
+static void
+keep_named(struct arena *a, struct json_val v, int depth)
+{
+	if (json_type(v) == JSON_STRING)
+		keep_option(json_str(a, v));
+	else if (depth > 0 && (json_type(v) == JSON_OBJECT || json_type(v) == JSON_ARRAY))
+		JSON_EACH(each, v)
+			keep_named(a, each, depth - 1);
+}
+
+/*
+ * Keys, tokens, certificates and user data that the options name, which only root may read. What config.toml says comes by the plan; the
+ * machine's own record, which an operator writes, is believed only when its runner has left the configuration (or we were started by hand).
+ */
+static void
+keep_files(const struct args *args)
+{
+	static const char *const env[] = { "SSL_CERT_FILE", "DIGITALOCEAN_API_CA_FILE" };
+	struct buf b = { .max = PLAN_MAX };
+	struct arena a = { 0 };
+	struct json_val root = JSON_NONE;
+	int dir;
+
+	for (size_t i = 0; i < NELEM(env); i++)
+		if (getenv(env[i]) != NULL)
+			fs_keep(getenv(env[i]));
+	if (args->plan_fd >= 0) {
+		lseek((int)args->plan_fd, 0, SEEK_SET);
+		(void)(read_plan(args->plan_fd, &b, NULL) == 0 && json_parse(&a, arena_str(&a, buf_str(&b)), &root, NULL) == 0);
+		lseek((int)args->plan_fd, 0, SEEK_SET);
+	}
+	if (!json_present(json_get(root, "options")) && (dir = store_open(args->store, args->name, NULL)) >= 0) {
+		buf_clear(&b);
+		if (fs_read(dir, "config.json", PLAN_MAX, &b, NULL) == 0)
+			(void)json_parse(&a, arena_str(&a, buf_str(&b)), &root, NULL);
+		keep_named(&a, json_get(root, "Driver"), 3);
+		close(dir);
+	}
+	keep_named(&a, json_get(root, "options"), 1);
+	buf_wipe(&b);
+	arena_reset(&a);
+}
+
+/*
+ * A directory of the store becomes the operators' (root, and docker-machine as root, read it as before), and its path stays usable although
+ * what is above it may be closed to everybody else.
+ */
+static bool
+take_directory(const struct args *args, const char *name, bool change, bool machines)
+{
+	char *path = fs_join(args->store, name);
+	int dir, one = -1;
+	struct err e = { 0 };
+	bool taken = fs_mkdirs(path, 0700, &e) == 0;
+
+	dir = taken ? fs_opendir(AT_FDCWD, path, &e) : -1;
+	if (dir >= 0 && change) {
+		/* An operator of one machine leaves the others' alone; a round looks at all of them. */
+		if (machines && store_name_ok(str_from(args->name)))
+			one = openat(dir, args->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		taken = one < 0 || identity_hand_over_tree(one, IDENTITY_OPERATOR, 1, &e) == 0;
+		taken = taken && identity_hand_over_tree(dir, IDENTITY_OPERATOR, machines && args->name[0] == '\0', &e) == 0;
+		if (one >= 0)
+			close(one);
+	}
+	if (!taken || dir < 0)
+		log_debug("The store cannot be handed over: this operator stays root", F_ERR(&e));
+	if (dir >= 0)
+		close(dir);
+	fs_keep(path);
+	free(path);
+	return taken && dir >= 0;
+}
+
+/* Who it is from here on: everything that only root may open is open. */
+static uid_t
+take_store(const struct args *args)
+{
+	bool change = identity_changes();
+	bool taken = take_directory(args, "certs", change, false);
+
+	taken = take_directory(args, "machines", change, true) && taken;
+	keep_files(args);
+	return taken ? IDENTITY_OPERATOR : 0;
+}
+
 /*
  * The manager's plan; what counts of it also for a machine that exists already is taken at once. Absent (an operator
  * started by hand): JSON_NONE.
@@ -1408,6 +1511,7 @@ operator_main(int argc, char **argv)
 	struct err e = { 0 };
 	struct operation op;
 	struct args args;
+	uid_t self;
 	int status;
 
 	proc_harden();
@@ -1435,8 +1539,10 @@ operator_main(int argc, char **argv)
 		log_error("Store cannot be trusted", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
+	self = take_store(&args);
 	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, args.store, -1 }, 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
-	sandbox_calls();
+	identity_take(self, 0);
+	sandbox_calls(SANDBOX_OPERATOR);
 	op.deadline = mono_after(args.limit_s * NSEC_SEC);
 	op.on_phase = tell_phase;
 	cloud_throttled = tell_throttled;

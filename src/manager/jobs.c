@@ -478,7 +478,7 @@ job_assign(struct manager *m, struct job *j, struct machine *mc, const char *why
 	dir = job_dir(m, j, &e);
 	j->slot = free_slot(m, j->pool);
 	buf_fmt(&line, "%s\n%" PRId64 "\n", mc->name, j->slot);
-	if (dir < 0 || fs_write(dir, "machine", buf_str(&line), 0600, &e) < 0) {
+	if (dir < 0 || fs_write(dir, "machine", buf_str(&line), 0640, &e) < 0) {
 		log_error("Job could not be given its machine", F_STR("job", j->id), F_STR("name", mc->name), F_ERR(&e));
 		mc->uses--;
 		goto out;

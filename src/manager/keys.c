@@ -236,6 +236,8 @@ const struct key keys[] = {
 	    "OOM score", 0, KEY_NOFIELD },
 	{ KS_DOCKER, "security_opt", KEY_STRINGS, KEY_YES, NULL, "docker-security-opt", "DOCKER_SECURITY_OPT",
 	    "security options; seccomp=FILE is read here", 0, KEY_NOFIELD },
+	{ KS_DOCKER, "allow_job_credential_helpers", KEY_STRINGS, KEY_YES, NULL, "docker-allow-job-credential-helpers", "DOCKER_ALLOW_JOB_CREDENTIAL_HELPERS",
+	    "credential helpers of this host (docker-credential-NAME) that a job's DOCKER_AUTH_CONFIG may name", 0, KEY_NOFIELD },
 	{ KS_DOCKER, "services_security_opt", KEY_STRINGS, KEY_LATER, NULL, "docker-services-security-opt", "DOCKER_SERVICES_SECURITY_OPT",
 	    "the same for services", 0, KEY_NOFIELD },
 	{ KS_DOCKER, "devices", KEY_STRINGS, KEY_YES, NULL, "docker-devices", "DOCKER_DEVICES",

@@ -110,8 +110,8 @@ start_operator(struct manager *m, struct machine *mc, const char *what)
 
 	if (chan_pair(pair, &e) < 0)
 		goto failed;
-	/* An empty plan continues what the record says. */
-	plan = create && mc->pool->conf != NULL ? machines_plan(m, mc->pool, mc->name, &e) : proc_memfd("plan", STR("{}"), &e);
+	/* An empty plan continues what the record says; files that options name are believed by the configuration as long as it has the runner. */
+	plan = mc->pool->conf != NULL ? machines_plan(m, mc->pool, mc->name, &e) : proc_memfd("plan", STR("{}"), &e);
 	if (plan < 0) {
 		close(pair[0]);
 		close(pair[1]);

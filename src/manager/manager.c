@@ -18,6 +18,7 @@
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
+#include "core/identity.h"
 #include "core/lock.h"
 #include "core/notify.h"
 #include "core/proc.h"
@@ -376,6 +377,8 @@ open_directories(struct manager *m, const struct manager_opts *o, struct err *e)
 			break;
 		mono_sleep(LOCK_PAUSE);
 	}
+	if (geteuid() == 0 && !identity_changes())
+		log_info("The roles stay root: this service may not make them users of their own. Was its unit written by an older version? `windlass install --replace` writes it anew");
 	if (m->lock_fd < 0)
 		return e->kind == ERR_CONFLICT ? err_set(e, ERR_CONFLICT, 0,
 		    "another windlass already runs on state directory %s", m->state_dir) : -1;

@@ -127,6 +127,7 @@ struct poller {
 	struct machine	*acquired;	/* without SCALE_QUEUE: held for the job that the request may bring */
 	bool		 leaving;	/* was told to stop */
 	uint64_t	 plan_hash;
+	int64_t		 files_mtime;	/* newest of the certificate files when it was started: it cannot look at them itself */
 };
 
 /* The machines and jobs of one [[runners]] entry; conf is NULL when it left the configuration (its machines are drained). */

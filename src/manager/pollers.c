@@ -3,6 +3,7 @@
  * next request. The requests themselves are the pollers'; a poller that was
  * asked nothing is idle, and a long poll holds up nobody else.
  */
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/crash.h"
@@ -325,6 +326,20 @@ poller_ended(struct manager *m, struct watch *w)
 	child_again_later(&po->child);
 }
 
+/* When the newest of the runner's certificate files was changed. */
+static int64_t
+files_mtime(const struct runner *r)
+{
+	const char *const files[] = { r->tls_ca_file, r->tls_cert_file, r->tls_key_file };
+	int64_t newest = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < NELEM(files); i++)
+		if (files[i] != NULL && files[i][0] != '\0' && stat(files[i], &st) == 0 && st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec > newest)
+			newest = st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec;
+	return newest;
+}
+
 static void
 start_poller(struct manager *m, struct poller *po)
 {
@@ -340,6 +355,7 @@ start_poller(struct manager *m, struct poller *po)
 		child_again_later(&po->child);
 		return;
 	}
+	po->files_mtime = files_mtime(po->pool->conf);
 	put_plan(&plan, m, po->pool);
 	po->plan_hash = hash_fnv(buf_str(&plan));
 	fd = proc_memfd("plan", buf_str(&plan), &e);
@@ -365,6 +381,20 @@ start_poller(struct manager *m, struct poller *po)
 	crash_point("manager:poller-started");
 }
 
+static void
+poller_leave(struct poller *po)
+{
+	struct err e = { 0 };
+
+	po->leaving = true;
+	if (child_alive(&po->child))
+		chan_send(po->child.control.fd, CHAN_MANAGER, CHAN_STOP, &e, "%s", "");
+	else {
+		list_remove(&po->link);
+		free(po);
+	}
+}
+
 /* A poller that is free to ask, started if need be; NULL when all that may exist are busy. */
 static struct poller *
 free_poller(struct manager *m, struct pool *p)
@@ -373,6 +403,8 @@ free_poller(struct manager *m, struct pool *p)
 	int n = 0;
 
 	LIST_EACH(struct poller, it, link, &p->pollers) {
+		if (!it->leaving && !it->asked && child_alive(&it->child) && it->files_mtime != files_mtime(p->conf))
+			poller_leave(it);
 		n += !it->leaving;
 		if (it->leaving || it->asked)
 			continue;
@@ -526,18 +558,9 @@ pollers_wake(const struct manager *m)
 void
 pollers_stop(struct manager *m, struct pool *p)
 {
-	struct err e = { 0 };
-
 	(void)m;
-	LIST_EACH(struct poller, po, link, &p->pollers) {
-		po->leaving = true;
-		if (child_alive(&po->child))
-			chan_send(po->child.control.fd, CHAN_MANAGER, CHAN_STOP, &e, "%s", "");
-		else {
-			list_remove(&po->link);
-			free(po);
-		}
-	}
+	LIST_EACH(struct poller, po, link, &p->pollers)
+		poller_leave(po);
 }
 
 /* After a reload: pollers whose description changed finish what they are at and are replaced. */
@@ -547,7 +570,6 @@ pollers_reload(struct manager *m)
 	LIST_EACH(struct pool, p, link, &m->pools) {
 		struct buf plan = { 0 };
 		uint64_t hash = 0;
-		struct err e = { 0 };
 
 		if (p->conf != NULL && p->conf->disabled == NULL) {
 			put_plan(&plan, m, p);
@@ -555,16 +577,8 @@ pollers_reload(struct manager *m)
 			buf_wipe(&plan);
 			p->health = (struct health){ 0 };
 		}
-		LIST_EACH(struct poller, po, link, &p->pollers) {
-			if (po->plan_hash == hash || po->leaving)
-				continue;
-			po->leaving = true;
-			if (child_alive(&po->child))
-				chan_send(po->child.control.fd, CHAN_MANAGER, CHAN_STOP, &e, "%s", "");
-			else {
-				list_remove(&po->link);
-				free(po);
-			}
-		}
+		LIST_EACH(struct poller, po, link, &p->pollers)
+			if (po->plan_hash != hash && !po->leaving)
+				poller_leave(po);
 	}
 }

@@ -335,7 +335,7 @@ write_it(struct manager *m, struct snapshot *s)
 	if ((hash == s->hash && !s->told) || b.failed)
 		goto out;
 	/* Nothing depends on it: no fsync, and a full disk is said once. */
-	if (fs_write_fast(m->state_fd, SNAPSHOT_FILE, buf_str(&b), 0600, &e) == 0) {
+	if (fs_write_fast(m->state_fd, SNAPSHOT_FILE, buf_str(&b), 0640, &e) == 0) {
 		s->hash = hash;
 		s->told = false;
 	} else {

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/fs.h"
 #include "core/hash.h"
 #include "net/dial.h"
 #include "wire/http1.h"
@@ -128,6 +129,21 @@ fail:
 	return -1;
 }
 
+char *
+dial_numeric_scope(struct arena *a, const char *host)
+{
+	const char *zone = strchr(host, '%');
+	struct buf b = { .max = 16 };
+	char *out = arena_dup(a, str_from(host));
+
+	if (zone == NULL || zone[1] == '\0' || zone[1 + strspn(zone + 1, "0123456789")] == '\0' || strchr(zone, '/') != NULL || zone[1] == '.')
+		return out;
+	if (fs_read(AT_FDCWD, arena_fmt(a, "/sys/class/net/%s/ifindex", zone + 1), 12, &b, NULL) == 0)
+		out = arena_fmt(a, "%.*s%%%.*s", (int)(zone - host), host, STR_ARG(str_trim(buf_str(&b))));
+	buf_free(&b);
+	return out;
+}
+
 /* Resolves; 0 with *list (freeaddrinfo), or -1. */
 static int
 resolve(const char *host, uint16_t port, struct addrinfo **list, struct err *e)
@@ -223,8 +239,9 @@ dial_name(struct str host, uint16_t port, const struct dial_opts *o, mono_t dead
 {
 	struct addrinfo *list = NULL;
 	char name[HOST_MAX + 1];
+	struct arena scope = { 0 };
 	struct err now;
-	int fd;
+	int fd, rc;
 
 	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
 		host = str_sub(host, 1, host.n - 2);
@@ -235,7 +252,9 @@ dial_name(struct str host, uint16_t port, const struct dial_opts *o, mono_t dead
 		return err_set(e, ERR_CANCELLED, 0, "%s", now.msg);
 	if (mono_passed(deadline))
 		return err_set(e, ERR_TIMEOUT, ETIMEDOUT, "no time left");
-	if (resolve(name, port, &list, e) < 0)
+	rc = resolve(dial_numeric_scope(&scope, name), port, &list, e);
+	arena_reset(&scope);
+	if (rc < 0)
 		return -1;
 	fd = dial_list(list, list->ai_next != NULL, o, deadline, e);
 	freeaddrinfo(list);

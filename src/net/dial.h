@@ -12,6 +12,7 @@
 #ifndef NET_DIAL_H
 #define NET_DIAL_H
 
+#include "core/arena.h"
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/mono.h"
@@ -38,6 +39,12 @@ void	net_control_late(int fd, int64_t ns);
 int	net_wait(int fd, short events, mono_t deadline, struct err *e);
 /* Waits with no socket: 0 when the time has come, -1 ERR_CANCELLED. */
 int	net_pause(int64_t ns, struct err *e);
+
+/*
+ * "fe80::1%eth0" with the interface's number for its name, as the kernel says it (/sys/class/net): the C library would ask by a
+ * Unix socket, which no role may have. Everything else as it is. Into the arena.
+ */
+char	*dial_numeric_scope(struct arena *a, const char *host);
 
 struct dial_opts {
 	const char	*bind_name;	/* for messages; NULL: host:port */

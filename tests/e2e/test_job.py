@@ -33,19 +33,40 @@ def test_success(rig, windlass):
     wait_until(lambda: "Machine created" in w.text() and "Machine removed" in w.text(), 10, "both lines in the log")
 
 
-def test_roles_are_confined(rig, windlass):
-    """Every role runs under its filter while a machine is made and a job runs; an executor that may have to run a helper does not."""
-    w = windlass(concurrent=2, limit=2, IdleTime=1).start()
+HELPER = """#!/bin/sh
+read -r server
+echo "$0 $* $server" >>%s
+echo '{"ServerURL": "'"$server"'", "Username": "somebody", "Secret": "correct-horse"}'
+"""
+
+
+def test_roles_are_confined(rig, windlass, tmp_path):
+    """Every role is a user of its own without a capability, and under its filter, while a machine is made and a job runs; nothing a job names changes that."""
+    asked = tmp_path / "asked"
+    for name in ("good", "evil"):
+        program = tmp_path / f"docker-credential-{name}"
+        program.write_text(HELPER % asked)
+        program.chmod(0o755)
+    w = windlass(concurrent=2, limit=2, IdleTime=1)
+    with open(w.config) as f:
+        config = f.read()
+    with open(w.config, "w") as f:
+        f.write(config.replace("[runners.docker]\n", '[runners.docker]\nallow_job_credential_helpers = ["good"]\n'))
+    w.start(PATH=f"{tmp_path}:{os.environ['PATH']}")
     seen = {}
+    users = {}
 
     def look():
         for role, pid in w.roles():
             with contextlib.suppress(OSError):
                 with open(f"/proc/{pid}/status") as f:
-                    status = f.read()
+                    status = dict(line.split(":\t", 1) for line in f.read().splitlines() if ":\t" in line)
                 # its first instants are its own affair
-                if re.search(r"^Seccomp:\t2$", status, re.M) or time.time() - os.stat(f"/proc/{pid}").st_mtime > 3:
-                    seen.setdefault((role, pid), set()).add((re.search(r"^NoNewPrivs:\t(\d)", status, re.M)[1], re.search(r"^Seccomp:\t(\d)", status, re.M)[1]))
+                if status["Seccomp"] == "2" or time.time() - os.stat(f"/proc/{pid}").st_mtime > 3:
+                    seen.setdefault((role, pid), set()).add((status["NoNewPrivs"], status["Seccomp"], int(status["CapEff"], 16), int(status["CapPrm"], 16), int(status["CapBnd"], 16)))
+                    users.setdefault(role, set()).add(int(status["Uid"].split()[0]))
+                    assert len(set(status["Uid"].split() + status["Gid"].split())) == 1, status
+                    assert status["Groups"].split() == (["2100000002"] if role == "poller" else []), status
 
     def until(job):
         def ended():
@@ -56,11 +77,30 @@ def test_roles_are_confined(rig, windlass):
 
     until(w.job(["echo a word", "sleep 4"]))
     found = {role: {s for (r, _), states in seen.items() if r == role for s in states} for role in ("poller", "operator", "executor", "reporter")}
-    assert all(states == {("1", "2")} for states in found.values()), found
+    assert all(states == {("1", "2", 0, 0, 0)} for states in found.values()), found
+    assert all(2100000000 <= u < 2140000000 for role in found for u in users[role]), users
+    assert users["executor"] == users["reporter"] and len(users["executor"]) == 1, users
+    assert not users["operator"] & users["executor"] and not users["poller"] & (users["operator"] | users["executor"]), users
+    one = users["executor"]
     seen.clear()
-    auth = json.dumps({"credHelpers": {"registry.example": "nothing-here"}})
-    until(w.job(["echo a word", "sleep 4"], variables=[{"key": "DOCKER_AUTH_CONFIG", "value": auth}]))
-    assert {s for (r, _), states in seen.items() if r == "executor" for s in states} == {("1", "0")}, seen
+    users.clear()
+    # A job's word: the helper that it names is not run, and its executor is no freer than any other.
+    auth = json.dumps({"credsStore": "evil", "credHelpers": {rig.env["RIG_REGISTRY"]: "evil"}})
+    named = w.job(["echo a word", "sleep 4"], variables=[{"key": "DOCKER_AUTH_CONFIG", "value": auth}])
+    until(named)
+    assert {s for (r, _), states in seen.items() if r == "executor" for s in states} == {("1", "2", 0, 0, 0)}, seen
+    assert users["executor"] != one, users
+    assert 'names the credential helper "evil", which is not run' in plain(rig.trace(named)), plain(rig.trace(named))
+    assert not asked.exists(), asked.read_text()
+    seen.clear()
+    # One that the runner allows is run, by somebody else, for the servers that the job's words named before anything began.
+    auth = json.dumps({"credsStore": "evil", "credHelpers": {rig.env["RIG_REGISTRY"]: "good"}})
+    allowed = w.job(["echo a word", "sleep 4"], image=rig.env["RIG_DEBIAN_IMAGE"], variables=[{"key": "DOCKER_AUTH_CONFIG", "value": auth}])
+    until(allowed)
+    assert {s for (r, _), states in seen.items() if r == "executor" for s in states} == {("1", "2", 0, 0, 0)}, seen
+    assert asked.exists(), plain(rig.trace(allowed))
+    lines = asked.read_text().splitlines()
+    assert lines and all(line.endswith(f"docker-credential-good get {rig.env['RIG_REGISTRY']}") for line in lines), lines
     w.until_empty()
 
 

@@ -4,7 +4,9 @@
  * is skipped, by name.
  */
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -206,22 +208,54 @@ static int c_namespace(void)
 }
 static int c_files(void) { return opens(inside, "new", O_WRONLY | O_CREAT); }
 
+static int c_tcp(void) { return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP) >= 0 ? 0 : errno; }
+static int c_unix(void) { return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? 0 : errno; }
+static int c_mptcp(void) { return socket(AF_INET, SOCK_STREAM, 262) >= 0 ? 0 : errno; }
+static int c_bind(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	return bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 ? 0 : errno;
+}
+static int c_lookup(void)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
+
+	/* No name server need answer: what counts is that the resolver could ask. */
+	return getaddrinfo("no-such-name.invalid", "1", &hints, &list) != EAI_SYSTEM ? 0 : 1;
+}
+static int c_maps(void) { return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED ? 0 : errno == ENOMEM || errno == EPERM ? EPERM : errno; }
+static int c_abort(void) { raise(SIGKILL); return errno; }
+
+static const struct { const char *what; int (*act)(void); enum sandbox_role role; int want; } calls[] = {
+	{ "runs no program", c_exec, SANDBOX_POLLER, ENOSYS }, { "traces nobody", c_ptrace, SANDBOX_POLLER, ENOSYS },
+	{ "no namespaces", c_unshare, SANDBOX_EXECUTOR, ENOSYS }, { "nor by clone", c_namespace, SANDBOX_EXECUTOR, EPERM },
+	{ "no packets", c_packet, SANDBOX_POLLER, EAFNOSUPPORT }, { "no Unix sockets", c_unix, SANDBOX_REPORTER, EAFNOSUPPORT },
+	{ "no multipath TCP", c_mptcp, SANDBOX_OPERATOR, EPROTONOSUPPORT },
+	{ "TCP", c_tcp, SANDBOX_EXECUTOR, 0 }, { "UDP for name servers", c_inet, SANDBOX_POLLER, 0 }, { "names are looked up", c_lookup, SANDBOX_EXECUTOR_DNS, 0 },
+	{ "no UDP for a machine with an address", c_inet, SANDBOX_EXECUTOR, EPROTONOSUPPORT }, { "no socket for who has one", c_tcp, SANDBOX_METRICS, ENOSYS },
+	{ "no port is taken", c_bind, SANDBOX_EXECUTOR, EACCES }, { "no executable memory", c_maps, SANDBOX_METRICS, EPERM },
+	{ "children of an executor", c_fork, SANDBOX_EXECUTOR, 0 }, { "files", c_files, SANDBOX_REPORTER, 0 },
+	{ "a signal to itself", c_abort, SANDBOX_METRICS, 1000 + SIGKILL },
+};
+
+static bool
+confine_calls(void)
+{
+	return sandbox_calls(calls[now].role);
+}
+
 static void
 test_calls(void)
 {
-	static const struct { const char *what; int (*act)(void); int want; } calls[] = {
-		{ "runs no program", c_exec, ENOSYS }, { "traces nobody", c_ptrace, ENOSYS }, { "no namespaces", c_unshare, ENOSYS },
-		{ "nor by clone", c_namespace, EPERM }, { "no raw sockets", c_packet, EAFNOSUPPORT }, { "sockets for the internet", c_inet, 0 },
-		{ "children", c_fork, 0 }, { "files", c_files, 0 },
-	};
-
-	for (size_t i = 0; i < NELEM(calls); i++) {
-		int got = child(calls[i].act, sandbox_calls);
+	for (now = 0; now < NELEM(calls); now++) {
+		int got = child(calls[now].act, confine_calls);
 
 		if (got == NO_KERNEL)
-			ok(true, "seccomp: %s # skip: no filter here (sanitizers, or the kernel)", calls[i].what);
+			ok(true, "seccomp: %s # skip: no filter here (sanitizers, or the kernel)", calls[now].what);
 		else
-			is_int(got, calls[i].want, "seccomp: %s", calls[i].what);
+			is_int(got, calls[now].want, "seccomp: %s", calls[now].what);
 	}
 }
 
