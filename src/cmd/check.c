@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cmd/check.h"
+#include "cmd/check_machine.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "core/fs.h"
@@ -259,6 +260,7 @@ check_file(struct check *c)
 	walk(c, KS_GLOBAL, c->root, KEY_YES);
 	walk_runners(c);
 	check_whole(c);
+	check_certs(c);
 	/* The manager has the last word, should it see what we did not. */
 	if (c->config == NULL && c->count[CHECK_ERROR] == before)
 		check_say(c, CHECK_ERROR, CHECK_REFUSED, CHECK_AT_LINE(e.sys), "%s", e.msg);

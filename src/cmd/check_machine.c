@@ -1,5 +1,6 @@
 /* [runners.machine]: names, options, idle settings (spec machines 1.19): see check.h. */
 #include "cmd/check_machine.h"
+#include "machine/certs.h"
 #include "machine/store.h"
 #include "manager/zones.h"
 #include "policy/names.h"
@@ -319,6 +320,18 @@ check_period(struct check *c, const struct runner *r, const struct toml *t)
 		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "%.*s", STR_ARG(one));
 	}
 	buf_free(&warnings);
+}
+
+void
+check_certs(struct check *c)
+{
+	char *store = store_default_path();
+	struct buf b = { 0 };
+
+	if (store != NULL && certs_say(store, &b))
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_LINE(0), "%s", b.p);
+	buf_free(&b);
+	free(store);
 }
 
 void

@@ -13,6 +13,8 @@
  * driver's own words. NULL driver: ERR_CONFIG.
  */
 int	check_machine_host(struct check *c, const struct runner *r, struct machine_options *o, struct machine_host *h, struct err *e);
+/* Of the store's certificate authority, if it ends soon. */
+void	check_certs(struct check *c);
 /* Findings about [runners.machine]. t is that table. */
 void	check_machine(struct check *c, const struct runner *r, const struct toml *t);
 

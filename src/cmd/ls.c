@@ -1,6 +1,7 @@
 /* `windlass ls`: machines and jobs as they are now. */
 #include "cmd/cmd.h"
 #include "cmd/watch.h"
+#include "machine/certs.h"
 
 static const struct opt opts[] = {
 	OPT_STATE_DIR,
@@ -28,7 +29,7 @@ cmd_ls(int argc, char **argv)
 	struct opt o[NELEM(opts)];
 	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
 	struct watch_table machines = { .n = 0 }, jobs = { .n = 0 };
-	struct buf out = { .max = 256u << 20 }, head = { 0 };
+	struct buf out = { .max = 256u << 20 }, head = { 0 }, ending = { 0 };
 	struct json_w w = { .b = &out, .indent = 2 };
 	wall_t now = wall_now();
 	struct view v;
@@ -52,6 +53,8 @@ cmd_ls(int argc, char **argv)
 		buf_putc(&out, '\n');
 	} else {
 		watch_put_dead(&head, &v, dir, now);
+		if (certs_say(v.store, &ending))
+			buf_fmt(&head, "WARNING: %s.\n", ending.p);
 		fwrite(head.p, 1, head.n, stderr);
 		now = watch_as_of(&v, now);
 		watch_table_machines(&machines, &v, WATCH_WIDE, now);
@@ -68,6 +71,7 @@ cmd_ls(int argc, char **argv)
 	watch_table_free(&jobs);
 	buf_free(&out);
 	buf_free(&head);
+	buf_free(&ending);
 	view_free(&v);
 	free(dir);
 	free(words);

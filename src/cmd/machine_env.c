@@ -7,7 +7,7 @@
 
 #define CHECK_NS	(20 * NSEC_SEC)
 
-/* Opens the machine and makes sure that its engine answers as it should. */
+/* Opens the machine and makes sure that its engine answers the docker client as it should. */
 static int
 checked(const struct machine_cli *m, struct operation *op, const char *name, struct err *e)
 {
@@ -15,7 +15,7 @@ checked(const struct machine_cli *m, struct operation *op, const char *name, str
 		return -1;
 	if (cloud_url(&op->host.cloud)[0] == '\0')
 		return err_set(e, ERR_CONFIG, 0, "machine %s has no address yet", name);
-	if (health_check(&op->host, op->dir, mono_after(CHECK_NS), e) < 0)
+	if (health_client(&op->host, op->dir, mono_after(CHECK_NS), e) < 0)
 		return err_ctx(e, "Error checking TLS connection");
 	return 0;
 }

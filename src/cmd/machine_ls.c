@@ -11,6 +11,7 @@
 #include "cmd/machine.h"
 #include "cmd/template.h"
 #include "core/fs.h"
+#include "machine/certs.h"
 #include "machine/health.h"
 #include "wire/regex.h"
 
@@ -71,13 +72,44 @@ write_unfinished(const struct machine_record *r, struct err *why)
 			*p = ' ';
 }
 
+/* That its certificates end soon. */
+static void
+write_end(const struct operation *op, struct err *why)
+{
+	int64_t ends = certs_machine_ends(op->dir);
+	char at[TIME_RFC3339_MAX];
+
+	if (ends == 0 || ends - wall_now() / NSEC_SEC > CERTS_SOON_S)
+		return;
+	time_rfc3339(ends * NSEC_SEC, 0, at);
+	err_set(why, ERR_TLS, 0, "its certificates end on %s: `machine regenerate-certs %s`", at, op->name);
+}
+
+/* Its version, and whether the docker client would be content: what that says names the way out. */
+static void
+ask_engine(struct operation *op, char *shown, size_t size, struct err *why)
+{
+	struct err client = { 0 };
+	char version[64] = "";
+	int rc = health_version(&op->host, op->dir, version, sizeof(version), op->deadline, why);
+
+	if (rc == 0)
+		snprintf(shown, size, "v%s", version);
+	else if (why->kind != ERR_TLS)
+		return;
+	if (health_client(&op->host, op->dir, op->deadline, &client) < 0)
+		*why = client;
+	else if (rc == 0)
+		write_end(op, why);
+}
+
 /* In the child: asks the cloud and the engine about one machine. */
 static void
 ask(const struct machine_cli *m, const char *name, mono_t deadline, struct buf *b)
 {
 	const char *host = getenv("DOCKER_HOST");
 	enum cloud_state s = STATE_ERROR;
-	char version[64] = "", shown[72] = "Unknown";
+	char shown[72] = "Unknown";
 	struct err why = { 0 };
 	mono_t began = mono_now();
 	struct operation op;
@@ -92,9 +124,8 @@ ask(const struct machine_cli *m, const char *name, mono_t deadline, struct buf *
 	if (cloud_need_driver(&op.host.cloud, &why) < 0 ||
 	    op.host.cloud.driver->state(&op.host.cloud, &s, deadline, &why) < 0)
 		s = STATE_ERROR;
-	if (s == STATE_RUNNING && !(op.host.cloud.driver->traits & CLOUD_NO_SSH) &&
-	    health_version(&op.host, op.dir, version, sizeof(version), deadline, &why) == 0)
-		snprintf(shown, sizeof(shown), "v%s", version);
+	if (s == STATE_RUNNING && !(op.host.cloud.driver->traits & CLOUD_NO_SSH))
+		ask_engine(&op, shown, sizeof(shown), &why);
 	/* Of a machine that is being made or removed the phase says more than that its engine does not answer. */
 	if (op.rec.phase != PHASE_NONE && op.rec.phase != PHASE_READY)
 		write_unfinished(&op.rec, &why);
@@ -418,6 +449,7 @@ machine_ls(const struct machine_cli *m, int argc, char **argv)
 	struct machine_args a;
 	struct row *rows = NULL;
 	char **names = NULL;
+	struct buf ending = { 0 };
 	struct err e = { 0 };
 	int64_t timeout_s;
 	ssize_t n = 0;
@@ -433,6 +465,8 @@ machine_ls(const struct machine_cli *m, int argc, char **argv)
 		rows[i] = (struct row){ .name = names[i], .fd = -1, .text = { .max = ROW_MAX } };
 	if (n > 1)
 		qsort(rows, (size_t)n, sizeof(*rows), natural);
+	if (!o[0].number && o[3].value == NULL && certs_say(m->store, &ending))
+		fprintf(stderr, "WARNING: %s.\n", ending.p);
 	if (names_only(o[0].number != 0, &o[1])) {
 		read_all(m, rows, (size_t)n);
 		rc = 0;
@@ -445,6 +479,7 @@ out:
 	for (ssize_t i = 0; rows != NULL && i < n; i++)
 		buf_free(&rows[i].text);
 	free(rows);
+	buf_free(&ending);
 	fs_free_names(names, n);
 	machine_args_free(&a);
 	return rc < 0 ? machine_fail(&e) : 0;

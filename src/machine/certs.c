@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "core/rand.h"
 #include "machine/certs.h"
+#include "machine/config_json.h"
 #include "machine/store.h"
 
 #define PEM_MAX		(64u << 10)
@@ -93,6 +94,7 @@ parse_key(mbedtls_pk_context *key, const struct buf *pem)
 struct recipe {
 	const char		*subject;	/* O= */
 	const struct pair	*issuer;	/* NULL: self-signed */
+	const mbedtls_x509_crt	*renews;	/* the one whose name it takes over, or NULL */
 	bool			 is_ca;
 	unsigned		 usage;
 	const char		*eku;		/* OID or NULL */
@@ -131,21 +133,39 @@ put_name(struct buf *b, const char *organisation)
 }
 
 /*
- * The issuer's name exactly as it stands in the authority's certificate, string types included:
+ * A name exactly as it stands in the authority's certificate, string types included:
  * Go compares names byte by byte, and an authority made by docker-machine has PrintableString where mbedTLS writes UTF8String.
  */
 static int
-copy_issuer(mbedtls_x509write_cert *w, const mbedtls_x509_crt *ca)
+copy_name(mbedtls_asn1_named_data **to, const mbedtls_x509_crt *ca)
 {
 	for (const mbedtls_x509_name *n = &ca->subject; n != NULL && n->oid.p != NULL; n = n->next) {
-		mbedtls_asn1_named_data *d = mbedtls_asn1_store_named_data(&w->MBEDTLS_PRIVATE(issuer),
-		    (const char *)n->oid.p, n->oid.len, n->val.p, n->val.len);
+		mbedtls_asn1_named_data *d = mbedtls_asn1_store_named_data(to, (const char *)n->oid.p, n->oid.len, n->val.p, n->val.len);
 
 		if (d == NULL)
 			return MBEDTLS_ERR_X509_ALLOC_FAILED;
 		d->val.tag = n->val.tag;
 	}
 	return 0;
+}
+
+/* Subject and issuer. */
+static int
+set_names(mbedtls_x509write_cert *w, const struct recipe *r, const char *subject)
+{
+	int rc = r->renews != NULL ? copy_name(&w->MBEDTLS_PRIVATE(subject), r->renews) : mbedtls_x509write_crt_set_subject_name(w, subject);
+
+	if (rc != 0)
+		return rc;
+	if (r->issuer != NULL)
+		return copy_name(&w->MBEDTLS_PRIVATE(issuer), &r->issuer->cert);
+	return r->renews != NULL ? copy_name(&w->MBEDTLS_PRIVATE(issuer), r->renews) : mbedtls_x509write_crt_set_issuer_name(w, subject);
+}
+
+static time_t
+x509_seconds(const mbedtls_x509_time *t)
+{
+	return (time_t)(time_days(t->year, t->mon, t->day) * 86400 + t->hour * 3600 + t->min * 60 + t->sec);
 }
 
 /* "20260301081000", UTC */
@@ -158,15 +178,19 @@ x509_time(time_t t, char out[16])
 	strftime(out, 16, "%Y%m%d%H%M%S", &tm);
 }
 
+/* Nothing outlives who signed it. */
 static int
-set_validity(mbedtls_x509write_cert *w)
+set_validity(mbedtls_x509write_cert *w, const struct pair *issuer)
 {
 	char from[16], to[16];
-	time_t start = time(NULL) - BACKDATE_S;
+	time_t start = time(NULL) - BACKDATE_S, end;
 
 	start -= start % 60;
+	end = start + (time_t)LIFE_DAYS * CERTS_DAY;
+	if (issuer != NULL && x509_seconds(&issuer->cert.valid_to) < end)
+		end = x509_seconds(&issuer->cert.valid_to);
 	x509_time(start, from);
-	x509_time(start + (time_t)LIFE_DAYS * 86400, to);
+	x509_time(end, to);
 	return mbedtls_x509write_crt_set_validity(w, from, to);
 }
 
@@ -257,10 +281,8 @@ make_cert(struct pair *pair, const struct recipe *r, struct err *e)
 	mbedtls_x509write_crt_set_subject_key(&w, &pair->key);
 	mbedtls_x509write_crt_set_issuer_key(&w, (mbedtls_pk_context *)(uintptr_t)&issuer->key);
 	if ((rc = mbedtls_x509write_crt_set_serial_raw(&w, serial, sizeof(serial))) != 0 ||
-	    (rc = mbedtls_x509write_crt_set_subject_name(&w, name.p)) != 0 ||
-	    (rc = r->issuer != NULL ? copy_issuer(&w, &r->issuer->cert) :
-	    mbedtls_x509write_crt_set_issuer_name(&w, name.p)) != 0 ||
-	    (rc = set_validity(&w)) != 0 ||
+	    (rc = set_names(&w, r, name.p)) != 0 ||
+	    (rc = set_validity(&w, r->issuer)) != 0 ||
 	    (rc = set_constraints(&w, r->is_ca)) != 0 ||
 	    (rc = mbedtls_x509write_crt_set_key_usage(&w, r->usage)) != 0 ||
 	    (rc = mbedtls_x509write_crt_set_subject_key_identifier(&w)) != 0 ||
@@ -300,15 +322,40 @@ make_ca(struct pair *ca, struct err *e)
 	return make_cert(ca, &r, e);
 }
 
+/* The same key for another certificate. */
 static int
-make_client(struct pair *client, const struct pair *ca, struct err *e)
+keep_key(struct pair *to, const struct pair *from, struct err *e)
+{
+	buf_putstr(&to->key_pem, buf_str(&from->key_pem));
+	return mbed(parse_key(&to->key, &to->key_pem), "reading a key", e);
+}
+
+/* The authority's next certificate: its name, its key, another life. */
+static int
+renew_ca(struct pair *next, const struct pair *ca, struct err *e)
+{
+	struct recipe r = { .subject = "", .is_ca = true, .renews = &ca->cert, .usage = MBEDTLS_X509_KU_DIGITAL_SIGNATURE |
+	    MBEDTLS_X509_KU_KEY_ENCIPHERMENT | MBEDTLS_X509_KU_KEY_AGREEMENT | MBEDTLS_X509_KU_KEY_CERT_SIGN };
+	const mbedtls_x509_buf *was = &ca->cert.subject_raw, *is = &next->cert.subject_raw;
+
+	if (keep_key(next, ca, e) < 0 || make_cert(next, &r, e) < 0)
+		return -1;
+	/* Of a name with several parts of one kind the copy is not the same; what was signed would not be found to be its. */
+	if (was->len != is->len || memcmp(was->p, is->p, is->len) != 0)
+		return err_set(e, ERR_CONFIG, 0, "the certificate authority's name is one that windlass cannot take over: make its next certificate by hand");
+	return 0;
+}
+
+/* old: a pair whose key is to be kept, or NULL. */
+static int
+make_client(struct pair *client, const struct pair *ca, const struct pair *old, struct err *e)
 {
 	char subject[200];
 	struct recipe r = { .subject = subject, .issuer = ca, .usage = MBEDTLS_X509_KU_DIGITAL_SIGNATURE,
 		.eku = MBEDTLS_OID_CLIENT_AUTH, .eku_len = MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH) };
 
 	snprintf(subject, sizeof(subject), "%.64s.<bootstrap>", user());
-	if (make_key(&client->key, CERTS_RSA_2048, &client->key_pem, e) < 0)
+	if (old != NULL ? keep_key(client, old, e) < 0 : make_key(&client->key, CERTS_RSA_2048, &client->key_pem, e) < 0)
 		return -1;
 	return make_cert(client, &r, e);
 }
@@ -339,12 +386,6 @@ load_pair(struct pair *p, const char *cert, const char *key, enum presence *pres
 	if (*presence == BOTH && mbedtls_pk_check_pair(&p->cert.pk, &p->key, rng, NULL) != 0)
 		return err_set(e, ERR_PARSE, 0, "%s and %s do not belong together", cert, key);
 	return 0;
-}
-
-static time_t
-x509_seconds(const mbedtls_x509_time *t)
-{
-	return (time_t)(time_days(t->year, t->mon, t->day) * 86400 + t->hour * 3600 + t->min * 60 + t->sec);
 }
 
 /* 1 when two thirds of its life are over, so also when it has expired. */
@@ -387,6 +428,7 @@ enum verdict {
 	CERTS_GOOD,
 	CERTS_NONE,		/* nothing there: make all */
 	CERTS_CLIENT_WANTED,	/* the authority is fine; the client pair is missing or grows old */
+	CERTS_CA_WANTED,	/* all is whole, but the authority is near or past its end */
 	CERTS_DAMAGED,		/* *e says how */
 	CERTS_FAILED,		/* could not even look, or the clock is wrong: *e says why */
 };
@@ -397,59 +439,69 @@ broken(const struct err *e)
 	return e->kind == ERR_PARSE ? CERTS_DAMAGED : CERTS_FAILED;
 }
 
-static enum verdict
-judge(const struct certs_paths *p, struct pair *ca, struct err *e)
+static bool
+ends_within(const mbedtls_x509_crt *c, time_t seconds)
 {
-	enum presence has_ca, has_client;
-	struct pair client;
-	enum verdict v = CERTS_GOOD;
-
-	pair_init(&client);
-	if (load_pair(ca, p->ca, p->ca_key, &has_ca, e) < 0 ||
-	    (has_ca != NEITHER && has_ca != ONLY_KEY && check_dates(&ca->cert, p->ca, e) < 0)) {
-		v = broken(e);
-		goto out;
-	}
-	if (has_ca == ONLY_KEY || has_ca == ONLY_CERT) {
-		err_set(e, ERR_PARSE, 0, "%s is missing, but %s is there", has_ca == ONLY_KEY ? p->ca : p->ca_key,
-		    has_ca == ONLY_KEY ? p->ca_key : p->ca);
-		v = CERTS_DAMAGED;
-		goto out;
-	}
-	if (load_pair(&client, p->cert, p->key, &has_client, e) < 0) {
-		v = broken(e);
-		goto out;
-	}
-	if (has_ca == NEITHER) {
-		v = CERTS_NONE;
-		if (has_client != NEITHER) {
-			err_set(e, ERR_PARSE, 0, "%s and %s are missing, but the client's files are there", p->ca, p->ca_key);
-			v = CERTS_DAMAGED;
-		}
-	} else if (has_client != BOTH)
-		/* Half a client pair is what a death between two renames leaves; nobody can have used it. */
-		v = CERTS_CLIENT_WANTED;
-	else if (!signed_by(&client.cert, &ca->cert)) {
-		err_set(e, ERR_PARSE, 0, "%s was not signed by %s", p->cert, p->ca);
-		v = CERTS_DAMAGED;
-	} else if (is_due(&client.cert))
-		v = CERTS_CLIENT_WANTED;
-	else if (check_dates(&client.cert, p->cert, e) < 0)
-		v = broken(e);
-out:
-	pair_free(&client);
-	return v;
+	return x509_seconds(&c->valid_to) - time(NULL) <= seconds;
 }
 
-/* Keys first, certificates last: who sees a certificate can rely on its key. */
-static int
-write_pairs(const struct certs_paths *p, const struct pair *ca, const struct pair *client, struct err *e)
+/* Of an authority that was read; `has` as load_pair() found it. CERTS_GOOD so far, or what is wrong with it. */
+static enum verdict
+judge_ca(const struct certs_paths *p, const struct pair *ca, enum presence has, struct err *e)
 {
-	if (ca != NULL && fs_write(AT_FDCWD, p->ca_key, buf_str(&ca->key_pem), 0600, e) < 0)
+	if (has == ONLY_KEY || has == ONLY_CERT) {
+		err_set(e, ERR_PARSE, 0, "%s is missing, but %s is there", has == ONLY_KEY ? p->ca : p->ca_key,
+		    has == ONLY_KEY ? p->ca_key : p->ca);
+		return CERTS_DAMAGED;
+	}
+	/* That it has expired is no damage: it is renewed. */
+	if (has == BOTH && !mbedtls_x509_time_is_past(&ca->cert.valid_to) && check_dates(&ca->cert, p->ca, e) < 0)
+		return broken(e);
+	return CERTS_GOOD;
+}
+
+/* Fills both pairs; *has_client: what there is of the second. */
+static enum verdict
+judge(const struct certs_paths *p, struct pair *ca, struct pair *client, enum presence *has_client, struct err *e)
+{
+	enum presence has_ca;
+	enum verdict v;
+
+	*has_client = NEITHER;
+	if (load_pair(ca, p->ca, p->ca_key, &has_ca, e) < 0)
+		return broken(e);
+	v = judge_ca(p, ca, has_ca, e);
+	if (v != CERTS_GOOD)
+		return v;
+	if (load_pair(client, p->cert, p->key, has_client, e) < 0)
+		return broken(e);
+	if (has_ca == NEITHER) {
+		if (*has_client == NEITHER)
+			return CERTS_NONE;
+		err_set(e, ERR_PARSE, 0, "%s and %s are missing, but the client's files are there", p->ca, p->ca_key);
+		return CERTS_DAMAGED;
+	}
+	if (*has_client == BOTH && !signed_by(&client->cert, &ca->cert)) {
+		err_set(e, ERR_PARSE, 0, "%s was not signed by %s", p->cert, p->ca);
+		return CERTS_DAMAGED;
+	}
+	if (ends_within(&ca->cert, CERTS_RENEW_S))
+		return CERTS_CA_WANTED;
+	/* Half a client pair is what a death between two renames leaves; nobody can have used it. */
+	if (*has_client != BOTH || is_due(&client->cert))
+		return CERTS_CLIENT_WANTED;
+	return check_dates(&client->cert, p->cert, e) < 0 ? broken(e) : CERTS_GOOD;
+}
+
+/* Keys first, certificates last: who sees a certificate can rely on its key. A renewed authority's key is there. */
+static int
+write_pairs(const struct certs_paths *p, enum verdict v, const struct pair *ca, const struct pair *client, struct err *e)
+{
+	if (v == CERTS_NONE && fs_write(AT_FDCWD, p->ca_key, buf_str(&ca->key_pem), 0600, e) < 0)
 		return -1;
 	if (fs_write(AT_FDCWD, p->key, buf_str(&client->key_pem), 0600, e) < 0)
 		return -1;
-	if (ca != NULL && fs_write(AT_FDCWD, p->ca, buf_str(&ca->cert_pem), 0644, e) < 0)
+	if (v != CERTS_CLIENT_WANTED && fs_write(AT_FDCWD, p->ca, buf_str(&ca->cert_pem), 0644, e) < 0)
 		return -1;
 	return fs_write(AT_FDCWD, p->cert, buf_str(&client->cert_pem), 0644, e);
 }
@@ -483,33 +535,60 @@ out:
 	return rc;
 }
 
-static int
-make_missing(enum verdict v, const struct certs_paths *p, struct pair *ca, struct err *e)
+static void
+tell_renewed(const struct pair *ca, const struct pair *next)
 {
-	struct pair client;
+	char was[TIME_RFC3339_MAX], is[TIME_RFC3339_MAX];
+
+	time_rfc3339((wall_t)x509_seconds(&ca->cert.valid_to) * NSEC_SEC, 0, was);
+	time_rfc3339((wall_t)x509_seconds(&next->cert.valid_to) * NSEC_SEC, 0, is);
+	log_warn("Certificate authority was renewed", F_STR("ended", was), F_STR("ends", is));
+}
+
+/* old: the client's pair as it was read, or NULL where there is no whole one. */
+static int
+make_missing(enum verdict v, const struct certs_paths *p, struct pair *ca, const struct pair *old, struct err *e)
+{
+	struct pair client, next;
 	int rc = -1;
 
 	pair_init(&client);
-	if ((v != CERTS_NONE || make_ca(ca, e) == 0) && make_client(&client, ca, e) == 0)
-		rc = write_pairs(p, v == CERTS_NONE ? ca : NULL, &client, e);
+	pair_init(&next);
+	if ((v == CERTS_NONE && make_ca(ca, e) < 0) || (v == CERTS_CA_WANTED && renew_ca(&next, ca, e) < 0))
+		goto out;
+	rc = make_client(&client, v == CERTS_CA_WANTED ? &next : ca, old, e);
+	if (rc == 0)
+		rc = write_pairs(p, v, v == CERTS_CA_WANTED ? &next : ca, &client, e);
+	if (rc == 0 && v == CERTS_CA_WANTED)
+		tell_renewed(ca, &next);
+out:
 	pair_free(&client);
+	pair_free(&next);
 	return rc;
 }
 
 int
 certs_check(const struct certs_paths *p, struct err *e)
 {
-	struct pair ca;
+	struct pair ca, client;
+	enum presence has;
 	enum verdict v;
+	int rc = -1;
 
 	pair_init(&ca);
-	v = judge(p, &ca, e);
-	pair_free(&ca);
+	pair_init(&client);
+	v = judge(p, &ca, &client, &has, e);
 	if (v == CERTS_NONE)
-		return err_set(e, ERR_NOTFOUND, 0, "%s does not exist", p->ca);
-	if (v == CERTS_CLIENT_WANTED)
-		return err_set(e, ERR_NOTFOUND, 0, "%s is missing or near its end", p->cert);
-	return v == CERTS_GOOD ? 0 : -1;
+		err_set(e, ERR_NOTFOUND, 0, "%s does not exist", p->ca);
+	else if (v == CERTS_CLIENT_WANTED || (v == CERTS_CA_WANTED && has != BOTH))
+		err_set(e, ERR_NOTFOUND, 0, "%s is missing or near its end", p->cert);
+	else if (v == CERTS_CA_WANTED)
+		rc = check_dates(&ca.cert, p->ca, e) < 0 || check_dates(&client.cert, p->cert, e) < 0 ? -1 : 0;
+	else
+		rc = v == CERTS_GOOD ? 0 : -1;
+	pair_free(&ca);
+	pair_free(&client);
+	return rc;
 }
 
 /* One certificate of a file, whatever state its key is in. False: there is none. */
@@ -558,12 +637,15 @@ in_store(const struct certs_paths *p, const char *store)
 static int
 ensure_locked(const char *store, const char *certs, const struct certs_paths *p, struct err *e)
 {
-	struct pair ca;
+	enum presence has_client;
+	struct pair ca, client;
+	struct err fault = { 0 }, why = { 0 };
 	enum verdict v;
 	int rc = -1, certified;
 
 	pair_init(&ca);
-	v = judge(p, &ca, e);
+	pair_init(&client);
+	v = judge(p, &ca, &client, &has_client, e);
 	if (v == CERTS_DAMAGED) {
 		certified = store_has_certified(store, e);
 		if (certified != 0) {
@@ -576,11 +658,24 @@ ensure_locked(const char *store, const char *certs, const struct certs_paths *p,
 			goto out;
 		pair_free(&ca);
 		pair_init(&ca);
+		has_client = NEITHER;
 		v = CERTS_NONE;
 	}
-	rc = v == CERTS_GOOD ? 0 : v == CERTS_FAILED ? -1 : make_missing(v, p, &ca, e);
+	if (v == CERTS_GOOD || v == CERTS_FAILED) {
+		rc = v == CERTS_GOOD ? 0 : -1;
+		goto out;
+	}
+	rc = make_missing(v, p, &ca, has_client == BOTH ? &client : NULL, &fault);
+	/* As long as the old authority does, that there is no next one yet keeps nobody from working. */
+	if (rc < 0 && v == CERTS_CA_WANTED && has_client == BOTH && check_dates(&ca.cert, p->ca, &why) == 0 &&
+	    check_dates(&client.cert, p->cert, &why) == 0) {
+		log_debug("Certificate authority could not be renewed", F_ERR(&fault));
+		rc = 0;
+	} else if (rc < 0 && e != NULL)
+		*e = fault;
 out:
 	pair_free(&ca);
+	pair_free(&client);
 	return rc;
 }
 
@@ -620,6 +715,89 @@ out:
 		close(dir);
 	free(certs);
 	return rc;
+}
+
+/* When the certificate of a file ends, of several the last; 0 if there is none. */
+static int64_t
+file_ends(int dir, const char *name)
+{
+	struct buf b = { .max = PEM_MAX };
+	mbedtls_x509_crt c;
+	int64_t ends = 0;
+
+	mbedtls_x509_crt_init(&c);
+	if (fs_read(dir, name, PEM_MAX - 1, &b, NULL) == 0 && b.n > 0 && parse_cert(&c, &b) == 0)
+		for (const mbedtls_x509_crt *one = &c; one != NULL; one = one->next)
+			if (x509_seconds(&one->valid_to) > ends)
+				ends = x509_seconds(&one->valid_to);
+	mbedtls_x509_crt_free(&c);
+	buf_free(&b);
+	return ends;
+}
+
+int64_t
+certs_ca_ends(const char *store)
+{
+	char *path = fs_join(store, "certs/ca.pem");
+	int64_t ends = file_ends(AT_FDCWD, path);
+
+	free(path);
+	return ends;
+}
+
+int64_t
+certs_machine_ends(int machine_dir)
+{
+	static const char *const files[] = { "server.pem", "ca.pem", "cert.pem" };
+	int64_t first = 0;
+
+	for (size_t i = 0; i < NELEM(files); i++) {
+		int64_t ends = file_ends(machine_dir, files[i]);
+
+		if (ends == 0 && i == 0)
+			return 0;
+		if (ends != 0 && (first == 0 || ends < first))
+			first = ends;
+	}
+	return first;
+}
+
+int
+certs_renew(const char *store, struct err *e)
+{
+	int64_t ends = certs_ca_ends(store);
+	struct arena a = { 0 };
+	struct certs_paths p;
+	int rc;
+
+	if (ends == 0 || ends - time(NULL) > CERTS_RENEW_S)
+		return 0;
+	p = certs_default(&a, store);
+	rc = certs_ensure(store, &p, e);
+	arena_reset(&a);
+	return rc;
+}
+
+bool
+certs_say(const char *store, struct buf *b)
+{
+	int64_t ends = certs_ca_ends(store), now = time(NULL);
+	char at[TIME_RFC3339_MAX], *path;
+
+	if (ends == 0 || ends - now > CERTS_SOON_S)
+		return false;
+	time_rfc3339(ends * NSEC_SEC, 0, at);
+	buf_fmt(b, "the certificate authority %s/certs/ca.pem %s on %s", store, ends <= now ? "has ended" : "ends", at);
+	path = fs_join(store, "certs/ca-key.pem");
+	if (!fs_exists(AT_FDCWD, path))
+		buf_fmt(b, "; its key %s is not there, so that it cannot be renewed here", path);
+	else if (ends - now > CERTS_RENEW_S)
+		buf_puts(b, "; windlass renews it 60 days before, with its key, so that machines go on");
+	else
+		buf_puts(b, "; windlass renews it when it next makes or checks a machine, and what was made under it has to go, or to get new certificates "
+		    "(`machine regenerate-certs`), by that day");
+	free(path);
+	return true;
 }
 
 int

@@ -38,6 +38,9 @@ read_pem(int dir, const char *name, const char *fallback, struct buf *b, struct 
 	return fs_read(AT_FDCWD, fallback, PEM_MAX, b, e);
 }
 
+/* Whose eyes the engine is looked at with. */
+enum eyes { OURS, DOCKERS };
+
 /* What a machine's files say of its engine. */
 struct papers {
 	struct url	u;
@@ -75,7 +78,7 @@ port_of(const struct url *u)
 }
 
 static int
-link_open(struct link *g, const struct machine_host *h, int dir, struct err *e)
+link_open(struct link *g, const struct machine_host *h, int dir, enum eyes eyes, struct err *e)
 {
 	struct buf base = { 0 };
 	struct http_opts o = { 0 };
@@ -84,6 +87,8 @@ link_open(struct link *g, const struct machine_host *h, int dir, struct err *e)
 
 	if (papers_read(&p, h, dir, e) < 0)
 		goto out;
+	if (eyes == DOCKERS)
+		buf_clear(&p.server);
 	if (p.server.n > 0 && !certs_has_name(buf_str(&p.server), h->name))
 		g->trust = tls_trust_key(buf_str(&p.server), "server.pem", e);
 	else {
@@ -123,15 +128,35 @@ get(struct link *g, const char *target, struct http_resp *r, mono_t deadline, st
 	return 0;
 }
 
-int
-health_check(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e)
+/* Of a client certificate that has expired the server says only that it refuses it. */
+static void
+explain(const struct machine_host *h, int dir, enum eyes eyes, struct err *e)
+{
+	struct buf cert = { .max = PEM_MAX };
+	char at[TIME_RFC3339_MAX];
+	int64_t ends;
+
+	if ((e->kind == ERR_TLS || e->kind == ERR_NET) && read_pem(dir, "cert.pem", h->auth.client_cert, &cert, NULL) == 0 &&
+	    tls_cert_expiry(buf_str(&cert), &ends, NULL) == 0 && ends < wall_now() / NSEC_SEC) {
+		time_rfc3339(ends * NSEC_SEC, 0, at);
+		err_set(e, ERR_TLS, 0, "our client certificate (cert.pem) expired on %s: `machine regenerate-certs %s` makes a new one", at, h->name);
+	} else if (e->kind == ERR_TLS && eyes == DOCKERS) {
+		size_t n = strlen(e->msg);
+
+		snprintf(e->msg + n, sizeof(e->msg) - n, "; the docker client refuses that: `machine regenerate-certs %s` makes a new certificate", h->name);
+	}
+	buf_free(&cert);
+}
+
+static int
+check_as(enum eyes eyes, const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e)
 {
 	struct http_resp r = { 0 };
 	struct link g = { 0 };
-	int rc = link_open(&g, h, machine_dir, e);
+	int rc = link_open(&g, h, machine_dir, eyes, e);
 
-	if (rc == 0)
-		rc = get(&g, "/_ping", &r, deadline, e);
+	if (rc == 0 && (rc = get(&g, "/_ping", &r, deadline, e)) < 0)
+		explain(h, machine_dir, eyes, e);
 	http_resp_free(&r);
 	link_close(&g);
 	return rc < 0 ? err_ctx(e, "machine %s", h->name) : 0;
@@ -169,6 +194,18 @@ health_probe(const struct machine_host *h, int machine_dir, bool *unfit, mono_t 
 }
 
 int
+health_check(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e)
+{
+	return check_as(OURS, h, machine_dir, deadline, e);
+}
+
+int
+health_client(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e)
+{
+	return check_as(DOCKERS, h, machine_dir, deadline, e);
+}
+
+int
 health_await(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e)
 {
 	struct err why;
@@ -194,10 +231,10 @@ health_version(const struct machine_host *h, int machine_dir, char *out, size_t 
 	struct arena a = { 0 };
 	struct link g = { 0 };
 	struct json_val root;
-	int rc = link_open(&g, h, machine_dir, e);
+	int rc = link_open(&g, h, machine_dir, OURS, e);
 
-	if (rc == 0)
-		rc = get(&g, "/version", &r, deadline, e);
+	if (rc == 0 && (rc = get(&g, "/version", &r, deadline, e)) < 0)
+		explain(h, machine_dir, OURS, e);
 	if (rc == 0)
 		rc = json_parse(&a, buf_str(&r.body), &root, e);
 	if (rc == 0 && str_copy(json_str(&a, json_get(root, "Version")), out, size) < 0)

@@ -19,6 +19,11 @@ int	health_check(const struct machine_host *h, int machine_dir, mono_t deadline,
 int	health_probe(const struct machine_host *h, int machine_dir, bool *unfit, mono_t deadline, struct err *e);
 /* The same as health_check() again and again, until it answers. */
 int	health_await(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e);
+/*
+ * The same as the docker client of `machine env` and `config` sees it, which knows no pinned key: the authority of ca.pem, the address that
+ * it dials, the dates. ERR_TLS names `regenerate-certs`.
+ */
+int	health_client(const struct machine_host *h, int machine_dir, mono_t deadline, struct err *e);
 /* The engine's version ("27.3.1") into out; also a health check. */
 int	health_version(const struct machine_host *h, int machine_dir, char *out, size_t size, mono_t deadline,
 	    struct err *e);

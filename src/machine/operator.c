@@ -1490,6 +1490,11 @@ do_round(struct operation *op, const struct args *args, struct err *e)
 	}
 	list = plan_list(root, health ? "machines" : "runners", &op->arena, &n);
 	if (health) {
+		struct err why = { 0 };
+
+		/* Where no machine is made for months, nobody else renews it. The manager says each day that it ends. */
+		if (certs_renew(op->store, &why) < 0)
+			log_debug("Certificate authority could not be renewed", F_ERR(&why));
 		probes = plan_list(root, "probe", &op->arena, &nprobes);
 		rc = round_health(&r, list, n, probes, nprobes, e);
 	} else if (plan_host(op, root, &h, hash, e) == 0) {

@@ -13,7 +13,7 @@
  * not one of them answers it may be this host's network that is broken, and the cloud's API is
  * asked once; when that does not answer either, nothing is known of the machines.
  *
- * A round takes no machine's lock and writes nothing into the store.
+ * A round takes no machine's lock and writes nothing into the store (its process renews certs/ before a look at health).
  */
 #ifndef MACHINE_ROUND_H
 #define MACHINE_ROUND_H

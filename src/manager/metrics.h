@@ -93,6 +93,7 @@ enum metric_buckets { BUCKETS_NONE, BUCKETS_JOB, BUCKETS_QUEUE, BUCKETS_CREATION
 	X(CREATE_PAUSE, "windlass_create_pause_seconds", GAUGE, METRIC_R, NONE, "How long no machine is created yet because creations failed.") \
 	X(API_BUDGET, "windlass_cloud_budget", GAUGE, METRIC_R " budget", NONE, "Creations that the runner's pace (growth) and the cloud account's (account) allow now.") \
 	X(API_BLOCKED, "windlass_cloud_blocked_seconds", GAUGE, METRIC_R " budget", NONE, "How long the cloud still wants no creation: it said Retry-After.") \
+	X(CA_ENDS, "windlass_certificate_authority_end_timestamp_seconds", GAUGE, "", NONE, "When the certificate authority of the store ends, Unix time; 0: there is none.") \
 	X(EVENTS_LOST, "windlass_events_lost_total", COUNTER, "", NONE, "Events that could not be written (disk full?).")
 
 enum metric {

@@ -298,6 +298,7 @@ model_load_machine(struct manager *m, const char *name)
 		mc->uses = r.phase == PHASE_NONE ? 1 : 0;
 	}
 	mc->phase = r.phase;
+	mc->ends = certs_machine_ends(dir);
 	/* In memory for those that it could not be written for. */
 	if (r.phase == PHASE_DELETING && r.removal_failures > mc->removal_retries)
 		mc->removal_retries = r.removal_failures < UINT16_MAX ? (uint16_t)r.removal_failures : UINT16_MAX;

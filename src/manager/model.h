@@ -13,6 +13,7 @@
 #include "core/chan.h"
 #include "core/list.h"
 #include "core/mono.h"
+#include "machine/certs.h"
 #include "machine/store.h"
 #include "manager/config.h"
 #include "policy/retry.h"
@@ -113,6 +114,7 @@ struct machine {
 	mono_t		 check_at;	/* its next health check; 0: at once */
 	mono_t		 tried_at;	/* when its engine last made a container, as far as is known; 0: never */
 	uint16_t	 system_failures; /* of its jobs, in a row */
+	int64_t		 ends;		/* when its certificates do, Unix s; 0: not known */
 	bool		 doubted;	/* somebody could not reach it: the cloud is to be asked whether it still exists */
 	mono_t		 look_after;	/* not to be asked about before */
 };
@@ -194,6 +196,10 @@ struct manager {
 	char		 system_id[15];
 	char		 owner[17];
 	char		*state_dir, *store;
+	struct {
+		int64_t		 ends;		/* when the store's certificate authority does, Unix s; 0: there is none */
+		mono_t		 look, say;	/* when to look, and to warn, again */
+	} ca;
 	int		 state_fd, jobs_fd, lock_fd;
 	int		 epoll, inotify;
 	int		 jobs_wd;	/* inotify watch of jobs/ itself */

@@ -230,6 +230,7 @@ put_zeros(struct out *o)
 	case M_CONFIG_SAVED:
 	case M_CONFIG_SAVE_ERRORS:
 	case M_INPUTS:
+	case M_CA_ENDS:
 	case M_EVENTS_LOST:
 		put_zero_of(o, NULL, 0);
 		return;

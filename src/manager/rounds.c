@@ -21,6 +21,8 @@
 #define CHECK_BLIND		(10 * NSEC_SEC)
 #define CHECK_AHEAD		(10 * NSEC_SEC)		/* taken along by a round that starts anyway */
 #define CHECKERS		4
+#define CERTS_LOOK		(20 * NSEC_SEC)
+#define CERTS_SAY		(86400 * NSEC_SEC)
 #define BATCH			16			/* machines a round: one dead one costs it seconds */
 
 struct reconciler {
@@ -390,11 +392,63 @@ tend_checkers(struct manager *m)
 	}
 }
 
+/* Certificates */
+
+static bool
+ends_before(const struct manager *m, const struct machine *mc, int64_t now)
+{
+	return mc->ends != 0 && mc->ends - now <= CERTS_LEAVE_S && m->ca.ends > mc->ends + CERTS_DAY;
+}
+
+/* Which machines go before their certificates end: not before a new one would live longer. */
+static void
+mark_ending(struct manager *m)
+{
+	int64_t now = wall_now() / NSEC_SEC;
+
+	LIST_EACH(struct machine, mc, link, &m->machines) {
+		bool ending = ends_before(m, mc, now);
+
+		/* By hand it may have got new ones. */
+		if (ending && (mc->flags & SCALE_F_ENDING) == 0) {
+			int dir = store_open(m->store, mc->name, NULL);
+
+			mc->ends = dir >= 0 ? certs_machine_ends(dir) : mc->ends;
+			if (dir >= 0)
+				close(dir);
+			ending = ends_before(m, mc, now);
+		}
+		if (ending == ((mc->flags & SCALE_F_ENDING) != 0))
+			continue;
+		mc->flags ^= (unsigned)SCALE_F_ENDING;
+		m->dirty = true;
+	}
+}
+
+static void
+tend_certs(struct manager *m)
+{
+	struct buf b = { 0 };
+
+	if (m->ca.look != 0 && !mono_passed(m->ca.look))
+		return;
+	m->ca.look = mono_after(CERTS_LOOK);
+	m->ca.ends = certs_ca_ends(m->store);
+	metric_set_labels(m, M_CA_ENDS, (double)m->ca.ends, NULL, 0);
+	mark_ending(m);
+	if ((m->ca.say == 0 || mono_passed(m->ca.say)) && certs_say(m->store, &b)) {
+		log_warn("Certificate authority ends soon", F_STR("text", b.p));
+		m->ca.say = mono_after(CERTS_SAY);
+	}
+	buf_free(&b);
+}
+
 void
 rounds_tend(struct manager *m)
 {
 	if (m->phase == MANAGER_STOPPING || m->phase == MANAGER_LEAVING)
 		return;
+	tend_certs(m);
 	tend_accounts(m);
 	tend_checkers(m);
 }

@@ -212,6 +212,8 @@ must_go(const struct pass *w, const struct scale_machine *m)
 		return SCALE_WHY_BUILDS;
 	if ((m->flags & SCALE_F_DOOMED) != 0)
 		return SCALE_WHY_DOOMED;
+	if ((m->flags & SCALE_F_ENDING) != 0)
+		return SCALE_WHY_ENDING;
 	if (p->max_age > 0 && since(w->in->now, m->created) > p->max_age)
 		return SCALE_WHY_AGE;
 	return SCALE_WHY_NONE;

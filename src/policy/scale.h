@@ -116,6 +116,7 @@ enum scale_state {
 enum scale_flags {
 	SCALE_F_STALE = 1,	/* made with driver options that are not the configuration's any more; keep it set while removing */
 	SCALE_F_DOOMED = 2,	/* the cloud takes it back (spot), its disk is full, ...: no new job, goes when idle */
+	SCALE_F_ENDING = 8,	/* what it is trusted by ends soon, and a new one would live longer: no new job, goes when idle */
 	SCALE_F_BLIND = 4,	/* the last check could not tell (cloud API throttled or away) */
 };
 
@@ -184,6 +185,7 @@ enum scale_why {
 	SCALE_WHY_AGE,			/* a = age ns, b = its limit ns */
 	SCALE_WHY_STALE,
 	SCALE_WHY_DOOMED,
+	SCALE_WHY_ENDING,
 	SCALE_WHY_DRAIN,
 	/* CREATE */
 	SCALE_WHY_WAITING,		/* a = jobs waiting, b = machines coming already */

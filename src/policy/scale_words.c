@@ -15,6 +15,7 @@ static const struct {
 	[SCALE_WHY_IDLE]	= { "idle",		"too many idle machines" },
 	[SCALE_WHY_AGE]		= { "age",		"machine is too old" },
 	[SCALE_WHY_STALE]	= { "stale",		"driver options changed" },
+	[SCALE_WHY_ENDING]	= { "ending",		"machine's certificates end soon" },
 	[SCALE_WHY_DOOMED]	= { "doomed",		"machine is not to be used again" },
 	[SCALE_WHY_DRAIN]	= { "drain",		"shutdown drain" },
 	[SCALE_WHY_WAITING]	= { "waiting",		"jobs are waiting" },

@@ -328,3 +328,122 @@ def test_rm_of_a_machine_with_a_job(rig, windlass):
     p = rm("--force")
     assert p.returncode == 0 and "Successfully removed" in p.stdout, (p.stdout, p.stderr)
     assert rig.ended(job, 120)["state"] == "failed"
+
+
+# Certificates -------------------------------------------------------------
+
+def openssl(folder, script):
+    p = subprocess.run(["sh", "-ec", script], cwd=folder, text=True, capture_output=True)
+    assert p.returncode == 0, (script, p.stdout, p.stderr)
+    return p.stdout
+
+
+def ends(path):
+    """notAfter, Unix time."""
+    return int(openssl("/", f"date -ud \"$(openssl x509 -noout -enddate -in {path} | cut -d= -f2)\" +%s"))
+
+
+def test_what_the_docker_client_would_say(host, store):
+    """26: a certificate for another address, an authority that is another, are told by env, config and ls, with the way out."""
+    create(store, host)
+    directory = os.path.join(store.store, "machines", "m")
+    openssl(directory, """printf 'subjectAltName=IP:192.0.2.77,DNS:m,DNS:localhost\\nextendedKeyUsage=serverAuth\\n' >x
+        openssl req -new -key server-key.pem -subj /O=m -out r
+        openssl x509 -req -in r -CA ca.pem -CAkey ../../certs/ca-key.pem -set_serial 99 -days 30 -extfile x -out server.pem 2>/dev/null; rm r x""")
+    host.write("/etc/docker/server.pem", open(os.path.join(directory, "server.pem")).read())
+    host.sh("systemctl restart docker")
+    for command in (["env", "m"], ["config", "m"]):
+        said = store.machine(*command, status=1)
+        assert "192.0.2.77" in said and host.address in said and "regenerate-certs m" in said, said
+    row = store.machine("ls", "-f", "{{.State}} {{.DockerVersion}} {{.Error}}")
+    assert row.startswith("Running v") and "regenerate-certs m" in row, row
+    assert store.machine("ssh", "m", "true") == ""
+    store.machine("regenerate-certs", "-f", "m")
+    store.machine("env", "m")
+    assert store.machine("ls", "-f", "{{.Error}}").strip() == ""
+
+
+def test_our_own_certificate_has_expired(host, store):
+    """29"""
+    create(store, host)
+    certs, directory = os.path.join(store.store, "certs"), os.path.join(store.store, "machines", "m")
+    openssl(certs, f"""printf 'extendedKeyUsage=clientAuth\\n' >x; openssl req -new -key key.pem -subj /O=me -out r
+        openssl x509 -req -in r -CA ca.pem -CAkey ca-key.pem -set_serial 7 -days 0 -extfile x -out cert.pem 2>/dev/null; rm r x; sleep 1.1
+        cp cert.pem {directory}/cert.pem""")
+    for said in (store.machine("ls", "-f", "{{.Error}}"), store.machine("config", "m", status=1)):
+        assert "our client certificate" in said and "expired on 2" in said and "regenerate-certs m" in said, said
+    store.machine("regenerate-certs", "-f", "m")
+    store.machine("config", "m")
+
+
+def cut_short(store, days):
+    """The authority's certificate anew, with its own key, and another end."""
+    openssl(os.path.join(store, "certs"), f"openssl x509 -in ca.pem -signkey ca-key.pem -days {days} -out new.pem 2>/dev/null; mv new.pem ca.pem")
+
+
+def test_machines_made_before_and_after(host, store):
+    """27: renewed when it is next needed. The docker client and our own commands work with the machine from before and the one from after."""
+    create(store, host)
+    cut_short(store.store, 5)
+    old = os.path.join(store.store, "machines", "m")
+    openssl(old, "cp ../../certs/ca.pem ca.pem")
+    host.write("/etc/docker/ca.pem", open(os.path.join(old, "ca.pem")).read())
+    host.sh("systemctl restart docker")
+    row = store.machine("ls", "-f", "{{.Error}}")
+    assert "end on 20" in row and "regenerate-certs m" in row, row
+    p = subprocess.run([store.docker_machine, "ls"], env=store.environ, text=True, capture_output=True, timeout=60)
+    assert "WARNING: the certificate authority" in p.stderr and "ends on 20" in p.stderr, p.stderr
+    store.machine("create", "--driver", "digitalocean", *("--" + o for o in store.options()), "after")
+    authority, after = os.path.join(store.store, "certs", "ca.pem"), os.path.join(store.store, "machines", "after")
+    assert ends(authority) - ends(os.path.join(old, "ca.pem")) > 900 * 86400
+    for name in ("server.pem", "cert.pem"):
+        assert ends(os.path.join(after, name)) <= ends(authority)
+
+    def docker(certificates, address):
+        # A client of Go's; and each machine with the files of the other, since they are one authority.
+        return subprocess.run(["docker", "--tlsverify", *(f"--tls{o}={certificates}/{f}.pem" for o, f in
+                               (("cacert", "ca"), ("cert", "cert"), ("key", "key"))), "-H", f"tcp://{address}:2376", "version"],
+                              env={"HOME": store.folder, "PATH": os.environ["PATH"]}, text=True, capture_output=True, timeout=60)
+    for certificates in (old, after, os.path.join(store.store, "certs")):
+        for address in (host.address, store.machine("ip", "after").strip()):
+            p = docker(certificates, address)
+            assert p.returncode == 0, (certificates, address, p.stdout, p.stderr)
+    store.machine("config", "m")
+    store.machine("config", "after")
+    store.machine("regenerate-certs", "-f", "m")
+    assert ends(os.path.join(old, "server.pem")) - ends(os.path.join(old, "ca.pem")) <= 0
+    assert store.machine("ls", "-f", "{{.Error}}").strip() == ""
+    store.machine("rm", "-y", "after")
+
+
+def test_authority_is_renewed_under_a_job(rig, windlass):
+    """27, 28: a pool machine from before goes on with its job, is then replaced by one that lives longer, and all is said."""
+    w = windlass(IdleCount=1, limit=2, IdleTime=600)
+    w.start()
+    wait_until(lambda: "Machine created" in w.text(), 120, "an idle machine")
+    before, = w.machines()
+    w.kill()
+    w.wait()
+    cut_short(w.store, 5)
+    old = os.path.join(w.store, "machines", before)
+    openssl(old, "cp ../../certs/ca.pem ca.pem")
+    subprocess.run([world.WINDLASS, "machine", "ssh", before, "cat >/etc/docker/ca.pem; systemctl restart docker"], timeout=60, check=True,
+                   env=w.environ, stdin=open(os.path.join(old, "ca.pem")))
+    said = w.run("check", "--config", w.config)
+    assert "warning: the certificate authority" in said and "ends on 20" in said, said
+    assert "the certificate authority" in w.run("ls", check=False, WINDLASS_STATE_DIR=w.state).stderr
+    job = w.job("echo begun; sleep 45; echo all of it")
+    w.start()
+    authority = os.path.join(w.store, "certs", "ca.pem")
+    wait_until(lambda: "begun" in rig.trace(job), 120, "the job's first line")
+    wait_until(lambda: ends(authority) - ends(os.path.join(old, "ca.pem")) > 900 * 86400, 60, "the authority renewed")
+    assert w.machines()[0] == before or before in w.machines()
+    ended = rig.ended(job, 120)
+    assert ended["state"] == "success" and "all of it" in rig.trace(job), rig.trace(job)
+    wait_until(lambda: before not in w.machines(), 120, "the old machine gone")
+    wait_until(lambda: w.machines() and os.path.exists(os.path.join(w.store, "machines", w.machines()[0], "server.pem")), 120, "a new one")
+    assert ends(os.path.join(w.store, "machines", w.machines()[0], "server.pem")) <= ends(authority)
+    for line in ("Certificate authority ends soon", "Certificate authority was renewed", "certificates end soon"):
+        assert line in w.text(), line
+    again = w.job("echo on the new one")
+    assert rig.ended(again, 120)["state"] == "success"

@@ -70,7 +70,7 @@ BUCKETS = {
     "gitlab_runner_autoscaling_machine_removal_duration_seconds": "1 3 5 10 30 50 60 80 90 120",
 }
 OURS = ("windlass_up windlass_job_wait_seconds windlass_jobs_waiting windlass_orphans_suspected windlass_strays_total windlass_machine_oldest_age_seconds "
-        "windlass_machine_life_seconds windlass_decisions_total windlass_cloud_budget windlass_events_lost_total").split()
+        "windlass_machine_life_seconds windlass_decisions_total windlass_cloud_budget windlass_events_lost_total windlass_certificate_authority_end_timestamp_seconds").split()
 
 # Of the job names in this file: it runs until it is told to end, so that no test depends on how fast anything is.
 HOLD = "until [ -e /tmp/windlass-go ]; do sleep 1; done"
