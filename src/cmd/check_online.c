@@ -57,7 +57,7 @@ ask_gitlab(struct check *c, const struct runner *r, const struct toml *t, const 
 		    "the token is good until %s (runner %" PRId64 ")", expires, out.id);
 	} else if (rc == 0) {
 		check_say(c, CHECK_INFO, CHECK_ASKED, where, "the token is good (runner %" PRId64 ")", out.id);
-	} else if (e.kind == ERR_AUTH) {
+	} else if (e.kind == ERR_TOKEN) {
 		check_say(c, CHECK_ERROR, CHECK_ASKED, where, "GitLab refuses the token: %s", e.msg);
 	} else {
 		check_say(c, CHECK_ERROR, CHECK_ASKED, check_at(KS_RUNNER, "url", t), "%s", e.msg);

@@ -394,7 +394,7 @@ verify(struct registering *r, struct err *e)
 	names_short_token(str_from(text(r, "token")), runner);
 	if (gitlab_verify(r->gitlab, text(r, "token"), r->system_id, text(r, "shell"), gpus(r), &r->tries, &r->runner,
 	    mono_after(RUNNERCMD_CALL_NS), e) < 0) {
-		if (e->kind == ERR_AUTH)
+		if (e->kind == ERR_TOKEN)
 			return err_ctx(e, "GitLab does not know this token (was it copied whole? was the runner deleted?)");
 		return err_ctx(e, "the token could not be verified");
 	}
@@ -423,7 +423,7 @@ register_runner(struct registering *r, struct err *e)
 	if (gitlab_register(r->gitlab, &reg, &r->tries, &r->runner, mono_after(RUNNERCMD_CALL_NS), e) < 0) {
 		if (e->sys == 410)
 			return err_ctx(e, "this GitLab takes no registration tokens any more: create a runner there and register with its token (glrt-...)");
-		if (e->kind == ERR_AUTH)
+		if (e->kind == ERR_TOKEN)
 			return err_ctx(e, "forbidden (check registration token)");
 		if (e->kind == ERR_CANCELLED)
 			return err_ctx(e, "GitLab may have made a runner named \"%s\" all the same, look there", reg.description);

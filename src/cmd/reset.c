@@ -48,7 +48,7 @@ ask_gitlab(const struct resetting *s, const struct runner *r, struct gitlab_runn
 	rc = s->pat != NULL ? gitlab_reset_token_by(g, s->pat, r->id, &s->tries, out, deadline, e) :
 	    gitlab_reset_token(g, r->token, &s->tries, out, deadline, e);
 	gitlab_close(g);
-	if (rc < 0 && e->kind == ERR_AUTH)
+	if (rc < 0 && (e->kind == ERR_TOKEN || e->kind == ERR_AUTH))
 		err_ctx(e, s->pat != NULL ? "GitLab refuses the personal access token for this" :
 		    "GitLab refuses the old token (reset it with --pat, or in GitLab)");
 	return rc;
@@ -116,9 +116,41 @@ rehearse(struct confedit *c, size_t i, struct err *e)
 	return rc < 0 ? -1 : confedit_reserve(c, e);
 }
 
-static int
-reset_one(const struct resetting *s, struct confedit *c, const struct runner *r, size_t i)
+static bool
+same_token(const struct config *conf, size_t a, size_t b)
 {
+	return strcmp(conf->runners[a].base_url, conf->runners[b].base_url) == 0 &&
+	    strcmp(conf->runners[a].token, conf->runners[b].token) == 0;
+}
+
+/* The old token is dead for every entry that has it. */
+static int
+put_token_of_others(struct confedit *c, const struct config *conf, size_t i, const struct gitlab_runner *g, struct err *e)
+{
+	for (size_t k = 0; k < conf->nrunners; k++) {
+		if (k == i || !same_token(conf, i, k))
+			continue;
+		if (confedit_reserve(c, e) < 0 || put_token(c, k, g, e) < 0)
+			return err_ctx(e, "the entry \"%s\" of line %d, which has the same token", conf->runners[k].name, conf->runners[k].line);
+		log_info("Another entry had the same token: the new one is in both", F_STR("name", conf->runners[k].name));
+	}
+	return 0;
+}
+
+/* Whether an entry before this one had its token, which is another now. */
+static bool
+reset_already(const struct config *conf, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (same_token(conf, i, k))
+			return true;
+	return false;
+}
+
+static int
+reset_one(const struct resetting *s, struct confedit *c, const struct config *conf, size_t i)
+{
+	const struct runner *r = &conf->runners[i];
 	struct gitlab_runner g = { 0 };
 	struct err e = { 0 };
 	int rc = -1;
@@ -128,6 +160,8 @@ reset_one(const struct resetting *s, struct confedit *c, const struct runner *r,
 	if (is_reference(entry(c, i)))
 		log_warn("The token came from the environment; the new one is written into the file itself", F_STR("name", r->name));
 	rc = put_token(c, i, &g, &e);
+	if (rc == 0)
+		rc = put_token_of_others(c, conf, i, &g, &e);
 	if (rc < 0)
 		err_ctx(&e, "GitLab has made a new token, which is lost: reset it in GitLab and write it into the file");
 out:
@@ -155,7 +189,7 @@ go(const char *path, const struct resetting *s, struct err *e)
 	for (size_t i = 0; i < conf->nrunners; i++)
 		if (selects(s, &conf->runners[i]) && (s->all || meant == 0)) {
 			meant++;
-			failed += reset_one(s, &c, &conf->runners[i], i) < 0;
+			failed += !(s->all && reset_already(conf, i)) && reset_one(s, &c, conf, i) < 0;
 		}
 	if (meant > failed)
 		log_info("Updated", F_STR("file", c.path));

@@ -38,10 +38,37 @@ tell_gitlab(const struct runner *r, const char *system_id, const struct gitlab_t
 		    F_STR("runner", r->short_token), F_STR("name", r->name));
 		return 0;
 	}
-	if (e.kind == ERR_AUTH)
+	if (e.kind == ERR_TOKEN)
 		err_ctx(&e, "forbidden: GitLab does not know the token any more; `verify --delete` removes such entries");
 	log_error("Unregistering runner from GitLab failed: its entry stays", F_STR("runner", r->short_token), F_STR("name", r->name), F_ERR(&e));
 	return -1;
+}
+
+/*
+ * Whether this host goes on using the runner through another entry of the file: the token and this host's place under it are
+ * those of both. `gone` marks the entries that are out of the file.
+ */
+static bool
+shared(const struct config *conf, const bool *gone, size_t i)
+{
+	for (size_t k = 0; k < conf->nrunners; k++)
+		if (k != i && !gone[k] && strcmp(conf->runners[k].base_url, conf->runners[i].base_url) == 0 &&
+		    strcmp(conf->runners[k].token, conf->runners[i].token) == 0)
+			return true;
+	return false;
+}
+
+/* What GitLab is told of the i-th entry's end: nothing while another one needs it. 0 or -1. */
+static int
+forget(const struct config *conf, const bool *gone, size_t i, const char *system_id, const struct gitlab_tries *t)
+{
+	const struct runner *r = &conf->runners[i];
+
+	if (!shared(conf, gone, i))
+		return tell_gitlab(r, system_id, t);
+	log_info("Another entry of the file has the same token: only the entry is removed, GitLab is not told",
+	    F_STR("runner", r->short_token), F_STR("name", r->name));
+	return 0;
 }
 
 /*
@@ -49,9 +76,10 @@ tell_gitlab(const struct runner *r, const char *system_id, const struct gitlab_t
  * were meant and those that failed; -1 when the text cannot be edited.
  */
 static int
-unregister(struct confedit *c, const struct config *conf, const struct selection *s, bool all, const char *system_id,
+unregister(struct confedit *c, struct config *conf, const struct selection *s, bool all, const char *system_id,
     const struct gitlab_tries *t, size_t *meant, size_t *failed, struct err *e)
 {
+	bool *removed = arena_calloc(&conf->arena, conf->nrunners + 1, sizeof(*removed));
 	size_t gone = 0;
 
 	for (size_t i = 0; i < conf->nrunners; i++) {
@@ -63,7 +91,7 @@ unregister(struct confedit *c, const struct config *conf, const struct selection
 		(*meant)++;
 		if (confedit_reserve(c, e) < 0)
 			return -1;
-		if (tell_gitlab(r, system_id, t) < 0) {
+		if (forget(conf, removed, i, system_id, t) < 0) {
 			(*failed)++;
 			continue;
 		}
@@ -74,6 +102,7 @@ unregister(struct confedit *c, const struct config *conf, const struct selection
 		if (node == NULL || tomledit_remove(&c->t, node, e) < 0)
 			return err_ctx(e, "%s: the entry \"%s\" of line %d must be removed by hand", c->path, r->name, r->line);
 		gone++;
+		removed[i] = true;
 		if (confedit_save(c, e) < 0)
 			return err_ctx(e, "GitLab has forgotten \"%s\", but its entry is still in the file", r->name);
 	}

@@ -37,7 +37,7 @@ verify_one(const struct runner *r, const char *system_id, const struct gitlab_tr
 		log_info("Verifying runner... is valid", F_STR("runner", r->short_token), F_STR("name", r->name), F_INT("id", out.id));
 		return VALID;
 	}
-	if (e.kind == ERR_AUTH) {
+	if (e.kind == ERR_TOKEN) {
 		log_error("Verifying runner... is not valid: GitLab refuses the token", F_STR("runner", r->short_token), F_STR("name", r->name),
 		    F_INT("line", r->line), F_ERR(&e));
 		return INVALID;
@@ -127,7 +127,7 @@ go(const char *path, const struct selection *s, bool delete, const struct gitlab
 	if (unsure > 0)
 		err_set(e, ERR_NET, 0, "%zu of %zu runners could not be verified%s", unsure, meant, delete ? " and were kept" : "");
 	else if (invalid > 0 && !delete)
-		err_set(e, ERR_AUTH, 0, "%zu of %zu runners are not valid (--delete removes them from the file)", invalid, meant);
+		err_set(e, ERR_TOKEN, 0, "%zu of %zu runners are not valid (--delete removes them from the file)", invalid, meant);
 	else
 		rc = 0;
 out:

@@ -1,4 +1,5 @@
 /* What `ls`, `top` and `why` share: see watch.h. */
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/watch.h"
@@ -241,13 +242,21 @@ watch_pool_note(struct buf *b, const struct view_pool *p, wall_t now)
 	bool account;
 
 	if (!p->configured)
-		buf_puts(b, "not in the configuration: its machines are removed; ");
+		buf_puts(b, "not in the configuration: its machines go after its IdleTime; ");
 	if (p->disabled[0] != '\0') {
 		watch_put_clean(b, p->disabled);
 		buf_puts(b, "; ");
 	}
-	if (p->refusals > 0)
+	if (p->refusals > 0 && p->disabled_until > now) {
+		time_t at = (time_t)(p->disabled_until / NSEC_SEC);
+		struct tm tm;
+		char hhmm[8];
+
+		strftime(hhmm, sizeof(hhmm), "%H:%M", localtime_r(&at, &tm));
+		buf_fmt(b, "disabled until %s, since GitLab refused its token %" PRId64 " times: an edit of config.toml or SIGHUP asks at once; ", hhmm, p->refusals);
+	} else if (p->refusals > 0) {
 		buf_fmt(b, "GitLab refused its token %" PRId64 " times; ", p->refusals);
+	}
 	if (p->gitlab_failures > 0 || p->gitlab_not_before > now) {
 		buf_puts(b, p->gitlab_failures > 0 ? "GitLab does not answer, asked again " : "GitLab wants to be asked later, ");
 		put_until(b, p->gitlab_not_before, now);
@@ -629,6 +638,7 @@ watch_json_pool(struct json_w *w, const struct view_pool *p)
 	if (p->refusals > 0) {
 		jw_i64(w, "refusals", p->refusals);
 		when(w, "refused_last", p->refused_last);
+		when(w, "disabled_until", p->disabled_until);
 	}
 	if (p->gitlab_failures > 0 || p->gitlab_not_before != 0) {
 		jw_i64(w, "gitlab_failures", p->gitlab_failures);

@@ -167,7 +167,7 @@ put_pool(struct buf *b, const struct view *v, const struct view_pool *p, wall_t 
 	if (note.n > 0)
 		buf_fmt(b, "  %.*s.\n", STR_ARG(buf_str(&note)));
 	/* Of a manager that cannot say what it does now nothing is promised. */
-	if (p->ask > 0 && v->stale == NULL && p->trouble[0] == '\0') {
+	if (p->ask > 0 && p->disabled_until <= now && v->stale == NULL && p->trouble[0] == '\0') {
 		buf_fmt(b, "  It asks GitLab for up to %" PRId64 " more job%s", p->ask, plural(p->ask));
 		if (strcmp(p->ask_why, "at-limit") == 0)
 			buf_fmt(b, " (limit %" PRId64 ")", p->limit);

@@ -18,6 +18,7 @@ static const char *const kind_names[] = {
 	[ERR_CANCELLED] = "cancelled",
 	[ERR_CONFIG] = "config",
 	[ERR_FULL] = "full",
+	[ERR_TOKEN] = "token",
 };
 
 int

@@ -19,7 +19,7 @@ enum err_kind {
 	ERR_TIMEOUT,		/* the deadline passed */
 	ERR_PROTO,		/* the peer broke its protocol or a limit of ours */
 	ERR_PARSE,		/* foreign bytes are not what they claim to be */
-	ERR_AUTH,		/* credentials refused: retrying does not help */
+	ERR_AUTH,		/* credentials refused, by whomever: retrying does not help */
 	ERR_NOTFOUND,		/* the thing does not exist (any more) */
 	ERR_CONFLICT,		/* it exists already, or is busy */
 	ERR_QUOTA,		/* a limit of the account or server: later, not now */
@@ -28,6 +28,7 @@ enum err_kind {
 	ERR_CANCELLED,		/* someone told us to stop */
 	ERR_CONFIG,		/* the operator's or the job's setting is wrong */
 	ERR_FULL,		/* no space left: disk, buffer limit */
+	ERR_TOKEN,		/* GitLab's own word that a runner's or job's token is dead: set by gitlab/api.c alone */
 };
 
 struct err {

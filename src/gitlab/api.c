@@ -2,6 +2,7 @@
 #include "core/fs.h"
 #include "core/rand.h"
 #include "gitlab/api.h"
+#include "policy/refusal.h"
 #include "versions.h"
 #include "wire/url.h"
 
@@ -186,24 +187,50 @@ take_headers(struct gitlab_answer *a, const struct http_head *h)
 		a->range_end = n;
 }
 
+static enum err_kind
+kind_of(int status, enum refusal r)
+{
+	switch (status) {
+	case 401:
+		return r == REFUSAL_LOGIN ? ERR_AUTH : ERR_SERVER;
+	case 403:
+		return r == REFUSAL_TOKEN ? ERR_TOKEN : r == REFUSAL_OTHER ? ERR_REFUSED : ERR_SERVER;
+	case 404:
+		return r == REFUSAL_GONE ? ERR_NOTFOUND : ERR_SERVER;
+	case 407:
+		return ERR_SERVER;
+	case 429:
+		return ERR_QUOTA;
+	default:
+		return status >= 500 ? ERR_SERVER : ERR_REFUSED;
+	}
+}
+
 /* {"message": "text" | {"field": ["text"]}} or {"error": "text"} as one line. */
 static void
-take_error(struct gitlab_answer *a)
+take_error(struct gitlab_answer *a, struct str type)
 {
 	struct arena ar = { 0 };
 	struct json_val root, m;
 	struct buf text = { .max = 300 };
+	enum refusal r = REFUSAL_FOREIGN;
 
 	if (json_parse(&ar, buf_str(&a->body), &root, NULL) == 0) {
 		m = json_get(root, "message");
+		r = refusal_of(a->status, type, json_str(&ar, m));
 		if (!json_present(m))
 			m = json_get(root, "error");
+		/* So says the job's trace when it is above the server's limit: GitLab's word, and not on a token. */
+		if (r == REFUSAL_FOREIGN && a->status == 403 && str_casestarts(type, "application/json") &&
+		    str_eqc(json_str(&ar, json_get(root, "error")), "403 Forbidden"))
+			r = REFUSAL_OTHER;
 		buf_put_quoted(&text, json_type(m) == JSON_STRING ? json_str(&ar, m) : json_raw(m), 200);
 	}
-	err_set(&a->error, a->status == 401 || a->status == 403 ? ERR_AUTH :
-	    a->status == 404 ? ERR_NOTFOUND : a->status == 429 ? ERR_QUOTA :
-	    a->status >= 500 ? ERR_SERVER : ERR_REFUSED, a->status, "GitLab answered %d%s%s", a->status,
-	    text.n > 2 ? ": " : "", text.n > 2 ? text.p : "");
+	a->own = r != REFUSAL_FOREIGN || a->job_status[0] != '\0' || (a->status == 400 && str_casestarts(type, "application/json"));
+	err_set(&a->error, kind_of(a->status, r), a->status, "%s answered %d%s%s%s",
+	    a->status == 407 ? "a proxy" : "GitLab", a->status, text.n > 2 ? ": " : "", text.n > 2 ? text.p : "",
+	    kind_of(a->status, r) == ERR_SERVER && a->status < 500 && !a->own ?
+	    " (not GitLab's word on the token: maintenance, or something on the way)" : "");
 	buf_free(&text);
 	arena_reset(&ar);
 }
@@ -241,8 +268,9 @@ refuse_redirect(struct gitlab *g, const struct http_head *h, struct gitlab_answe
 }
 
 /*
- * Whether somebody on the way answered in GitLab's place: a sign-in page with 200, a maintenance page with 404. Taken at its
- * word it would lose a result or abort a job. GitLab's API shows no web pages.
+ * Whether somebody on the way answered in GitLab's place: a sign-in page with 200, a maintenance page with 404, a firewall's
+ * with 400. Taken at its word it would lose a result or abort a job. GitLab's API shows no web pages. (429 and 5xx say "later"
+ * whoever says it, and how much later.)
  */
 static bool
 foreign(const struct gitlab_call *c, const struct gitlab_answer *a, const struct http_head *h)
@@ -252,7 +280,7 @@ foreign(const struct gitlab_call *c, const struct gitlab_answer *a, const struct
 
 	if (success && a->body.n > 0 && h->status != 204 && strcmp(c->method, "POST") == 0)
 		return !str_casestarts(type, "application/json") && !(c->plain && str_casestarts(type, "text/plain"));
-	return (success || h->status == 403 || h->status == 404) && str_casestarts(type, "text/html");
+	return (success || (h->status >= 400 && h->status < 429)) && h->status != 408 && str_casestarts(type, "text/html");
 }
 
 int
@@ -266,6 +294,7 @@ gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab_ans
 	int rc = -1;
 
 	a->status = 0;
+	a->own = false;
 	a->date = 0;
 	buf_clear(&a->body);
 	a->last_update[0] = a->job_status[0] = '\0';
@@ -301,7 +330,7 @@ gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab_ans
 	}
 	a->status = r.head.status;
 	if (a->status < 200 || a->status >= 300)
-		take_error(a);
+		take_error(a, str_trim(http1_field(&r.head, "Content-Type")));
 out:
 	if (rc < 0)
 		a->error = *e;

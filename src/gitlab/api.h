@@ -22,6 +22,16 @@ struct gitlab;
 /* The features that are announced: those that are built, or also those that jobs are run without. */
 enum gitlab_offer { GITLAB_OFFER_BUILT, GITLAB_OFFER_ALL };
 
+/*
+ * What a failure status means, as the kind of gitlab_answer.error (policy/refusal.h):
+ *
+ *	ERR_TOKEN	403 in GitLab's own words: the token is dead. Nothing else is a token's death
+ *	ERR_REFUSED	403 of GitLab for another reason; 400, 409, 410, 422: the request itself
+ *	ERR_AUTH	401 of GitLab: a personal access token is not good
+ *	ERR_NOTFOUND	404 in GitLab's own words
+ *	ERR_QUOTA	429
+ *	ERR_SERVER	5xx; and 401, 403, 404, 407 of whoever: an outage, later is another answer
+ */
 struct gitlab_opts {
 	const char	*url;			/* "https://gitlab.example[/path]" without trailing slash */
 	const char	*ca_file, *cert_file, *key_file;	/* "" or NULL: none */
@@ -42,6 +52,7 @@ struct gitlab_answer {
 	int64_t			 range_end;	/* of `Range: 0-N`, -1 if absent or malformed */
 	char			 request_id[64];	/* X-Request-Id: of the answer, else ours */
 	struct err		 error;		/* why there is no answer; or the error text of a failure status */
+	bool			 own;		/* of 4xx: said by GitLab's API itself, not by something in between */
 };
 
 /* NULL on error: a file that cannot be read, a certificate that is none. */

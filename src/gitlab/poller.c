@@ -408,7 +408,9 @@ ask(struct poller *p)
 		}
 		break;
 	default:
-		say(p, retry_gitlab_status(a.status) ? "later" : "refused", &a, a.error.msg);
+		/* Whoever said it but GitLab, it is an outage, with the back-off of one. */
+		say(p, a.error.kind == ERR_TOKEN ? "token" : retry_gitlab_status(a.status) ? "later" :
+		    a.error.kind == ERR_SERVER ? "lost" : "refused", &a, a.error.msg);
 		break;
 	}
 	gitlab_answer_free(&a);

@@ -6,10 +6,11 @@
  * Unlike there, a call here is asked to succeed: 0, or -1 with *e, whose kind
  * tells what the caller decides on and whose sys is the HTTP status (0: there was no answer):
  *
- *	ERR_AUTH	401, 403: the token is not (any more) good
- *	ERR_NOTFOUND	404: this host is not known under the token
- *	ERR_REFUSED	400, 410, 422: the request itself
- *	ERR_QUOTA	429; ERR_SERVER 5xx: later
+ *	ERR_TOKEN	the token is not (any more) good, in GitLab's own words
+ *	ERR_AUTH	the personal access token is not good, likewise
+ *	ERR_NOTFOUND	this host is not known under the token, likewise
+ *	ERR_REFUSED	400, 410, 422: the request itself; 403 of GitLab for another reason
+ *	ERR_QUOTA	429; ERR_SERVER 5xx, or 401, 403, 404, 407 that are not GitLab's word: later
  *	ERR_CONFIG	a redirect: url is wrong
  *	others		no answer came: nothing is known
  *

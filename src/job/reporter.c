@@ -159,6 +159,13 @@ out:
 	arena_reset(&a);
 }
 
+/* GitLab's own word that the job is not ours any more; a proxy's or a maintenance mode's 403 ends no job. */
+static bool
+disowned(const struct gitlab_answer *a)
+{
+	return a->own && (a->status == 403 || a->status == 404);
+}
+
 /* What every answer may carry: the next interval, and the server's view of the job. */
 static void
 heed(struct reporter *r, const struct gitlab_answer *a)
@@ -167,7 +174,7 @@ heed(struct reporter *r, const struct gitlab_answer *a)
 		r->interval = a->trace_interval * NSEC_SEC;
 	if (strcmp(a->job_status, "canceling") == 0)
 		order(r, "cancel");
-	if (a->status == 403 || a->status == 404 || strcmp(a->job_status, "canceled") == 0 || strcmp(a->job_status, "failed") == 0) {
+	if (disowned(a) || strcmp(a->job_status, "canceled") == 0 || strcmp(a->job_status, "failed") == 0) {
 		r->gone = true;
 		order(r, "abort");
 	}
@@ -240,10 +247,9 @@ patch(struct reporter *r, int64_t final)
 		} else
 			r->next_patch = mono_after(pause_after(r, NULL));
 		break;
-	case 403:
-	case 404:
-		break;
 	default:
+		if (disowned(&a))
+			break;
 		log_warn("Appending trace to coordinator... failed", F_INT("status", a.status), F_STR("error", a.error.msg));
 		r->next_patch = mono_after(pause_after(r, &a));
 		break;
@@ -384,12 +390,15 @@ final_update(struct reporter *r, const struct verdict *v, bool plain_reason, int
 		r->sent = 0;
 		rc = 0;
 		break;
-	case 403:
-	case 404:
-		log_warn("Submitting job to coordinator... the job is not ours any more", F_INT("status", a.status));
-		rc = 1;
-		break;
 	default:
+		if (disowned(&a)) {
+			log_warn("Submitting job to coordinator... the job is not ours any more", F_INT("status", a.status));
+			rc = 1;
+			break;
+		}
+		/* A refusal of what was said counts as one only from GitLab's own mouth. */
+		if (a.status == 400 && !a.own)
+			*status = 0;
 		log_warn("Submitting job to coordinator... failed", F_INT("status", a.status), F_STR("error", a.error.msg));
 		*wait = pause_after(r, &a);
 		break;

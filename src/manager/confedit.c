@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/fs.h"
+#include "core/hash.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/rand.h"
@@ -266,6 +267,45 @@ write_tmp(struct confedit *c, struct err *e)
 	return 0;
 }
 
+/* Behind the pid in the lock's file; a courtesy, without which the file is looked at for longer. */
+static void
+note_saved(struct confedit *c)
+{
+	char line[40];
+	int n = snprintf(line, sizeof(line), "\nsaved %016" PRIx64 "\n", hash_fnv(buf_str(&c->t.text)));
+	off_t end = lseek(c->lock, 0, SEEK_END);
+
+	if (end >= 0 && pwrite(c->lock, line, (size_t)n, end) != n)
+		log_debug("The lock does not say what was saved", F_STR("file", c->path));
+}
+
+bool
+confedit_wrote(const char *path, uint64_t hash)
+{
+	char *real = realpath(path, NULL), *dir, *name, *lock, want[40];
+	struct buf b = { .max = 4096 };
+	struct str text, last = STR_NULL;
+	bool wrote = false;
+
+	if (real == NULL)
+		return false;
+	split_path(real, &dir, &name);
+	lock = fs_join(dir, LOCK_NAME);
+	snprintf(want, sizeof(want), "saved %016" PRIx64, hash);
+	if (fs_read(AT_FDCWD, lock, 4096, &b, NULL) == 0) {
+		text = str_trim(buf_str(&b));
+		while (text.p != NULL && text.n > 0)
+			last = str_cut(&text, '\n');
+		wrote = str_eqc(last, want);
+	}
+	buf_free(&b);
+	free(lock);
+	free(name);
+	free(dir);
+	free(real);
+	return wrote;
+}
+
 int
 confedit_save(struct confedit *c, struct err *e)
 {
@@ -285,6 +325,7 @@ confedit_save(struct confedit *c, struct err *e)
 	c->tmp_name[0] = '\0';
 	drop_tmp(c);
 	c->missing = false;
+	note_saved(c);
 	if (fs_sync_dir(c->dir, e) < 0)
 		return err_ctx(e, "%s is written, but may not survive a power failure", c->path);
 	return 0;

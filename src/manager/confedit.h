@@ -42,6 +42,11 @@ int	confedit_reserve(struct confedit *c, struct err *e);
  * is as it was.
  */
 int	confedit_save(struct confedit *c, struct err *e);
+/*
+ * Whether a command of windlass has written the file that path leads to, with bytes of this hash (core/hash.h, hash_fnv), as the
+ * last thing that was done to it by one: then it is whole, and what it says is meant. Noted in the lock's file by confedit_save().
+ */
+bool	confedit_wrote(const char *path, uint64_t hash);
 /* Unlocks; what was not saved is forgotten. Allowed after a failed open. */
 void	confedit_close(struct confedit *c);
 

@@ -29,7 +29,6 @@
 #include "manager/snapshot.h"
 #include "versions.h"
 
-#define CONFIG_CHECK	(3 * NSEC_SEC)		/* spec gitlab-runner 2.2 */
 #define SLEEP_MAX	(60 * NSEC_SEC)
 #define EVENTS		64
 #define LOCK_TRIES	40
@@ -60,13 +59,6 @@ manager_running(const char *state_dir, int *pid, struct err *e)
 }
 
 static void
-config_says(void *ctx, enum log_level level, int line, const char *text)
-{
-	(void)ctx;
-	log_line(level, text, &F_INT("line", line), 1);
-}
-
-static void
 count_slots(struct manager *m, const struct config *old)
 {
 	int64_t change = m->config->concurrent - (old != NULL ? old->concurrent : 0);
@@ -86,9 +78,8 @@ pool_configure(struct pool *p, struct runner *r)
 	p->runner_name = xstrdup(r->name);
 }
 
-/* Pools get their entries of the new configuration; those left without one are drained. */
-static void
-apply_config(struct manager *m, struct config *c)
+void
+manager_apply(struct manager *m, struct config *c)
 {
 	struct config *old = m->config;
 
@@ -113,70 +104,6 @@ apply_config(struct manager *m, struct config *c)
 		model_find_machines(m);
 	config_free(old);
 	m->dirty = true;
-}
-
-static void
-note_file(struct manager *m)
-{
-	struct stat st;
-
-	m->config_mtime = m->config_size = 0;
-	if (stat(m->config_path, &st) == 0) {
-		m->config_mtime = st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec;
-		m->config_size = st.st_size;
-	}
-}
-
-static void
-read_again(struct manager *m, bool forced)
-{
-	struct err e = { 0 };
-	struct config *c;
-
-	note_file(m);
-	c = config_load(m->config_path, config_says, m, &e);
-	if (c == NULL) {
-		notify_send("STATUS=%s", e.msg);
-		log_error("Failed to load config: the last good one stays in force", F_ERR(&e));
-		event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "reload-failed", "%s", e.msg);
-		return;
-	}
-	if (c->hash == m->config->hash && !forced) {
-		config_free(c);
-		return;
-	}
-	apply_config(m, c);
-	/* Who has mended something wants it tried now, not after unhealthy_interval (spec gitlab-runner 2.2). */
-	LIST_EACH(struct pool, p, link, &m->pools)
-		p->health = (struct health){ 0 };
-	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "reloaded", "%s was read again", m->config_path);
-	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
-	    F_INT("runners", config_runnable(c)), F_INT("skipped", c->nrunners - config_runnable(c)));
-}
-
-static void
-reload(struct manager *m, bool forced)
-{
-	notify_reloading();
-	read_again(m, forced);
-	notify_send("READY=1");
-}
-
-static void
-check_file(struct manager *m)
-{
-	struct stat st;
-	int64_t mtime = 0, size = 0;
-
-	if (!mono_passed(m->config_check))
-		return;
-	m->config_check = mono_after(CONFIG_CHECK);
-	if (stat(m->config_path, &st) == 0) {
-		mtime = st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec;
-		size = st.st_size;
-	}
-	if (mtime != m->config_mtime || size != m->config_size)
-		reload(m, false);
 }
 
 static void
@@ -255,7 +182,7 @@ on_signal(struct manager *m, struct watch *w)
 			stop(m, (int)si.ssi_signo);
 			break;
 		case SIGHUP:
-			reload(m, true);
+			reload_now(m);
 			break;
 		case SIGUSR1:
 			dump(m);
@@ -431,19 +358,15 @@ prepare(struct manager *m, const struct manager_opts *o, struct err *e)
 	m->listen_address = o->listen_address;
 	m->config_path = o->config_path != NULL ? xstrdup(o->config_path) : config_default_path();
 	log_info("Starting multi-runner from the configuration", F_STR("config", m->config_path));
-	note_file(m);
-	m->config_check = mono_after(CONFIG_CHECK);
+	reload_note(m);
 	return open_directories(m, o, e);
 }
 
 static int
 start(struct manager *m, const struct manager_opts *o, struct err *e)
 {
-	struct config *c = config_load(m->config_path, config_says, m, e);
-
-	if (c == NULL)
-		return err_ctx(e, "the configuration cannot be loaded");
-	apply_config(m, c);
+	if (reload_first(m, e) < 0)
+		return -1;
 	apply_log(m, o);
 	if (config_system_id(m->config_path, m->system_id, e) < 0)
 		return -1;
@@ -455,8 +378,7 @@ start(struct manager *m, const struct manager_opts *o, struct err *e)
 	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "started", "windlass %s, pid %d", WL_VERSION, (int)getpid());
 	life_inherit(m);
 	life_write(m);
-	log_info("Configuration loaded", F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", c->concurrent),
-	    F_INT("runners", config_runnable(c)), F_INT("skipped", c->nrunners - config_runnable(c)), F_STR("system_id", m->system_id), F_STR("state_dir", m->state_dir), F_STR("store", m->store));
+	reload_loaded(m, true);
 	machines_start(m);
 	jobs_start(m);
 	scaler_start(m);
@@ -523,7 +445,7 @@ check_end(struct manager *m)
 static void
 decide_and_act(struct manager *m)
 {
-	check_file(m);
+	reload_tend(m);
 	jobs_tend(m);
 	scaler_run(m);
 	machines_tend(m);

@@ -13,6 +13,8 @@
 
 #define AGAIN_MAX	(60 * NSEC_SEC)
 #define RECORD_MAX	(1u << 20)
+/* Of a pool that no entry was ever seen of: windlass started while its file was half written, say. The IdleTime of the examples. */
+#define POOL_GRACE	(600 * NSEC_SEC)
 
 void
 watch_add(struct manager *m, struct watch *w, int fd, watch_fn *ready, void *owner)
@@ -131,6 +133,8 @@ pool_get(struct manager *m, const char *key)
 	p = xcalloc(1, sizeof(*p));
 	snprintf(p->key, sizeof(p->key), "%s", key);
 	list_init(&p->pollers);
+	p->left = wall_now();
+	p->grace = POOL_GRACE;
 	list_add(&m->pools, &p->link);
 	return p;
 }

@@ -132,13 +132,15 @@ struct poller {
 	int64_t		 files_mtime;	/* newest of the certificate files when it was started: it cannot look at them itself */
 };
 
-/* The machines and jobs of one [[runners]] entry; conf is NULL when it left the configuration (its machines are drained). */
+/* The machines and jobs of one [[runners]] entry; conf is NULL when it left the configuration (its machines are drained, after a grace). */
 struct pool {
 	struct list	 link;
 	char		 key[9];
 	struct runner	*conf;
 	char		*runner, *runner_name;	/* short token and name, kept when the entry has gone; NULL: never known */
 	struct list	 pollers;
+	wall_t		 left;		/* since when there is no entry that can run; 0: there is */
+	int64_t		 grace;		/* how long idle machines stay all the same: the entry's last IdleTime */
 	struct scale_gate gate;
 	struct budget	 growth;	/* its own pace of creations */
 	struct account	*account;	/* whose limits it shares; NULL: not configured */
@@ -192,7 +194,10 @@ struct life {
 struct manager {
 	struct config	*config;
 	char		*config_path;
-	int64_t		 config_mtime, config_size;
+	/* reload.c: what the file last decided on looked like; one that is looked at, since when; SIGHUP came; it was refused */
+	uint64_t	 config_stamp, config_pending;
+	mono_t		 config_since;
+	bool		 config_forced, config_refused;
 	char		 system_id[15];
 	char		 owner[17];
 	char		*state_dir, *store;

@@ -29,6 +29,16 @@ void	jobs_notify(struct manager *m, struct watch *w);	/* inotify */
 /* Why the machines of an entry that is gone go. */
 #define MACHINE_LEFT	"its runner left the configuration"
 
+/* manager.c: pools get their entries of the new configuration, which is taken; those left without one are drained after their grace. */
+void	manager_apply(struct manager *m, struct config *c);
+
+/* reload.c */
+void	reload_note(struct manager *m);			/* how the file looks, before it is first read */
+int	reload_first(struct manager *m, struct err *e);	/* a missing one is an empty one, and said */
+void	reload_loaded(const struct manager *m, bool first);	/* "Configuration loaded" */
+void	reload_tend(struct manager *m);			/* looks at the file when it is time */
+void	reload_now(struct manager *m);			/* SIGHUP */
+
 /* machines.c */
 void	machines_start(struct manager *m);
 void	machines_create(struct manager *m, struct pool *p, const char *why, struct str sentence);	/* why: one word */
@@ -55,6 +65,7 @@ void	pollers_reload(struct manager *m);
 int	pollers_in_flight(const struct pool *p);
 void	poller_release(struct manager *m, struct poller *po);	/* the machine it holds, if any */
 int64_t	pollers_wake(const struct manager *m);		/* wall time; 0 none */
+wall_t	pollers_disabled_until(const struct pool *p);	/* GitLab refused its token so often; 0: it may be asked for */
 
 /* handover.c */
 void	life_begin(struct manager *m, const struct manager_opts *o);	/* first of all */

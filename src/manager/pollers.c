@@ -193,12 +193,24 @@ health_policy(const struct runner *r)
 	    .interval = r->unhealthy_interval, .cap = 4 * 3600 * NSEC_SEC };
 }
 
+wall_t
+pollers_disabled_until(const struct pool *p)
+{
+	struct health_policy hp;
+	int64_t again;
+
+	if (p->conf == NULL)
+		return 0;
+	hp = health_policy(p->conf);
+	return health_allows(&p->health, &hp, wall_now(), &again) ? 0 : again;
+}
+
 static enum pace_answer
 answer_kind(struct str word)
 {
 	static const struct { const char *word; enum pace_answer a; } words[] = {
 		{ "nothing", PACE_NOTHING }, { "changed", PACE_CHANGED }, { "conflict", PACE_CONFLICT },
-		{ "later", PACE_LATER }, { "refused", PACE_REFUSED }, { "lost", PACE_LOST },
+		{ "later", PACE_LATER }, { "refused", PACE_REFUSED }, { "token", PACE_TOKEN }, { "lost", PACE_LOST },
 	};
 
 	for (size_t i = 0; i < NELEM(words); i++)
@@ -232,9 +244,9 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 	else
 		instance_ok(p->instance);
 	/* Only a refusal of the token counts against the runner; an instance that is away has its own back-off. */
-	ev = health_result(&p->health, &hp, a != PACE_REFUSED || status != 403, now);
+	ev = health_result(&p->health, &hp, a != PACE_TOKEN, now);
 	if (ev == HEALTH_LOST)
-		log_error("Runner is unhealthy and will be disabled for a while: GitLab does not accept its token. Was it deleted?",
+		log_error("Runner is unhealthy and will be disabled for a while: GitLab does not accept its token. Was it deleted? An edit of config.toml or SIGHUP asks at once",
 		    F_STR("runner", p->conf->short_token), F_STR("runner_name", p->conf->name),
 		    F_DUR("unhealthy_interval", p->conf->unhealthy_interval));
 	else if (ev == HEALTH_BACK)

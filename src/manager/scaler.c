@@ -33,11 +33,18 @@ usable(const struct pool *p)
 	return p->conf != NULL && p->conf->disabled == NULL;
 }
 
+/* Idle machines of an entry that left or broke a moment ago: a typing error, or a deployment in its middle, costs no pool. */
+static bool
+in_grace(const struct pool *p)
+{
+	return !usable(p) && p->left != 0 && wall_now() - p->left < p->grace;
+}
+
 /* Whether its machines may stay at all. An entry with a fault keeps them: it will be mended. */
 static bool
 stays(const struct pool *p)
 {
-	return p->conf != NULL && (p->conf->disabled == NULL || strcmp(p->conf->executor, "docker+machine") == 0);
+	return in_grace(p) || (p->conf != NULL && (p->conf->disabled == NULL || strcmp(p->conf->executor, "docker+machine") == 0));
 }
 
 static bool
@@ -87,7 +94,9 @@ policy_of(struct manager *m, struct pool *p, wall_t now)
 	struct scale_policy pol = scale_policy_default();
 
 	if (!usable(p)) {
-		if (p->conf != NULL && p->conf->idle_time > 0 && p->conf->idle_time < IDLE_TIME_MAX)
+		if (in_grace(p))
+			pol.idle_time = IDLE_TIME_MAX * NSEC_SEC;
+		else if (p->conf != NULL && p->conf->idle_time > 0 && p->conf->idle_time < IDLE_TIME_MAX)
 			pol.idle_time = p->conf->idle_time * NSEC_SEC;
 		return pol;
 	}
@@ -112,10 +121,27 @@ account_of(struct manager *m, const char *key)
 	return a;
 }
 
+/* When it stopped being an entry that can run, and how long its idle machines outlast that. */
+static void
+note_left(struct pool *p)
+{
+	int64_t s = p->conf != NULL ? p->conf->idle_time : -1;
+
+	for (size_t i = 0; s >= 0 && i < p->conf->nautoscaling; i++)
+		s = p->conf->autoscaling[i].idle_time > s ? p->conf->autoscaling[i].idle_time : s;
+	if (s >= 0 && s < IDLE_TIME_MAX)
+		p->grace = s * NSEC_SEC;
+	if (usable(p))
+		p->left = 0;
+	else if (p->left == 0)
+		p->left = wall_now();
+}
+
 void
 scaler_reload(struct manager *m)
 {
 	LIST_EACH(struct pool, p, link, &m->pools) {
+		note_left(p);
 		p->section_until = 0;
 		p->account = NULL;
 		if (!usable(p))
@@ -453,7 +479,8 @@ tell_waiting(struct manager *m, struct pool *p, const struct scale_plan *plan)
 		why = scale_why_word(plan->held);
 		if (!usable(p) && plan->counts.creating < place) {
 			why = "no-runner";
-			snprintf(text, sizeof(text), "Waiting for a machine: the runner's entry in the configuration of its bastion is broken");
+			snprintf(text, sizeof(text), "Waiting for a machine: the runner's entry %s",
+			    p->conf == NULL ? "is missing in the configuration of its bastion" : "in the configuration of its bastion is broken");
 		} else if (jobs_with_machine(m, NULL) >= m->config->concurrent) {
 			why = scale_why_word(SCALE_WHY_AT_CONCURRENT);
 			snprintf(text, sizeof(text), "Waiting: %" PRId64 " jobs run, as many as concurrent allows", m->config->concurrent);
@@ -708,8 +735,13 @@ scaler_wake(const struct manager *m)
 {
 	int64_t at = 0;
 
-	LIST_EACH(struct pool, p, link, &m->pools)
-		if (p->wake_at != 0 && (at == 0 || p->wake_at < at))
-			at = p->wake_at;
+	LIST_EACH(struct pool, p, link, &m->pools) {
+		int64_t wake = p->wake_at;
+
+		if (in_grace(p) && (wake == 0 || p->left + p->grace < wake))
+			wake = p->left + p->grace;
+		if (wake != 0 && (at == 0 || wake < at))
+			at = wake;
+	}
 	return at;
 }

@@ -80,6 +80,8 @@ put_troubles(struct json_w *w, const struct manager *m, const struct pool *p)
 		jw_object(w, "refused");
 		jw_i64(w, "times", p->health.failures);
 		put_time(w, "last", p->health.last);
+		if (pollers_disabled_until(p) != 0)
+			put_time(w, "until", pollers_disabled_until(p));
 		jw_end_object(w);
 	}
 	put_text(w, "trouble", p->trouble);

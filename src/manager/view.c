@@ -64,6 +64,7 @@ read_pool(struct arena *a, struct json_val v, struct view_pool *p)
 		.trouble = get_text(a, v, "trouble"),
 		.create_failures = get_int(backoff, "failures"), .create_not_before = get_time(a, backoff, "not_before"),
 		.refusals = get_int(refused, "times"), .refused_last = get_time(a, refused, "last"),
+		.disabled_until = get_time(a, refused, "until"),
 		.gitlab_failures = get_int(gitlab, "failures"), .gitlab_not_before = get_time(a, gitlab, "not_before"),
 		.growth = get_budget(v, "growth"), .account = get_budget(v, "account"),
 	};

@@ -21,7 +21,7 @@ struct view_pool {
 	int64_t		 idle_target, waiting, running, ask, asking, short_by;
 	const char	*ask_why, *ask_text, *held, *held_text, *create_error, *trouble;
 	int64_t		 create_failures, refusals, gitlab_failures;
-	wall_t		 create_not_before, refused_last, gitlab_not_before, held_until;
+	wall_t		 create_not_before, refused_last, disabled_until, gitlab_not_before, held_until;
 	struct budget	 growth, account;	/* all 0: no limit */
 };
 

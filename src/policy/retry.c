@@ -328,6 +328,7 @@ pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
 		break;
 	case PACE_NOTHING:
 	case PACE_REFUSED:
+	case PACE_TOKEN:
 	case PACE_LOST:
 		break;
 	}

@@ -124,7 +124,8 @@ enum pace_answer {
 	PACE_CHANGED,		/* 204 without: the queue changed while the request was held, or it ran out */
 	PACE_CONFLICT,		/* 409 */
 	PACE_LATER,		/* 429, or a retriable status after the retries */
-	PACE_REFUSED,		/* 403, 422, ... */
+	PACE_REFUSED,		/* 422, ... */
+	PACE_TOKEN,		/* 403 in GitLab's own words: the runner's health counts too */
 	PACE_LOST,		/* no answer: the instance's back-off counts too */
 };
 struct pace_policy {

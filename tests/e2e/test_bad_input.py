@@ -407,6 +407,35 @@ def token_is_mended(s):
     s.over()
 
 
+@scenario(20, broken_peer=False)
+def maintenance_is_no_dead_token(s):
+    """F5: a GitLab that is read-only for a while is an outage: seconds after it is over the runner asks again."""
+    w = s.windlass(**{"runners.unhealthy_interval": "1h", "runners.unhealthy_requests_limit": 2})
+    s.gitlab.fault(path=ASK, count=4, **READ_ONLY)
+    w.start()
+    job = s.job(["echo line 1 of the job"])
+    s.says("Checking for jobs... failed.*read-only instance.*not GitLab's word on the token", 30)
+    wait_until(lambda: list(s.gitlab.hits().values()) == [4], 90, "it is over")
+    s.passes(job, 1)
+    assert "is unhealthy" not in w.text()
+    s.over()
+
+
+@scenario(20, broken_peer=False)
+def a_disabled_runner_says_so(s):
+    """`why` and `ls` tell until when nothing is asked, and what asks at once."""
+    w = s.windlass(**{"runners.unhealthy_interval": "1h", "runners.unhealthy_requests_limit": 2})
+    s.gitlab.fault(what="status", code=403, path=ASK, count=2)
+    w.start()
+    s.says("Runner is unhealthy and will be disabled for a while", 30)
+    said = wait_until(lambda: (t := w.run("why", "--state-dir", w.state)) and "disabled until" in t and t, 20, "why says so")
+    assert re.search(r"disabled until \d\d:\d\d.*SIGHUP asks at once", said) and "GitLab is asked for" not in said, said
+    w.kill(signal.SIGHUP)
+    s.passes(s.job(["echo line 1 of the job"]), 1)
+    assert "disabled until" not in w.run("why", "--state-dir", w.state)
+    s.over()
+
+
 @scenario(40)
 def gitlab_is_away(s):
     """Down in three ways, and broken before it says a word: in mid-job and at poll time."""
@@ -439,6 +468,13 @@ def gitlab_is_away(s):
 # ---- GitLab, in mid-job ----
 
 PATCH, PUT = "PATCH jobs/*/trace", "PUT jobs/*"
+# Said by something on the way, or by GitLab of itself and not of the job.
+READ_ONLY = {"what": "status", "code": 403, "body": {"message": "You cannot perform write operations on a read-only instance"}}
+NOT_GITLABS = [
+    READ_ONLY, {"what": "status", "code": 401, "body": {"message": "401 Unauthorized"}}, {"what": "status", "code": 407, "body": "who?"},
+    {"what": "status", "code": 404, "body": "default backend - 404", "content_type": "text/plain"},
+    {"what": "status", "code": 400, "body": "<html>400 Bad Request</html>", "content_type": "text/html"},
+]
 NOT_DONE = [
     {"what": "status", "code": 500}, {"what": "status", "code": 502, "body": "<html>", "content_type": "text/html"},
     {"what": "status", "code": 503, "retry_after": 1}, {"what": "status", "code": 429},
@@ -447,6 +483,7 @@ NOT_DONE = [
     {"what": "non-json", "code": 200}, {"what": "non-json", "code": 202},
     {"what": "status", "code": 403, "body": "<html>not here</html>", "content_type": "text/html"},
     {"what": "status", "code": 404, "body": "<html>not here</html>", "content_type": "text/html"},
+    *NOT_GITLABS,
 ]
 DONE_BUT_UNTOLD = [
     {"what": "close"}, {"what": "reset", "after": 0}, {"what": "reset", "after": 60}, {"what": "wrong-length", "delta": 20},

@@ -520,6 +520,118 @@ def test_verify_tells_an_outage_from_a_bad_token(host):
     assert host.text().startswith("# The bastion of team A.  Ask before you touch it.\nconcurrent   = 7          # seven")
 
 
+# Not GitLab's word on a token: (status, body, type).
+NOT_ITS_WORD = [
+    (403, {"message": "You cannot perform write operations on a read-only instance"}, None),
+    (403, {"message": "GitLab is undergoing maintenance"}, None),
+    (403, {"message": "Forbidden"}, None),
+    (403, {"message": "403 Forbidden - Your IP address is not allowed"}, None),
+    (403, {"error": "403 Forbidden"}, None),
+    (403, {"error": "insufficient_scope"}, None),
+    (403, "<html><title>403 Forbidden</title></html>", "text/html"),
+    (403, "403 Forbidden", "text/plain"),
+    (403, "", "application/json"),
+    (401, {"message": "401 Unauthorized"}, None),
+    (401, "<html>sign in</html>", "text/html"),
+    (407, {"message": "403 Forbidden"}, None),
+    (404, {"error": "404 Not Found"}, None),
+    (404, "<html>deploy in progress</html>", "text/html"),
+    (404, "default backend - 404", "text/plain"),
+    (302, "", "text/html"),
+    (200, "<html>Welcome to our WLAN</html>", "text/html"),
+    (511, "<html>Network Authentication Required</html>", "text/html"),
+]
+
+
+@pytest.mark.broken_peer
+@pytest.mark.parametrize("status, body, kind", NOT_ITS_WORD)
+def test_only_gitlabs_own_word_ends_a_token(host, status, body, kind):
+    """F1, F5: who says no on the way, or for another reason, removes nothing."""
+    before, _, _ = mine(host)
+    fault = {"what": "status", "code": status, "body": body, "count": 1000}
+    if kind:
+        fault["content_type"] = kind
+    if status == 302:
+        fault["headers"] = {"Location": "https://portal.example/login"}
+    host.double.control("POST", "/fault", {**fault, "path": "*"})
+    p = host.run("verify", "--delete", "--name", "a", check=1)
+    assert "could not be verified" in p.stderr and "is not valid" not in p.stderr and host.text() == before
+    p = host.run("unregister", "--name", "a", check=1)
+    assert "its entry stays" in p.stderr and "verify --delete" not in p.stderr and host.text() == before
+    p = host.run("reset-token", "--name", "a", check=1)
+    assert host.text() == before
+    assert "refuses the token" not in host.run("check", "--online").said
+
+
+class Refusing:
+    """A proxy that answers every CONNECT with one thing."""
+
+    def __init__(self, answer):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.answer = answer
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                conn, _ = self.socket.accept()
+            except OSError:
+                return
+            with conn:
+                conn.recv(65536)
+                conn.sendall(self.answer)
+
+
+@pytest.mark.parametrize("status", [b"407 Proxy Authentication Required", b"403 Forbidden", b"401 Unauthorized", b"502 Bad Gateway"])
+def test_a_proxy_that_refuses_removes_no_runner(host, status):
+    text, _, _ = mine(host)
+    # Loopback addresses go past proxies; a name that only the proxy would have to resolve does not.
+    before = host.write(text.replace(host.double.url, "https://gitlab.example"))
+    body = b'{"message":"403 Forbidden"}'
+    proxy = Refusing(b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+    through = {"HTTPS_PROXY": proxy.url, "https_proxy": proxy.url, "NO_PROXY": "", "no_proxy": ""}
+    p = host.run("verify", "--delete", check=1, **through)
+    assert p.stderr.count("could not be verified") >= 2 and host.text() == before, p.said
+    assert "its entry stays" in host.run("unregister", "--all-runners", check=1, **through).stderr and host.text() == before
+    assert "refuses the token" not in host.run("check", "--online", **through).said
+    proxy.socket.close()
+
+
+def twins(host):
+    """Two entries of one token, as for two kinds of machines."""
+    text, a, b = mine(host)
+    return host.write(text.replace(b["token"], a["token"])), a
+
+
+def test_two_entries_of_one_token_do_not_take_each_other_along(host):
+    _, a = twins(host)
+    host.run("verify", check=0)
+    p = host.run("unregister", "--name", "b", check=0)
+    assert "Another entry of the file has the same token" in p.stderr
+    assert [r["name"] for r in host.toml()["runners"]] == ["a"]
+    assert host.double.shown(a["id"])["managers"] != {}
+    host.run("unregister", "--name", "a", check=0)
+    assert host.double.shown(a["id"])["managers"] == {} and "runners" not in host.toml()
+
+
+def test_all_runners_of_one_token_are_unregistered_once(host):
+    _, a = twins(host)
+    host.run("verify", check=0)
+    p = host.run("unregister", "--all-runners", check=0)
+    assert p.stderr.count("from GitLab succeeded") == 1 and host.double.shown(a["id"])["managers"] == {}
+    assert "runners" not in host.toml()
+
+
+@pytest.mark.parametrize("which", [("--name", "b"), ("--all-runners",)])
+def test_a_reset_token_stands_in_every_entry_that_had_the_old_one(host, which):
+    _, a = twins(host)
+    host.run("reset-token", *which, check=0)
+    tokens = {r["token"] for r in host.toml()["runners"]}
+    assert len(tokens) == 1 and a["token"] not in tokens
+    host.run("verify", check=0)
+
+
 def test_verify_chooses(host):
     mine(host)
     assert "name=b" in host.run("verify", "--name", "b", check=0).stderr
