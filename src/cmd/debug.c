@@ -7,7 +7,7 @@ static const char *const crash_points[] = {
 	"manager:started", "manager:poller-started", "manager:asked", "manager:job-known", "manager:reporter-started",
 	"manager:create-decided", "manager:operator-started", "manager:use-counted", "manager:job-assigned",
 	"manager:executor-started", "manager:job-renamed", "manager:remove-decided", "manager:machine-gone", "manager:reconciler-started", "manager:checker-started", "manager:leaving",
-	"poller:job-written", "poller:job-kept",
+	"poller:answer-begun", "poller:answer-arriving", "poller:answered", "poller:job-written", "poller:job-kept",
 	"executor:begun", "executor:committed", "executor:container-made", "executor:stage-recorded", "executor:stage-started",
 	"executor:stage-done", "executor:containers-removed", "executor:result-written",
 	"adopt:recorded",

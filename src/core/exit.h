@@ -17,6 +17,7 @@ enum {
 	EXIT_GONE = 82,		/* reporter: the job does not exist here any more (403, 404, aborted); operator: the machine is dead */
 	EXIT_QUOTA = 83,	/* operator: a limit of the cloud account; do not try at once */
 	EXIT_REFUSED = 84,	/* operator: the cloud will never accept this request */
+	EXIT_DAMAGED = 85,	/* executor, reporter: the job's files are not what they were, starting again does not help */
 	EXIT_CRASHPOINT = 99,	/* WINDLASS_CRASH_AT said so */
 };
 

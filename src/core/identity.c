@@ -81,7 +81,7 @@ hand_over_file(int dir, const char *name, uid_t id, bool keep, struct err *e)
 	return rc;
 }
 
-const char *const identity_job_keeps[] = { "payload.json", "runner.json", "machine", NULL };
+const char *const identity_job_keeps[] = { "payload.json", "runner.json", "ticket.json", "machine", NULL };
 
 static bool
 listed(const char *const *names, const char *name)

@@ -236,13 +236,15 @@ take_error(struct gitlab_answer *a, struct str type)
 }
 
 static int
-read_body(struct gitlab *g, struct gitlab_answer *a, mono_t deadline, struct err *e)
+read_body(struct gitlab *g, struct gitlab_answer *a, int status, mono_t deadline, struct err *e)
 {
 	struct str piece;
 	int rc;
 
 	while ((rc = http_more(g->http, &piece, deadline, e)) > 0) {
 		buf_putstr(&a->body, piece);
+		if (status == 201 && a->arriving != NULL)
+			a->arriving(a->arriving_ctx, piece);
 		if (a->body.failed)
 			return err_set(e, ERR_PROTO, 0, "answer of more than %zu bytes", a->body.max != 0 ? a->body.max : (size_t)BUF_MAX_DEFAULT);
 	}
@@ -319,7 +321,7 @@ gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab_ans
 		goto out;
 	}
 	/* Whoever wants us to stop: an answer that has begun is read to its end (keep_begun). A 201 is a job. */
-	rc = read_body(g, a, deadline, e);
+	rc = read_body(g, a, r.head.status, deadline, e);
 	http_end(g->http);
 	if (rc < 0)
 		goto out;

@@ -52,6 +52,9 @@ struct gitlab_answer {
 	int64_t			 range_end;	/* of `Range: 0-N`, -1 if absent or malformed */
 	char			 request_id[64];	/* X-Request-Id: of the answer, else ours */
 	struct err		 error;		/* why there is no answer; or the error text of a failure status */
+	/* Told of each piece of a 201's body as it arrives, before anything else is done with it; NULL: nobody. Set before. */
+	void			(*arriving)(void *ctx, struct str piece);
+	void			*arriving_ctx;
 	bool			 own;		/* of 4xx: said by GitLab's API itself, not by something in between */
 };
 

@@ -5,9 +5,13 @@
  * It may: talk to one GitLab with one runner's token, make directories under
  * jobs/. It must never: start anything, touch another job, keep a job in
  * memory only. It ends when its channel does, that is with its manager, but
- * not before an answer that is on its way has come and is kept: only its own
- * violent death between GitLab's word and the first rename can lose a job.
+ * not before an answer that is on its way has come and is kept.
+ *
+ * An answer's bytes are on disk as they arrive (jobs/.answer.<pool>.<pid>):
+ * when a poller dies with one in its hands, the pool's next one takes it up. A
+ * whole one is a job; of a torn one GitLab is told (docs/processes.md).
  */
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <fcntl.h>
@@ -18,6 +22,7 @@
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
+#include "core/lock.h"
 #include "core/identity.h"
 #include "core/log.h"
 #include "core/opt.h"
@@ -26,12 +31,12 @@
 #include "core/sandbox.h"
 #include "gitlab/api.h"
 #include "gitlab/poller.h"
+#include "wire/jobhead.h"
 #include "wire/url.h"
 
 #define PLAN_MAX	(4u << 20)
 #define PAYLOAD_MAX	(256u << 20)
-/* Job tokens may be JSON Web Tokens of a kilobyte (spec 1.4). */
-#define TOKEN_MAX	8192u
+#define TOKEN_MAX	(JOBHEAD_TOKEN_MAX + 1u)
 /* With less than this free where the jobs are kept, the logs of those that run are about to stop: no time for another. */
 #define ROOM		(8u << 20)
 /* Workhorse holds a request for 50 s by default, and operators raise that (spec 1.10). */
@@ -44,8 +49,17 @@
  */
 #define LINGER		NSEC_SEC
 
+/* The answer that is arriving, or was left behind by a predecessor. */
+struct arrival {
+	char		 name[80];	/* its directory under jobs/ */
+	int		 dir, fd;	/* -1: none; fd is payload.json, locked as long as we live */
+	struct err	 e;		/* why its bytes are not on disk; ERR_NONE: they are */
+};
+
 struct poller {
 	struct arena	 arena;
+	struct arrival	 arrival;
+	char		*pool;
 	struct gitlab	*gitlab;
 	int		 control, jobs;
 	char		*url, *token, *system_id, *shell, *instance;
@@ -110,6 +124,7 @@ read_plan(struct poller *p, int fd, struct err *e)
 	p->system_id = json_cstr(&p->arena, json_get(v, "system_id"));
 	p->shell = json_cstr(&p->arena, json_get(v, "shell"));
 	p->instance = json_cstr(&p->arena, json_get(v, "instance"));
+	p->pool = json_cstr(&p->arena, json_path(v, "runner.runner_key"));
 	p->ca_file = json_cstr(&p->arena, json_get(v, "tls_ca_file"));
 	p->cert_file = json_cstr(&p->arena, json_get(v, "tls_cert_file"));
 	p->key_file = json_cstr(&p->arena, json_get(v, "tls_key_file"));
@@ -213,40 +228,114 @@ job_name(struct poller *p, int64_t id, char out[96])
 	snprintf(out, 96, "%" PRId64 "-%s-%s", id, p->instance, tag);
 }
 
-/* Writes the directory whole and renames it into view. */
+/* ---- an answer's bytes on disk ---- */
+
+static void
+drop_arrival(struct poller *p)
+{
+	struct arrival *a = &p->arrival;
+
+	if (a->fd >= 0)
+		close(a->fd);
+	if (a->dir >= 0)
+		close(a->dir);
+	if (a->name[0] != '\0')
+		fs_remove_tree(p->jobs, a->name, NULL);
+	*a = (struct arrival){ .dir = -1, .fd = -1 };
+}
+
+static int
+open_arrival(struct poller *p, int flags, struct err *e)
+{
+	struct arrival *a = &p->arrival;
+
+	a->dir = fs_opendir(p->jobs, a->name, e);
+	if (a->dir < 0)
+		return -1;
+	a->fd = openat(a->dir, "payload.json", O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	if (a->fd < 0)
+		return err_sys(e, "open jobs/%s/payload.json", a->name);
+	/* Held until we die: who gets it knows that. */
+	return flock(a->fd, LOCK_EX | LOCK_NB) == 0 ? 0 : err_sys(e, "lock jobs/%s/payload.json", a->name);
+}
+
+/* A piece of a job: on disk before it is looked at. */
+static void
+arriving(void *ctx, struct str piece)
+{
+	struct poller *p = ctx;
+	struct arrival *a = &p->arrival;
+
+	if (a->name[0] == '\0') {
+		snprintf(a->name, sizeof(a->name), ".answer.%s.%ld", p->pool, (long)getpid());
+		fs_remove_tree(p->jobs, a->name, NULL);
+		if (mkdirat(p->jobs, a->name, 0700) < 0)
+			err_sys(&a->e, "mkdir jobs/%s", a->name);
+		else if (open_arrival(p, O_CREAT | O_EXCL, &a->e) == 0)
+			crash_point("poller:answer-begun");
+	}
+	if (a->e.kind == ERR_NONE)
+		fs_write_all(a->fd, piece.p, piece.n, &a->e);
+	crash_point("poller:answer-arriving");
+}
+
+/*
+ * The little that a job can be ended with when one of its larger files is damaged: who it is, where GitLab is, whose it was.
+ * The reporter and the manager ask it then.
+ */
+static void
+put_ticket(struct poller *p, int64_t id, const char *token, struct buf *b)
+{
+	static const char *const same[] = { "name", "short_token", "system_id", "url", "runner_key" };
+	struct json_w w = { .b = b };
+	char now[TIME_RFC3339_MAX];
+
+	time_rfc3339(wall_now(), 9, now);
+	jw_object(&w, NULL);
+	jw_i64(&w, "id", id);
+	jw_cstr(&w, "token", token);
+	for (size_t i = 0; i < NELEM(same); i++)
+		jw_raw(&w, same[i], json_raw(json_get(p->runner, same[i])));
+	jw_cstr(&w, "received", now);
+	put_pem(&w, "tls_ca", p->ca_file, gitlab_chain(p->gitlab));
+	put_pem(&w, "tls_cert", p->cert_file, STR(""));
+	put_pem(&w, "tls_key", p->key_file, STR(""));
+	jw_end_object(&w);
+}
+
+/* With its other files the directory is a job: it is renamed into view. */
 static int
 keep_job(struct poller *p, int64_t id, double queued_s, const struct gitlab_answer *a, struct arena *ar, struct json_val root,
     char name[96], struct err *e)
 {
-	struct buf runner = { .max = PLAN_MAX };
-	char tmp[128];
-	int dir = -1, rc = -1;
+	struct arrival *at = &p->arrival;
+	struct buf runner = { .max = PLAN_MAX }, ticket = { .max = PLAN_MAX };
+	int rc = -1;
 
-	job_name(p, id, name);
-	/* Our pid in the name: should we die before the rename, the manager knows whose it was and finishes it. */
-	snprintf(tmp, sizeof(tmp), ".new.%s.%ld", name, (long)getpid());
-	if (mkdirat(p->jobs, tmp, 0700) < 0) {
-		err_sys(e, "mkdir jobs/%s", tmp);
+	if (at->e.kind != ERR_NONE) {
+		*e = at->e;
 		goto out;
 	}
-	dir = fs_opendir(p->jobs, tmp, e);
-	if (dir < 0)
+	if (fsync(at->fd) < 0) {
+		err_sys(e, "fsync jobs/%s/payload.json", at->name);
 		goto out;
+	}
+	job_name(p, id, name);
+	put_ticket(p, id, json_cstr(ar, json_get(root, "token")), &ticket);
 	put_runner(p, a->request_id, queued_s, ar, root, &runner);
-	if (fs_write(dir, "payload.json", buf_str(&a->body), 0600, e) < 0 ||
-	    fs_write(dir, "runner.json", buf_str(&runner), 0600, e) < 0)
+	if (fs_write(at->dir, "ticket.json", buf_str(&ticket), 0600, e) < 0 ||
+	    fs_write(at->dir, "runner.json", buf_str(&runner), 0600, e) < 0)
 		goto out;
 	crash_point("poller:job-written");
-	if (fs_rename(p->jobs, tmp, p->jobs, name, e) < 0)
+	if (fs_rename(p->jobs, at->name, p->jobs, name, e) < 0)
 		goto out;
+	at->name[0] = '\0';
 	crash_point("poller:job-kept");
 	rc = 0;
 out:
-	if (rc < 0)
-		fs_remove_tree(p->jobs, tmp, NULL);
-	if (dir >= 0)
-		close(dir);
+	drop_arrival(p);
 	buf_wipe(&runner);
+	buf_wipe(&ticket);
 	return rc;
 }
 
@@ -261,6 +350,8 @@ give_back(struct poller *p, int64_t id, const char *token, const struct err *why
 	log_error("Job cannot be taken: it is given back as failed", F_INT("job", id), F_ERR(why));
 	if (gitlab_update_job(p->gitlab, id, token, &u, &a, mono_after(60 * NSEC_SEC), &e) < 0)
 		log_error("GitLab could not be told", F_INT("job", id), F_ERR(&e));
+	else if (a.status == 400)
+		log_info("GitLab waits for the job to be acknowledged: it will give it to a runner again", F_INT("job", id));
 	gitlab_answer_free(&a);
 }
 
@@ -273,53 +364,21 @@ say(struct poller *p, const char *kind, const struct gitlab_answer *a, const cha
 	    a->hint.not_before / NSEC_MSEC, text[0] != '\0' ? text : "-");
 }
 
-/* The next byte but blanks is c: passes it. */
-static bool
-pass(struct str *s, char c)
-{
-	*s = str_trim(*s);
-	if (s->n == 0 || s->p[0] != c)
-		return false;
-	*s = str_sub(*s, 1, s->n);
-	return true;
-}
-
-static bool
-pass_key(struct str *s, const char *key)
-{
-	*s = str_trim(*s);
-	if (!str_starts(*s, key))
-		return false;
-	*s = str_sub(*s, strlen(key), s->n);
-	return pass(s, ':');
-}
-
 /*
  * A job whose answer broke off runs nowhere, but GitLab believes that it runs here, for as long as its time limit. Number and
- * token stand at the beginning of the answer: enough to tell it.
+ * token stand at the beginning of the answer: enough to tell it. A server with the two-phase commit says 400, since it was never
+ * told that the job runs, and gives it to somebody else when its own time for that is over: better still.
  */
 static void
 give_back_broken(struct poller *p, struct str body, const struct err *why)
 {
-	char token[TOKEN_MAX];
-	int64_t id = 0;
-	size_t n = 0;
+	char token[JOBHEAD_TOKEN_MAX + 1];
+	struct jobhead h;
 
-	if (!pass(&body, '{') || !pass_key(&body, "\"id\""))
+	if (!jobhead_read(body, &h) || str_copy(h.token, token, sizeof(token)) < 0)
 		return;
-	body = str_trim(body);
-	while (n < body.n && n < 18 && body.p[n] >= '0' && body.p[n] <= '9')
-		id = id * 10 + (body.p[n++] - '0');
-	body = str_sub(body, n, body.n);
-	if (id <= 0 || !pass(&body, ',') || !pass_key(&body, "\"token\"") || !pass(&body, '"'))
-		return;
-	for (n = 0; n < body.n && body.p[n] != '"'; n++)
-		/* Tokens are words, or JSON Web Tokens; with an escape it is none that we could send. */
-		if (body.p[n] <= ' ' || body.p[n] == '\\')
-			return;
-	if (n == 0 || n == body.n || str_copy(str_sub(body, 0, n), token, sizeof(token)) < 0)
-		return;
-	give_back(p, id, token, why);
+	give_back(p, h.id, token, why);
+	explicit_bzero(token, sizeof(token));
 }
 
 static void
@@ -371,7 +430,7 @@ has_room(const struct poller *p, struct err *e)
 static void
 ask(struct poller *p)
 {
-	struct gitlab_answer a = { .body = { .max = PAYLOAD_MAX } };
+	struct gitlab_answer a = { .body = { .max = PAYLOAD_MAX }, .arriving = arriving, .arriving_ctx = p };
 	struct err e = { 0 };
 	mono_t began = mono_now();
 
@@ -393,6 +452,7 @@ ask(struct poller *p)
 	log_debug("Asked for a job", F_INT("status", a.status), F_DUR("duration", mono_now() - began), F_STR("correlation_id", a.request_id));
 	switch (a.status) {
 	case 201:
+		crash_point("poller:answered");
 		take_job(p, &a);
 		break;
 	case 204:
@@ -413,7 +473,106 @@ ask(struct poller *p)
 		    a.error.kind == ERR_SERVER ? "lost" : "refused", &a, a.error.msg);
 		break;
 	}
+	drop_arrival(p);
 	gitlab_answer_free(&a);
+}
+
+/* ---- what a predecessor left ---- */
+
+static int64_t
+mtime_at(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec : 0;
+}
+
+/* 0 with its bytes in a->body; -1: it is somebody's who lives, or cannot be read. */
+static int
+reopen_arrival(struct poller *p, const char *name, struct gitlab_answer *a, struct err *e)
+{
+	snprintf(p->arrival.name, sizeof(p->arrival.name), "%s", name);
+	if (open_arrival(p, 0, e) == 0 && fs_read(p->arrival.dir, "payload.json", PAYLOAD_MAX, &a->body, e) == 0)
+		return 0;
+	/* Not ours to remove while its poller lives; one without a byte is nobody's, once it is no newborn. */
+	if (e->kind != ERR_NOTFOUND || wall_now() - mtime_at(p->jobs, name) < 60 * NSEC_SEC)
+		p->arrival.name[0] = '\0';
+	drop_arrival(p);
+	return -1;
+}
+
+static void
+finish_one(struct poller *p, const char *name)
+{
+	struct gitlab_answer a = { .body = { .max = PAYLOAD_MAX } };
+	struct err e = { 0 };
+
+	if (reopen_arrival(p, name, &a, &e) == 0 && a.body.n > 0) {
+		log_info("Taking up an answer whose poller died", F_STR("answer", name), F_INT("bytes", a.body.n));
+		a.status = 201;
+		rand_hex(a.request_id, 32);
+		take_job(p, &a);
+	}
+	drop_arrival(p);
+	gitlab_answer_free(&a);
+}
+
+/* Those of this pool; to be freed. */
+static ssize_t
+list_answers(struct poller *p, char ***names)
+{
+	ssize_t n = fs_list_dotted(p->jobs, names, NULL), k = 0;
+	char mine[32];
+
+	snprintf(mine, sizeof(mine), ".answer.%s.", p->pool);
+	for (ssize_t i = 0; i < n; i++)
+		if (str_starts(str_from((*names)[i]), mine)) {
+			char *name = (*names)[i];
+
+			(*names)[i] = (*names)[k];
+			(*names)[k++] = name;
+		}
+	for (ssize_t i = k; i < n; i++)
+		free((*names)[i]);
+	if (n >= 0 && k == 0) {
+		free(*names);
+		return -1;
+	}
+	return n < 0 ? -1 : k;
+}
+
+/* What a dead poller left belongs to its number. While we are root it can become ours. */
+static void
+inherit_answers(struct poller *p, uid_t self)
+{
+	char **names, *file;
+	ssize_t n = self != 0 ? list_answers(p, &names) : -1;
+	struct err e = { 0 };
+
+	for (ssize_t i = 0; i < n; i++) {
+		int dir = fs_opendir(p->jobs, names[i], &e);
+
+		file = fs_join(names[i], "payload.json");
+		if (dir >= 0 && lock_held(p->jobs, file, NULL, &e) == 0 && identity_hand_over(dir, self, NULL, &e) < 0)
+			log_warn("An answer whose poller died cannot be taken up", F_STR("answer", names[i]), F_ERR(&e));
+		free(file);
+		if (dir >= 0)
+			close(dir);
+	}
+	if (n >= 0)
+		fs_free_names(names, n);
+}
+
+static void
+finish_answers(struct poller *p)
+{
+	char **names;
+	ssize_t n = list_answers(p, &names);
+
+	for (ssize_t i = 0; i < n; i++)
+		finish_one(p, names[i]);
+	if (n >= 0)
+		fs_free_names(names, n);
 }
 
 static int
@@ -446,7 +605,7 @@ poller_main(int argc, char **argv)
 		{ .name = "control-fd", .type = OPT_INT },
 		{ .name = "plan-fd", .type = OPT_INT },
 	};
-	struct poller p = { .control = -1, .jobs = -1 };
+	struct poller p = { .control = -1, .jobs = -1, .arrival = { .dir = -1, .fd = -1 } };
 	const char *words[8];
 	struct err e = { 0 };
 	size_t nwords;
@@ -486,9 +645,11 @@ poller_main(int argc, char **argv)
 		log_debug("The jobs directory cannot be shared: this poller stays root", F_ERR(&e));
 	else
 		self = IDENTITY_POLLER_FIRST + (uid_t)getpid();
+	inherit_answers(&p, self);
 	identity_take(self, IDENTITY_POLLERS);
 	/* It writes jobs and nothing else. */
 	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, NULL, p.jobs }, 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
 	sandbox_calls(SANDBOX_POLLER);
+	finish_answers(&p);
 	return serve(&p);
 }

@@ -634,6 +634,8 @@ read_machine(struct run *r, struct err *e)
 	if (rc == 0) {
 		text = buf_str(&b);
 		line = str_trim(str_cut(&text, '\n'));
+		if (line.n == 0)
+			rc = err_set(e, ERR_PARSE, 0, "machine: no name in it");
 		r->machine = arena_dup(&r->arena, line);
 		if (text.p == NULL || str_to_i64(str_trim(text), &r->concurrent_id) < 0)
 			r->concurrent_id = 0;
@@ -693,11 +695,12 @@ begin(struct run *r, struct err *e)
 	snprintf(r->mem.status, sizeof(r->mem.status), "running");
 	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
 	/* The reporter may be appending a line about waiting: it holds this lock, and stops once stage.json is there. */
-	trace = fs_create(r->dir, "trace", O_RDWR, 0600);
-	if (trace < 0 || flock(trace, LOCK_EX) < 0) {
+	trace = trace_open(r->dir, O_RDWR, e);
+	if (trace < 0)
+		return -1;
+	if (flock(trace, LOCK_EX) < 0) {
 		err_sys(e, "lock trace");
-		if (trace >= 0)
-			close(trace);
+		close(trace);
 		return -1;
 	}
 	if (output_begin(&r->out, r->dir, &r->work, e) < 0) {
@@ -725,7 +728,7 @@ static int
 resume(struct run *r, struct json_val saved, int64_t trace, struct err *e)
 {
 	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
-	if (r->mem.step > (int64_t)r->work.nsteps)
+	if (r->mem.step > (int64_t)r->work.nsteps || (r->mem.stage == STAGE_STEP && r->mem.phase == PHASE_STARTED && r->mem.step >= (int64_t)r->work.nsteps))
 		return err_set(e, ERR_PARSE, 0, "stage.json is damaged: step %" PRId64 " of %zu", r->mem.step, r->work.nsteps);
 	if (r->mem.stage >= STAGE_AFTER)
 		work_set_status(&r->work, r->mem.status);
@@ -790,7 +793,7 @@ executor_main(int argc, char **argv)
 		if (e.kind == ERR_CONFLICT)
 			return EXIT_BUSY;
 		log_error("Executor cannot begin", F_ERR(&e));
-		return EXIT_RETRY;
+		return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;
 	}
 	if (fs_exists(r->dir, "result.json"))
 		return EXIT_OK;
@@ -801,7 +804,7 @@ executor_main(int argc, char **argv)
 	known = memory_read(r, &saved, &trace, &e);
 	if (known < 0) {
 		log_error("Executor cannot go on", F_ERR(&e));
-		return EXIT_RETRY;
+		return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;
 	}
 	orders_heed(r);
 	if (known == 0) {
@@ -826,7 +829,7 @@ executor_main(int argc, char **argv)
 	} else {
 		if (resume(r, saved, trace, &e) < 0) {
 			log_error("Executor cannot go on", F_ERR(&e));
-			return EXIT_RETRY;
+			return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;
 		}
 		if (r->mem.stage != STAGE_END && connect_patiently(r, &e) < 0)
 			return lost_machine(r, &e);

@@ -14,13 +14,15 @@ static const char *const stage_names[] = {
 	[STAGE_STEP] = "step", [STAGE_AFTER] = "after_script", [STAGE_CLEANUP] = "cleanup_file_variables", [STAGE_END] = "end",
 };
 
-static enum stage
-stage_of(struct str s)
+static int
+stage_of(struct str s, enum stage *out)
 {
 	for (size_t i = 0; i < NELEM(stage_names); i++)
-		if (str_eqc(s, stage_names[i]))
-			return (enum stage)i;
-	return STAGE_PREPARE;
+		if (str_eqc(s, stage_names[i])) {
+			*out = (enum stage)i;
+			return 0;
+		}
+	return -1;
 }
 
 /* One table for both directions: a text, a number, a switch or a time of struct memory by its key. */
@@ -71,8 +73,9 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 		return err_ctx(e, "stage.json");
 	}
 	buf_wipe(&b);
-	*m = (struct memory){ .stage = stage_of(json_str(&r->arena, json_get(v, "stage"))),
-	    .phase = str_eqc(json_str(&r->arena, json_get(v, "phase")), "started") ? PHASE_STARTED : PHASE_ENTER };
+	*m = (struct memory){ .phase = str_eqc(json_str(&r->arena, json_get(v, "phase")), "started") ? PHASE_STARTED : PHASE_ENTER };
+	if (stage_of(json_str(&r->arena, json_get(v, "stage")), &m->stage) < 0)
+		return err_set(e, ERR_PARSE, 0, "stage.json: no stage that exists");
 	for (size_t i = 0; i < NELEM(fields); i++) {
 		const struct field *f = &fields[i];
 		char *to = (char *)m + f->offset;

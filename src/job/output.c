@@ -6,6 +6,7 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "job/output.h"
+#include "job/trace.h"
 
 void
 output_mask(const struct output *o, struct str text, struct buf *out)
@@ -55,9 +56,9 @@ limit_of(const struct work *w)
 static int
 open_trace(struct output *o, int dir, struct stat *st, struct err *e)
 {
-	o->fd = fs_create(dir, "trace", O_RDWR, 0600);
+	o->fd = trace_open(dir, O_RDWR, e);
 	if (o->fd < 0)
-		return err_sys(e, "open trace");
+		return -1;
 	if (fstat(o->fd, st) < 0)
 		return err_sys(e, "stat trace");
 	return 0;
@@ -81,6 +82,23 @@ output_begin(struct output *o, int dir, const struct work *w, struct err *e)
 	return 0;
 }
 
+/* Blank lines; that something was here is said behind them. */
+static int
+fill(int fd, int64_t from, int64_t to, struct err *e)
+{
+	char lines[4096];
+
+	memset(lines, '\n', sizeof(lines));
+	while (from < to) {
+		ssize_t n = pwrite(fd, lines, to - from < (int64_t)sizeof(lines) ? (size_t)(to - from) : sizeof(lines), from);
+
+		if (n < 0)
+			return err_sys(e, "mend trace");
+		from += n;
+	}
+	return 0;
+}
+
 int
 output_resume(struct output *o, int dir, const struct work *w, int64_t length, struct json_val saved, struct err *e)
 {
@@ -90,7 +108,13 @@ output_resume(struct output *o, int dir, const struct work *w, int64_t length, s
 	*o = (struct output){ .fd = -1, .sections = w->p->trace_sections, .pending = { .max = 256u << 20 } };
 	if (open_trace(o, dir, &st, e) < 0)
 		return -1;
-	o->length = length < st.st_size ? length : st.st_size;
+	/*
+	 * What GitLab has stands at its place: the hole of a trace that was cut is filled, so that what follows does not begin where
+	 * GitLab has other bytes.
+	 */
+	o->length = length;
+	if (st.st_size < length && fill(o->fd, st.st_size, length, e) < 0)
+		return -1;
 	if (ftruncate(o->fd, o->length) < 0)
 		return err_sys(e, "cut trace");
 	make_set(o, w);
@@ -98,7 +122,7 @@ output_resume(struct output *o, int dir, const struct work *w, int64_t length, s
 	rc |= tl_restore(&o->out, o->set, TL_ID_SCRIPT, 'O', TL_JOB, json_str(w->a, json_get(saved, "out")));
 	rc |= tl_restore(&o->err, o->set, TL_ID_SCRIPT, 'E', TL_JOB, json_str(w->a, json_get(saved, "err")));
 	rc |= tl_restore(&o->own, o->set, TL_ID_RUNNER, 'O', TL_RUNNER, json_str(w->a, json_get(saved, "own")));
-	if (rc != 0 || o->length < length) {
+	if (rc != 0 || st.st_size < length) {
 		struct buf b = { .max = 1024 };
 
 		tl_warning(&b, "a part of the log was lost with the bastion's disk cache");

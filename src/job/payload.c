@@ -1,6 +1,7 @@
 /* A job's payload as both of its processes read it: see payload.h. */
 #include "core/fs.h"
 #include "job/payload.h"
+#include "wire/jobhead.h"
 
 #define PAYLOAD_MAX	(256u << 20)
 
@@ -75,7 +76,58 @@ payload_read(int dir, struct arena *a, struct payload *p, struct err *e)
 	    (debug_on(p, "CI_DEBUG_TRACE") || debug_on(p, "CI_DEBUG_SERVICES"));
 	if (p->id <= 0 || p->token[0] == '\0')
 		return err_set(e, ERR_PARSE, 0, "payload.json: no job id or token in it");
+	if (p->url[0] == '\0')
+		return err_set(e, ERR_PARSE, 0, "runner.json: no url in it");
 	return 0;
+}
+
+/* Id and token of a payload that may be torn. */
+static void
+read_torn(int dir, struct arena *a, struct payload *p)
+{
+	struct buf b = { .max = PAYLOAD_MAX };
+	struct jobhead h;
+
+	if (fs_read_vouched(dir, "payload.json", PAYLOAD_MAX, &b, NULL) == 0 && jobhead_read(buf_str(&b), &h)) {
+		p->id = h.id;
+		p->token = arena_dup(a, h.token);
+	}
+	buf_wipe(&b);
+}
+
+int
+payload_read_ticket(int dir, struct arena *a, struct payload *p, struct err *e)
+{
+	struct json_val t;
+	bool whole = read_json(dir, "ticket.json", a, &t, e) == 0 && json_i64(json_get(t, "id"), 0) > 0;
+
+	*p = (struct payload){ .arena = a, .root = JSON_NONE, .docker = JSON_NONE, .token = arena_dup(a, STR("")), .timestamps = true };
+	if (!whole && read_json(dir, "runner.json", a, &t, e) < 0)
+		t = JSON_NONE;
+	if (whole) {
+		p->id = json_i64(json_get(t, "id"), 0);
+		p->token = json_cstr(a, json_get(t, "token"));
+	} else
+		read_torn(dir, a, p);
+	p->runner = t;
+	/* The runner's own token is called so in runner.json: not the job's. */
+	p->short_token = json_cstr(a, json_get(t, "short_token"));
+	p->system_id = json_cstr(a, json_get(t, "system_id"));
+	p->url = json_cstr(a, json_get(t, "url"));
+	p->shell = json_cstr(a, json_get(t, "shell"));
+	p->received = wall_now();
+	if (p->id <= 0 || p->token[0] == '\0' || p->url[0] == '\0')
+		return err_set(e, ERR_PARSE, 0, "neither ticket.json nor what is left of payload.json and runner.json says which job of which GitLab it is");
+	return 0;
+}
+
+bool
+payload_damaged(const struct err *e)
+{
+	return e->kind == ERR_PARSE || e->kind == ERR_NOTFOUND || e->kind == ERR_PROTO || e->kind == ERR_AUTH ||
+	    /* Far larger than it can be; a disk that is full has an errno. */
+	    (e->kind == ERR_FULL && e->sys == 0) ||
+	    (e->kind == ERR_SYS && (e->sys == EISDIR || e->sys == EACCES || e->sys == EPERM || e->sys == ELOOP || e->sys == ENOTDIR));
 }
 
 /* Of an object the named members alone, in the arena; what is valid JSON in parts is so as a whole. */

@@ -27,8 +27,15 @@ struct payload {
 	bool		 debug_trace;		/* CI_DEBUG_TRACE or CI_DEBUG_SERVICES, unless debug_trace_disabled */
 };
 
-/* Reads both files of the job directory. 0 or -1. */
+/* Reads both files of the job directory. 0 or -1; ERR_PARSE, ERR_NOTFOUND: they are not what they were. */
 int	payload_read(int job_dir, struct arena *a, struct payload *p, struct err *e);
+/*
+ * When that failed: as much as GitLab can be told of the job's end with, from ticket.json, else from what is left of the two
+ * files. id, token, url and the texts are set, root has nothing. 0 or -1.
+ */
+int	payload_read_ticket(int job_dir, struct arena *a, struct payload *p, struct err *e);
+/* Whether an error of reading a job's file means that the file is damaged, and not that the moment was a bad one. */
+bool	payload_damaged(const struct err *e);
 /*
  * For a process that lives for hours beside hundreds of its kind and has read what it needs: moves what a reporter still
  * asks (the fields above, `features` of the payload, `name` and `final_update_tries` of the runner) into `a`. The arena

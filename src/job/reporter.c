@@ -448,8 +448,14 @@ deliver(struct reporter *r)
 	int status = 0;
 
 	if (read_result(r, &v, &e) < 0) {
-		log_error("Result is not readable", F_ERR(&e));
-		return EXIT_RETRY;
+		if (!payload_damaged(&e)) {
+			log_error("Result is not readable", F_ERR(&e));
+			return EXIT_RETRY;
+		}
+		/* It is over, and nobody can say how any more. */
+		log_error("The job's result is damaged: it is reported as failed", F_ERR(&e));
+		v = (struct verdict){ .state = "failed", .untold = true, .system = true, .text = STR("its result on the runner's host was damaged"),
+		    .reason = payload_map_reason(&r->job, "runner_system_failure") };
 	}
 	mono_sleep(mono_ms_until(r->hold) * NSEC_MSEC);
 	for (int64_t failed = 0;;) {
@@ -579,13 +585,20 @@ open_all(struct reporter *r, const char *state_dir, const char *id, struct err *
 	identity_take(self, 0);
 	if (lock_take(r->dir, "reporter.lock", LOCK_TRY, e) < 0)
 		goto out;
-	r->trace = fs_create(r->dir, "trace", O_RDONLY, 0600);
-	if (r->trace < 0) {
-		err_sys(e, "open trace");
+	r->trace = trace_open(r->dir, O_RDONLY, e);
+	if (r->trace < 0)
 		goto out;
+	if (payload_read(r->dir, &whole, &r->job, e) < 0) {
+		struct err ticket = { 0 };
+
+		if (!payload_damaged(e))
+			goto out;
+		log_error("The job's files are damaged: it is reported with what is left of them", F_ERR(e));
+		if (payload_read_ticket(r->dir, &whole, &r->job, &ticket) < 0) {
+			*e = ticket;
+			goto out;
+		}
 	}
-	if (payload_read(r->dir, &whole, &r->job, e) < 0)
-		goto out;
 	o.url = r->job.url;
 	o.ca_pem = json_str(&whole, json_get(r->job.runner, "tls_ca"));
 	o.cert_pem = json_str(&whole, json_get(r->job.runner, "tls_cert"));
@@ -626,7 +639,7 @@ reporter_main(int argc, char **argv)
 		if (e.kind == ERR_CONFLICT)
 			return EXIT_BUSY;
 		log_error("Reporter cannot begin", F_ERR(&e));
-		return EXIT_RETRY;
+		return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;
 	}
 	if (fs_exists(r.dir, "reported"))
 		return EXIT_OK;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/fs.h"
+#include "core/log.h"
 #include "gitlab/api.h"
 #include "job/trace.h"
 #include "versions.h"
@@ -44,14 +45,27 @@ append(int fd, const struct payload *p, struct str text, struct err *e)
 	return rc;
 }
 
+int
+trace_open(int dir, int flags, struct err *e)
+{
+	int fd = fs_create(dir, "trace", flags, 0600);
+
+	if (fd < 0 && (errno == EISDIR || errno == ELOOP || errno == ENXIO)) {
+		log_error("The job's log is no file: it is put aside as trace.damaged, and begun anew", F_STR("error", strerror(errno)));
+		if (renameat(dir, "trace", dir, "trace.damaged") == 0)
+			fd = fs_create(dir, "trace", flags, 0600);
+	}
+	return fd >= 0 ? fd : err_sys(e, "open trace");
+}
+
 /* The trace, locked. */
 static int
 open_trace(int dir, struct err *e)
 {
-	int fd = fs_create(dir, "trace", O_RDWR | O_APPEND, 0600);
+	int fd = trace_open(dir, O_RDWR | O_APPEND, e);
 
 	if (fd < 0)
-		return err_sys(e, "open trace");
+		return -1;
 	if (flock(fd, LOCK_EX) == 0)
 		return fd;
 	err_sys(e, "lock trace");

@@ -23,4 +23,10 @@ int	trace_append_waiting(int job_dir, const struct payload *p, struct str text, 
  */
 int	trace_append_end(int job_dir, const struct payload *p, struct str text, bool system, struct err *e);
 
+/*
+ * The trace, made when it is missing; `flags` as of open(2). What stands there and can be no trace (a folder, say) is moved aside,
+ * to trace.damaged, and a new one begun. A descriptor, or -1 with *e.
+ */
+int	trace_open(int job_dir, int flags, struct err *e);
+
 #endif

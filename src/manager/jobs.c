@@ -227,6 +227,7 @@ job_refresh(struct manager *m, struct job *j)
 		close(dir);
 		return;
 	}
+	j->dirty = true;
 	if (fs_read(dir, "result.json", b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0) {
 		j->dirty = json_bool(json_get(v, "dirty"), false);
 		job_take_result(j, &a, v);
@@ -264,6 +265,10 @@ executor_ended(struct manager *m, struct watch *w)
 		}
 		return;
 	}
+	if (status == EXIT_DAMAGED) {
+		job_fail(m, j, "runner_system_failure", "its files on the runner's host are damaged; see the log of windlass there", true);
+		return;
+	}
 	if (!adopted && status != EXIT_RETRY)
 		log_warn("Executor ended without a result: starting it again", F_STR("job", j->id), F_INT("status", status));
 	/* Seven deaths in a row are a job that kills its executor; seven in a day are a bastion's bad day. */
@@ -280,6 +285,20 @@ executor_ended(struct manager *m, struct watch *w)
 		child_again_later(&j->executor);
 }
 
+/* Nobody can speak for it any more: it goes, its machine after it. */
+static void
+job_lost(struct manager *m, struct job *j)
+{
+	j->dirty = true;
+	snprintf(j->result, sizeof(j->result), "runner_system_failure");
+	snprintf(j->result_text, sizeof(j->result_text), "its files were damaged");
+	job_ended(m, j);
+	if (j->wd >= 0)
+		inotify_rm_watch(m->inotify, j->wd);
+	model_put_aside(m, j->id, j->result_text);
+	job_free(m, j);
+}
+
 static void
 reporter_ended(struct manager *m, struct watch *w)
 {
@@ -292,7 +311,9 @@ reporter_ended(struct manager *m, struct watch *w)
 	job_refresh(m, j);
 	if (j->reported)
 		return;
-	if (!adopted && status != EXIT_RETRY)
+	/* Without a number and a token nobody can tell GitLab anything. An executor that lives is let end (jobs_tend). */
+	j->unspeakable |= status == EXIT_DAMAGED;
+	if (!adopted && status != EXIT_RETRY && status != EXIT_DAMAGED)
 		log_warn("Reporter ended before the result was delivered: starting it again",
 		    F_STR("job", j->id), F_INT("status", status));
 	if (quick)
@@ -560,6 +581,10 @@ jobs_tend(struct manager *m)
 
 		if (j->wd < 0)
 			job_refresh(m, j);
+		if (j->unspeakable && !executor && !reporter) {
+			job_lost(m, j);
+			continue;
+		}
 		if (mono_passed(tell_at(j)))
 			tell_now(m, j);
 		if (j->state == JOB_ENDED && j->reported) {

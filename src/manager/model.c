@@ -8,6 +8,7 @@
 #include "core/fs.h"
 #include "core/lock.h"
 #include "core/log.h"
+#include "core/rand.h"
 #include "manager/model.h"
 #include "wire/json.h"
 
@@ -388,6 +389,45 @@ load_about(struct job *j, struct arena *a, struct json_val about)
 	j->queue_depth = json_i64(json_get(about, "queue_depth"), -1);
 }
 
+/* Whose job it is, from runner.json, or from ticket.json when that one is damaged. */
+static int
+read_owner(int dir, const char *id, struct arena *a, struct json_val *v, struct err *e)
+{
+	if (read_json(dir, "runner.json", a, v, e) == 0 && json_present(json_get(*v, "runner_key")))
+		return 0;
+	if (e->kind == ERR_NONE)
+		err_set(e, ERR_PARSE, 0, "runner.json: no runner_key in it");
+	log_error("The job's runner.json is damaged: the job will fail", F_STR("job", id), F_ERR(e));
+	return read_json(dir, "ticket.json", a, v, e) == 0 && json_present(json_get(*v, "runner_key")) ? 0 : -1;
+}
+
+static void
+put_aside(struct manager *m, const char *id, int dir, const struct err *why)
+{
+	struct err e = { 0 };
+
+	if (dir >= 0 && (lock_held(dir, "executor.lock", NULL, &e) == 1 || lock_held(dir, "reporter.lock", NULL, &e) == 1)) {
+		log_error("Job directory is damaged: it is left to the processes that have it", F_STR("job", id), F_ERR(why));
+		return;
+	}
+	model_put_aside(m, id, why->msg);
+}
+
+void
+model_put_aside(struct manager *m, const char *id, const char *why)
+{
+	struct err e = { 0 };
+	char name[160], tag[9];
+
+	rand_hex(tag, 8);
+	snprintf(name, sizeof(name), ".damaged.%.100s.%s", id, tag);
+	if (fs_rename(m->jobs_fd, id, m->jobs_fd, name, &e) < 0)
+		log_error("Damaged job directory could not be put aside", F_STR("job", id), F_ERR(&e));
+	else
+		log_error("A job's files are damaged, and GitLab cannot be told: GitLab ends it by its time limit, or cancel it there. Look into its directory, then delete that",
+		    F_STR("job", id), F_STR("directory", name), F_STR("error", why));
+}
+
 struct job *
 model_load_job(struct manager *m, const char *id)
 {
@@ -399,8 +439,8 @@ model_load_job(struct manager *m, const char *id)
 	int dir;
 
 	dir = fs_opendir(m->jobs_fd, id, &e);
-	if (dir < 0 || read_json(dir, "runner.json", &a, &runner, &e) < 0) {
-		log_error("Job directory is not readable: it is left alone", F_STR("job", id), F_ERR(&e));
+	if (dir < 0 || read_owner(dir, id, &a, &runner, &e) < 0) {
+		put_aside(m, id, dir, &e);
 		goto out;
 	}
 	j = xcalloc(1, sizeof(*j));
@@ -421,13 +461,16 @@ model_load_job(struct manager *m, const char *id)
 	j->reported = fs_exists(dir, "reported");
 	if (fs_exists(dir, "result.json")) {
 		j->state = JOB_ENDED;
+		/* Whether the machine is clean cannot be known from a damaged one. */
+		j->dirty = true;
 		if (read_json(dir, "result.json", &a, &result, &e) == 0) {
 			j->dirty = json_bool(json_get(result, "dirty"), false);
 			job_take_result(j, &a, result);
 		}
 		goto out;
 	}
-	j->state = j->machine_name[0] != '\0' ? JOB_RUNNING : JOB_WAITING;
+	/* Begun, it has a machine, whatever became of the file that names it: its executor knows, or finds the damage. */
+	j->state = j->machine_name[0] != '\0' || j->begun ? JOB_RUNNING : JOB_WAITING;
 	if (j->machine != NULL) {
 		j->machine->job = j;
 		/* A machine that its own operator is deleting stays in that state: the job will hear of it. */
@@ -528,6 +571,43 @@ sweep_job(struct manager *m, const char *name)
 	}
 }
 
+/* An answer that nobody took up for so long, since its runner left the configuration: GitLab has given the job up. */
+#define ANSWER_AGE	(86400 * NSEC_SEC)
+
+/* ".answer.<pool>.<pid>" of a poller that is dead: the pool's key. */
+static bool
+answer_name(const char *dir, char key[9])
+{
+	struct str s = str_from(dir), pool;
+	int64_t pid;
+
+	if (!str_starts(s, ".answer."))
+		return false;
+	s = str_sub(s, strlen(".answer."), s.n);
+	pool = str_cut(&s, '.');
+	return str_copy(pool, key, 9) == 0 && str_to_i64(s, &pid) == 0 && !poller_lives(pid);
+}
+
+void
+model_find_answers(struct manager *m)
+{
+	struct err e = { 0 };
+	char **names, key[9];
+	ssize_t n = fs_list_dotted(m->jobs_fd, &names, &e);
+
+	for (ssize_t i = 0; i < n; i++) {
+		struct pool *p = answer_name(names[i], key) ? pool_find(m, key) : NULL;
+		struct stat st;
+
+		if (p != NULL && p->conf != NULL)
+			p->unfinished = true;
+		else if (str_starts(str_from(names[i]), ".answer.") && fstatat(m->jobs_fd, names[i], &st, 0) == 0 &&
+		    wall_now() - st.st_mtim.tv_sec * NSEC_SEC > ANSWER_AGE)
+			fs_remove_tree(m->jobs_fd, names[i], &e);
+	}
+	fs_free_names(names, n);
+}
+
 /* Half-removed job directories of earlier deaths. */
 static void
 sweep_jobs(struct manager *m, struct err *e)
@@ -567,6 +647,7 @@ model_scan(struct manager *m, struct err *e)
 	sweep_state(m);
 	sweep_jobs(m, e);
 	model_finish_arrivals(m, 0);
+	model_find_answers(m);
 	n = store_list(m->store, &names, e);
 	if (n < 0)
 		return err_ctx(e, "store %s", m->store);

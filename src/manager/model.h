@@ -68,6 +68,7 @@ struct job {
 	bool		 reported;
 	bool		 lost;		/* its executor does not reach the machine */
 	bool		 dirty;
+	bool		 unspeakable;	/* its files are damaged, and its reporter cannot even tell GitLab */
 	unsigned	 machines_tried;
 	char		 refused[200];	/* why the last of them could not be used; "" not said */
 	int64_t		 slot;		/* CI_CONCURRENT_ID: the lowest number no other running job of the pool has */
@@ -153,6 +154,7 @@ struct pool {
 	struct instance	*instance;
 	struct scale_plan plan;
 	int		 ask;		/* of the last plan */
+	bool		 unfinished;	/* a poller died with an answer in its hands: the next one is started for it, whatever else */
 	bool		 exceeded, passed_over;	/* for metrics: more requests wanted than allowed; token refused */
 	int64_t		 wake_at;	/* wall; 0 none */
 	char		 create_error[200];	/* of the last creation that failed; "" since one succeeded */
@@ -276,6 +278,10 @@ void	model_find_machines(struct manager *m);
  * (at the start; one of a killed manager may still be at it). What is not whole was never a job, and goes.
  */
 void	model_finish_arrivals(struct manager *m, pid_t pid);
+/* Marks the pools whose pollers died and left an answer that is not a job yet (poller.c). */
+void	model_find_answers(struct manager *m);
+/* Moves a job's directory, which nobody works in, out of the way, and says so loudly. */
+void	model_put_aside(struct manager *m, const char *id, const char *why);
 /* Takes one job's directory into the tables. NULL when it is no job (logged). */
 struct job *model_load_job(struct manager *m, const char *id);
 /* What result.json says, for people and counters. */

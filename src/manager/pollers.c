@@ -318,6 +318,7 @@ poller_ended(struct manager *m, struct watch *w)
 	status = child_bury(m, &po->child);
 	/* A job it had on disk and not yet in view is seen by the watch on jobs/ once it is renamed. */
 	model_finish_arrivals(m, pid);
+	model_find_answers(m);
 	m->dirty = true;
 	poller_release(m, po);
 	if (po->leaving || status == EXIT_CONFIG) {
@@ -512,6 +513,15 @@ asked_longest_ago(const void *a, const void *b)
 	return x->pace.started < y->pace.started ? -1 : x->pace.started > y->pace.started;
 }
 
+/* A poller for what a dead one left, also while no job is asked for any more. */
+static void
+finish_answers(struct manager *m)
+{
+	LIST_EACH(struct pool, p, link, &m->pools)
+		if (p->unfinished && p->conf != NULL && p->conf->disabled == NULL)
+			p->unfinished = m->phase != MANAGER_LEAVING && free_poller(m, p) == NULL;
+}
+
 /* Where slots are scarce they go round: who has not asked for longest is first. */
 void
 pollers_ask(struct manager *m)
@@ -519,6 +529,7 @@ pollers_ask(struct manager *m)
 	struct pool **v;
 	size_t n = 0;
 
+	finish_answers(m);
 	if (m->phase != MANAGER_RUNNING)
 		return;
 	LIST_EACH(struct pool, p, link, &m->pools)

@@ -20,7 +20,9 @@ from world import plain, wait_until
 AT_ONCE = 4
 LINES = 6
 # Steps of a life that goes wrong first: the tests named here die at them.
-ELSEWHERE = {"operator:strays-awaited": "test_machine.py: test_list_lags_longer_than_patience",
+ELSEWHERE = {"poller:answer-begun": "test_a_poller_dies_in_the_middle_of_an_answer",
+             "poller:answer-arriving": "test_a_poller_dies_in_the_middle_of_an_answer",
+             "operator:strays-awaited": "test_machine.py: test_list_lags_longer_than_patience",
              "adopt:recorded": "test_adopt.py: test_over_and_back",
              "operator:stray-found": "test_fleet.py: test_reconcile_by_hand",
              "operator:stray-removed": "test_fleet.py: test_reconcile_by_hand",
@@ -146,6 +148,69 @@ def test_kill_while_a_job_is_being_given(rig, windlass):
         assert rig.ended(job, 120)["state"] == "success", plain(rig.trace(job))
         whole(rig.trace(job))
     w.until_empty()
+
+
+def answers(w):
+    with world.contextlib.suppress(FileNotFoundError):
+        return [n for n in os.listdir(os.path.join(w.state, "jobs")) if n.startswith(".")]
+    return []
+
+
+@pytest.mark.parametrize("how", ["poller:answer-begun", "poller:answer-arriving:1", "poller:answer-arriving:2", "kill"])
+@pytest.mark.parametrize("phases", [1, 2])
+def test_a_poller_dies_in_the_middle_of_an_answer(rig, windlass, tmp_path, phases, how):
+    """
+    GitLab has given the job, and half of the answer is here. With the two-phase commit the server gives it again, as a new job; an
+    older one is told that the job runs nowhere. Only of a poller killed before the number and the token were here it hears nothing.
+    """
+    rig.gitlab("PUT", "/settings", {"two_phase": phases == 2, "ack_timeout": 8})
+    w = windlass(IdleTime=2)
+    once = os.path.join(str(tmp_path), "crashed")
+    w.start(**({} if how == "kill" else {"WINDLASS_CRASH_AT": how, "WINDLASS_CRASH_ONCE": once}))
+    try:
+        wait_until(lambda: w.roles("poller"), 30, "a poller")
+        rig.fault(path="POST jobs/request", what="trickle", bytes=900, interval=0.3, count=1000)
+        job = w.job(SCRIPT)
+        if how == "kill":
+            wait_until(lambda: answers(w), 30, "the answer arrives")
+            time.sleep(0.5)
+            for _, pid in w.roles("poller"):
+                os.kill(pid, signal.SIGKILL)
+        else:
+            wait_until(lambda: os.path.exists(once), 60, "the death")
+        rig.gitlab("DELETE", "/faults")
+        if phases == 2:
+            again = wait_until(lambda: rig.state(job)["retried_as"], 60, "the server gives it again")
+            assert rig.ended(again, 120)["state"] == "success"
+            whole(rig.trace(again))
+        elif how != "poller:answer-begun":
+            end = rig.ended(job, 60)
+            assert (end["state"], end["failure_reason"]) == ("failed", "runner_system_failure")
+        else:
+            rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": True})
+        # The runner goes on, and nothing is left of it.
+        other = w.job(["echo line 1 of the job"])
+        assert rig.ended(other, 120)["state"] == "success"
+        w.until_empty()
+        wait_until(lambda: not answers(w), 30, "nothing left")
+    finally:
+        rig.gitlab("PUT", "/settings", {"two_phase": False, "ack_timeout": 120})
+
+
+def test_a_whole_answer_whose_poller_died_is_the_job(rig, windlass, tmp_path):
+    """Also with the manager gone at the same moment, and with no further job wanted."""
+    once = os.path.join(str(tmp_path), "crashed")
+    w = windlass(IdleTime=2, concurrent=1, limit=1)
+    w.start(WINDLASS_CRASH_AT="poller:answered", WINDLASS_CRASH_ONCE=once)
+    job = w.job(SCRIPT)
+    wait_until(lambda: os.path.exists(once), 60, "the death")
+    w.kill()
+    w.wait(10)
+    w.start()
+    assert rig.ended(job, 120)["state"] == "success"
+    whole(rig.trace(job))
+    w.until_empty()
+    assert not answers(w)
 
 
 def test_kill_the_executor_again_and_again(rig, windlass):

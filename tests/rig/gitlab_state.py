@@ -105,7 +105,7 @@ class Job:
              "finished", "runner_id", "runner_tags", "want_runner", "system_id", "steer", "cancel_gracefully",
              "waiting_ack", "trace_size", "crc", "patches", "patch_bytes", "ranges_refused", "refused",
              "pending_state", "checksum", "artifacts", "debug_trace", "last_contact", "disturbed", "lost",
-             "next_final", "erased", "masks_shown", "watched_until", "told")
+             "next_final", "erased", "masks_shown", "watched_until", "told", "retried_as")
 
     def __init__(self, lock, directory, payload, **given):
         self.dir = directory
@@ -123,6 +123,7 @@ class Job:
         self.steer = {}
         self.cancel_gracefully = False
         self.waiting_ack = None         # with two_phase: until when
+        self.retried_as = None          # the job that took its place, for want of an acknowledgement
         self.trace_size = 0             # as the server knows it: the file may hold more, see lose()
         self.crc = 0
         self.patches = self.patch_bytes = self.ranges_refused = self.refused = 0
@@ -245,7 +246,7 @@ class Job:
         return {"id": self.id, "name": self.name, "state": self.state, "failure_reason": self.failure_reason,
                 "exit_code": self.exit_code, "queued": self.queued, "started": self.started,
                 "acknowledged": self.acknowledged, "finished": self.finished, "trace_size": self.trace_size,
-                "runner": self.runner_id, "system_id": self.system_id}
+                "runner": self.runner_id, "system_id": self.system_id, "retried_as": self.retried_as}
 
     def show(self):
         d = {k: getattr(self, k) for k in self.SAVED if k not in ("crc", "told", "masks_shown")}

@@ -10,6 +10,7 @@ SETTINGS = {
     "silent_limit":         (3600, "a job this long without PATCH or PUT is dropped"),
     "two_phase":            (False, "a job stays pending until PUT running"),
     "ack_timeout":          (120, "with two_phase: seconds until an unacknowledged job is dropped"),
+    "ack_retry":            (True, "with two_phase: an unacknowledged job is queued again, as a new one"),
     "persist_seconds":      (0, "after the first final PUT chunks take this long to be stored: 202"),
     "accept_timeout":       (300, "after which the server gives in and takes the final state"),
     "checksum_412":         (False, "answer 412 to a final PUT whose checksum is wrong, as some old servers"),
