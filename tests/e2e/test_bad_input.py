@@ -500,7 +500,7 @@ def check_all_met(s):
 def patch_not_done(s):
     w = s.start()
     s.gitlab.in_turn(PATCH, NOT_DONE)
-    s.passes(s.lines(80), 80, 180)
+    s.passes(s.lines(130), 130, 240)
     check_all_met(s)
     assert "Appending trace to coordinator... failed" in w.text()
     s.over()

@@ -1,19 +1,22 @@
-"""kill -9 in a loop: a burst of jobs that never ends, and processes that die at every moment of it.
+"""Kills of every kind in a loop: a burst of jobs that never ends, and processes that die at every moment of it.
 
-Jobs of all lengths arrive faster than machines can be made. Meanwhile the manager is killed at moments that a seed
-chooses, at recorded steps or in between, and with it now and then an operator, an executor, a reporter, a poller, or
-all of them at once. When the storm is over every job has its result once, its log is whole byte for byte, and the
-cloud holds nothing.
+Jobs of all lengths arrive faster than machines can be made, at a GitLab with the two-phase commit. Meanwhile processes are
+struck at moments that a seed chooses: when a file of the two directories changes, at random times, at recorded steps; one of a
+role, half of all in any order, or all at once; killed, or frozen for a while and then killed or thawed; and the manager is told
+to hand over. When the storm is over every job has its result once, its log is whole byte for byte, the cloud holds nothing, and
+no file is left of any job or machine.
 
-    WINDLASS_CRASH_SECONDS   how long the storm lasts (180)
+    WINDLASS_CRASH_SECONDS   how long the storm lasts (60; ./build.sh soak kills: 600)
     WINDLASS_CRASH_SEED      the seed (1)
 """
 
 import collections
 import contextlib
+import ctypes
 import os
 import random
 import re
+import select
 import signal
 import subprocess
 import time
@@ -21,12 +24,13 @@ import time
 import world
 from world import plain
 
-SECONDS = float(os.environ.get("WINDLASS_CRASH_SECONDS", "180"))
+SECONDS = float(os.environ.get("WINDLASS_CRASH_SECONDS", "60"))
 SEED = os.environ.get("WINDLASS_CRASH_SEED", "1")
 AT_ONCE = 6
 ENDED = ("success", "failed", "canceled")
-# What a server and a poller that is killed with the answer in its hands can lose between them: see Storm.lost().
-MOMENT = 2.0
+# Seconds after which the server gives a job again that nobody acknowledged.
+ACK_TIMEOUT = 20
+IN_CREATE, IN_MOVED_TO, IN_CLOSE_WRITE, IN_DELETE = 0x100, 0x80, 0x8, 0x200
 
 
 class Job:
@@ -38,18 +42,23 @@ class Job:
         self.code = rng.choice((0, 0, 0, 3))
         self.clone = rng.random() < 0.3
         self.pause = rng.choice((0.1, 0.3, 0.6))
+        self.split = rng.random() < 0.4
         self.id = None
 
     def script(self):
         talk = [f"for i in $(seq 1 {self.lines}); do echo {self.key} line $i; sleep {self.pause}; done"]
         if self.bulk:
             talk.append(f"awk 'BEGIN {{ for (i = 1; i <= {self.bulk}; i++) print \"{self.key} bulk\", i, \"of a long log\" }}'")
+        if self.split:
+            # A letter of two bytes, with time to die between them.
+            talk.append(f"printf '{self.key} split \\303'; sleep 0.3; printf '\\244 letter\\n'")
         talk.append(f"printf '{self.key} no newline, '; echo and one")
         return talk + ([f"exit {self.code}"] if self.code else [])
 
     def output(self):
         return ([f"{self.key} line {i}" for i in range(1, self.lines + 1)]
-                + [f"{self.key} bulk {i} of a long log" for i in range(1, self.bulk + 1)] + [f"{self.key} no newline, and one"])
+                + [f"{self.key} bulk {i} of a long log" for i in range(1, self.bulk + 1)]
+                + [f"{self.key} split \u00e4 letter"] * self.split + [f"{self.key} no newline, and one"])
 
     def queue(self, w):
         more = {} if self.clone else {"variables": [{"key": "GIT_STRATEGY", "value": "none", "public": True}]}
@@ -84,45 +93,63 @@ def difference(got, want):
     return f"{len(got)} lines, not {len(want)}; the last is {got[-1] if got else None!r}"
 
 
+class Events:
+    """Changes of the two directories, as they happen (inotify)."""
+
+    def __init__(self, *folders):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = self.libc.inotify_init1(os.O_NONBLOCK)
+        self.folders = folders
+
+    def next(self, seconds):
+        """Waits for one; what came before does not count. False: none came."""
+        for folder in self.folders:
+            with contextlib.suppress(OSError):
+                for name in ["", *os.listdir(folder)]:
+                    self.libc.inotify_add_watch(self.fd, os.path.join(folder, name).encode(),
+                                                IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE)
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self.fd, 65536):
+                pass
+        return bool(select.select([self.fd], [], [], seconds)[0])
+
+
 class Storm:
     def __init__(self, rig, w, rng):
         self.rig, self.w, self.rng = rig, w, rng
-        self.jobs, self.killed, self.poller_deaths = [], collections.Counter(), []
+        self.jobs, self.killed, self.given_again = [], collections.Counter(), 0
         self.points = subprocess.run([world.WINDLASS, "debug", "crash-points"], stdout=subprocess.PIPE, text=True,
                                      check=True).stdout.split()
         self.lives = 0
         self.once = None
+        self.events = Events(w.state, os.path.join(w.state, "jobs"), os.path.join(w.store, "machines"))
 
     # -- jobs
 
+    def states(self):
+        """Of all jobs; one that the server gave again is the new one from then on."""
+        states = {j["id"]: j for j in self.rig.gitlab("GET", "/jobs")}
+        for job in self.jobs:
+            while states[job.id]["retried_as"]:
+                job.id = states[job.id]["retried_as"]
+                self.given_again += 1
+        return states
+
+    def left(self):
+        states = self.states()
+        return [j for j in self.jobs if states[j.id]["state"] not in ENDED]
+
     def feed(self):
         """Keeps a few more jobs under way than there may be machines."""
-        states = {j["id"]: j["state"] for j in self.rig.gitlab("GET", "/jobs")}
-        left = [j for j in self.jobs if states[j.id] not in ENDED]
-        if len(left) <= AT_ONCE // 2:
+        if len(self.left()) <= AT_ONCE // 2:
             for _ in range(self.rng.randrange(2, AT_ONCE + 2)):
                 self.jobs.append(Job(self.rng, len(self.jobs)))
                 self.jobs[-1].queue(self.w)
 
-    def left(self):
-        states = {j["id"]: j for j in self.rig.gitlab("GET", "/jobs")}
-        return [j for j in self.jobs if states[j.id]["state"] not in ENDED]
-
-    def lost(self, job):
-        """
-        Whether GitLab gave this job to a poller that was killed with the answer in its hands: between the server's
-        word and the first byte on our disk nobody can keep it, and GitLab itself gives it up after its own time.
-        A manager's death is no excuse: its poller lives on for as long as an answer may be on its way.
-        """
-        known = self.rig.state(job.id)
-        return (known["state"] == "running" and known["acknowledged"] is None and known["trace_size"] == 0
-                and str(job.id) not in self.w.jobs()
-                and any(known["started"] - MOMENT < t < known["started"] + MOMENT for t in self.poller_deaths))
-
     def settle(self, seconds):
-        """Every job has its end, but for those that nobody can bring to one."""
+        """Every job has its end."""
         end = time.monotonic() + seconds
-        while left := [j for j in self.left() if not self.lost(j)]:
+        while left := self.left():
             assert time.monotonic() < end, (f"without an end: {[j.id for j in left]} of {len(self.jobs)} jobs\n"
                                             f"{self.rig.state(left[0].id)}\n{self.w.text()[-5000:]}")
             time.sleep(0.2)
@@ -143,18 +170,22 @@ class Storm:
         """A process stopped itself at the point of this life: which one is known by its name."""
         if self.once and os.path.exists(self.once):
             self.killed["at " + self.planned.partition(":")[0] + "'s points"] += 1
-            if self.planned.startswith("poller"):
-                self.poller_deaths.append(os.stat(self.once).st_mtime)
             self.once = None
 
-    def shoot(self, role, one=True):
-        found = self.w.roles(role)
-        for _, pid in [self.rng.choice(found)] if one and found else found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    def hit(self, role, pid, sig=signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sig)
+            if sig == signal.SIGKILL:
                 self.killed[role] += 1
-        if role == "poller" and found:
-            self.poller_deaths.append(time.time())
+
+    def freeze(self, role, pid):
+        """It stands still in the middle of whatever it does; then it dies, or goes on as if nothing had been."""
+        self.hit(role, pid, signal.SIGSTOP)
+        self.killed["frozen"] += 1
+        time.sleep(self.rng.uniform(0.3, 3))
+        if self.rng.random() < 0.5:
+            self.hit(role, pid)
+        self.hit(role, pid, signal.SIGCONT)
 
     def alive(self):
         """Whether the manager lives; if not, it must have been killed."""
@@ -165,26 +196,47 @@ class Storm:
         return False
 
     def strike(self):
-        kind = self.rng.choices(("manager", "operator", "executor", "reporter", "poller", "all"), (10, 3, 3, 3, 1, 1))[0]
-        if kind not in ("manager", "all"):
-            self.shoot(kind)
-            return
-        self.w.kill()
-        self.killed[kind] += 1
-        self.w.process.wait(30)
-        if kind == "all":
-            # The power of the bastion fails.
-            for role in ("poller", "operator", "executor", "reporter"):
-                self.shoot(role, one=False)
+        found = self.w.roles()
+        kind = self.rng.choices(("one", "frozen", "all", "half", "handover"), (73, 10, 8, 6, 3))[0]
+        if kind == "handover":
+            self.killed["handover"] += 1
+            self.w.kill(signal.SIGUSR2)
+        elif kind in ("all", "half"):
+            # The power of the bastion fails; or somebody does the killing by hand.
+            self.killed[kind] += 1
+            self.rng.shuffle(found)
+            for role, pid in found if kind == "all" else found[:(len(found) + 1) // 2]:
+                self.hit(role, pid)
+        else:
+            roles = sorted({role for role, _ in found})
+            if not roles:
+                return
+            # Operators need their time: a storm in which no machine is ever ready kills no executor.
+            role = self.rng.choices(roles, [{"manager": 10, "operator": 2}.get(r, 5) for r in roles])[0]
+            pid = self.rng.choice([pid for r, pid in found if r == role])
+            if kind == "frozen":
+                self.freeze(role, pid)
+            else:
+                self.hit(role, pid)
+
+    def moment(self):
+        """Waits for the next one: an event of the two directories, or a time."""
+        if self.rng.random() < 0.5:
+            self.events.next(3)
+            time.sleep(self.rng.choice((0, 0, 0.0005, 0.002, 0.02)))
+        else:
+            time.sleep(min(self.rng.expovariate(0.6), 6))
 
     def rage(self, seconds):
         end = time.monotonic() + seconds
         self.start()
         while time.monotonic() < end:
             self.feed()
-            time.sleep(self.rng.choice((0.05, 0.2, 0.5, 1, 2, 4)))
+            self.moment()
             if self.alive():
                 self.strike()
+                # What was killed is a moment later dead, and what the manager is by then counts.
+                time.sleep(0.02)
             self.note_crash()
             if self.w.process is None or not self.alive():
                 time.sleep(self.rng.choice((0, 0, 0.3, 1.5)))
@@ -194,28 +246,34 @@ class Storm:
             self.w.wait(30)
 
 
+def left_behind(w):
+    """Files of jobs and machines, hidden ones too."""
+    return [os.path.join(folder, name) for folder in (os.path.join(w.state, "jobs"), os.path.join(w.store, "machines"))
+            for name in os.listdir(folder)]
+
+
 def test_crash_loop(rig, tmp_path):
     rig.gitlab("DELETE", "/faults")
+    rig.gitlab("PUT", "/settings", {"two_phase": True, "ack_timeout": ACK_TIMEOUT})
     w = world.Windlass(rig, tmp_path / "bastion", concurrent=AT_ONCE, limit=AT_ONCE, IdleCount=1, IdleTime=2, MaxBuilds=3)
     storm = Storm(rig, w, random.Random(SEED))
     try:
         storm.rage(SECONDS)
         w.start()
-        storm.settle(150)
-        lost = storm.left()
-        for job in lost:
-            rig.gitlab("POST", f"/jobs/{job.id}/cancel", {"force": True})
+        storm.settle(180 + ACK_TIMEOUT)
         w.write_config(IdleCount=0, IdleTime=1)
         w.until_empty(120)
-        wrong = [f"job {j.id} ({j.key}): {bad}" for j in storm.jobs if j not in lost and (bad := j.wrong(rig))]
-        print(f"{len(storm.jobs)} jobs, killed {dict(storm.killed)}, {len(lost)} jobs lost with their pollers")
+        wrong = [f"job {j.id} ({j.key}): {bad}" for j in storm.jobs if (bad := j.wrong(rig))]
+        print(f"seed {SEED}: {len(storm.jobs)} jobs, {storm.given_again} of them given again, killed {dict(storm.killed)}")
         assert not wrong, "\n".join(wrong) + f"\n{w.text()[-3000:]}"
-        assert len(storm.jobs) > 5 and storm.killed["manager"] > 3
+        assert len(storm.jobs) > 3 and storm.killed["manager"] > 3
         assert rig.cloud() == []
+        world.wait_until(lambda: not left_behind(w), 30, "no file left of any job or machine")
         assert rig.violations() == ""
     except BaseException:
         print(f"seed {SEED}: killed {dict(storm.killed)}")
         rig.clear_cloud()
         raise
     finally:
+        rig.gitlab("PUT", "/settings", {"two_phase": False, "ack_timeout": 120})
         w.stop()
