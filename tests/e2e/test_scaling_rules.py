@@ -173,7 +173,11 @@ def test_two_runners_of_one_prefix(rig, windlass, long_polls):
     pool = {e["job"]: before[e["machine"]] for e in told(w, "assign")}
     stays, leaves = (pool[str(job)] for job in jobs)
     kept = {m for m, owner in owners().items() if owner == stays}
-    write(w, one)
+    short = one.replace("IdleTime = 600", "IdleTime = 4")
+    assert short != one
+    write(w, short + "\n" + second.replace("IdleTime = 600", "IdleTime = 4"))
+    wait_until(lambda: w.text().count("Configuration loaded") == 2, 30, "its grace will be short")
+    write(w, short)
     wait_until(lambda: told(w, "remove", "drain"), 60, "the pool of the one that left is drained")
     wait_until(lambda: set(owners().values()) == {stays} and len(owners()) == len(w.machines()), 120, "and its machines are gone")
     assert not kept & {e["machine"] for e in told(w, "remove", "drain")}
