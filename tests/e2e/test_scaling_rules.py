@@ -175,7 +175,7 @@ def test_two_runners_of_one_prefix(rig, windlass, long_polls):
     kept = {m for m, owner in owners().items() if owner == stays}
     short = one.replace("IdleTime = 600", "IdleTime = 4")
     assert short != one
-    write(w, short + "\n" + second.replace("IdleTime = 600", "IdleTime = 4"))
+    write(w, short + "\n" + short[short.index("[[runners]]"):].replace(tokens[0], tokens[1]))
     wait_until(lambda: w.text().count("Configuration loaded") == 2, 30, "its grace will be short")
     write(w, short)
     wait_until(lambda: told(w, "remove", "drain"), 60, "the pool of the one that left is drained")
