@@ -380,7 +380,7 @@ test_gone(void)
 	job("a", "3", 7);
 	job("a", "4", 6);
 	configure("concurrent = 20\n" ENTRY("b", "glrt-bbbbbbbbbb", ""));
-	pool("a")->left -= 3600 * NSEC_SEC;
+	mc->pool->left -= 3600 * NSEC_SEC;
 	decided("give up 4; job 1 to a1; ", "a runner that is gone: its jobs get what is there and what is coming");
 	LIST_EACH(struct job, j, link, &m.jobs)
 		j->state = JOB_ENDED;
@@ -394,6 +394,11 @@ test_gone(void)
 	decided("", "an entry that is broken keeps its machines for IdleTime from then on");
 	pool("a")->left -= 3600 * NSEC_SEC;
 	decided("remove a2: idle; ", "  and after that those that were used since");
+	is_int(pool("a")->ask, 0, "  and asks for nothing");
+	configure("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", ""));
+	decided("", "  mended: nothing has happened");
+	ok(pool("a")->ask > 0, "  and it asks again");
+
 	world("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", "IdleCount = 1\n") ENTRY("b", "glrt-bbbbbbbbbb", ""));
 	machine("a", "a1", SCALE_IDLE, 7000);
 	configure("concurrent = 20\n" ENTRY("b", "glrt-bbbbbbbbbb", ""));
@@ -401,10 +406,6 @@ test_gone(void)
 	configure("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", "IdleCount = 1\n") ENTRY("b", "glrt-bbbbbbbbbb", ""));
 	ok(pool("a")->left == 0, "  back, it has left no more");
 	decided("", "  and goes on as before");
-	is_int(pool("a")->ask, 0, "  and asks for nothing");
-	configure("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", ""));
-	decided("", "  mended: nothing has happened");
-	ok(pool("a")->ask > 0, "  and it asks again");
 }
 
 static void
