@@ -21,7 +21,7 @@ take(struct str line)
 
 	line = str_trim(line);
 	if (line.n > 1 && (line.p[0] == '"' || line.p[0] == '\'') && line.p[line.n - 1] == line.p[0])
-		line = str_sub(line, 1, line.n - 1);
+		line = str_sub(line, 1, line.n - 2);
 	if (str_starts(line, "export "))
 		line = str_trim(str_sub(line, strlen("export "), line.n));
 	value = line;
@@ -30,7 +30,7 @@ take(struct str line)
 		return;
 	value = str_trim(value);
 	if (value.n > 1 && (value.p[0] == '"' || value.p[0] == '\'') && value.p[value.n - 1] == value.p[0])
-		value = str_sub(value, 1, value.n - 1);
+		value = str_sub(value, 1, value.n - 2);
 	n = str_dup(str_trim(name));
 	v = str_dup(value);
 	setenv(n, v, 1);
