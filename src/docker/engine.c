@@ -410,17 +410,18 @@ take_stamp(struct engine *g, struct str *bytes, struct err *e)
 		*bytes = str_sub(*bytes, 1, bytes->n);
 		if (c != ' ') {
 			if (g->nstamp == sizeof(g->stamp))
-				break;
+				goto bad;
 			g->stamp[g->nstamp++] = c;
 			continue;
 		}
 		if (time_parse_rfc3339(str_of(g->stamp, g->nstamp), &g->at) < 0)
-			break;
+			goto bad;
 		g->in_stamp = false;
 		return 1;
 	}
-	if (bytes->n == 0 && g->nstamp < sizeof(g->stamp) && g->in_stamp)
-		return 0;
+	return 0;
+bad:
+	/* Also at the very end of what was read: what comes next would otherwise go on with it. */
 	return err_set(e, ERR_PROTO, 0, "docker engine: a log entry without a time");
 }
 
