@@ -345,6 +345,17 @@ str_copy(struct str s, char *out, size_t size)
 	return n == s.n && str_chr(s, '\0') < 0 ? 0 : -1;
 }
 
+void
+str_printable(struct str s, char *out, size_t size)
+{
+	size_t n = 0;
+
+	assert(size > 0);
+	for (; n < s.n && n + 1 < size; n++)
+		out[n] = s.p[n] >= ' ' && s.p[n] <= '~' ? s.p[n] : '?';
+	out[n] = '\0';
+}
+
 /* The table of well-formed byte sequences of the Unicode standard (chapter 3, table 3-7), written as code. */
 static uint32_t
 tail(const unsigned char *p)

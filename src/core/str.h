@@ -74,5 +74,7 @@ int		str_to_duration(struct str s, int64_t *ns);
 char		*str_dup(struct str s);
 /* Copies into out[size], always NUL-terminated. Returns 0, or -1 when it was cut or holds a NUL. */
 int		str_copy(struct str s, char *out, size_t size);
+/* A stranger's text for people, NUL-terminated in out[size] and cut there: what is not printable ASCII becomes a question mark. */
+void		str_printable(struct str s, char *out, size_t size);
 
 #endif

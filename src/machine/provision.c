@@ -6,6 +6,7 @@
 #define OUTPUT_MAX	(16u << 10)
 #define SCRIPT_MAX	(256u << 10)
 #define STEPS_MAX	16
+#define UPTIME_MAX	INT64_C(4000000000)	/* s: more than any machine has been up */
 
 /* How the first script ends when there is no engine to set up. */
 #define STATUS_NO_ENGINE	60
@@ -508,10 +509,23 @@ name_system(struct str id, struct str version, char out[48])
 	if (str_eqc(id, "ubuntu"))
 		snprintf(out, 48, "ubuntu(systemd)");
 	else if (id.n > 0)
-		snprintf(out, 48, "%.*s", STR_ARG(str_sub(id, 0, 40)));
+		str_printable(str_sub(id, 0, 40), out, 48);
 	else
 		snprintf(out, 48, "an unknown system");
 	(void)version;
+}
+
+/* An uptime as /proc has it, "12.34", in ns; 0 for what no machine's is. */
+static int64_t
+uptime_ns(struct str at)
+{
+	struct str whole = str_cut(&at, '.');
+	int64_t sec = 0, cent = 0;
+
+	if (str_to_i64(whole, &sec) < 0 || sec < 0 || sec > UPTIME_MAX ||
+	    (at.p != NULL && (str_to_i64(at, &cent) < 0 || cent < 0 || cent > 99)))
+		return 0;
+	return sec * NSEC_SEC + cent * 10 * NSEC_MSEC;
 }
 
 /* Reads our lines out of a script's output: the system, how long each step took, why it failed. */
@@ -523,7 +537,6 @@ digest(const struct provision *p, struct str output, struct provision_result *r,
 
 	while (output.p != NULL) {
 		struct str line = str_trim(str_cut(&output, '\n')), word;
-		int64_t sec = 0, cent = 0;
 
 		if (!str_starts(line, "wl:"))
 			continue;
@@ -536,12 +549,8 @@ digest(const struct provision *p, struct str output, struct provision_result *r,
 			word = str_cut(&line, ' ');
 			name_system(word, line, r->system);
 		} else if (str_eqc(word, "wl:step")) {
-			struct str at = str_cut(&line, ' '), whole = str_cut(&at, '.');
-			int64_t now;
+			int64_t now = uptime_ns(str_cut(&line, ' '));
 
-			(void)str_to_i64(whole, &sec);
-			(void)str_to_i64(at, &cent);
-			now = sec * NSEC_SEC + cent * 10 * NSEC_MSEC;
 			if (step.n > 0)
 				log_debug("Provisioning step done", F_STR("name", p->name), F_VIEW("step", step),
 				    F_DUR("duration", now - began));
@@ -559,17 +568,6 @@ last_line(struct str s)
 	s = str_trim(s);
 	nl = str_rchr(s, '\n');
 	return nl >= 0 ? str_trim(str_sub(s, (size_t)nl + 1, s.n)) : s;
-}
-
-/* Foreign text for a message. */
-static void
-printable(struct str s, char *out, size_t size)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.n && n + 1 < size; i++)
-		out[n++] = s.p[i] >= ' ' && s.p[i] < 0x7f ? s.p[i] : '?';
-	out[n] = '\0';
 }
 
 /* One script: its exit status, or -1. */
@@ -594,10 +592,11 @@ run(struct ssh *s, const struct provision *p, const struct buf *script, struct p
 		return status;
 	if (why.n == 0)
 		why = last_line(buf_str(&r->output));
-	printable(why, text, sizeof(text));
-	if (status == 1 || status == STATUS_HOPELESS)
+	str_printable(why, text, sizeof(text));
+	/* A shell that cannot even begin ends with 1 and says nothing. */
+	if (text[0] != '\0' && (status == 1 || status == STATUS_HOPELESS))
 		return err_set(e, status == 1 ? ERR_SYS : ERR_CONFIG, status, "%s", text);
-	return err_set(e, ERR_SYS, status, "the provisioning script ended with status %d: %s", status,
+	return err_set(e, status == STATUS_HOPELESS ? ERR_CONFIG : ERR_SYS, status, "the provisioning script ended with status %d: %s", status,
 	    text[0] != '\0' ? text : "no output");
 }
 

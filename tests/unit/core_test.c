@@ -31,6 +31,7 @@ test_str(void)
 	};
 	struct str s = STR("a,b,,c"), f;
 	const char *fields[] = { "a", "b", "", "c" };
+	char plain[16];
 	int64_t v;
 	size_t n = 0;
 
@@ -51,6 +52,10 @@ test_str(void)
 	}
 	is_int((long long)n, 4, "four fields");
 	ok(str_eqc(str_trim(STR(" \t x y\r\n")), "x y"), "trim");
+	str_printable(STR("a\x1b[1m\n\xc3\xa9~"), plain, sizeof(plain));
+	is_str(plain, "a?[1m???~", "nothing that a terminal obeys");
+	str_printable(STR("cut here"), plain, 4);
+	is_str(plain, "cut", "  cut where the room ends");
 	ok(str_caseeq(STR("Content-Length"), "content-length"), "caseeq");
 	is_int(str_casefind(STR("abcDEF"), "cde"), 2, "casefind");
 }
