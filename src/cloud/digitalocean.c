@@ -14,6 +14,7 @@
 #include "net/http.h"
 #include "net/ssh.h"
 #include "policy/retry.h"
+#include "wire/ip.h"
 #include "wire/url.h"
 
 #define API_URL		"https://api.digitalocean.com"
@@ -371,6 +372,16 @@ call(struct cloud *c, enum call_kind kind, const char *method, const char *targe
 	return status < 0 ? err_ctx(e, "digitalocean: %s %s", method, target) : status;
 }
 
+/* The cloud's words for a list or a message, in the arena: nobody's terminal obeys them. */
+static const char *
+plain(struct arena *a, struct str s)
+{
+	char *out = arena_alloc(a, s.n + 1);
+
+	str_printable(s, out, s.n + 1);
+	return out;
+}
+
 /* An answer that says no, as an error. */
 static int
 refused(const char *method, const char *target, int status, struct json_val root, struct err *e)
@@ -399,7 +410,7 @@ refused(const char *method, const char *target, int status, struct json_val root
 	if (json_len(regions) > 0) {
 		buf_puts(&m, "; available in");
 		JSON_EACH(v, regions)
-			buf_fmt(&m, " %.*s", STR_ARG(str_sub(json_str(&a, v), 0, 16)));
+			buf_fmt(&m, " %s", plain(&a, str_sub(json_str(&a, v), 0, 16)));
 	}
 	err_set(e, kind, status, "digitalocean: %s %s: HTTP status %d: %s", method, target, status,
 	    msg.n > 0 ? m.p : status == 401 ? "the access token is not valid" : "no reason given");
@@ -515,13 +526,15 @@ struct prober {
 static void PRINTFLIKE(4, 5)
 found(const struct prober *p, enum cloud_found how, const char *option, const char *fmt, ...)
 {
-	char text[400];
+	char text[400], clean[400];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	p->say(p->ctx, how, option, text);
+	/* Half of it is the cloud's. */
+	str_printable(str_from(text), clean, sizeof(clean));
+	p->say(p->ctx, how, option, clean);
 }
 
 static bool
@@ -859,13 +872,15 @@ static void
 note_address(struct cloud *c, struct json_val droplet)
 {
 	struct arena a = { 0 };
+	struct ip ip;
 
 	JSON_EACH(v, json_path(droplet, "networks.v4"))
 		if (str_eqc(json_str(&a, json_get(v, "type")), "public")) {
-			struct str ip = json_str(&a, json_get(v, "ip_address"));
+			struct str text = json_str(&a, json_get(v, "ip_address"));
 
-			if (ip.n > 0 && ip.n < 64)
-				c->base.ip = arena_dup(c->a, ip);
+			/* A part of URLs and of config.json: nothing else will do. */
+			if (ip_parse(text, &ip) == 0)
+				c->base.ip = arena_dup(c->a, text);
 		}
 	arena_reset(&a);
 }
@@ -1327,6 +1342,7 @@ do_destroy(struct cloud *c, const struct cloud_labels *l, const char *pub_line, 
 /* All that is ours */
 
 #define OWNER_TAG	"wl-owner-"
+#define MARK_MAX	64
 
 struct gathering {
 	struct cloud		*c;
@@ -1352,38 +1368,50 @@ gather(struct gathering *g, bool key, struct json_val v, const char *name, const
 	g->things[g->n++] = t;
 }
 
+/* The mark behind a tag's prefix. One that is not made as ours are would be anything in the path of a request. */
+static const char *
+mark_of(struct gathering *g, struct str tag, const char *prefix)
+{
+	struct str mark = str_sub(tag, strlen(prefix), tag.n);
+
+	if (!str_starts(tag, prefix) || mark.n > MARK_MAX)
+		return NULL;
+	for (size_t i = 0; i < mark.n; i++)
+		if (!(mark.p[i] >= '0' && mark.p[i] <= '9') && !(mark.p[i] >= 'a' && mark.p[i] <= 'f'))
+			return NULL;
+	return arena_dup(g->c->a, mark);
+}
+
 /* What the server says is checked again: what comes of it may be deleted. */
 static void
 gather_droplet(struct gathering *g, struct json_val v)
 {
-	static const char prefix[] = "wl-nonce-";
-	const char *nonce = "";
+	const char *nonce = "", *mark;
 	char tag[80];
 
 	snprintf(tag, sizeof(tag), "wl-owner-%s", g->owner);
 	if (json_i64(json_get(v, "id"), 0) <= 0 || !has_tag(v, tag))
 		return;
 	JSON_EACH(w, json_get(v, "tags")) {
-		struct str s = json_str(g->c->a, w);
-
-		if (str_starts(s, prefix))
-			nonce = arena_dup(g->c->a, str_sub(s, strlen(prefix), s.n));
+		mark = mark_of(g, json_str(g->c->a, w), "wl-nonce-");
+		if (mark != NULL)
+			nonce = mark;
 	}
-	gather(g, false, v, json_cstr(g->c->a, json_get(v, "name")), nonce);
+	gather(g, false, v, plain(g->c->a, json_str(g->c->a, json_get(v, "name"))), nonce);
 }
 
 static void
 gather_stranger(struct gathering *g, struct json_val v)
 {
-	static const char prefix[] = OWNER_TAG;
+	struct str name = json_str(g->c->a, json_get(v, "name"));
 
-	if (!str_starts(json_str(g->c->a, json_get(v, "name")), g->prefix))
+	if (!str_starts(name, g->prefix))
 		return;
 	JSON_EACH(w, json_get(v, "tags")) {
-		struct str s = json_str(g->c->a, w);
+		const char *mark = mark_of(g, json_str(g->c->a, w), OWNER_TAG);
 
-		if (str_starts(s, prefix) && !str_eqc(str_sub(s, strlen(prefix), s.n), g->owner))
-			gather(g, false, v, json_cstr(g->c->a, json_get(v, "name")), arena_dup(g->c->a, str_sub(s, strlen(prefix), s.n)));
+		if (mark != NULL && strcmp(mark, g->owner) != 0)
+			gather(g, false, v, plain(g->c->a, name), mark);
 	}
 }
 
@@ -1394,7 +1422,7 @@ gather_key(struct gathering *g, struct json_val v)
 
 	if (json_i64(json_get(v, "id"), 0) <= 0 || name.n <= mark.n || !str_eq(str_sub(name, name.n - mark.n, name.n), mark))
 		return;
-	gather(g, true, v, arena_dup(g->c->a, str_sub(name, 0, name.n - mark.n)), "");
+	gather(g, true, v, plain(g->c->a, str_sub(name, 0, name.n - mark.n)), "");
 }
 
 /* Each element of a paged list, to its end. */
