@@ -109,6 +109,12 @@ take_runner(const struct gitlab_answer *a, struct gitlab_runner *out, struct err
 		err_set(e, ERR_PROTO, a->status, "GitLab's answer holds a token of more than %d bytes", GITLAB_TOKEN_MAX - 1);
 		goto out;
 	}
+	/* A value in config.toml and a line of each request's head. */
+	for (const char *p = out->token; *p != '\0'; p++)
+		if (*p <= ' ' || *p > '~') {
+			err_set(e, ERR_PROTO, a->status, "GitLab's answer holds a token with bytes that no token has");
+			goto out;
+		}
 	expires = json_get(root, "token_expires_at");
 	if (json_present(expires) && time_parse_rfc3339(json_str(&ar, expires), &out->expires_at) < 0) {
 		err_set(e, ERR_PROTO, a->status, "GitLab's answer holds a token_expires_at that is no date");
