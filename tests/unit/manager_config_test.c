@@ -358,6 +358,16 @@ test_advice(void)
 		{ KS_MACHINE, "idle_count = 3", "did you mean IdleCount?" }, { KS_MACHINE, "Idle-Count = 3", "did you mean IdleCount?" },
 		{ KS_GLOBAL, "listen_adress = \"x\"", "did you mean listen_address?" }, { KS_RUNNER, "ulr = \"x\"", "did you mean url?" },
 		{ KS_MACHINE, "amazonec2 = { region = \"x\" }", "MachineOptions = [\"amazonec2-" },
+		{ KS_GLOBAL, "concurency = 4", "did you mean concurrent, at the top of the file?" }, { KS_GLOBAL, "metrics = \":1\"", "did you mean listen_address" },
+		{ KS_RUNNER, "docker_image = \"x\"", "image belongs in [runners.docker]" }, { KS_DOCKER, "docker-privileged = true", "did you mean privileged?" },
+		{ KS_RUNNER, "machine_idle_time = 3", "IdleTime belongs in [runners.machine]" }, { KS_CACHE, "cache-s3-bucket-name = \"b\"", "BucketName belongs in [runners.cache.s3]" },
+		{ KS_MACHINE, "Name = \"x-%s\"", "did you mean MachineName?" }, { KS_MACHINE, "Options = []", "did you mean MachineOptions?" },
+		{ KS_MACHINE, "Driver = \"none\"", "did you mean MachineDriver?" }, { KS_RUNNER, "active = true", "it is set in GitLab" },
+		{ KS_MACHINE, "engine-registry-mirror = \"x\"", "MachineOptions = [\"engine-registry-mirror=...\"]" },
+		{ KS_MACHINE, "digitalocean-size = \"x\"", "MachineOptions = [\"digitalocean-size=...\"]" }, { KS_RUNNER, "env = []", "did you mean environment" },
+		/* nobody is sent to a key that is gone */
+		{ KS_MACHINE, "OffPeakPeriod = []", "OffPeakPeriods was removed from gitlab-runner: write a [[runners.machine.autoscaling]]" },
+		{ KS_DOCKER, "mem_limit = \"1g\"", "did you mean memory" }, { KS_DOCKER, "network = \"x\"", "did you mean network_mode" },
 		{ KS_RUNNER, "unheard_of = 1", NULL }, { KS_DOCKER, "xyz = 1", NULL }, { KS_RUNNER, "a = 1", NULL },
 	};
 
