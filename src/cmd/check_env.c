@@ -12,7 +12,10 @@
 
 #define TEXT_MAX	(256u << 10)
 
-/* NAME=value; quotes around the value, or around the whole, are undone. */
+/* What a unit and its drop-ins say: variables and names of files, a line each. An empty assignment takes back those before it. */
+struct said { struct buf variables, files; };
+
+/* NAME=value; quotes around the value are undone. */
 static void
 take(struct str line)
 {
@@ -20,8 +23,6 @@ take(struct str line)
 	char *n, *v;
 
 	line = str_trim(line);
-	if (line.n > 1 && (line.p[0] == '"' || line.p[0] == '\'') && line.p[line.n - 1] == line.p[0])
-		line = str_sub(line, 1, line.n - 2);
 	if (str_starts(line, "export "))
 		line = str_trim(str_sub(line, strlen("export "), line.n));
 	value = line;
@@ -38,11 +39,23 @@ take(struct str line)
 	free(v);
 }
 
+/* The file's text, lines that end in a backslash joined with the next by `joint` (NUL: by nothing). */
 static bool
-read_text(const char *path, struct buf *b)
+read_text(const char *path, char joint, struct buf *b)
 {
+	struct buf raw = { .max = TEXT_MAX };
+	bool good = fs_read(AT_FDCWD, path, TEXT_MAX, &raw, NULL) == 0;
+
 	buf_clear(b);
-	return fs_read(AT_FDCWD, path, TEXT_MAX, b, NULL) == 0;
+	for (size_t i = 0; good && i < raw.n; i++) {
+		bool joined = raw.p[i] == '\\' && i + 1 < raw.n && raw.p[i + 1] == '\n';
+
+		i += joined;
+		if (!joined || joint != '\0')
+			buf_putc(b, joined ? joint : raw.p[i]);
+	}
+	buf_wipe(&raw);
+	return good;
 }
 
 static void
@@ -55,52 +68,101 @@ take_file(struct str path)
 	if (str_starts(path, "-"))
 		path = str_sub(path, 1, path.n);
 	name = str_dup(path);
-	if (path.n > 0 && path.p[0] == '/' && read_text(name, &b))
+	if (path.n > 0 && path.p[0] == '/' && read_text(name, '\0', &b))
 		for (rest = buf_str(&b); rest.n > 0;)
 			take(str_cut(&rest, '\n'));
 	buf_wipe(&b);
 	free(name);
 }
 
-/* Environment= and EnvironmentFile= of a unit; a System V or OpenRC script reads two files by their names. */
+/* A="b c" "D=e f" g='h': words with blanks between them, quotes undone wherever they stand (systemd.exec(5)). */
 static void
-take_unit(struct str text)
+note_words(struct buf *b, struct str rest)
+{
+	char quote = '\0';
+
+	for (size_t i = 0; i < rest.n; i++) {
+		char c = rest.p[i];
+
+		if (c == '\\' && i + 1 < rest.n)
+			buf_putc(b, rest.p[++i]);
+		else if (c == quote)
+			quote = '\0';
+		else if (quote == '\0' && (c == '"' || c == '\''))
+			quote = c;
+		else
+			buf_putc(b, quote == '\0' && (c == ' ' || c == '\t') ? '\n' : c);
+	}
+	buf_putc(b, '\n');
+}
+
+/* Environment= and EnvironmentFile= of a unit or a drop-in. */
+static void
+note_unit(struct said *s, struct str text)
 {
 	while (text.n > 0) {
-		struct str line = str_trim(str_cut(&text, '\n'));
+		struct str value = str_trim(str_cut(&text, '\n')), key = str_trim(str_cut(&value, '='));
+		bool words = str_eqc(key, "Environment");
 
-		if (str_starts(line, "Environment=")) {
-			struct str rest = str_trim(str_sub(line, strlen("Environment="), line.n));
-
-			/* Several stand with blanks between them, unless they are quoted. */
-			if (rest.n > 0 && rest.p[0] != '"' && rest.p[0] != '\'')
-				while (rest.n > 0)
-					take(str_cut(&rest, ' '));
-			else
-				take(rest);
-		} else if (str_starts(line, "EnvironmentFile=")) {
-			take_file(str_trim(str_sub(line, strlen("EnvironmentFile="), line.n)));
-		}
+		if (!words && !str_eqc(key, "EnvironmentFile"))
+			continue;
+		value = str_trim(value);
+		if (value.n == 0)
+			buf_clear(words ? &s->variables : &s->files);
+		else if (words)
+			note_words(&s->variables, value);
+		else
+			buf_fmt(&s->files, "%.*s\n", STR_ARG(value));
 	}
 }
 
+/* Of one folder, where no file of that name in a later one takes its place. */
 static void
-take_drop_ins(const char *name)
+note_drop_ins(struct said *s, const char *name)
 {
+	static const char *const folders[] = { "/usr/lib", "/usr/local/lib", "/run", "/etc" };
 	char folder[300], path[600], **names;
 	struct buf b = { .max = TEXT_MAX };
-	ssize_t n;
 
-	snprintf(folder, sizeof(folder), "/etc/systemd/system/%.150s.service.d", name);
-	n = fs_list(AT_FDCWD, folder, &names, NULL);
-	for (ssize_t i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "%s/%.200s", folder, names[i]);
-		if (str_ends(str_from(names[i]), ".conf") && read_text(path, &b))
-			take_unit(buf_str(&b));
+	for (size_t f = 0; f < NELEM(folders); f++) {
+		ssize_t n;
+
+		snprintf(folder, sizeof(folder), "%s/systemd/system/%.150s.service.d", folders[f], name);
+		n = fs_list(AT_FDCWD, folder, &names, NULL);
+		for (ssize_t i = 0; i < n; i++) {
+			bool hidden = false;
+
+			for (size_t k = f + 1; k < NELEM(folders) && !hidden; k++) {
+				snprintf(path, sizeof(path), "%s/systemd/system/%.150s.service.d/%.200s", folders[k], name, names[i]);
+				hidden = access(path, F_OK) == 0;
+			}
+			snprintf(path, sizeof(path), "%s/%.200s", folder, names[i]);
+			if (!hidden && str_ends(str_from(names[i]), ".conf") && read_text(path, ' ', &b))
+				note_unit(s, buf_str(&b));
+		}
+		if (n >= 0)
+			fs_free_names(names, n);
 	}
-	if (n >= 0)
-		fs_free_names(names, n);
 	buf_wipe(&b);
+}
+
+/* The unit's own variables come first: those of its files count over them, wherever they stand. */
+static void
+take_said(struct said *s)
+{
+	for (struct str rest = buf_str(&s->variables); rest.n > 0;) {
+		struct str value = str_cut(&rest, '\n'), name = str_cut(&value, '=');
+
+		if (value.p != NULL && name.n > 0) {
+			char *n = str_dup(name), *v = str_dup(value);
+
+			setenv(n, v, 1);
+			free(n);
+			free(v);
+		}
+	}
+	for (struct str rest = buf_str(&s->files); rest.n > 0;)
+		take_file(str_cut(&rest, '\n'));
 }
 
 /* Whether the words of a unit or script start `run` with this file. */
@@ -108,7 +170,7 @@ static bool
 runs_with(struct str text, const char *config)
 {
 	char *named = service_text_option(text, "--config");
-	char *a = named != NULL ? realpath(named, NULL) : NULL, *b = realpath(config, NULL);
+	char *a = realpath(named != NULL ? named : "/etc/gitlab-runner/config.toml", NULL), *b = realpath(config, NULL);
 	bool same = a != NULL && b != NULL && strcmp(a, b) == 0;
 
 	free(named);
@@ -121,27 +183,27 @@ bool
 check_service_environment(const char *config)
 {
 	static const char *const names[] = { "windlass", "gitlab-runner" };
+	static const char *const by_name[] = { "conf.d", "sysconfig", "default" };
+	struct said said = { { .max = TEXT_MAX }, { .max = TEXT_MAX } };
 	struct buf b = { .max = TEXT_MAX };
 	bool found = false;
 
 	for (size_t i = 0; i < NELEM(names) && !found && geteuid() == 0; i++) {
 		struct service s;
 
-		if (!service_find(&s, names[i], false) || !read_text(s.file, &b) || !runs_with(buf_str(&b), config))
+		if (!service_find(&s, names[i], false) || !read_text(s.file, ' ', &b) || !runs_with(buf_str(&b), config))
 			continue;
 		found = true;
-		take_unit(buf_str(&b));
-		if (s.init == INIT_SYSTEMD) {
-			take_drop_ins(names[i]);
-		} else {
-			char path[200];
-
-			for (size_t k = 0; k < 2; k++) {
-				snprintf(path, sizeof(path), "/etc/%s/%s", k == 0 ? "sysconfig" : "default", names[i]);
-				take_file(str_from(path));
-			}
-		}
+		note_unit(&said, buf_str(&b));
+		if (s.init == INIT_SYSTEMD)
+			note_drop_ins(&said, names[i]);
+		/* The two that our scripts read by their names, and the one that OpenRC reads before any. */
+		for (size_t k = s.init == INIT_OPENRC ? 0 : 1; s.init != INIT_SYSTEMD && k < NELEM(by_name); k++)
+			buf_fmt(&said.files, "/etc/%s/%s\n", by_name[k], names[i]);
 	}
+	take_said(&said);
+	buf_wipe(&said.variables);
+	buf_wipe(&said.files);
 	buf_wipe(&b);
 	return found;
 }

@@ -414,7 +414,7 @@ next_word(struct str *s, struct buf *word)
 	return true;
 }
 
-/* The option of a line that starts `run`. */
+/* The option of a line that starts `run`: --config FILE or --config=FILE. */
 static bool
 run_option(struct str line, const char *option, struct buf *word)
 {
@@ -424,6 +424,10 @@ run_option(struct str line, const char *option, struct buf *word)
 		if (next)
 			return true;
 		run = run || str_eqc(buf_str(word), "run");
+		if (run && str_starts(buf_str(word), option) && word->p[strlen(option)] == '=') {
+			buf_drop(word, strlen(option) + 1);
+			return true;
+		}
 		next = run && str_eqc(buf_str(word), option);
 	}
 	return false;
