@@ -5,6 +5,7 @@
  */
 #include "cmd/check.h"
 #include "job/container.h"
+#include "wire/imageref.h"
 #include "wire/tomljson.h"
 
 #define API_MINOR	41		/* the engine of Debian 12; what is refused does not depend on it */
@@ -150,6 +151,30 @@ check_flags(struct check *c, const struct runner *r)
 	}
 }
 
+/* A name that is no image's fails each job that takes it. Variables are put in by the job. */
+static void
+check_image(struct check *c, enum key_section section, const char *name, const struct toml *t)
+{
+	const struct toml *v = toml_get(t, name);
+	struct imageref ref;
+	struct err e = { 0 };
+
+	if (v != NULL && v->type == TOML_STRING && v->s.n > 0 && str_chr(v->s, '$') < 0 && imageref_parse(v->s, &ref, &e) < 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(section, name, t), "\"%.*s\": %s; jobs that take it will fail", STR_ARG(v->s), e.msg);
+}
+
+static void
+check_images(struct check *c, const struct toml *docker)
+{
+	const struct toml *services = toml_get(docker, "services");
+
+	check_image(c, KS_DOCKER, "image", docker);
+	check_image(c, KS_DOCKER, "helper_image", docker);
+	if (services != NULL && services->type == TOML_ARRAY)
+		TOML_EACH(t, services)
+			check_image(c, KS_SERVICES, "name", t);
+}
+
 static bool
 list_has(const struct toml *list, struct str s)
 {
@@ -202,6 +227,7 @@ check_docker(struct check *c, const struct runner *r, const struct toml *docker)
 				check_say(c, CHECK_INFO, CHECK_TRAP, (struct check_at){ m->line, key_section_title(KS_DOCKER), "volumes" },
 				    "\"/cache\" is emptied after each job, as disable_cache is true");
 	check_policies(c, docker);
+	check_images(c, docker);
 	if (!c->judging)
 		check_flags(c, r);
 }

@@ -251,7 +251,7 @@ check_growth(struct check *c, const struct runner *r, const struct toml *t)
 static void
 check_negative(struct check *c, const struct toml *t)
 {
-	static const char *const names[] = { "MaxGrowthRate", "IdleCount", "IdleCountMin", "IdleTime", "MaxBuilds", "IdleScaleFactor",
+	static const char *const names[] = { "MaxGrowthRate", "IdleCount", "IdleCountMin", "IdleTime", "IdleScaleFactor",
 	    "GrowthRatePerSecond", "GrowthBurst", "IdleScaleFactorLimit", "MaxMachineAge", "FailureThreshold" };
 
 	for (size_t i = 0; i < NELEM(names); i++) {

@@ -105,25 +105,50 @@ check_has_flat_cache(const struct toml *cache)
 	return first_flat(cache) != NULL;
 }
 
+/*
+ * The section of a bucket that the flat keys make together. NULL: they cannot be written as one. A cache of azure never had any,
+ * and what stands in the section already counts and is not to be pasted over.
+ */
+static const char *
+flat_section(const struct toml *cache)
+{
+	const struct toml *type = toml_get(cache, "Type"), *sub;
+	struct str name = type != NULL && type->type == TOML_STRING ? str_trim(type->s) : STR("");
+	const char *section = str_caseeq(name, "gcs") ? "gcs" : "s3";
+
+	sub = toml_get(cache, section);
+	return str_caseeq(name, "azure") || (sub != NULL && sub->n > 0) ? NULL : section;
+}
+
+/* "BucketName in [runners.cache.s3]": what the flat key is today. */
+static const char *
+flat_today(struct check *c, const struct toml *v, const char *section)
+{
+	for (size_t i = 0; i < NELEM(flat); i++)
+		if (str_caseeq(v->key, flat[i].was))
+			return arena_fmt(&c->arena, flat[i].place == FLAT_CACHE ? "%s in [runners.cache]" : "%s in [runners.cache.%s]", flat[i].is, section);
+	return "";
+}
+
 void
 check_paste_cache(struct check *c, const struct toml *cache)
 {
-	const struct toml *first = first_flat(cache), *type = toml_get(cache, "Type"), *path = toml_get(cache, "Path"), *shared = toml_get(cache, "Shared");
-	bool gcs = type != NULL && type->type == TOML_STRING && str_caseeq(type->s, "gcs");
+	const struct toml *first = first_flat(cache), *path = toml_get(cache, "Path"), *shared = toml_get(cache, "Shared");
+	const char *section = flat_section(cache);
 	struct buf b = { .max = 8192 };
 
-	if (first == NULL)
+	if (first == NULL || section == NULL)
 		return;
-	buf_fmt(&b, "    [runners.cache]\n      Type = \"%s\"\n", gcs ? "gcs" : "s3");
+	buf_fmt(&b, "    [runners.cache]\n      Type = \"%s\"\n", section);
 	if (path != NULL && path->type == TOML_STRING)
 		put_value(&b, "      ", "Path", path, false);
 	if (shared != NULL && shared->type == TOML_BOOL)
 		put_value(&b, "      ", "Shared", shared, false);
 	put_flat(&b, cache, FLAT_CACHE);
-	buf_fmt(&b, "      [runners.cache.%s]\n", gcs ? "gcs" : "s3");
+	buf_fmt(&b, "      [runners.cache.%s]\n", section);
 	put_flat(&b, cache, FLAT_BUCKET);
 	check_say(c, CHECK_WARNING, CHECK_NO_EFFECT, (struct check_at){ first->line, key_section_title(KS_CACHE), arena_dup(&c->arena, first->key) },
-	    "removed from gitlab-runner: write %.*s in [runners.cache.%s] instead; the whole section then:", STR_ARG(first->key), gcs ? "gcs" : "s3");
+	    "removed from gitlab-runner: write %s instead; the whole section then:", flat_today(c, first, section));
 	check_say_paste(c, buf_str(&b));
 	buf_wipe(&b);
 }
@@ -131,9 +156,7 @@ check_paste_cache(struct check *c, const struct toml *cache)
 bool
 check_pasted(const struct key *k, const struct toml *section)
 {
-	const struct toml *first = k->section == KS_CACHE && k->use == KEY_GONE ? first_flat(section) : NULL;
-
 	if (is_off_peak(k))
 		return off_peak_periods(section) != NULL;
-	return first != NULL;
+	return k->section == KS_CACHE && k->use == KEY_GONE && first_flat(section) != NULL && flat_section(section) != NULL;
 }

@@ -26,7 +26,7 @@ is_one_of(struct str s, const char *words)
 	return s.n == 0;
 }
 
-/* The word that was meant, when only its letters are large. */
+/* The word that was meant, when only its letters are large or blanks stand around it. */
 static const char *
 meant(struct check *c, struct str s, const char *words)
 {
@@ -35,7 +35,7 @@ meant(struct check *c, struct str s, const char *words)
 	while (rest.p != NULL) {
 		struct str word = str_cut(&rest, ' ');
 
-		if (word.n == s.n && strncasecmp(word.p, s.p, s.n) == 0)
+		if (word.n == str_trim(s).n && strncasecmp(word.p, str_trim(s).p, word.n) == 0)
 			return arena_fmt(&c->arena, "; write \"%.*s\"", STR_ARG(word));
 	}
 	return "";
@@ -69,6 +69,14 @@ rule_least(struct check *c, const struct key *k, const struct toml *v, const cha
 	str_to_i64(str_from(arg), &least);
 	if (v->type == TOML_INTEGER && v->i < least)
 		check_say(c, check_worst(k), CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "%" PRId64 " is less than %s", v->i, arg);
+}
+
+/* arg: what a negative number comes to, as in gitlab-runner. */
+static void
+rule_none_below(struct check *c, const struct key *k, const struct toml *v, const char *arg)
+{
+	if (v->type == TOML_INTEGER && v->i < 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "%" PRId64 " is taken for 0: %s", v->i, arg);
 }
 
 static void
@@ -196,8 +204,8 @@ static const struct {
 	{ KS_GLOBAL, "log_format", rule_words_or_default, "runner text json" },
 	{ KS_GLOBAL, "labels", rule_labels, "" },
 	{ KS_RUNNER, "labels", rule_labels, "" },
-	{ KS_RUNNER, "limit", rule_least, "0" },
-	{ KS_RUNNER, "output_limit", rule_least, "0" },
+	{ KS_RUNNER, "limit", rule_none_below, "no limit" },
+	{ KS_RUNNER, "output_limit", rule_none_below, "4096 (KiB)" },
 	{ KS_RUNNER, "shell", rule_words, "bash sh" },
 	{ KS_RUNNER, "builds_dir", rule_absolute, "" },
 	{ KS_RUNNER, "cache_dir", rule_absolute, "" },
@@ -206,6 +214,7 @@ static const struct {
 	{ KS_RUNNER, "tls-ca-file", rule_file, "" },
 	{ KS_RUNNER, "tls-cert-file", rule_file, "" },
 	{ KS_RUNNER, "tls-key-file", rule_file, "" },
+	{ KS_MACHINE, "MaxBuilds", rule_none_below, "no limit" },
 	{ KS_MACHINE, "PeriodsSyntax", rule_words, "gitlab unix" },
 	{ KS_DOCKER, "allowed_images", rule_patterns, "" },
 	{ KS_DOCKER, "allowed_services", rule_patterns, "" },
@@ -230,7 +239,10 @@ check_value(struct check *c, const struct key *k, const struct toml *v)
 {
 	int64_t ns;
 
-	if (k->type == KEY_DURATION && v->type == TOML_INTEGER && v->i > 0 && v->i < NSEC_SEC)
+	/* Nobody means more than a day of seconds; those were milliseconds. */
+	if (k->type == KEY_DURATION && v->type == TOML_INTEGER && v->i > 86400 && v->i < NSEC_SEC)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "a number without a unit is nanoseconds, so this is %" PRId64 " ns: write it with its unit, such as \"90s\" or \"5m\"", v->i);
+	else if (k->type == KEY_DURATION && v->type == TOML_INTEGER && v->i > 0 && v->i < NSEC_SEC)
 		check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(k, v->line), "a number without a unit is nanoseconds, so this is %" PRId64 " ns: write \"%" PRId64 "s\"", v->i, v->i);
 	if (k->type == KEY_DURATION && v->type == TOML_STRING && str_to_duration(v->s, &ns) < 0)
 		check_say(c, k->offset != KEY_NOFIELD ? CHECK_ERROR : CHECK_WARNING, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no duration: write \"90s\" or \"1h30m\"", STR_ARG(v->s));
@@ -301,6 +313,9 @@ check_cache(struct check *c, const struct toml *cache)
 	section = str_eqc(type->s, "s3") ? KS_S3 : str_eqc(type->s, "gcs") ? KS_GCS : KS_AZURE;
 	needed = section == KS_AZURE ? "ContainerName" : "BucketName";
 	sub = toml_get(cache, arena_dup(&c->arena, type->s));
+	/* In the wrong place, which is said there. */
+	if (toml_get(cache, needed) != NULL && toml_get(cache, needed)->s.n > 0)
+		return;
 	if (sub == NULL || toml_get(sub, needed) == NULL || toml_get(sub, needed)->s.n == 0)
 		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(section, needed, sub != NULL ? sub : type), "it is missing: without it there is no cache");
 }

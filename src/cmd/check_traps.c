@@ -7,24 +7,62 @@
 
 /* ---- tokens ---- */
 
+static bool
+is_large(char c)
+{
+	return (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/* ${NAME} and $(NAME) anywhere; $NAME where it begins, and in capital letters anywhere: "pa$word" is a password. */
 bool
 check_looks_expanded(struct str value)
 {
 	for (size_t i = 0; i + 1 < value.n; i++) {
 		char c = value.p[i + 1];
 
-		if (value.p[i] == '$' && (c == '{' || c == '(' || (i == 0 && (c == '_' || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')))))
+		if (value.p[i] == '$' && (c == '{' || c == '(' || (i == 0 && (c == '_' || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'))) ||
+		    (i + 2 < value.n && is_large(c) && is_large(value.p[i + 2]))))
 			return true;
 	}
 	return false;
 }
 
-/* What a template leaves behind when nobody fills it in. A token is twenty random letters: none of this comes by chance. */
+/* What is behind glrt- and the kind, t1_ to t3_: the letters that are drawn. */
+static struct str
+drawn(struct str token)
+{
+	if (str_starts(token, "glrt-"))
+		token = str_sub(token, strlen("glrt-"), token.n);
+	if (token.n > 3 && token.p[0] == 't' && token.p[1] >= '1' && token.p[1] <= '9' && token.p[2] == '_')
+		token = str_sub(token, 3, token.n);
+	return token;
+}
+
+/* Letters, digits, - and _ are drawn, and a dot stands between parts: one of another kind, or one again and again, is no token's. */
+static bool
+cannot_be_drawn(struct str s)
+{
+	size_t same = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		same += c == s.p[0];
+		if (!((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' || c == '_' || c == '.'))
+			return true;
+	}
+	return s.n < 6 || same == s.n;
+}
+
+/*
+ * What a template leaves behind when nobody fills it in. A token is twenty random letters, of which these words come by chance
+ * once in ten thousand tokens; a pair of _ comes once in two hundred, so it has to stand at both ends.
+ */
 static bool
 is_placeholder(struct str token)
 {
-	static const char *const signs[] = { "<", ">", "...", "__", "{", "}", "(", "token", "replace", "your", "changeme", "change-me", "change_me",
-		"placeholder", "redacted", "secret", "xxxx", "****", "insert", "example", "dummy" };
+	static const char *const signs[] = { "...", "token", "replace", "your", "change", "paste", "placeholder", "redacted", "registration",
+		"runner", "secret", "xxxx", "insert", "example", "dummy" };
 	char low[200];
 	size_t n = token.n < sizeof(low) - 1 ? token.n : sizeof(low) - 1;
 
@@ -33,21 +71,37 @@ is_placeholder(struct str token)
 	for (size_t i = 0; i < NELEM(signs); i++)
 		if (str_find(str_of(low, n), signs[i]) >= 0)
 			return true;
-	return false;
+	return cannot_be_drawn(drawn(token)) || (str_starts(token, "__") && str_ends(token, "__"));
+}
+
+/* GitLab's other tokens say in front what they are: glpat-, gldt-, glcbt-, ...; a runner's is glrt-, a registration's is said elsewhere. */
+static bool
+is_other_kind(struct str token)
+{
+	ssize_t dash = str_chr(token, '-');
+
+	for (ssize_t i = 2; i < dash; i++)
+		if (token.p[i] < 'a' || token.p[i] > 'z')
+			return false;
+	return str_starts(token, "gl") && dash > 3 && dash < 10 && !str_starts(token, "glrt-") && !str_starts(token, "glrtr-");
 }
 
 static void
 check_token_trap(struct check *c, const struct runner *r, const struct toml *t)
 {
 	struct check_at where = check_at(KS_RUNNER, "token", t);
+	struct str token = str_from(r->token);
 
 	for (const char *p = r->token; *p != '\0'; p++)
 		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f) {
 			check_say(c, CHECK_WARNING, CHECK_TRAP, where, "it holds a blank, a line break or another character that no token has: GitLab will refuse it");
 			return;
 		}
-	if (is_placeholder(str_from(r->token)))
+	if (token.n > 0 && is_placeholder(token))
 		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "this looks like a template's placeholder, not like a token: GitLab will refuse it");
+	else if (is_other_kind(token))
+		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "%.*s is another kind of GitLab's tokens; a runner's begins with glrt-: GitLab will refuse it",
+		    (int)str_chr(token, '-') + 1, token.p);
 }
 
 static void

@@ -175,11 +175,25 @@ check_forms(const struct machine_options *o, struct err *e)
 	return 0;
 }
 
+static bool
+is_storage_driver(const char *s)
+{
+	static const char *const known[] = { "", "overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs", "overlayfs", "native" };
+
+	for (size_t i = 0; i < NELEM(known); i++)
+		if (strcmp(s, known[i]) == 0)
+			return true;
+	return false;
+}
+
 const char *
 machine_option_note(const char *name, const char *value)
 {
 	if (strcmp(name, "engine-insecure-registry") == 0 && value != NULL && strstr(value, "://") != NULL)
 		return "a registry is named without http:// or https://; dockerd takes it off, and a path behind it would keep it from starting";
+	/* Empty: dockerd's own choice. The last two are those of its containerd store. */
+	if (strcmp(name, "engine-storage-driver") == 0 && value != NULL && !is_storage_driver(value))
+		return "today's dockerd has no storage driver of that name and would not start: leave the option out, or write overlay2";
 	return NULL;
 }
 

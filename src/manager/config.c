@@ -429,9 +429,9 @@ hash_options(struct runner *run)
 static const char *
 negative(const struct runner *run)
 {
-	return run->limit < 0 ? "limit" : run->max_growth < 0 ? "MaxGrowthRate" :
+	return run->max_growth < 0 ? "MaxGrowthRate" :
 	    run->idle_count < 0 ? "IdleCount" : run->idle_count_min < 0 ? "IdleCountMin" :
-	    run->idle_time < 0 ? "IdleTime" : run->max_builds < 0 ? "MaxBuilds" :
+	    run->idle_time < 0 ? "IdleTime" :
 	    run->idle_scale_factor < 0 ? "IdleScaleFactor" : run->factor_limit < 0 ? "IdleScaleFactorLimit" :
 	    run->max_machine_age < 0 ? "MaxMachineAge" : run->growth_per_second < 0 ? "GrowthRatePerSecond" :
 	    run->growth_burst < 0 ? "GrowthBurst" : run->failure_threshold < 0 ? "FailureThreshold" : NULL;
@@ -698,6 +698,11 @@ read_runner(struct reader *r, const struct toml *t, struct runner *run)
 	hash_account(run);
 	hash_key(run->instance, str_from(run->base_url), STR(""));
 	hash_options(run);
+	/* As upstream: only what is above 0 limits. -1 is often written for "no limit". */
+	if (run->limit < 0)
+		run->limit = 0;
+	if (run->max_builds < 0)
+		run->max_builds = 0;
 	if (run->request_concurrency < 1)
 		run->request_concurrency = 1;
 	if (run->unhealthy_requests_limit < 1)

@@ -8,6 +8,7 @@
 
 #include "net/serve.h"
 #include "wire/http1.h"
+#include "wire/ip.h"
 
 /* After the answer what still comes is thrown away for so long: a reset would take the answer from the client. */
 #define LINGER		(1 * NSEC_SEC)
@@ -58,6 +59,25 @@ serve_text_unref(struct serve_text *t)
 	free(t);
 }
 
+/* A name's letters alone; four numbers are an address or nothing. "" and * are every address. */
+static bool
+could_be_host(struct str h)
+{
+	bool numbers = true;
+	size_t dots = 0;
+	struct ip ip;
+
+	for (size_t i = 0; i < h.n; i++) {
+		bool digit = h.p[i] >= '0' && h.p[i] <= '9';
+
+		dots += h.p[i] == '.';
+		numbers = numbers && (digit || h.p[i] == '.');
+		if (!digit && !((h.p[i] | 0x20) >= 'a' && (h.p[i] | 0x20) <= 'z') && strchr("._-:%*", h.p[i]) == NULL)
+			return false;
+	}
+	return !numbers || dots != 3 || ip_parse(h, &ip) == 0;
+}
+
 int
 serve_parse_address(struct str address, int default_port, char host[256], char port[8], struct err *e)
 {
@@ -83,6 +103,8 @@ serve_parse_address(struct str address, int default_port, char host[256], char p
 	}
 	if (p.p != NULL && (str_to_int(p, &n) < 0 || n < 0 || n > 65535))
 		return err_set(e, ERR_CONFIG, 0, "port \"%.*s\" of the metrics server is no number from 0 to 65535", STR_ARG(p));
+	if (!could_be_host(h))
+		return err_set(e, ERR_CONFIG, 0, "\"%.*s\" is no host: write host:port, such as 127.0.0.1:%d", STR_ARG(h), default_port);
 	if (str_copy(h, host, 256) < 0)
 		return err_set(e, ERR_CONFIG, 0, "the host name of the metrics server is too long");
 	snprintf(port, 8, "%d", n);

@@ -114,7 +114,14 @@ CASES = [
     ("[[runners]]", "environment = [\"A=b\", \"nothing\"]", "warning: [[runners]] environment: entry 2 is not KEY=value and is left out"),
     ("[[runners]]", "builds_dir = \"builds\"", "error: [[runners]] builds_dir: \"builds\" is no absolute path"),
     ("[[runners]]", "shell = \"pwsh\"", "error: [[runners]] shell: \"pwsh\" is none of: bash sh"),
-    ("[[runners]]", "limit = -1", "error: [[runners]] limit: -1 is less than 0"),
+    # no limit in gitlab-runner, and often written for it
+    ("[[runners]]", "limit = -1", "warning: [[runners]] limit: -1 is taken for 0: no limit"),
+    ("[[runners]]", "output_limit = -1", "warning: [[runners]] output_limit: -1 is taken for 0: 4096 (KiB)"),
+    ("[runners.machine]", "MaxBuilds = -1", "warning: [runners.machine] MaxBuilds: -1 is taken for 0: no limit"),
+    # names of images, where no variable is in them
+    ("[runners.docker]", "image = \"https://registry.example.com/x\"", "warning: [runners.docker] image: \"https://registry.example.com/x\": invalid reference format"),
+    ("[runners.docker]", "helper_image = \"host//img\"", "warning: [runners.docker] helper_image: \"host//img\": invalid reference format"),
+    ("[runners.docker]", "services = [ { name = \"Postgres\" } ]", "warning: [[runners.docker.services]] name: \"Postgres\": invalid reference format: the name of an image is written in lower case"),
     ("[[runners]]", "limit = 9", "info: [[runners]] limit: 9 is never reached: concurrent is 4"),
     ("[[runners]]", "tls-ca-file = \"ca.pem\"", "warning: [[runners]] tls-ca-file: \"ca.pem\" is looked for in the directory"),
     ("[[runners]]", "tls-ca-file = \"/nowhere.pem\"", "warning: [[runners]] tls-ca-file: GitLab at https://gitlab.example: tls-ca-file: open /nowhere.pem"),
@@ -190,7 +197,14 @@ CASES = [
     ("", "listen_address = \"1.2.3.4:99999\"", "warning: listen_address: metrics will not be served: port \"99999\""),
     ("", "listen_address = \"9252\"", "warning: listen_address: metrics will not be served: \"9252\" is taken for a host; write \":9252\""),
     *[("[[runners]]", f"token = \"{t}\"", "warning: [[runners]] token: this looks like a template's placeholder")
-      for t in ("__REPLACED_BY_USER_DATA__", "...", "<runner-token>", "glrt-...", "glrt-xxxxxxxxxxxxxxxxxxxx", "$(TOKEN)", "YOUR_TOKEN")],
+      for t in ("PASTE_ME", "CHANGE_THIS", "TODO", "FIXME", "none", "glrt-", "glrt-0000000000000000", "env:CI_TOKEN_X", "%TOKEN%", "op://vault/item/x",
+                "__REPLACED_BY_USER_DATA__", "...", "<runner-token>", "glrt-...", "glrt-xxxxxxxxxxxxxxxxxxxx", "$(TOKEN)", "YOUR_TOKEN")],
+    *[("[[runners]]", f"token = \"{t}abcdefghijklmnopqrst\"", f"warning: [[runners]] token: {t} is another kind of GitLab's tokens") for t in ("glpat-", "gldt-", "glcbt-")],
+    ("[[runners]]", "prepare_timeout = 300000", "warning: [[runners]] prepare_timeout: a number without a unit is nanoseconds, so this is 300000 ns: write it with its unit"),
+    *[("", f"listen_address = \"{a}\"", f"warning: listen_address: metrics will not be served: \"{a.rpartition(':')[0] or a}\" is no host")
+      for a in ("0.0.0.0 9252", "host name:9252", "/run/windlass.sock", "$HOST:9252", "${LISTEN}", "256.1.1.1:9252")],
+    ("[runners.machine]", "MachineOptions = [\"url=tcp://x\", \"engine-label=env=ci-$ENVIRONMENT\"]", "warning: [runners.machine] MachineOptions: engine-label: a variable is not expanded here"),
+    ("[runners.machine]", "MachineOptions = [\"url=tcp://x\", \"engine-storage-driver=aufs\"]", "warning: [runners.machine] MachineOptions: today's dockerd has no storage driver of that name"),
     ("[[runners]]", "token = \"glrt-t1_abcdefghijkl\\n\"", "warning: [[runners]] token: it holds a blank, a line break"),
     ("[[runners]]", "token_expires_at = 2020-01-02T03:04:05Z", "warning: [[runners]] token_expires_at: the token expired on 2020-01-02"),
     ("[runners.machine]", "MachineOptions = [\"url=tcp://x\", \"url=tcp://y\"]", "info: [runners.machine] MachineOptions: url: given twice, first in line 12"),
@@ -270,6 +284,50 @@ def test_what_check_calls_an_error_run_skips(host, section, line):
     assert (said["errors"] > 0) == (skipped != []) or unset, (skipped, p.stdout)
 
 
+GOOD_TOKEN = "CI_TOKEN=glrt-t1_abcdefghijkl"
+UNSET, SET, OTHER = "the variable CI_TOKEN is not set", None, "token: this looks like a template's placeholder"
+
+# The [Service] section, other files (below /), and what is said of token = "$CI_TOKEN".
+ENVIRONMENTS = {
+    "several in quotes": (f'Environment="A=b c" "{GOOD_TOKEN}" "D=e"', {}, SET),
+    "quotes of one among plain": (f"Environment=A=b '{GOOD_TOKEN}' C=d", {}, SET),
+    "quotes inside": ('Environment=A=b CI_TOKEN="glrt-t1_abcdefghijkl"', {}, SET),
+    "blanks around the sign": (f"Environment = {GOOD_TOKEN}", {}, SET),
+    "continued": (f"Environment=A=b \\\n  {GOOD_TOKEN}", {}, SET),
+    "a comment": (f"#Environment={GOOD_TOKEN}\n; EnvironmentFile=/etc/x.env", {"etc/x.env": GOOD_TOKEN}, UNSET),
+    "taken back": (f"Environment={GOOD_TOKEN}", {"etc/systemd/system/windlass.service.d/a.conf": "[Service]\nEnvironment=\n"}, UNSET),
+    "files taken back": ("EnvironmentFile=/etc/x.env", {"etc/x.env": GOOD_TOKEN, "etc/systemd/system/windlass.service.d/a.conf": "[Service]\nEnvironmentFile=\n"}, UNSET),
+    "another file instead": ("EnvironmentFile=/etc/x.env", {"etc/x.env": "CI_TOKEN=none", "etc/y.env": GOOD_TOKEN,
+                             "etc/systemd/system/windlass.service.d/a.conf": "[Service]\nEnvironmentFile=\nEnvironmentFile=/etc/y.env\n"}, SET),
+    "a file counts over a variable": ("EnvironmentFile=/etc/x.env\nEnvironment=CI_TOKEN=none", {"etc/x.env": GOOD_TOKEN}, SET),
+    "the last counts": (f"Environment={GOOD_TOKEN}\nEnvironment=CI_TOKEN=none", {}, OTHER),
+    "a file that may be missing, with a blank": ("EnvironmentFile=-/etc/my settings.env\nEnvironmentFile=-/etc/none.env", {"etc/my settings.env": f'A="x"\n# c\n{GOOD_TOKEN}\n'}, SET),
+    "continued in the file": ("EnvironmentFile=/etc/x.env", {"etc/x.env": "CI_TOKEN=glrt-t1_\\\nabcdefghijkl\n"}, SET),
+    "a drop-in of a package": ("", {"run/systemd/system/windlass.service.d/z.conf": f"[Service]\nEnvironment={GOOD_TOKEN}"}, SET),
+    "that is replaced": ("", {"run/systemd/system/windlass.service.d/z.conf": f"[Service]\nEnvironment={GOOD_TOKEN}",
+                              "etc/systemd/system/windlass.service.d/z.conf": "[Service]\nEnvironment=A=b"}, UNSET),
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts an /etc of its own")
+@pytest.mark.parametrize("case", ENVIRONMENTS)
+def test_the_environment_of_the_installed_service(host, tmp_path, case):
+    """configuration.md F9, read as systemd reads it (systemd.exec(5), systemd.unit(5))."""
+    service, files, said = ENVIRONMENTS[case]
+    host.write(GOOD.replace("glrt-t1_abcdefghijkl", "$CI_TOKEN"))
+    files = {**files, "run/systemd/system/keep": "", "etc/systemd/system/windlass.service":
+             f"[Service]\n{service}\nExecStart=/usr/local/bin/windlass run \\\n  --config{'=' if 'quotes' in case else ' '}{host.path}\n"}
+    for name, text in files.items():
+        path = tmp_path / "root" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    root = tmp_path / "root"
+    p = subprocess.run(["unshare", "--mount", "sh", "-c", f"mount --bind {root}/etc /etc && mount --bind {root}/run /run && exec {world.WINDLASS} check --config {host.path}"],
+                       env=host.environ, capture_output=True, text=True, check=False)
+    assert p.returncode == (said == UNSET), p.stdout + p.stderr
+    assert said in p.stdout if said is not None else "CI_TOKEN" not in p.stdout and "token:" not in p.stdout, p.stdout
+
+
 def test_several_runners(host):
     text = GOOD.replace("concurrent = 4", "concurrent = 1") + GOOD[GOOD.index("[[runners]]"):]
     lines = check(host, text, status=1)
@@ -296,6 +354,38 @@ def test_concurrent_that_is_not_there(host):
     assert [s for s in lines if s.startswith("15: warning: [[runners.machine.autoscaling]] IdleCount: 50 is above limit (10)")]
     lines = check(host, GOOD.replace("concurrent = 4", "concurrent = 90\nmax_machines = 20") + period, status=0)
     assert [s for s in lines if s.startswith("15: warning: [[runners.machine.autoscaling]] IdleCount: 50 is above max_machines (20)")]
+
+
+def test_tokens_that_are_drawn(host):
+    """A token is twenty random letters, among which are - and _: pairs of them, and parts with dots, are nothing to warn of."""
+    for token in ("glrt-t1__bcdefgh__jklmnopq", "x__yzabcdefghijklmnop", "-_-ab-_-_cdefghijkl_", "glrt-abcdefgh.01.0123456789", "glrt-t3_dGhx-CnQ6MQpwOjEKdTozq.1a0zz1k2p"):
+        assert not [s for s in check(host, GOOD.replace("glrt-t1_abcdefghijkl", token), status=0) if "warning" in s and "token:" in s], token
+
+
+@pytest.mark.parametrize("text, line, said", [
+    ("Type = \"s3\"\nS3CachePath = \"p\"\nBucketName = \"b\"", 16, "S3CachePath: no effect: removed from gitlab-runner: write Path in [runners.cache] instead"),
+    ("Type = \"s3\"\nCacheShared = true", 16, "CacheShared: no effect: removed from gitlab-runner: write Shared in [runners.cache] instead"),
+    ("Type = \"gcs\"\nPrivateKey = \"k\"", 16, "PrivateKey: no effect: removed from gitlab-runner: write PrivateKey in [runners.cache.gcs] instead"),
+    # what is written as today counts: nothing to paste over it
+    ("Type = \"s3\"\nBucketName = \"b\"\n[runners.cache.s3]\nBucketName = \"c\"", 16, "BucketName: no effect: removed from gitlab-runner: write BucketName in [runners.cache.s3] instead"),
+    ("Type = \"azure\"\nBucketName = \"b\"", 16, "BucketName: no effect: removed from gitlab-runner: write BucketName in [runners.cache.s3] instead"),
+    ("Type = \"s3 \"", 15, "Type: \"s3 \" is none of: s3 gcs azure; write \"s3\""),
+])
+def test_flat_keys_of_other_kinds(host, text, line, said):
+    """configuration.md F7: each is told where it belongs today, by the name it has there."""
+    lines = check(host, GOOD + "[runners.cache]\n" + text + "\n", status=0)
+    assert [s for s in lines if s.startswith(f"{line}: warning: [runners.cache] {said}")], "\n".join(lines)
+    whole = "azure" not in text and "[runners.cache." not in text and "s3 " not in text
+    assert bool([s for s in lines if s.startswith("    ")]) == whole, "\n".join(lines)
+
+
+def test_flat_keys_of_an_azure_cache(host):
+    """Each is told its section, and no second line says that it is missing there."""
+    lines = check(host, GOOD + '[runners.cache]\nType = "azure"\nAccountName = "a"\nContainerName = "c"\n', status=0)
+    assert [s for s in lines if s.startswith("17: warning: [runners.cache] ContainerName: unknown here and ignored: ContainerName belongs in [runners.cache.azure]")]
+    assert not [s for s in lines if "it is missing" in s]
+    lines = check(host, GOOD + '[runners.cache]\nType = "s3"\nBucketName = ""\n', status=0)
+    assert [s for s in lines if "[runners.cache.s3] BucketName: it is missing" in s]
 
 
 def test_token_that_expires_soon(host):

@@ -76,6 +76,8 @@ main(void)
 		arena_reset(&a);
 	}
 	ok(machine_option_note("engine-insecure-registry", "http://a") != NULL, "a scheme that is taken off is said");
+	ok(machine_option_note("engine-storage-driver", "aufs") != NULL && machine_option_note("engine-storage-driver", "Overlay2") != NULL, "a storage driver that is none");
+	ok(machine_option_note("engine-storage-driver", "overlay2") == NULL && machine_option_note("engine-storage-driver", "") == NULL, "one that is");
 	ok(machine_option_note("engine-insecure-registry", "a:5000") == NULL && machine_option_note("engine-label", "a=b://c") == NULL &&
 	    machine_option_note("engine-insecure-registry", NULL) == NULL, "else nothing");
 	return done_testing();

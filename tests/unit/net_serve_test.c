@@ -17,6 +17,9 @@ test_addresses(void)
 		{ "0.0.0.0:0", "0.0.0.0", "0" }, { "[::1]:80", "::1", "80" }, { "[::1]", "::1", "7" }, { "", "", "7" },
 		{ " 127.0.0.1:1 ", "127.0.0.1", "1" },
 		{ "::1", NULL, NULL }, { "[::1", NULL, NULL }, { "[::1]x", NULL, NULL }, { "host:port", NULL, NULL },
+		{ "*:1", "*", "1" }, { "[fe80::1%eth0]:1", "fe80::1%eth0", "1" }, { "a_b.example:1", "a_b.example", "1" },
+		{ "host name:1", NULL, NULL }, { "/run/x.sock", NULL, NULL }, { "$HOST:1", NULL, NULL }, { "256.1.1.1:1", NULL, NULL },
+		{ "http://h", NULL, NULL }, { "h/metrics:1", NULL, NULL },
 		{ "host:65536", NULL, NULL }, { "host:-1", NULL, NULL }, { "host:", NULL, NULL },
 	};
 
