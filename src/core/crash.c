@@ -24,6 +24,12 @@ crash_keep(void)
 	free(dir);
 }
 
+int
+crash_folder(void)
+{
+	return once_dir >= 0 ? once_dir : -1;
+}
+
 void
 crash_point(const char *name)
 {

@@ -14,5 +14,7 @@
 void	crash_point(const char *name);
 /* Before a role gives root up: the folder of WINDLASS_CRASH_ONCE stays in reach (and has to be writable for everybody). */
 void	crash_keep(void);
+/* That folder, for core/sandbox.c; negative: none was kept. */
+int	crash_folder(void);
 
 #endif

@@ -127,7 +127,7 @@ payload_damaged(const struct err *e)
 	return e->kind == ERR_PARSE || e->kind == ERR_NOTFOUND || e->kind == ERR_PROTO || e->kind == ERR_AUTH ||
 	    /* Far larger than it can be; a disk that is full has an errno. */
 	    (e->kind == ERR_FULL && e->sys == 0) ||
-	    (e->kind == ERR_SYS && (e->sys == EISDIR || e->sys == EACCES || e->sys == EPERM || e->sys == ELOOP || e->sys == ENOTDIR));
+	    (e->kind == ERR_SYS && (e->sys == EISDIR || e->sys == EINVAL || e->sys == EACCES || e->sys == EPERM || e->sys == ELOOP || e->sys == ENOTDIR));
 }
 
 /* Of an object the named members alone, in the arena; what is valid JSON in parts is so as a whole. */

@@ -195,7 +195,7 @@ class Windlass:
         assert self.process is None
         if "WINDLASS_CRASH_ONCE" in environ:
             # whichever role dies there leaves the file, and none of them is root
-            os.chmod(os.path.dirname(environ["WINDLASS_CRASH_ONCE"]), 0o777)
+            os.chmod(os.path.dirname(environ["WINDLASS_CRASH_ONCE"]), 0o1777)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [WINDLASS, "run", "--config", self.config, "--state-dir", self.state],
