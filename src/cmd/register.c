@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "manager/confedit.h"
 #include "policy/names.h"
+#include "wire/imageref.h"
 #include "wire/url.h"
 
 #define TEMPLATE_MAX	(1u << 20)
@@ -214,6 +215,45 @@ ask_executor(struct registering *r, struct err *e)
 		log_error("windlass runs " EXECUTOR " and no other", F_STR("executor", text(r, "executor")));
 		runnerflags_set(&r->f, "executor", "");
 	}
+}
+
+static bool
+holds_blank(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s <= ' ' || *s == 0x7f)
+			return true;
+	return false;
+}
+
+static int
+ask_token(struct registering *r, struct err *e)
+{
+	static const char question[] = "Enter the authentication token of the runner, as GitLab shows it (glrt-...), or a registration token:";
+
+	while (ask(r, "registration-token", question, "", ANSWER_NEEDED, e) == 0) {
+		if (!r->ask || !holds_blank(text(r, "registration-token")))
+			return 0;
+		log_error("This is no token: it holds a blank or a control character");
+		runnerflags_set(&r->f, "registration-token", "");
+	}
+	return -1;
+}
+
+/* A name that no engine takes is told now, not by the first job. Variables are put in by the job. */
+static int
+ask_image(struct registering *r, struct err *e)
+{
+	while (ask(r, "docker-image", "Enter the default Docker image (for example, alpine:latest):", "", ANSWER_NEEDED, e) == 0) {
+		struct imageref ref;
+		struct err why = { 0 };
+
+		if (!r->ask || strchr(text(r, "docker-image"), '$') != NULL || imageref_parse(str_from(text(r, "docker-image")), &ref, &why) == 0)
+			return 0;
+		log_error("This is no image", F_STR("image", text(r, "docker-image")), F_ERR(&why));
+		runnerflags_set(&r->f, "docker-image", "");
+	}
+	return -1;
 }
 
 /* ---- the template ---- */
@@ -467,12 +507,8 @@ check_options(struct registering *r, struct err *e)
 
 	if (level[0] != '\0' && strcmp(level, "not_protected") != 0 && strcmp(level, "ref_protected") != 0)
 		return err_set(e, ERR_CONFIG, 0, "--access-level %s: it is not_protected or ref_protected", level);
-	for (const char *p = token; *p != '\0'; p++)
-		if ((unsigned char)*p <= ' ' || *p == 0x7f)
-			return err_set(e, ERR_CONFIG, 0, "--token holds a blank or a control character");
-	for (const char *p = legacy; *p != '\0'; p++)
-		if ((unsigned char)*p <= ' ' || *p == 0x7f)
-			return err_set(e, ERR_CONFIG, 0, "--registration-token holds a blank or a control character");
+	if (holds_blank(token) || holds_blank(legacy))
+		return err_set(e, ERR_CONFIG, 0, "--%stoken holds a blank or a control character", holds_blank(token) ? "" : "registration-");
 	return 0;
 }
 
@@ -504,7 +540,7 @@ find_token(struct registering *r, struct err *e)
 	bool by_registration_option = false;
 
 	if (text(r, "token")[0] == '\0' && text(r, "registration-token")[0] == '\0' &&
-	    ask(r, "registration-token", "Enter the authentication token of the runner, as GitLab shows it (glrt-...), or a registration token:", "", ANSWER_NEEDED, e) < 0)
+	    ask_token(r, e) < 0)
 		return -1;
 	if (text(r, "token")[0] == '\0' && names_token_is_created(str_from(text(r, "registration-token")))) {
 		char *token = xstrdup(text(r, "registration-token"));
@@ -543,7 +579,7 @@ ask_rest(struct registering *r, struct err *e)
 		return -1;
 	if (ask_executor(r, e) < 0)
 		return -1;
-	return ask(r, "docker-image", "Enter the default Docker image (for example, alpine:latest):", "", ANSWER_NEEDED, e);
+	return ask_image(r, e);
 }
 
 /* Files are named from everywhere alike: the service runs in another directory than this command. */

@@ -348,11 +348,16 @@ def test_interactive_created_token(host):
     t.answer("Enter the GitLab instance URL", f"https://127.0.0.1:{free_port()}")
     t.read("No GitLab instance answers there")
     t.answer("Enter the GitLab instance URL", "  " + host.double.url + "/ ")
+    t.answer("Enter the authentication token", "glrt-with a blank")
+    t.read("This is no token: it holds a blank")
     t.answer("Enter the authentication token", runner["token"])
     t.answer("Enter a name for the runner", "by hand")
     t.answer("Enter an executor: docker+machine:", "kubernetes")
     t.answer("Enter an executor: docker+machine:", "docker+machine")
     t.answer("Enter the default Docker image", "")
+    for wrong in ("https://registry.example.com/ruby", "Ruby", "ruby:"):
+        t.answer("Enter the default Docker image", wrong)
+        t.read("This is no image")
     t.answer("Enter the default Docker image", "ruby:3")
     assert t.end() == 0, t.seen
     entry = host.toml()["runners"][0]
