@@ -90,8 +90,15 @@ static void
 check_token_trap(struct check *c, const struct runner *r, const struct toml *t)
 {
 	struct check_at where = check_at(KS_RUNNER, "token", t);
+	const struct toml *written = toml_get(t, "token");
 	struct str token = str_from(r->token);
 
+	/* A part of it is missing: what is left says nothing. Where nothing is left the entry itself is at fault. */
+	if (token.n > 0 && r->unset != NULL && written != NULL && str_find(written->s, r->unset) >= 0) {
+		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "the variable %s is not set in this %s: without it GitLab will refuse the token", r->unset,
+		    c->own_environment ? "service's environment" : "shell");
+		return;
+	}
 	for (const char *p = r->token; *p != '\0'; p++)
 		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f) {
 			check_say(c, CHECK_WARNING, CHECK_TRAP, where, "it holds a blank, a line break or another character that no token has: GitLab will refuse it");

@@ -566,10 +566,12 @@ bad_url(struct reader *r, const struct runner *run, struct str *why)
 	if (run->base_url[0] == '\0')
 		return "it has no url";
 	if (url_parse(str_from(run->base_url), &u, &e) < 0) {
+		/* In the words of the file, whose last slash may be all there is. */
+		url_parse(str_trim(str_from(run->url)), &u, &e);
 		*why = str_from(e.msg);
 		if (str_starts(*why, "URL: "))
 			*why = str_sub(*why, strlen("URL: "), why->n);
-		return arena_fmt(&r->c->arena, "url \"%s\" is no URL: %.*s", run->base_url, STR_ARG(*why));
+		return arena_fmt(&r->c->arena, "url \"%s\" is no URL: %.*s", run->url, STR_ARG(*why));
 	}
 	if (!str_caseeq(u.scheme, "https") && !str_caseeq(u.scheme, "http"))
 		return arena_fmt(&r->c->arena, "url \"%s\": only http and https are possible", run->base_url);

@@ -168,13 +168,20 @@ names_pool_init(struct names_pool *p, struct str token, struct str machine_name,
 		ssize_t wrong = str_chr(machine_name, '%');
 		size_t skip = (size_t)wrong + 1 < machine_name.n ? 2 : 1;
 
+		/* What is advised is not refused the next time. */
+		head = str_sub(machine_name, 0, (size_t)wrong);
+		tail = without_percent(behind(machine_name, (size_t)wrong + skip));
+		if (!name_bytes(head) || !name_bytes(tail)) {
+			head = STR("ci-");
+			tail = STR("");
+		}
 		return err_set(e, ERR_CONFIG, 0, "MachineName \"%.*s\" has no %%s, and no other %% is possible: write \"%.*s%%s%.*s\"",
-		    STR_ARG(machine_name), (int)wrong, machine_name.p, STR_ARG(without_percent(behind(machine_name, (size_t)wrong + skip))));
+		    STR_ARG(machine_name), STR_ARG(head), STR_ARG(tail));
 	}
 	if (at < 0)
 		return err_set(e, ERR_CONFIG, 0, "MachineName \"%.*s\" has no %%s: "
 		    "every machine would get the same name; write \"%.*s-%%s\"",
-		    STR_ARG(machine_name), STR_ARG(machine_name));
+		    STR_ARG(machine_name), STR_ARG(name_bytes(machine_name) ? machine_name : STR("ci")));
 	head = str_sub(machine_name, 0, (size_t)at);
 	tail = behind(machine_name, (size_t)at + 2);
 	if (str_chr(head, '%') >= 0 || str_chr(tail, '%') >= 0)

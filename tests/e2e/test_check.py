@@ -182,6 +182,8 @@ CASES = [
     ("[[runners]]", "executor = \"docker-machine\"", "error: [[runners]] executor: this entry would be skipped: executor \"docker-machine\": windlass runs docker+machine only; write \"docker+machine\""),
     ("[[runners]]", "feature_flags = { FF_A = \"yes\" }", "error: [[runners]] feature_flags: FF_A needs true or false, not a string"),
     ("[[runners]]", "url = \"https://$NOT_SET_HERE/\"", "warning: [[runners]] url: the variable NOT_SET_HERE is not set in this shell"),
+    ("[[runners]]", "url = \"https://\"", "error: [[runners]] url: this entry would be skipped: url \"https://\" is no URL: there is no host"),
+    ("[[runners]]", "token = \"glrt-$NOT_SET_ANYWHERE\"", "warning: [[runners]] token: the variable NOT_SET_ANYWHERE is not set in this shell: without it GitLab"),
     # F12, by its letters
     ("[runners.machine]", "MachineOptions = [\"url=$DOCKER_URL\"]", "warning: [runners.machine] MachineOptions: url: a variable is not expanded here, only in url and token"),
     ("[runners.machine]", "MachineOptions = [\"url=$(cat /url)\"]", "warning: [runners.machine] MachineOptions: url: a variable is not expanded here"),

@@ -53,6 +53,8 @@ static const struct { const char *token, *name, *want; } pools[] = {
 
 static const struct { const char *token, *name, *says; } refused[] = {
 	{ "8WdZRBe4s", "",		"MachineName is empty" },
+	{ "8WdZRBe4s", "ci-{}",		"no %s: every machine would get the same name; write \"ci-%s\"" },
+	{ "8WdZRBe4s", "my_ci-%d",	"no other % is possible: write \"ci-%s\"" },
 	{ "8WdZRBe4s", "auto",		"no %s: every machine would get the same name; write \"auto-%s\"" },
 	{ "8WdZRBe4s", "%s-%s",		"%s once and no other %" },
 	{ "8WdZRBe4s", "%d-%s",		"%s once and no other %" },
