@@ -1507,23 +1507,25 @@ do_discard(struct cloud *c, const struct cloud_thing *t, mono_t deadline, struct
 	return 0;
 }
 
-static void
-do_ids(const struct cloud *c, char key[32], char machine[32])
+static const char *
+id_text(const struct cloud *c, int64_t id)
 {
-	key[0] = machine[0] = '\0';
-	if (own(c)->key_id > 0)
-		snprintf(key, 32, "%" PRId64, own(c)->key_id);
-	if (own(c)->id > 0)
-		snprintf(machine, 32, "%" PRId64, own(c)->id);
+	return id > 0 ? arena_fmt(c->a, "%" PRId64, id) : "";
+}
+
+static struct cloud_ids
+do_ids(const struct cloud *c)
+{
+	return (struct cloud_ids){ .machine = id_text(c, own(c)->id), .key = id_text(c, own(c)->key_id) };
 }
 
 static void
-do_adopt(struct cloud *c, const char *key, const char *machine)
+do_adopt(struct cloud *c, const struct cloud_ids *ids)
 {
 	if (own(c)->key_id <= 0)
-		(void)str_to_i64(str_from(key), &own(c)->key_id);
+		(void)str_to_i64(str_from(ids->key), &own(c)->key_id);
 	if (own(c)->id <= 0)
-		(void)str_to_i64(str_from(machine), &own(c)->id);
+		(void)str_to_i64(str_from(ids->machine), &own(c)->id);
 }
 
 static bool

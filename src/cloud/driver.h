@@ -59,6 +59,11 @@ struct cloud {
 	void		*session;	/* connection to the API; made at the first call */
 };
 
+/* A machine's things by kind, as the cloud names them: text of any length, "" while unknown. */
+struct cloud_ids {
+	const char	*machine, *key;
+};
+
 /*
  * How our things are found again: labels of the create call itself. Hex
  * digits, nothing else. Without an owner (a machine made by hand) there is only the nonce.
@@ -170,9 +175,9 @@ struct cloud_driver {
 	const char *(*url)(const struct cloud *c);
 	/* Whether it boots with instructions of the user's own, which provisioning has to wait for; NULL: never. */
 	bool	(*user_data)(const struct cloud *c);
-	/* Ids as text ("" while unknown) for windlass.json; adopt fills those that the state lacks. */
-	void	(*ids)(const struct cloud *c, char key[32], char machine[32]);
-	void	(*adopt)(struct cloud *c, const char *key, const char *machine);
+	/* Ids for windlass.json, in the driver's arena; adopt fills those that the state lacks. */
+	struct cloud_ids (*ids)(const struct cloud *c);
+	void	(*adopt)(struct cloud *c, const struct cloud_ids *ids);
 	void	(*close)(struct cloud *c);
 };
 

@@ -296,7 +296,7 @@ adopt_take(const struct adopt *a, const struct adopt_machine *m, struct err *e)
 	/* Ids stay in config.json alone, where the original put them. It counts as used once, as there (spec machines 1.12). */
 	r = (struct machine_record){ .name = m->name, .owner = a->owner, .nonce = "", .driver = m->driver, .runner = m->runner->key,
 		.phase = PHASE_READY, .created = m->created, .phase_since = m->created, .last_used = wall_now(), .uses = 1,
-		.id_key = "", .id_droplet = "", .host_key = "", .options_hash = "", .last_error = "", .remove_reason = "" };
+		.id_key = "", .id_machine = "", .host_key = "", .options_hash = "", .last_error = "", .remove_reason = "" };
 	if (machine_record_write(dir, &r, e) < 0)
 		goto out;
 	crash_point("adopt:recorded");

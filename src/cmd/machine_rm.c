@@ -123,7 +123,7 @@ know(const struct machine_cli *m, const char *name, struct known *k)
 	int dir = store_open(m->store, name, NULL);
 	struct machine_record rec = { 0 };
 	struct machine_host h;
-	char key[32] = "", machine[32] = "";
+	struct cloud_ids ids = { "", "" };
 
 	*k = (struct known){ .driver = "", .id = "", .key = "" };
 	if (dir < 0)
@@ -131,15 +131,15 @@ know(const struct machine_cli *m, const char *name, struct known *k)
 	if (machine_host_read(&h, &k->arena, dir, name, NULL) == 0) {
 		k->driver = h.cloud.driver_name;
 		if (h.cloud.driver != NULL && h.cloud.driver->ids != NULL)
-			h.cloud.driver->ids(&h.cloud, key, machine);
-		k->id = arena_dup(&k->arena, str_from(machine));
-		k->key = arena_dup(&k->arena, str_from(key));
+			ids = h.cloud.driver->ids(&h.cloud);
+		k->id = ids.machine;
+		k->key = ids.key;
 	}
 	if (machine_record_read(dir, &k->arena, &rec, NULL) == 0) {
 		if (k->driver[0] == '\0')
 			k->driver = rec.driver;
 		if (k->id[0] == '\0')
-			k->id = rec.id_droplet;
+			k->id = rec.id_machine;
 		if (k->key[0] == '\0')
 			k->key = rec.id_key;
 	}

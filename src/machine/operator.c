@@ -121,13 +121,13 @@ operation_end(struct operation *op)
 static void
 note_ids(struct operation *op)
 {
-	char key[32], machine[32];
+	struct cloud_ids ids;
 
 	if (op->host.cloud.driver == NULL || op->host.cloud.driver->ids == NULL)
 		return;
-	op->host.cloud.driver->ids(&op->host.cloud, key, machine);
-	op->rec.id_key = arena_dup(&op->arena, str_from(key));
-	op->rec.id_droplet = arena_dup(&op->arena, str_from(machine));
+	ids = op->host.cloud.driver->ids(&op->host.cloud);
+	op->rec.id_key = arena_dup(&op->arena, str_from(ids.key));
+	op->rec.id_machine = arena_dup(&op->arena, str_from(ids.machine));
 }
 
 /* Both files: what is new is in both or in neither that matters, since reading joins them. */
@@ -311,7 +311,8 @@ load(struct operation *op, struct err *e)
 	}
 	/* Ids are written to config.json first; one of the two may be behind. */
 	if (op->host.cloud.driver != NULL && op->host.cloud.driver->adopt != NULL)
-		op->host.cloud.driver->adopt(&op->host.cloud, text(op->rec.id_key), text(op->rec.id_droplet));
+		op->host.cloud.driver->adopt(&op->host.cloud,
+		    &(struct cloud_ids){ .machine = text(op->rec.id_machine), .key = text(op->rec.id_key) });
 	note_ids(op);
 	return 0;
 }
@@ -354,7 +355,7 @@ static bool
 has_machine_id(struct operation *op)
 {
 	note_ids(op);
-	return text(op->rec.id_droplet)[0] != '\0';
+	return text(op->rec.id_machine)[0] != '\0';
 }
 
 /*

@@ -68,10 +68,10 @@ read_store(struct round *r, struct round_known **out, struct err *e)
 			continue;
 		if (machine_record_read(dir, &r->arena, &rec, &why) == 0) {
 			k->nonce = rec.nonce;
-			k->id = rec.id_droplet;
+			k->id = rec.id_machine;
 			k->runner = rec.runner;
 			k->ready = rec.phase == PHASE_READY;
-			k->ours = strcmp(rec.owner, r->owner) == 0 && rec.id_droplet[0] != '\0';
+			k->ours = strcmp(rec.owner, r->owner) == 0 && rec.id_machine[0] != '\0';
 		}
 		close(dir);
 	}

@@ -371,9 +371,16 @@ static const struct field record_more[] = {
 	FIELD(struct machine_record, STR, "remove_reason", remove_reason),
 };
 static const struct field record_ids[] = {
+	FIELD(struct machine_record, STR, "machine", id_machine),
 	FIELD(struct machine_record, STR, "key", id_key),
-	FIELD(struct machine_record, STR, "droplet", id_droplet),
 };
+/*
+ * A machine's id as versions before read and wrote it. Still read; and still written for the one cloud those versions
+ * know, so that an older binary that comes back (docs/service.md) finds its machines by their ids.
+ */
+static const struct field record_id_before[] = { FIELD(struct machine_record, STR, "droplet", id_machine) };
+#define DRIVER_BEFORE	"digitalocean"
+
 /* Members that need a word of their own; here so that they are not taken for unknown ones. */
 static const char *const record_special[] = { "v", "phase", "created", "phase_since", "last_used", "asked", "ids" };
 
@@ -381,7 +388,7 @@ static void
 empty_record(struct machine_record *r)
 {
 	*r = (struct machine_record){
-		.name = "", .owner = "", .nonce = "", .driver = "", .runner = "", .id_key = "", .id_droplet = "",
+		.name = "", .owner = "", .nonce = "", .driver = "", .runner = "", .id_key = "", .id_machine = "",
 		.host_key = "", .options_hash = "", .last_error = "", .remove_reason = "",
 	};
 }
@@ -432,13 +439,16 @@ machine_record_parse(struct arena *a, struct str text, struct machine_record *r,
 	fields_read(a, root, record_fields, NELEM(record_fields), r);
 	fields_read(a, root, record_more, NELEM(record_more), r);
 	fields_read(a, ids, record_ids, NELEM(record_ids), r);
+	/* Empty too when an older binary learned the id: it keeps "machine" as it was and writes only its own. */
+	if (r->id_machine[0] == '\0')
+		fields_read(a, ids, record_id_before, NELEM(record_id_before), r);
 	r->phase = phase_parse(json_str(a, json_get(root, "phase")));
 	r->created = read_time(a, json_get(root, "created"));
 	r->phase_since = read_time(a, json_get(root, "phase_since"));
 	r->last_used = read_time(a, json_get(root, "last_used"));
 	r->asked = read_time(a, json_get(root, "asked"));
 	r->rest = unknown_members(a, root);
-	r->rest_ids = fields_unknown(a, ids, record_ids, NELEM(record_ids), NULL, 0);
+	r->rest_ids = fields_unknown(a, ids, record_ids, NELEM(record_ids), record_id_before, NELEM(record_id_before));
 	return 0;
 }
 
@@ -455,6 +465,8 @@ machine_record_print(const struct machine_record *r, struct buf *b)
 	write_time(&w, "phase_since", r->phase_since);
 	jw_object(&w, "ids");
 	fields_write(&w, record_ids, NELEM(record_ids), r);
+	if (r->driver != NULL && strcmp(r->driver, DRIVER_BEFORE) == 0)
+		fields_write(&w, record_id_before, NELEM(record_id_before), r);
 	fields_write_unknown(&w, r->rest_ids);
 	jw_end_object(&w);
 	write_time(&w, "last_used", r->last_used);

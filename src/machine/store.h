@@ -34,7 +34,8 @@ struct machine_record {
 	const char		*runner;	/* runner_key, "" for machines made by hand */
 	enum machine_phase	 phase;
 	wall_t			 created, phase_since, last_used;
-	const char		*id_key, *id_droplet;	/* cloud ids as text; "" unknown. (ids object; more ids per driver are kept in rest) */
+	/* What the cloud calls its things, text of any length; "" unknown. Kinds this version does not know: rest_ids. */
+	const char		*id_machine, *id_key;
 	const char		*host_key;
 	const char		*options_hash;
 	int64_t			 uses;

@@ -259,7 +259,7 @@ machines_used(struct manager *m, struct machine *mc, bool ended)
 	if (machine_record_read(dir, &a, &r, &e) < 0 && e.kind == ERR_NOTFOUND)
 		r = (struct machine_record){ .name = mc->name, .owner = m->owner, .nonce = "", .driver = "",
 		    .runner = mc->pool->key, .phase = PHASE_READY, .created = mc->created, .phase_since = mc->created,
-		    .id_key = "", .id_droplet = "", .host_key = "", .options_hash = "", .last_error = "", .remove_reason = "" };
+		    .id_key = "", .id_machine = "", .host_key = "", .options_hash = "", .last_error = "", .remove_reason = "" };
 	else if (r.name == NULL)
 		goto out;
 	r.uses = mc->uses;

@@ -135,7 +135,7 @@ def test_reconcile_by_hand(rig, tmp_path):
     assert o.ids() == before | theirs, (said, rig.cloud())
     # What somebody deleted in the control panel is noticed, and only reported.
     with open(os.path.join(o.store, "machines", "known-1", "windlass.json")) as f:
-        droplet = json.load(f)["ids"]["droplet"]
+        droplet = json.load(f)["ids"]["machine"]
     assert o("look", name="known-1")[0] == 0
     rig.api("DELETE", "/v2/droplets/" + droplet)
     wait_until(lambda: droplet not in o.ids(), 30, "the droplet gone")
@@ -220,7 +220,7 @@ def deleted_by_somebody(rig, w):
     name = until_ready(w)[0]
     w.kill()
     w.wait(10)
-    rig.api("DELETE", "/v2/droplets/" + record(w, name)["ids"]["droplet"])
+    rig.api("DELETE", "/v2/droplets/" + record(w, name)["ids"]["machine"])
     w.start()
     wait_until(lambda: name not in w.machines(), 120, "the machine out of the store")
     until_ready(w)
@@ -299,7 +299,7 @@ def test_lost_answer_settled_in_use(rig, windlass):
     assert record(w, name)["unanswered"] == 1 and len(droplets(w)) == 2
     fault(rig, "list-now")
     wait_until(lambda: len(droplets(w)) == 1 and record(w, name)["unanswered"] == 0, 120, "the other one found and removed")
-    assert record(w, name)["ids"]["droplet"] in droplets(w)[0].split()
+    assert record(w, name)["ids"]["machine"] in droplets(w)[0].split()
     assert rig.ended(w.job(["echo well"]), 90)["state"] == "success"
     over(w)
 
@@ -313,7 +313,7 @@ def test_a_boot_that_never_ends(rig, windlass):
     for job in jobs:
         assert rig.ended(job, 180)["state"] == "success", plain(rig.trace(job))
     for line in droplets(w):
-        assert any(record(w, name)["ids"]["droplet"] in line.split() for name in w.machines()), (line, w.machines())
+        assert any(record(w, name)["ids"]["machine"] in line.split() for name in w.machines()), (line, w.machines())
     w.kill()
     w.wait(10)
     for name in w.machines():

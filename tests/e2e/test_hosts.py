@@ -288,7 +288,7 @@ def test_rm_by_force_of_what_cannot_be_read(rig, store, file, text):
     finally:
         left = rig.cloud()
         rig.clear_cloud()
-    assert any(str(ids["droplet"]) in line for line in left), left
+    assert any(str(ids["machine"]) in line for line in left), left
 
 
 def test_rm_by_force_names_what_is_left(rig, store):
@@ -297,7 +297,7 @@ def test_rm_by_force_names_what_is_left(rig, store):
     damaged(store, "h1", "config.json", "")
     p = subprocess.run([store.docker_machine, "rm", "-f", "h1"], env=store.environ, text=True, capture_output=True, timeout=60)
     rig.clear_cloud()
-    assert f"may still exist in the cloud: digitalocean id {ids['droplet']}, key {ids['key']}" in p.stderr, p.stderr
+    assert f"may still exist in the cloud: digitalocean id {ids['machine']}, key {ids['key']}" in p.stderr, p.stderr
     # Nothing at all is known: not even then is it removed in silence.
     store.machine("create", "--driver", "digitalocean", *("--" + o for o in store.options()), "h2")
     damaged(store, "h2", "config.json", "")

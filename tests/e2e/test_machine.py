@@ -134,7 +134,7 @@ def test_by_hand(bastion, rig):
         assert line in said.splitlines(), said
     record = bastion.record("hand-1")
     assert record["phase"] == "ready" and record["host_key"] and record["attempts"] == 1
-    droplet = rig.api("GET", "/v2/droplets/" + record["ids"]["droplet"])["droplet"]
+    droplet = rig.api("GET", "/v2/droplets/" + record["ids"]["machine"])["droplet"]
     assert droplet["tags"] == ["wl-nonce-" + record["nonce"]]
     address = bastion.config("hand-1")["Driver"]["IPAddress"]
     directory = os.path.join(bastion.store, "machines", "hand-1")
@@ -467,7 +467,7 @@ def test_conversation_with_the_manager(bastion):
         return status, said
 
     assert talk("create") == (0, [f"phase talk-1 {p}" for p in ("planned", "requested", "created", "booted", "provisioned", "ready")])
-    droplet = bastion.rig.api("GET", "/v2/droplets/" + bastion.record("talk-1")["ids"]["droplet"])["droplet"]
+    droplet = bastion.rig.api("GET", "/v2/droplets/" + bastion.record("talk-1")["ids"]["machine"])["droplet"]
     assert "wl-owner-00ff00ff00ff00ff" in droplet["tags"]
     assert talk("check") == (0, [])
     assert talk("create") == (0, [])	# ready: nothing to do
@@ -610,7 +610,7 @@ def test_list_lags_longer_than_patience(bastion, rig):
     record = create("late-1")
     fault(rig, "list-now")
     assert bastion.operate("late-1", "settle") == 0, bastion.log("late-1")
-    assert len(machines()) == 1 and record["ids"]["droplet"] in machines()[0].split(), (machines(), record)
+    assert len(machines()) == 1 and record["ids"]["machine"] in machines()[0].split(), (machines(), record)
     assert bastion.record("late-1")["unanswered"] == 0
     assert bastion.operate("late-1", "check") == 0, bastion.log("late-1")
     assert bastion.operate("late-1", "remove") == 0, bastion.log("late-1")
@@ -687,7 +687,7 @@ def test_remove_is_repeated(bastion, rig):
     assert bastion.operate("rep-1", "remove") == 0
     # By force the record goes even if the cloud refuses, and the ids are said.
     bastion.create("rep-2")
-    droplet = bastion.record("rep-2")["ids"]["droplet"]
+    droplet = bastion.record("rep-2")["ids"]["machine"]
     fault(rig, "403", "on=delete")
     p = subprocess.run([bastion.docker_machine, "rm", "-f", "rep-2"], env=bastion.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
     assert p.returncode == 0 and droplet in p.stderr, p

@@ -90,18 +90,18 @@ test_key(void)
 	struct fake_cloud f = fake_start(calls);
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
-	char key[32], id[32];
+	struct cloud_ids ids;
 
 	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), 0, "a key is uploaded %s", e.msg);
-	c.driver->ids(&c, key, id);
-	is_str(key, "42", "  its id");
+	ids = c.driver->ids(&c);
+	is_str(ids.key, "42", "  its id");
 	is_str(f.log->body[0], "{\"name\":\"m wl-owner-0123456789abcdef\",\"public_key\":\"" PUB "\"}", "  what was sent");
 	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), 0, "known: nothing is asked");
 	cloud_close(&c);
 	c = machine(&f, "m", NULL);
 	is_int(c.driver->key(&c, &labels, PUB, soon(20), &e), 0, "the answer is lost, the account has it then");
-	c.driver->ids(&c, key, id);
-	is_str(key, "43", "  its id by the fingerprint");
+	ids = c.driver->ids(&c);
+	is_str(ids.key, "43", "  its id by the fingerprint");
 	cloud_close(&c);
 	c = machine(&f, "m", NULL);
 	is_int(c.driver->key(&c, &labels, PUB, soon(20), &e), -1, "a key that the cloud does not take");
@@ -169,7 +169,7 @@ test_own_key(void)
 	is_str(e.msg, "Digital Ocean SSH key with fingerprint aa:bb doesn't exist", "  in docker-machine's words");
 	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), 0, "one that it has");
 	is_str(c.base.ssh_key_path, "", "the private key is the client's own");
-	c.driver->adopt(&c, "", "7");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
 	is_int(c.driver->destroy(&c, &labels, PUB, false, soon(10), &e), 0, "removing leaves the account's key alone");
 	done(&f, &c, 5);
 }
@@ -177,8 +177,10 @@ test_own_key(void)
 static void
 test_create(void)
 {
-	static const char *const more[] = { "digitalocean-image=123", "digitalocean-size=s-2vcpu-2gb", "digitalocean-tags= a , ,b",
-		"digitalocean-ipv6", "digitalocean-monitoring=true", "digitalocean-userdata=/proc/self/comm", NULL };
+	char user_data[] = "/tmp/user_data.XXXXXX";
+	int fd = mkstemp(user_data);
+	const char *const more[] = { "digitalocean-image=123", "digitalocean-size=s-2vcpu-2gb", "digitalocean-tags= a , ,b",
+		"digitalocean-ipv6", "digitalocean-monitoring=true", arena_fmt(&arena, "digitalocean-userdata=%s", user_data), NULL };
 	static const struct fake_call calls[] = {
 		{ "POST /v2/droplets", 202, "{\"droplet\":{\"id\":9007199254740993,\"networks\":{\"v4\":[]}},\"links\":{\"actions\":[{\"id\":5}]}}", NULL, ANSWER },
 		{ 0 },
@@ -186,15 +188,18 @@ test_create(void)
 	struct fake_cloud f = fake_start(calls);
 	struct cloud c = machine(&f, "runner-1", more);
 	struct err e = { 0 };
-	char key[32], id[32];
+	struct cloud_ids ids;
 
-	c.driver->adopt(&c, "42", "");
+	ok(fd >= 0 && write(fd, "#cloud\n", 7) == 7, "a file of the user's");
+	close(fd);
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "", .key = "42" });
 	is_int(c.driver->create(&c, &labels, soon(10), &e), CLOUD_MADE, "a droplet is made %s", e.msg);
 	is_str(f.log->body[0], "{\"name\":\"runner-1\",\"region\":\"fra1\",\"size\":\"s-2vcpu-2gb\",\"image\":123,\"ssh_keys\":[42],"
-	    "\"backups\":false,\"ipv6\":true,\"private_networking\":false,\"monitoring\":true,\"user_data\":\"cloud_digitaloc\\n\","
+	    "\"backups\":false,\"ipv6\":true,\"private_networking\":false,\"monitoring\":true,\"user_data\":\"#cloud\\n\","
 	    "\"tags\":[\"a\",\"b\",\"wl-owner-0123456789abcdef\",\"wl-nonce-" NONCE "\"]}", "  what was sent");
-	c.driver->ids(&c, key, id);
-	is_str(id, "9007199254740993", "  its id, all 64 bits of it");
+	ids = c.driver->ids(&c);
+	is_str(ids.machine, "9007199254740993", "  its id, all 64 bits of it");
+	unlink(user_data);
 	done(&f, &c, 1);
 }
 
@@ -270,15 +275,15 @@ test_find(void)
 	struct fake_cloud f = fake_start(calls);
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
-	char key[32], id[32];
+	struct cloud_ids ids;
 
 	is_int(c.driver->find(&c, &labels, soon(10), &e), 0, "nothing carries the nonce");
 	is_int(c.driver->find(&c, &labels, soon(10), &e), 2, "two do");
-	c.driver->ids(&c, key, id);
-	is_str(id, "11", "  the oldest is kept, the other deleted, a stranger left alone");
+	ids = c.driver->ids(&c);
+	is_str(ids.machine, "11", "  the oldest is kept, the other deleted, a stranger left alone");
 	is_int(c.driver->find(&c, &labels, soon(10), &e), 1, "an older one shows when one is in use");
-	c.driver->ids(&c, key, id);
-	is_str(id, "11", "  the one in use stays");
+	ids = c.driver->ids(&c);
+	is_str(ids.machine, "11", "  the one in use stays");
 	is_int(c.driver->find(&c, &labels, soon(10), &e), 0, "the one in use alone is nothing new");
 	is_int(c.driver->find(&c, &labels, soon(10), &e), -1, "an answer that is no list");
 	is_int(e.kind, ERR_PROTO, "  is not taken for an empty one");
@@ -301,7 +306,7 @@ test_address(void)
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
 
-	c.driver->adopt(&c, "", "7");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
 	is_int(c.driver->address(&c, soon(20), &e), 0, "the address comes %s", e.msg);
 	is_str(c.base.ip, "192.0.2.2", "  the last public one");
 	is_int(c.driver->address(&c, soon(20), &e), 0, "known: nothing is asked");
@@ -327,14 +332,14 @@ test_lost(void)
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
 
-	c.driver->adopt(&c, "", "7");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
 	is_int(c.driver->address(&c, soon(20), &e), -1, "a droplet that vanishes");
 	is_int(e.kind, ERR_NOTFOUND, "  is not waited for: %s", e.msg);
 	is_int(c.driver->lost(&c, soon(20), &e), 1, "  while SSH is awaited neither");
 	done(&f, &c, 3);
 	f = fake_start(errored);
 	c = machine(&f, "m", NULL);
-	c.driver->adopt(&c, "", "7");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
 	is_int(c.driver->address(&c, soon(20), &e), -1, "a create action that ends in an error");
 	ok(e.kind == ERR_NOTFOUND && strstr(e.msg, "ended in an error") != NULL, "  is told: %s", e.msg);
 	done(&f, &c, 4);
@@ -370,17 +375,17 @@ test_destroy(void)
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
 
-	c.driver->adopt(&c, "42", "7");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "42" });
 	is_int(c.driver->destroy(&c, &labels, PUB, false, soon(20), &e), 0, "droplet first, until it is gone, then the key and the tag %s", e.msg);
 	done(&f, &c, 6);
 	f = fake_start(hard);
 	c = machine(&f, "m", NULL);
-	c.driver->adopt(&c, "", "7");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
 	is_int(c.driver->destroy(&c, &labels, PUB, true, soon(30), &e), 0, "a cloud that resists %s", e.msg);
 	done(&f, &c, 9);
 	f = fake_start(refused);
 	c = machine(&f, "m", NULL);
-	c.driver->adopt(&c, "42", "7");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "42" });
 	is_int(c.driver->destroy(&c, &labels, PUB, false, soon(20), &e), -1, "a token that may not delete");
 	is_int(e.kind, ERR_AUTH, "  leaves the rest alone: %s", e.msg);
 	done(&f, &c, 1);
@@ -403,7 +408,7 @@ test_adopted(void)
 	struct cloud c = machine(&f, "runner-abcdefghi-auto-1772445600-9f3a01bc", NULL);
 	struct err e = { 0 };
 
-	c.driver->adopt(&c, "42", "");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "", .key = "42" });
 	is_int(c.driver->destroy(&c, &none, "", false, soon(20), &e), 0, "a runner's machine without an id is found by name %s", e.msg);
 	done(&f, &c, 4);
 	f = fake_start(nothing);
@@ -432,7 +437,7 @@ test_state_and_power(void)
 	struct err e = { 0 };
 	enum cloud_state s;
 
-	c.driver->adopt(&c, "", "7");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
 	for (size_t i = 0; i < NELEM(want); i++) {
 		is_int(c.driver->state(&c, &s, soon(10), &e), 0, "a state");
 		is_int(s, want[i], "  is \"%s\"", cloud_state_name(want[i]));
@@ -480,7 +485,7 @@ pause_one(const struct pause_case *p)
 	double took;
 	int rc;
 
-	c.driver->adopt(&c, "42", p->status_read ? "7" : "");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = p->status_read ? "7" : "", .key = "42" });
 	rc = p->status_read ? c.driver->state(&c, &s, soon(60), &e) : (int)c.driver->create(&c, &labels, soon(60), &e);
 	took = f.log->n == 2 ? (double)(f.log->at[1] - f.log->at[0]) / 1e9 : -1;
 	if (rc != 0 || f.log->wrong[0] != '\0' || took < p->least || took >= p->most + 0.3) {
@@ -535,7 +540,7 @@ test_impatient(void)
 	is_int(c.driver->create(&c, &labels, soon(20), &e), CLOUD_NOT_MADE, "a 429 that ends behind the deadline");
 	ok(mono_now() - began < 2 * NSEC_SEC, "  is not waited for");
 	is_int(e.kind, ERR_QUOTA, "  it is a matter of quota: %s", e.msg);
-	c.driver->adopt(&c, "", "7");
+	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
 	is_int(c.driver->state(&c, &s, soon(20), &e), 0, "a status read that fails once is repeated");
 	done(&f, &c, 3);
 }

@@ -113,14 +113,14 @@ test_round(void)
 	struct machine_host h;
 	struct arena a = { 0 };
 	struct err e = { 0 };
-	char key[32], machine[32];
+	struct cloud_ids ids;
 
 	is_int(machine_host_parse(&h, &a, str_from(example), NAME, &e), 0, "the specification's example is read");
 	is_str(printed(&a, &h), example, "and written byte for byte");
 	is_str(h.cloud.base.ip, "203.0.113.25", "its address");
-	h.cloud.driver->ids(&h.cloud, key, machine);
-	is_str(key, "43219876", "its key");
-	is_str(machine, "412345678", "its droplet");
+	ids = h.cloud.driver->ids(&h.cloud);
+	is_str(ids.key, "43219876", "its key");
+	is_str(ids.machine, "412345678", "its droplet");
 	is_str(cloud_url(&h.cloud), "tcp://203.0.113.25:2376", "its URL");
 	is_int((long long)h.engine.registry_mirror.n, 1, "its mirror");
 	arena_reset(&a);
@@ -144,7 +144,7 @@ test_options(void)
 	is_int(machine_options_take(&o, &a, options, NELEM(options), &e), 0, "MachineOptions are taken");
 	is_int(machine_options_host(&o, &h, &a, "/root/.docker/machine", NAME, &e), 0, "and make a machine");
 	h.cloud.base.ip = "203.0.113.25";
-	h.cloud.driver->adopt(&h.cloud, "43219876", "412345678");
+	h.cloud.driver->adopt(&h.cloud, &(struct cloud_ids){ .machine = "412345678", .key = "43219876" });
 	is_str(printed(&a, &h), example, "which is written as the example");
 	machine_options_free(&o);
 	arena_reset(&a);

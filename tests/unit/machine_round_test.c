@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/fs.h"
+#include "machine/operator.h"
 #include "machine/round.h"
 #include "tap.h"
 
@@ -41,6 +42,25 @@ test_judge(void)
 	is_int(round_judge(&cases[6].t, NULL, 0, NOW, MINUTE), ROUND_STRAY, "an empty store knows nothing");
 }
 
+/* Ids that begin alike and are as long as clouds make them: only the whole says whether it is the machine in use. */
+static void
+test_judge_long(void)
+{
+	static const size_t lengths[] = { 36, 200 };
+
+	for (size_t i = 0; i < NELEM(lengths); i++) {
+		char id[201] = "", other[201] = "";
+		struct round_known known = { .name = "m1", .nonce = "n1", .id = id };
+		struct cloud_thing same = { false, id, "m1", "n1", 1 }, second = { false, other, "m1", "n1", 1 };
+
+		memset(id, 'a', lengths[i]);
+		memset(other, 'a', lengths[i] - 1);
+		other[lengths[i] - 1] = 'b';
+		is_int(round_judge(&same, &known, 1, NOW, MINUTE), ROUND_KNOWN, "%zu bytes: in use", lengths[i]);
+		is_int(round_judge(&second, &known, 1, NOW, MINUTE), ROUND_STRAY, "  the last byte tells another one");
+	}
+}
+
 /* A driver whose cloud is a table. */
 static struct cloud_thing in_cloud[8];
 static size_t nin_cloud;
@@ -67,7 +87,18 @@ fake_discard(struct cloud *c, const struct cloud_thing *t, mono_t deadline, stru
 	return discard_fails ? err_set(e, ERR_AUTH, 403, "no") : 0;
 }
 
-static const struct cloud_driver fake = { .name = "fake", .list = fake_list, .discard = fake_discard };
+static const char *id_given = "";
+
+static struct cloud_ids
+fake_ids(const struct cloud *c)
+{
+	(void)c;
+	return (struct cloud_ids){ .machine = id_given, .key = "" };
+}
+
+static const struct cloud_driver fake = {
+	.name = "fake", .traits = CLOUD_NO_SSH, .list = fake_list, .discard = fake_discard, .ids = fake_ids,
+};
 static char told[1000];
 
 static void
@@ -148,10 +179,44 @@ test_reconcile(void)
 	fs_remove_tree(AT_FDCWD, store, NULL);
 }
 
+/* What an operator wrote down of a machine is what a round compares: a machine in use is no stray, however long its id. */
+static void
+test_recorded(void)
+{
+	static const size_t lengths[] = { 1, 31, 32, 36, 200 };
+	char store[] = "/tmp/round_test.XXXXXX";
+
+	if (mkdtemp(store) == NULL)
+		return;
+	for (size_t i = 0; i < NELEM(lengths); i++) {
+		char id[201] = "", name[32];
+		struct arena a = { 0 };
+		struct operation op;
+		struct machine_host h;
+		struct err e = { 0 };
+
+		memset(id, 'a', lengths[i]);
+		id_given = id;
+		snprintf(name, sizeof(name), "m%zu", i);
+		machine_host_init(&h, &a, &fake, store, name);
+		operation_init(&op, store, name);
+		ok(operation_plan(&op, &h, OWNER, "k1", "", &e) == 0, "a machine with an id of %zu bytes %s", lengths[i], e.msg);
+		in_cloud[0] = (struct cloud_thing){ false, id, name, op.rec.nonce, 1 };
+		nin_cloud = 1;
+		list_fails = discard_fails = false;
+		ok(run(store, OWNER, &e) == 0 && discarded[0] == '\0' && told[0] == '\0', "  is known: %s", told);
+		operation_end(&op);
+		arena_reset(&a);
+	}
+	fs_remove_tree(AT_FDCWD, store, NULL);
+}
+
 int
 main(void)
 {
 	test_judge();
+	test_judge_long();
 	test_reconcile();
+	test_recorded();
 	return done_testing();
 }

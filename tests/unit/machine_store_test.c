@@ -84,7 +84,7 @@ test_record(void)
 	ok(machine_record_parse(&a, str_from(text), &r, &e) == 0, "a record is read");
 	is_str(r.nonce, "ab", "nonce");
 	is_int(r.phase, PHASE_CREATED, "phase");
-	is_str(r.id_droplet, "2", "an id");
+	is_str(r.id_machine, "2", "an id");
 	is_int(r.uses, 3, "uses");
 	is_int(r.phase_since - r.created, 1500 * NSEC_MSEC, "times");
 	is_int(r.last_used, 0, "a time that never was");
@@ -104,6 +104,42 @@ test_record(void)
 	arena_reset(&a);
 	buf_free(&b);
 	buf_free(&b2);
+}
+
+/* Ids in a record: read, printed and read again. */
+static void
+test_ids(void)
+{
+	static const char uuid[] = "6f1c2c1e-9b1f-4a55-8d4e-0d1b6f3a7c21";
+	char longest[201] = "";
+	const struct { const char *driver, *key, *id, *more, *want; bool before; } cases[] = {
+		{ "digitalocean", "droplet", "2", "", "2", true },	/* written by a version before */
+		{ "digitalocean", "machine", "2", "", "2", true },
+		{ "digitalocean", "machine", "2", ",\"droplet\":\"3\"", "2", true },
+		{ "digitalocean", "machine", "", ",\"droplet\":\"3\"", "3", true },	/* learned by one, after a way back */
+		{ "other", "machine", uuid, "", uuid, false },
+		{ "other", "machine", longest, ",\"disk\":\"d\"", longest, false },
+	};
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct machine_record r, again;
+		struct arena a = { 0 };
+		struct buf b = { 0 };
+		char *text = arena_fmt(&a, "{\"driver\":\"%s\",\"ids\":{\"%s\":\"%s\"%s}}", cases[i].driver, cases[i].key,
+		    cases[i].id, cases[i].more);
+		const char *before = arena_fmt(&a, "\"droplet\": \"%s\"", cases[i].want);
+
+		ok(machine_record_parse(&a, str_from(text), &r, NULL) == 0, "ids %zu", i);
+		is_str(r.id_machine, cases[i].want, "  the machine's");
+		machine_record_print(&r, &b);
+		ok((strstr(b.p, before) != NULL) == cases[i].before, "  versions before %s it", cases[i].before ? "read" : "never see");
+		ok(strstr(cases[i].more, "disk") == NULL || strstr(b.p, "\"disk\": \"d\"") != NULL, "  other kinds are kept");
+		ok(machine_record_parse(&a, buf_str(&b), &again, NULL) == 0, "  written and read again");
+		is_str(again.id_machine, cases[i].want, "  it is the same");
+		arena_reset(&a);
+		buf_free(&b);
+	}
 }
 
 static void
@@ -256,6 +292,7 @@ main(void)
 	test_names();
 	test_path();
 	test_record();
+	test_ids();
 	test_life();
 	test_waiter();
 	test_sweep();
