@@ -194,13 +194,22 @@ read_key(const char *path, struct buf *b, struct err *e)
 	return 0;
 }
 
+/* The key's file in the machine's directory, by its driver's word; its public half is beside it with ".pub". */
+static const char *
+key_name(const struct cloud *c)
+{
+	const char *slash = strrchr(text(c->base.ssh_key_path), '/');
+
+	return slash != NULL && slash[1] != '\0' ? slash + 1 : "id_rsa";
+}
+
 /* Writes the SSH key into the new directory: a new one, or a copy of the one that the options name. */
 static int
 plan_key(int dir, const struct cloud *c, struct err *e)
 {
 	const struct cloud_driver *d = c->driver;
 	const char *foreign = d->foreign_key != NULL ? d->foreign_key(c) : NULL;
-	const char *name = strrchr(text(c->base.ssh_key_path), '/');
+	const char *name = key_name(c);
 	struct buf key = { .max = KEY_FILE_MAX }, pub = { .max = KEY_FILE_MAX };
 	char pub_name[300];
 	int rc = -1;
@@ -210,7 +219,6 @@ plan_key(int dir, const struct cloud *c, struct err *e)
 	if (foreign == NULL ? ssh_keygen(&key, &pub, e) < 0 :
 	    read_key(foreign, &key, e) < 0 || ssh_public_line(buf_str(&key), &pub, e) < 0)
 		goto out;
-	name = name != NULL ? name + 1 : "id_rsa";
 	snprintf(pub_name, sizeof(pub_name), "%s.pub", name);
 	buf_putc(&pub, '\n');
 	if (fs_write_fast(dir, name, buf_str(&key), 0600, e) == 0 &&
@@ -341,9 +349,10 @@ static const char *
 pub_line(struct operation *op)
 {
 	struct buf b = { .max = KEY_FILE_MAX };
+	char *name = arena_fmt(&op->arena, "%s.pub", key_name(&op->host.cloud));
 	const char *line = "";
 
-	if (fs_read(op->dir, "id_rsa.pub", KEY_FILE_MAX, &b, NULL) == 0)
+	if (fs_read(op->dir, name, KEY_FILE_MAX, &b, NULL) == 0)
 		line = arena_dup(&op->arena, str_trim(buf_str(&b)));
 	buf_free(&b);
 	return line;

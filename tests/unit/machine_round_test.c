@@ -211,6 +211,53 @@ test_recorded(void)
 	fs_remove_tree(AT_FDCWD, store, NULL);
 }
 
+static char line_given[300];
+
+static int
+fake_key(struct cloud *c, const struct cloud_labels *l, const char *pub_line, mono_t deadline, struct err *e)
+{
+	(void)c;
+	(void)l;
+	(void)deadline;
+	snprintf(line_given, sizeof(line_given), "%s", pub_line);
+	return err_set(e, ERR_AUTH, 401, "no");
+}
+
+/* The key's file has the name that its driver gives it, and what is uploaded is the public half of that one. */
+static void
+test_key_name(void)
+{
+	static const struct cloud_driver keyed = { .name = "keyed", .traits = CLOUD_UPLOADS_KEY, .key = fake_key };
+	static const char *const names[] = { "id_rsa", "id_ecdsa", "ci key.pem" };
+	char store[] = "/tmp/round_test.XXXXXX";
+
+	if (mkdtemp(store) == NULL)
+		return;
+	for (size_t i = 0; i < NELEM(names); i++) {
+		struct buf pub = { .max = 4096 };
+		struct arena a = { 0 };
+		struct operation op;
+		struct machine_host h;
+		struct err e = { 0 };
+		char name[32];
+
+		snprintf(name, sizeof(name), "k%zu", i);
+		machine_host_init(&h, &a, &keyed, store, name);
+		h.cloud.base.ssh_key_path = arena_fmt(&a, "%s/machines/%s/%s", store, name, names[i]);
+		operation_init(&op, store, name);
+		ok(operation_plan(&op, &h, OWNER, "k1", "", &e) == 0, "a machine whose key is %s %s", names[i], e.msg);
+		ok(fs_read(op.dir, arena_fmt(&a, "%s.pub", names[i]), pub.max, &pub, &e) == 0, "  its public half is beside it %s", e.msg);
+		line_given[0] = '\0';
+		is_int(operation_create(&op, &e), -1, "  a cloud that takes no key");
+		ok(pub.n > 20, "  the file has a line");
+		is_str(line_given, arena_dup(&a, str_trim(buf_str(&pub))), "  which it was given");
+		operation_end(&op);
+		buf_free(&pub);
+		arena_reset(&a);
+	}
+	fs_remove_tree(AT_FDCWD, store, NULL);
+}
+
 int
 main(void)
 {
@@ -218,5 +265,6 @@ main(void)
 	test_judge_long();
 	test_reconcile();
 	test_recorded();
+	test_key_name();
 	return done_testing();
 }
