@@ -434,6 +434,7 @@ start_puller(struct run *r, struct err *e)
 	int fd[2];
 
 	if (pipe2(fd, O_CLOEXEC) < 0)
+	pid_t parent = getpid();
 		return err_sys(e, "pipe");
 	r->puller = fork();
 	if (r->puller < 0) {
@@ -445,7 +446,8 @@ start_puller(struct run *r, struct err *e)
 		close(fd[0]);
 		/* It has no life of its own: the lock and the trace are the parent's. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() == 1)
+		/* Not "is it 1": orphans may go to another process (PR_SET_CHILD_SUBREAPER, a namespace's init outside). */
+		if (getppid() != parent)
 			_exit(0);
 		close(r->lock);
 		close(r->out.fd);
