@@ -4,6 +4,7 @@
 #include "cloud/driver.h"
 #include "core/fs.h"
 #include "docker/engine.h"
+#include "wire/url.h"
 
 #define SECRET_MAX	(16u << 10)
 #define SSH_PORT	22
@@ -100,19 +101,41 @@ cloud_need_driver(const struct cloud *c, struct err *e)
 	    c->driver_name);
 }
 
+int
+cloud_engine_port(const struct cloud *c)
+{
+	int port = c->driver != NULL && c->driver->engine_port != NULL ? c->driver->engine_port(c) : 0;
+
+	return port > 0 && port <= UINT16_MAX ? port : ENGINE_PORT;
+}
+
+int
+cloud_engine(const struct cloud *c, const char **host, int *port, struct err *e)
+{
+	const char *url = c->driver != NULL && c->driver->url != NULL ? c->driver->url(c) : "";
+	struct url u;
+
+	*host = c->base.ip != NULL ? c->base.ip : "";
+	*port = cloud_engine_port(c);
+	if (url[0] != '\0') {
+		if (url_parse(str_from(url), &u, e) < 0)
+			return err_ctx(e, "address of the engine \"%s\"", url);
+		*host = arena_dup(c->a, u.host);
+		if (u.port != 0)
+			*port = u.port;
+	}
+	return (*host)[0] != '\0' ? 0 : err_set(e, ERR_CONFIG, 0, "no address in its config.json");
+}
+
 const char *
 cloud_url(const struct cloud *c)
 {
-	int port = ENGINE_PORT;
-
 	if (c->driver != NULL && c->driver->url != NULL)
 		return c->driver->url(c);
 	if (c->base.ip == NULL || c->base.ip[0] == '\0')
 		return "";
-	if (c->driver != NULL && c->driver->engine_port != NULL)
-		port = c->driver->engine_port(c);
 	return arena_fmt(c->a, strchr(c->base.ip, ':') != NULL ? "tcp://[%s]:%d" : "tcp://%s:%d",
-	    c->base.ip, port != 0 ? port : ENGINE_PORT);
+	    c->base.ip, cloud_engine_port(c));
 }
 
 void

@@ -198,6 +198,10 @@ void	cloud_save(const struct cloud *c, struct json_w *w);
 void	cloud_close(struct cloud *c);
 /* ERR_CONFIG when we have no such driver. */
 int	cloud_need_driver(const struct cloud *c, struct err *e);
+/* Port of the machine's engine, as its driver says; 2376 when that says nothing. */
+int	cloud_engine_port(const struct cloud *c);
+/* Where the engine listens: an address or a name, in the driver's arena, and a port. ERR_CONFIG while there is no address. */
+int	cloud_engine(const struct cloud *c, const char **host, int *port, struct err *e);
 /* "tcp://IP:2376"; "" while there is no address. */
 const char *cloud_url(const struct cloud *c);
 

@@ -559,12 +559,12 @@ keep_profile(const char *file)
 static int
 confine(struct run *r, uid_t self, struct err *e)
 {
-	static const int ports[] = { ENGINE_PORT, 0 }, ports_dns[] = { ENGINE_PORT, 53, 0 };
 	struct broker_pairs pairs = { .n = 0 };
 	struct sandbox_place places[20] = { { SANDBOX_WRITE, NULL, r->dir } };
 	const char *auth = image_auth_file(&r->arena);
 	struct work w = { 0 };
 	bool dns = machine_open(r);
+	const int ports[] = { r->engine_port, dns ? 53 : 0, 0 };
 	size_t n = 1;
 
 	/* A work of its own: the job's begins later, and its names are not drawn yet. */
@@ -587,7 +587,7 @@ confine(struct run *r, uid_t self, struct err *e)
 		}
 	}
 	n += machine_places(r, places + n);
-	sandbox_files(places, n, 0, dns ? ports_dns : ports);
+	sandbox_files(places, n, 0, ports);
 	identity_take(self, 0);
 	sandbox_calls(dns ? SANDBOX_EXECUTOR_DNS : SANDBOX_EXECUTOR);
 	return 0;
@@ -751,7 +751,7 @@ lost_machine(struct run *r, const struct err *e)
 static int
 connect_patiently(struct run *r, struct err *e)
 {
-	mono_t give_up = mono_after(300 * NSEC_SEC);
+	mono_t give_up = mono_after(LOST_LIMIT);
 
 	while (machine_connect(r, e) < 0) {
 		if (machine_gone(r))

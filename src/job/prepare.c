@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "core/sandbox.h"
 #include "job/run.h"
+#include "machine/config_json.h"
 #include "machine/store.h"
 #include "policy/fault.h"
 
@@ -49,20 +50,22 @@ bool
 machine_open(struct run *r)
 {
 	struct arena files = { 0 };
-	struct machine_config c;
+	struct machine_host h;
+	const char *host;
 	bool name = false;
 	uint8_t ip[16];
 
 	r->machine_config = -1;
+	r->engine_port = ENGINE_PORT;
 	r->machine_dir = store_open(store_of(r), r->machine, &r->machine_why);
-	if (r->machine_dir < 0 || machine_config_read(r->machine_dir, &files, &c, &r->machine_why) < 0)
+	if (r->machine_dir < 0 || machine_host_read(&h, &files, r->machine_dir, r->machine, &r->machine_why) < 0)
 		goto out;
 	r->machine_config = openat(r->machine_dir, "config.json", O_PATH | O_CLOEXEC);
 	for (size_t i = 0; i < NELEM(machine_pems); i++)
 		fs_keep(machine_file(r, machine_pems[i]));
-	if (c.ip[0] == '\0')
-		err_set(&r->machine_why, ERR_CONFIG, 0, "machine %s has no address in its config.json", r->machine);
-	r->address = dial_numeric_scope(&r->arena, c.ip);
+	if (cloud_engine(&h.cloud, &host, &r->engine_port, &r->machine_why) < 0)
+		err_ctx(&r->machine_why, "machine %s", r->machine);
+	r->address = dial_numeric_scope(&r->arena, host);
 	name = inet_pton(AF_INET, r->address, ip) != 1 && strchr(r->address, ':') == NULL;
 out:
 	arena_reset(&files);
@@ -138,7 +141,7 @@ read_pem(struct run *r, struct arena *a, const char *name, struct str *out, stru
 int
 machine_connect(struct run *r, struct err *e)
 {
-	struct engine_opts o = { .port = ENGINE_PORT, .name = r->machine };
+	struct engine_opts o = { .port = (uint16_t)r->engine_port, .name = r->machine };
 	/* What the engines have not taken out of it is not needed for the hours that follow. */
 	struct arena files = { 0 };
 	int rc = -1;
@@ -431,10 +434,10 @@ pull_and_exit(struct run *r, int fd)
 static int
 start_puller(struct run *r, struct err *e)
 {
+	pid_t parent = getpid();
 	int fd[2];
 
 	if (pipe2(fd, O_CLOEXEC) < 0)
-	pid_t parent = getpid();
 		return err_sys(e, "pipe");
 	r->puller = fork();
 	if (r->puller < 0) {

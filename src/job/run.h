@@ -74,6 +74,7 @@ struct run {
 	char		*address;
 	int		 machine_dir;		/* -1: it is not in the store */
 	int		 machine_config;	/* its config.json, only to see whether it is still that one */
+	int		 engine_port;
 	struct err	 machine_why;		/* kind ERR_NONE: it can be used */
 	int64_t		 concurrent_id;
 	int		 signals;		/* signalfd */

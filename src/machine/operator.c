@@ -349,8 +349,8 @@ static const char *
 pub_line(struct operation *op)
 {
 	struct buf b = { .max = KEY_FILE_MAX };
-	char *name = arena_fmt(&op->arena, "%s.pub", key_name(&op->host.cloud));
 	const char *line = "";
+	char *name = arena_fmt(&op->arena, "%s.pub", key_name(&op->host.cloud));
 
 	if (fs_read(op->dir, name, KEY_FILE_MAX, &b, NULL) == 0)
 		line = arena_dup(&op->arena, str_trim(buf_str(&b)));
@@ -813,7 +813,7 @@ step_provision(struct operation *op, struct err *e)
 	const struct cloud *c = &op->host.cloud;
 	struct pems pems = { 0 };
 	struct provision p = { .name = op->name, .driver = c->driver_name, .user = c->base.ssh_user,
-		.engine = &op->host.engine, .port = c->driver->engine_port != NULL ? c->driver->engine_port(c) : 0,
+		.engine = &op->host.engine, .port = cloud_engine_port(c),
 		.await_cloud_init = c->driver->user_data != NULL && c->driver->user_data(c) };
 	int rc;
 
@@ -870,12 +870,11 @@ static void
 say_firewall(const struct operation *op, struct err *e)
 {
 	const struct cloud *c = &op->host.cloud;
-	int port = c->driver->engine_port != NULL ? c->driver->engine_port(c) : 0;
 	size_t n = strlen(e->msg);
 
 	if (e->kind == ERR_NET || e->kind == ERR_TIMEOUT)
 		snprintf(e->msg + n, sizeof(e->msg) - n, "; SSH works and the engine runs: a firewall or security group may keep port %d shut",
-		    port != 0 ? port : ENGINE_PORT);
+		    cloud_engine_port(c));
 }
 
 static int

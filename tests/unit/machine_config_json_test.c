@@ -126,6 +126,46 @@ test_round(void)
 	arena_reset(&a);
 }
 
+/* Where jobs, health and provisioning find the engine: by the driver's word, from what config.json holds. */
+static void
+test_engine(void)
+{
+#define CONFIG(driver, members) "{\"ConfigVersion\":3,\"DriverName\":\"" driver "\",\"Driver\":{" members "}}"
+	static const struct { const char *text, *host; int port; const char *url; } cases[] = {
+		{ CONFIG("generic", "\"IPAddress\":\"192.0.2.7\",\"EnginePort\":4243"), "192.0.2.7", 4243, "tcp://192.0.2.7:4243" },
+		{ CONFIG("generic", "\"IPAddress\":\"2001:db8::7\",\"EnginePort\":4243"), "2001:db8::7", 4243, "tcp://[2001:db8::7]:4243" },
+		{ CONFIG("generic", "\"IPAddress\":\"ci.example\""), "ci.example", 2376, "tcp://ci.example:2376" },
+		{ CONFIG("generic", "\"IPAddress\":\"192.0.2.7\",\"EnginePort\":0"), "192.0.2.7", 2376, "tcp://192.0.2.7:2376" },
+		{ CONFIG("generic", "\"IPAddress\":\"192.0.2.7\",\"EnginePort\":65536"), "192.0.2.7", 2376, "tcp://192.0.2.7:2376" },
+		{ CONFIG("generic", "\"IPAddress\":\"192.0.2.7\",\"EnginePort\":-1"), "192.0.2.7", 2376, "tcp://192.0.2.7:2376" },
+		{ CONFIG("generic", "\"EnginePort\":4243"), NULL, 0, "" },
+		{ CONFIG("digitalocean", "\"IPAddress\":\"192.0.2.7\",\"EnginePort\":4243"), "192.0.2.7", 2376, "tcp://192.0.2.7:2376" },
+		{ CONFIG("none", "\"IPAddress\":\"192.0.2.7:99\",\"URL\":\"tcp://192.0.2.7:99\""), "192.0.2.7", 99, "tcp://192.0.2.7:99" },
+		{ CONFIG("none", "\"IPAddress\":\"192.0.2.7\",\"URL\":\"tcp://192.0.2.7\""), "192.0.2.7", 2376, "tcp://192.0.2.7" },
+		{ CONFIG("unheard-of", "\"IPAddress\":\"192.0.2.7\",\"EnginePort\":4243"), "192.0.2.7", 2376, "tcp://192.0.2.7:2376" },
+	};
+#undef CONFIG
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct machine_host h;
+		struct arena a = { 0 };
+		struct err e = { 0 };
+		const char *host = NULL;
+		int port = 0, rc;
+
+		is_int(machine_host_parse(&h, &a, str_from(cases[i].text), NAME, &e), 0, "config.json %zu %s", i, e.msg);
+		rc = cloud_engine(&h.cloud, &host, &port, &e);
+		is_int(rc, cases[i].host != NULL ? 0 : -1, "  where its engine is %s", e.msg);
+		if (rc == 0) {
+			is_str(host, cases[i].host, "  host");
+			is_int(port, cases[i].port, "  port");
+		} else
+			is_int(e.kind, ERR_CONFIG, "  is not known");
+		is_str(cloud_url(&h.cloud), cases[i].url, "  its URL");
+		arena_reset(&a);
+	}
+}
+
 /* The options that make the example, as MachineOptions. */
 static void
 test_options(void)
@@ -306,6 +346,7 @@ main(void)
 	unsetenv("DIGITALOCEAN_API_URL");
 	unsetenv("DIGITALOCEAN_API_CA_FILE");
 	test_round();
+	test_engine();
 	test_options();
 	test_refusals();
 	test_environment();
