@@ -25,6 +25,14 @@ stage_of(struct str s, enum stage *out)
 	return -1;
 }
 
+/* An unknown one is refused: a stage that was begun, taken for one that was not, would run a job's script twice. */
+static int
+phase_of(struct str s, enum phase *out)
+{
+	*out = str_eqc(s, "started") ? PHASE_STARTED : PHASE_ENTER;
+	return *out == PHASE_STARTED || str_eqc(s, "enter") ? 0 : -1;
+}
+
 /* One table for both directions: a text, a number, a switch or a time of struct memory by its key. */
 enum field_type { FT_TEXT, FT_NUMBER, FT_SWITCH, FT_TIME };
 static const struct field { const char *key; enum field_type type; size_t offset, size; } fields[] = {
@@ -40,6 +48,37 @@ static const struct field { const char *key; enum field_type type; size_t offset
 	SWITCH("failed", failed), SWITCH("system", system), SWITCH("script_canceled", script_canceled),
 	TEXT("reason", reason), TEXT("text", text), NUMBER("exit_code", exit_code), TEXT("job_status", status),
 };
+
+/* Members that need a word of their own; with those of the table they are what this version knows. */
+static const char *const special[] = { "v", "trace", "stage", "phase", "output" };
+
+static bool
+known_key(struct str key)
+{
+	for (size_t i = 0; i < NELEM(special); i++)
+		if (str_eqc(key, special[i]))
+			return true;
+	for (size_t i = 0; i < NELEM(fields); i++)
+		if (str_eqc(key, fields[i].key))
+			return true;
+	return false;
+}
+
+/* What another version wrote and this one does not know, for put_memory(). The text of v lives as long as the run. */
+static struct json_val *
+unknown_members(struct arena *a, struct json_val v, size_t *n)
+{
+	struct json_val *out;
+
+	*n = 0;
+	if (json_type(v) != JSON_OBJECT)
+		return NULL;
+	out = arena_calloc(a, json_len(v) + 1, sizeof(*out));
+	JSON_EACH(member, v)
+		if (!known_key(json_key(a, member)))
+			out[(*n)++] = member;
+	return out;
+}
 
 /* Numbers that the rest counts and indexes by. None is negative unless the file is damaged; that a step is one of the job's is asked in resume(). */
 static int
@@ -73,7 +112,9 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 		return err_ctx(e, "stage.json");
 	}
 	buf_wipe(&b);
-	*m = (struct memory){ .phase = str_eqc(json_str(&r->arena, json_get(v, "phase")), "started") ? PHASE_STARTED : PHASE_ENTER };
+	*m = (struct memory){ .phase = PHASE_ENTER };
+	if (phase_of(json_str(&r->arena, json_get(v, "phase")), &m->phase) < 0)
+		return err_set(e, ERR_PARSE, 0, "stage.json: no phase that exists");
 	if (stage_of(json_str(&r->arena, json_get(v, "stage")), &m->stage) < 0)
 		return err_set(e, ERR_PARSE, 0, "stage.json: no stage that exists");
 	for (size_t i = 0; i < NELEM(fields); i++) {
@@ -97,6 +138,7 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 			break;
 		}
 	}
+	m->unknown = unknown_members(&r->arena, v, &m->nunknown);
 	*saved = json_get(v, "output");
 	*trace = json_i64(json_get(v, "trace"), 0);
 	return check_ranges(m, *trace, e) < 0 ? -1 : 1;
@@ -107,6 +149,7 @@ put_memory(const struct run *r, struct buf *b)
 {
 	struct json_w w = { .b = b };
 	const struct memory *m = &r->mem;
+	struct arena a = { 0 };
 	char time[TIME_RFC3339_MAX];
 
 	jw_object(&w, NULL);
@@ -136,6 +179,9 @@ put_memory(const struct run *r, struct buf *b)
 			break;
 		}
 	}
+	for (size_t i = 0; i < m->nunknown; i++)
+		jw_rawkey(&w, json_key(&a, m->unknown[i]), json_raw(m->unknown[i]));
+	arena_reset(&a);
 	jw_object(&w, "output");
 	output_save(&r->out, &w);
 	jw_end_object(&w);

@@ -57,6 +57,8 @@ struct memory {
 	char		 reason[48], text[300];
 	int64_t		 exit_code;
 	char		 status[16];		/* CI_JOB_STATUS */
+	struct json_val	*unknown;		/* members of stage.json that this version does not know: written back */
+	size_t		 nunknown;
 };
 
 struct run {
@@ -72,9 +74,9 @@ struct run {
 	char		*machine;
 	/* of the machine, read before this process was confined */
 	char		*address;
+	int		 engine_port;
 	int		 machine_dir;		/* -1: it is not in the store */
 	int		 machine_config;	/* its config.json, only to see whether it is still that one */
-	int		 engine_port;
 	struct err	 machine_why;		/* kind ERR_NONE: it can be used */
 	int64_t		 concurrent_id;
 	int		 signals;		/* signalfd */
