@@ -5,6 +5,7 @@
 #include "cmd/cmd.h"
 #include "core/err.h"
 #include "core/log.h"
+#include "gitlab/api.h"
 #include "manager/manager.h"
 #include "versions.h"
 
@@ -88,9 +89,9 @@ void
 cmd_print_version(FILE *f)
 {
 	if (strncmp(cmd_program, "gitlab-runner", strlen("gitlab-runner")) != 0)
-		fprintf(f, "windlass %s (answers as gitlab-runner %s)\n", WL_VERSION, COMPAT_VERSION);
+		fprintf(f, "windlass %s (answers as gitlab-runner %s)\n", WL_VERSION, GITLAB_COMPAT_VERSION);
 	/* Six lines in gitlab-runner's form: tools look for "Version:" in them, and by its name for nothing else. */
-	fprintf(f, "Version:      %s\n", COMPAT_VERSION);
+	fprintf(f, "Version:      %s\n", GITLAB_COMPAT_VERSION);
 	fprintf(f, "Git revision: %s\n", WL_REVISION);
 	fprintf(f, "Git branch:   windlass-%s\n", WL_VERSION);
 	fprintf(f, "GO version:   none\n");

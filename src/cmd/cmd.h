@@ -113,7 +113,4 @@ cmd_fn	metrics_main;
  */
 void	cmd_print_version(FILE *f);
 
-/* The version of gitlab-runner that we answer to be: API, helper image tags, logs. */
-#define COMPAT_VERSION	"19.4.0"
-
 #endif

@@ -18,6 +18,7 @@
 #include "core/identity.h"
 #include "core/log.h"
 #include "core/opt.h"
+#include "gitlab/api.h"
 #include "core/proc.h"
 #include "core/sandbox.h"
 #include "manager/prom.h"
@@ -119,7 +120,7 @@ max_fds(void)
 static struct prom_process
 look_at_manager(void)
 {
-	struct prom_process p = { .version = COMPAT_VERSION, .revision = WL_REVISION, .branch = "windlass-" WL_VERSION };
+	struct prom_process p = { .version = GITLAB_COMPAT_VERSION, .revision = WL_REVISION, .branch = "windlass-" WL_VERSION };
 	struct buf b = { .max = STAT_MAX };
 	double field[25] = { 0 };
 	long hz = sysconf(_SC_CLK_TCK), page = sysconf(_SC_PAGESIZE);

@@ -7,6 +7,7 @@
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "core/log.h"
+#include "gitlab/api.h"
 #include "manager/keys.h"
 #include "versions.h"
 
@@ -22,7 +23,7 @@ void
 runnercmd_hello(bool mode)
 {
 	log_info("Runtime platform", F_STR("arch", ARCH), F_STR("os", "linux"), F_INT("pid", getpid()),
-	    F_STR("revision", WL_REVISION), F_STR("version", COMPAT_VERSION));
+	    F_STR("revision", WL_REVISION), F_STR("version", GITLAB_COMPAT_VERSION));
 	if (!mode)
 		return;
 	if (geteuid() == 0)

@@ -21,8 +21,17 @@
 #define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
 #define PRINTFLIKE(f, a)	__attribute__((format(printf, f, a)))
 #define NORETURN	__attribute__((noreturn))
-#define UNUSED		__attribute__((unused))
-#define MUST_USE	__attribute__((warn_unused_result))
+
+/* The sum, or the end of the range that it would have left: a time far away stays far away. */
+static inline int64_t
+add_bounded(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return b < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
 
 /* Out of memory is not an error that anyone could handle: these abort. */
 void	*xmalloc(size_t n);

@@ -8,7 +8,6 @@
 enum {
 	EXIT_OK = 0,
 	EXIT_FAIL = 1,		/* it failed and said why */
-	EXIT_USAGE = 2,		/* only internal roles; commands use 1 */
 	EXIT_PRECREATE = 3,	/* docker-machine: the pre-create check failed */
 	EXIT_CONFIG = 78,	/* a role was started with a broken description */
 	EXIT_BUSY = 79,		/* its lock is held: another one is already at it */

@@ -49,15 +49,3 @@ rand_hex(char *out, size_t n)
 	}
 	out[n] = '\0';
 }
-
-int64_t
-rand_backoff(int64_t base_ns, int64_t cap_ns, unsigned attempt)
-{
-	int64_t top = base_ns;
-
-	while (attempt-- > 0 && top < cap_ns)
-		top *= 2;
-	if (top > cap_ns)
-		top = cap_ns;
-	return (int64_t)rand_below((uint64_t)top + 1);
-}

@@ -8,7 +8,5 @@ void		rand_bytes(void *p, size_t n);
 uint64_t	rand_below(uint64_t n);			/* uniform in [0, n); 0 for n == 0 */
 /* n lower-case hex digits and a NUL into out[n + 1]. */
 void		rand_hex(char *out, size_t n);
-/* Waiting time before try `attempt` (from 0): uniform in [0, min(cap, base * 2^attempt)] ns. */
-int64_t		rand_backoff(int64_t base_ns, int64_t cap_ns, unsigned attempt);
 
 #endif

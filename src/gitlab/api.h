@@ -14,7 +14,7 @@
 #include "policy/retry.h"
 #include "wire/json.h"
 
-/* The version of gitlab-runner whose protocol we speak; the server compares it with its own. */
+/* The version of gitlab-runner that we answer to be (API, helper image tags, logs); the server compares it with its own. */
 #define GITLAB_COMPAT_VERSION	"19.4.0"
 
 struct gitlab;

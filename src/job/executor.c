@@ -441,7 +441,7 @@ stage_after(struct run *r)
 		return;
 	}
 	if (r->mem.stage_deadline == 0)
-		r->mem.stage_deadline = wall_now() + (r->work.after_script_timeout > 0 ? r->work.after_script_timeout : 300 * NSEC_SEC);
+		r->mem.stage_deadline = wall_now() + r->work.after_script_timeout;
 	out = stage_run(r, CONTAINER_BUILD, "after_script", "Running after_script", after_script, &reason, &e);
 	if (out == OUT_OK) {
 		r->mem.exit_code = code;
@@ -450,7 +450,7 @@ stage_after(struct run *r)
 	} else if (out == OUT_EXIT && !r->work.after_script_ignore_errors && !r->mem.failed) {
 		judge(r, out, reason, &e, "", 0);
 	} else {
-		time_go_duration(r->work.after_script_timeout > 0 ? r->work.after_script_timeout : 300 * NSEC_SEC, limit);
+		time_go_duration(r->work.after_script_timeout, limit);
 		if (out == OUT_STAGE_TIMEOUT)
 			say(r, tl_warning, "after_script failed, but job will continue unaffected: it took longer than %s", limit);
 		else

@@ -867,19 +867,3 @@ certs_has_name(struct str cert, const char *dns_name)
 	mbedtls_x509_crt_free(&c);
 	return has;
 }
-
-bool
-certs_server_good(struct str cert, struct str ca, const char *dns_name)
-{
-	mbedtls_x509_crt c, authority;
-	uint32_t flags;
-	bool good;
-
-	mbedtls_x509_crt_init(&c);
-	mbedtls_x509_crt_init(&authority);
-	good = load_text(&c, cert) && load_text(&authority, ca) && names(&c, dns_name) &&
-	    mbedtls_x509_crt_verify(&c, &authority, NULL, NULL, &flags, NULL, NULL) == 0;
-	mbedtls_x509_crt_free(&c);
-	mbedtls_x509_crt_free(&authority);
-	return good;
-}

@@ -86,8 +86,6 @@ struct certs_server {
 int	certs_server_make(const struct certs_paths *p, const struct certs_server *s, struct buf *cert,
 	    struct buf *key, struct err *e);
 
-/* Whether a certificate (PEM) was signed by this authority (PEM), is valid now, and names this host. */
-bool	certs_server_good(struct str cert, struct str ca, const char *dns_name);
 /* Whether it has this DNS name among its alternative names. */
 bool	certs_has_name(struct str cert, const char *dns_name);
 

@@ -62,11 +62,10 @@ put_counts(struct json_w *w, const struct scale_counts *c)
 
 /* Why nothing is asked for or made, beside the plan's reasons: refused by GitLab, GitLab away, creations failed. */
 static void
-put_troubles(struct json_w *w, const struct manager *m, const struct pool *p)
+put_troubles(struct json_w *w, const struct pool *p)
 {
 	wall_t now = wall_now();
 
-	(void)m;
 	if (p->gate.failures > 0) {
 		jw_object(w, "backoff");
 		jw_i64(w, "failures", p->gate.failures);
@@ -143,7 +142,7 @@ put_pool(struct json_w *w, const struct manager *m, const struct pool *p)
 	put_text(w, "held_text", held.p);
 	put_time(w, "held_until", held_until);
 	jw_i64(w, "short_by", p->plan.short_by);
-	put_troubles(w, m, p);
+	put_troubles(w, p);
 	put_budget(w, "growth", &p->growth);
 	if (p->account != NULL)
 		put_budget(w, "account", &p->account->budget);

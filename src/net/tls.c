@@ -784,12 +784,6 @@ tls_pending(const struct tls *t)
 	return (br_ssl_engine_current_state(&t->cc.eng) & BR_SSL_RECVAPP) != 0;
 }
 
-int
-tls_fd(const struct tls *t)
-{
-	return t->fd;
-}
-
 void
 tls_close(struct tls *t)
 {

@@ -81,7 +81,6 @@ ssize_t	tls_write_until_answer(struct tls *t, const void *p, size_t n, mono_t de
 bool	tls_pending(const struct tls *t);
 /* Whether nothing lies here that came and was not read; what is still in the socket poll(2) knows. */
 bool	tls_fresh(const struct tls *t);
-int	tls_fd(const struct tls *t);
 /* close_notify if it goes out at once, then close. NULL allowed. */
 void	tls_close(struct tls *t);
 /*

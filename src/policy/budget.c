@@ -5,16 +5,6 @@
 #define BURST_MAX	(INT64_C(1) << 20)
 #define SPAN_MAX	(INT64_MAX / 4)		/* burst * interval: about 73 years */
 
-static int64_t
-add(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	if (__builtin_add_overflow(a, b, &sum))
-		return a < 0 ? INT64_MIN : INT64_MAX;
-	return sum;
-}
-
 struct budget
 budget_make(double per_second, int64_t burst)
 {
@@ -52,7 +42,7 @@ budget_change(struct budget *b, double per_second, int64_t burst)
 static int64_t
 full_at(const struct budget *b, int64_t now)
 {
-	if (b->tat <= now || b->tat > add(now, 2 * b->burst * b->interval))
+	if (b->tat <= now || b->tat > add_bounded(now, 2 * b->burst * b->interval))
 		return now;
 	return b->tat;
 }
@@ -77,9 +67,9 @@ budget_take(struct budget *b, int n, int64_t now)
 		return;
 	if (n > b->burst)
 		n = (int)b->burst;
-	b->tat = add(full_at(b, now), n * b->interval);
-	if (b->tat > add(now, 2 * b->burst * b->interval))
-		b->tat = add(now, 2 * b->burst * b->interval);
+	b->tat = add_bounded(full_at(b, now), n * b->interval);
+	if (b->tat > add_bounded(now, 2 * b->burst * b->interval))
+		b->tat = add_bounded(now, 2 * b->burst * b->interval);
 }
 
 int64_t
@@ -91,7 +81,7 @@ budget_next(const struct budget *b, int64_t now)
 		int64_t wait = full_at(b, now) - now - (b->burst - 1) * b->interval;
 
 		if (wait > 0)
-			at = add(now, wait);
+			at = add_bounded(now, wait);
 	}
 	return b->blocked_until > at ? b->blocked_until : at;
 }
@@ -101,18 +91,4 @@ budget_block(struct budget *b, int64_t until)
 {
 	if (until > b->blocked_until)
 		b->blocked_until = until;
-}
-
-void
-budget_observe(struct budget *b, int64_t remaining, int64_t reset, int64_t now)
-{
-	int64_t tat;
-
-	if (remaining <= 0 && reset > now)
-		budget_block(b, reset);
-	if (b->interval == 0 || remaining < 0 || remaining >= b->burst)
-		return;
-	tat = add(now, (b->burst - remaining) * b->interval);
-	if (tat > full_at(b, now))
-		b->tat = tat;
 }

@@ -39,10 +39,5 @@ void	budget_take(struct budget *b, int n, int64_t now);
 int64_t	budget_next(const struct budget *b, int64_t now);
 /* The server said "not before" (Retry-After, a 429's reset time). Never shortens a block. */
 void	budget_block(struct budget *b, int64_t until);
-/*
- * The server told its own view of the bucket: `remaining` calls left, and the
- * whole of it back at `reset`. The bucket becomes at most as full as that.
- */
-void	budget_observe(struct budget *b, int64_t remaining, int64_t reset, int64_t now);
 
 #endif

@@ -18,16 +18,6 @@ const struct retry_policy retry_gitlab = { 100 * NSEC_MSEC, 60 * NSEC_SEC, 5, RE
 const struct retry_policy retry_cloud = { NSEC_SEC, 60 * NSEC_SEC, 0, RETRY_FULL };
 const struct retry_policy retry_final_update = { NSEC_SEC, 3600 * NSEC_SEC, 10, RETRY_ABOVE_BASE };
 
-static int64_t
-add(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	if (__builtin_add_overflow(a, b, &sum))
-		return b < 0 ? INT64_MIN : INT64_MAX;
-	return sum;
-}
-
 /* Uniform in [0, n]. The bias of the remainder is far below anything a wait can show. */
 static int64_t
 part(uint64_t rnd, int64_t n)
@@ -63,7 +53,7 @@ moment(struct str v, wall_t now, wall_t *t)
 	if (seconds(v, &s)) {
 		if (s > INT64_MAX / NSEC_SEC)
 			return false;
-		*t = s < 1000000000 ? add(now, s * NSEC_SEC) : s * NSEC_SEC;
+		*t = s < 1000000000 ? add_bounded(now, s * NSEC_SEC) : s * NSEC_SEC;
 		return true;
 	}
 	return time_parse_http(v, t) == 0;
@@ -72,8 +62,8 @@ moment(struct str v, wall_t now, wall_t *t)
 static void
 not_before(struct retry_hint *h, wall_t t, wall_t now)
 {
-	if (t > add(now, DAY))
-		t = add(now, DAY);
+	if (t > add_bounded(now, DAY))
+		t = add_bounded(now, DAY);
 	if (t > now && t > h->not_before)
 		h->not_before = t;
 }
@@ -90,7 +80,7 @@ retry_hint_header(struct retry_hint *h, int status, struct str name, struct str 
 	if (str_caseeq(name, "retry-after")) {
 		/* seconds or a date; never Unix time, so 1e9 seconds is a long wait and is cut */
 		if (seconds(value, &n))
-			not_before(h, add(now, (n < 86400 ? n : 86400) * NSEC_SEC), now);
+			not_before(h, add_bounded(now, (n < 86400 ? n : 86400) * NSEC_SEC), now);
 		else if (time_parse_http(value, &t) == 0)
 			not_before(h, t, now);
 	} else if (str_caseeq(name, "ratelimit-resettime")) {
@@ -170,7 +160,7 @@ retry_next(const struct retry_policy *p, unsigned attempt, const struct retry_hi
 		return wait;
 	/* everyone was told the same instant: spread over a fifth of the wait, at most 5 s */
 	told = hint->not_before - now;
-	told = add(told, part(rnd >> 16, told / 5 < 5 * NSEC_SEC ? told / 5 : 5 * NSEC_SEC));
+	told = add_bounded(told, part(rnd >> 16, told / 5 < 5 * NSEC_SEC ? told / 5 : 5 * NSEC_SEC));
 	return told > wait ? told : wait;
 }
 
@@ -197,7 +187,7 @@ health_pause(const struct health *h, const struct health_policy *p)
 bool
 health_allows(const struct health *h, const struct health_policy *p, int64_t now, int64_t *again)
 {
-	int64_t at = add(h->last, health_pause(h, p));
+	int64_t at = add_bounded(h->last, health_pause(h, p));
 
 	/* a result from the future: the clock was set back; do not wait for it to catch up */
 	if (health_pause(h, p) == 0 || now >= at || h->last > now)
@@ -267,7 +257,7 @@ instance_failed(struct instance *i, int64_t now, uint64_t rnd)
 
 	if (i->failures < UINT32_MAX)
 		i->failures++;
-	instance_hold(i, add(now, wait));
+	instance_hold(i, add_bounded(now, wait));
 }
 
 void
@@ -307,7 +297,7 @@ pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
     const struct retry_hint *hint, wall_t wall, int64_t now, uint64_t rnd)
 {
 	int64_t interval = pol->check_interval > 0 ? pol->check_interval : PACE_INTERVAL;
-	int64_t regular = later(now, add(p->started, interval));
+	int64_t regular = later(now, add_bounded(p->started, interval));
 	int64_t at = regular;
 
 	switch (a) {
@@ -321,10 +311,10 @@ pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
 		}
 		break;
 	case PACE_CONFLICT:
-		at = add(now, 200 * NSEC_MSEC + part(rnd, 800 * NSEC_MSEC));
+		at = add_bounded(now, 200 * NSEC_MSEC + part(rnd, 800 * NSEC_MSEC));
 		break;
 	case PACE_LATER:
-		at = later(regular, add(now, PACE_LATER_MIN + part(rnd, NSEC_SEC)));
+		at = later(regular, add_bounded(now, PACE_LATER_MIN + part(rnd, NSEC_SEC)));
 		break;
 	case PACE_NOTHING:
 	case PACE_REFUSED:
@@ -333,6 +323,6 @@ pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
 		break;
 	}
 	if (hint != NULL && hint->not_before > wall)
-		at = later(at, add(now, hint->not_before - wall));
+		at = later(at, add_bounded(now, hint->not_before - wall));
 	return at;
 }

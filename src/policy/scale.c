@@ -39,16 +39,6 @@ struct room {
 	enum scale_why	why;
 };
 
-static int64_t
-add(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	if (__builtin_add_overflow(a, b, &sum))
-		return b < 0 ? INT64_MIN : INT64_MAX;
-	return sum;
-}
-
 /* Time passed since t; a time in the future is now. */
 static int64_t
 since(int64_t now, int64_t t)
@@ -274,7 +264,7 @@ take_stock(struct pass *w)
 			continue;
 		}
 		if (w->p->max_age > 0)
-			wake(w, add(add(m->created, w->p->max_age), 1));
+			wake(w, add_bounded(add_bounded(m->created, w->p->max_age), 1));
 		if (m->failures > 0)
 			w->suspects++;
 		w->idle[w->nidle++] = (int)i;
@@ -310,7 +300,7 @@ rank_for_jobs(struct pass *w)
 
 		k->first = descending(m->used);
 		if ((m->flags & SCALE_F_STALE) != 0)
-			k->first = add(k->first, INT64_MAX / 2);
+			k->first = add_bounded(k->first, INT64_MAX / 2);
 		if (m->failures > 0)
 			k->first = INT64_MAX;
 		/* ties go to the newest, then to the last of the list */
@@ -371,7 +361,7 @@ removal_rank(const struct pass *w, size_t place)
 	k.first = m->used;
 	k.second = m->created;
 	if ((m->flags & SCALE_F_STALE) != 0)
-		k.first = add(k.first, INT64_MIN / 2);
+		k.first = add_bounded(k.first, INT64_MIN / 2);
 	if (m->failures > 0)
 		k.first = INT64_MIN;
 	return k;
@@ -382,9 +372,9 @@ static int64_t
 paid_until(const struct scale_policy *p, const struct scale_machine *m, int64_t now)
 {
 	int64_t units = since(now, m->created) / p->billing_unit;
-	int64_t begun = add(m->created, units * p->billing_unit);
+	int64_t begun = add_bounded(m->created, units * p->billing_unit);
 
-	return add(begun, p->billing_unit - p->billing_margin);
+	return add_bounded(begun, p->billing_unit - p->billing_margin);
 }
 
 /*
@@ -396,12 +386,12 @@ static int64_t
 may_go_at(const struct scale_policy *p, const struct scale_machine *m, int64_t now)
 {
 	int64_t used = m->used > now ? now : m->used;
-	int64_t t = add(add(used, p->idle_time), 1);
+	int64_t t = add_bounded(add_bounded(used, p->idle_time), 1);
 
 	if ((p->rules & SCALE_VICTIM_ORDER) == 0)
 		return t;
-	if (add(m->created, p->grace) > t)
-		t = add(m->created, p->grace);
+	if (add_bounded(m->created, p->grace) > t)
+		t = add_bounded(m->created, p->grace);
 	if (p->billing_unit > 0 && paid_until(p, m, t > now ? t : now) > t)
 		t = paid_until(p, m, t > now ? t : now);
 	return t;
@@ -518,7 +508,7 @@ long_unused(const struct pass *w, int64_t *next)
 	*next = 0;
 	for (size_t i = 0; i < w->nidle; i++) {
 		int64_t used = w->in->machines[w->idle[i]].used;
-		int64_t at = add(add(used > w->in->now ? w->in->now : used, w->p->idle_time), 1);
+		int64_t at = add_bounded(add_bounded(used > w->in->now ? w->in->now : used, w->p->idle_time), 1);
 
 		if (at <= w->in->now)
 			n++;

@@ -8,16 +8,6 @@
 #define GATE_BASE	(30 * NSEC_SEC)
 #define GATE_CAP	(600 * NSEC_SEC)
 
-static int64_t
-add(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	if (__builtin_add_overflow(a, b, &sum))
-		return b < 0 ? INT64_MIN : INT64_MAX;
-	return sum;
-}
-
 void
 scale_create_started(struct scale_gate *g, int64_t now)
 {
@@ -61,7 +51,7 @@ scale_create_failed(struct scale_gate *g, int64_t started, int64_t retry_after,
 	/* +-20 %, in steps of a millionth */
 	wait += (wait / 5000000) * ((int64_t)(rnd % 2000001) - 1000000);
 	g->since = now;
-	g->not_before = add(now, wait);
+	g->not_before = add_bounded(now, wait);
 	if (retry_after > g->not_before)
 		g->not_before = retry_after;
 }

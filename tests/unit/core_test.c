@@ -375,14 +375,6 @@ test_misc(void)
 	err_set(&e, ERR_NET, 0, "refused");
 	err_ctx(&e, "connect %s", "h:1");
 	is_str(e.msg, "connect h:1: refused", "err_ctx");
-	for (int i = 0; i < 200; i++) {
-		int64_t d = rand_backoff(NSEC_SEC, 8 * NSEC_SEC, (unsigned)i % 10);
-
-		if (d < 0 || d > 8 * NSEC_SEC) {
-			ok(false, "backoff out of range");
-			break;
-		}
-	}
 }
 
 /* What log_line() writes to stderr, without its end of line. */

@@ -281,12 +281,8 @@ test_budget(void)
 	budget_change(&b, 10, 1);
 	ok(budget_next(&b, t) - t <= 100 * MS, "a faster rate after a reload holds for what was taken");
 	b = budget_make(1, 10);
-	budget_observe(&b, 2, t + 60 * S, t);
-	is_int(budget_available(&b, t), 2, "the server knows better");
-	budget_observe(&b, 9, t + 60 * S, t);
-	is_int(budget_available(&b, t), 2, "... downwards only");
-	budget_observe(&b, 0, t + 60 * S, t);
-	is_int(budget_next(&b, t) - t, 60 * S, "none left: wait for the reset");
+	budget_block(&b, t + 60 * S);
+	is_int(budget_next(&b, t) - t, 60 * S, "a block is waited for");
 	budget_block(&b, t + 20 * S);
 	is_int(budget_next(&b, t) - t, 60 * S, "a shorter block changes nothing");
 	b = budget_make(1e-30, 1000000000);
