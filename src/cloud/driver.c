@@ -92,13 +92,25 @@ cloud_close(struct cloud *c)
 	c->session = NULL;
 }
 
+const char *
+cloud_driver_names(char out[CLOUD_NAMES_MAX])
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; cloud_drivers[i] != NULL && n < CLOUD_NAMES_MAX; i++)
+		n += (size_t)snprintf(out + n, CLOUD_NAMES_MAX - n, "%s%s", i > 0 ? ", " : "", cloud_drivers[i]->name);
+	return out;
+}
+
 int
 cloud_need_driver(const struct cloud *c, struct err *e)
 {
+	char names[CLOUD_NAMES_MAX];
+
 	if (c->driver != NULL)
 		return 0;
-	return err_set(e, ERR_CONFIG, 0, "windlass has no driver \"%s\" (it has digitalocean, generic, none)",
-	    c->driver_name);
+	return err_set(e, ERR_CONFIG, 0, "windlass has no driver \"%s\" (it has %s)", c->driver_name, cloud_driver_names(names));
 }
 
 int

@@ -186,6 +186,9 @@ extern const struct cloud_driver cloud_digitalocean, cloud_generic, cloud_none;
 /* All drivers, NULL behind the last; and one by name, NULL if we do not have it. */
 extern const struct cloud_driver *const cloud_drivers[];
 const struct cloud_driver *cloud_driver_find(struct str name);
+/* Their names for a message: "digitalocean, generic, none". */
+#define CLOUD_NAMES_MAX	200
+const char *cloud_driver_names(char out[CLOUD_NAMES_MAX]);
 
 /* A fresh state with docker-machine's defaults (root, port 22). Nothing is asked of the cloud. */
 void	cloud_init(struct cloud *c, struct arena *a, const struct cloud_driver *d, const char *store,

@@ -16,19 +16,6 @@ at(const char *name, const struct toml *t)
 
 /* ---- options ---- */
 
-static const char *
-known_drivers(struct check *c)
-{
-	struct buf b = { .max = 400 };
-	const char *out;
-
-	for (size_t i = 0; cloud_drivers[i] != NULL; i++)
-		buf_fmt(&b, "%s%s", i > 0 ? ", " : "", cloud_drivers[i]->name);
-	out = arena_dup(&c->arena, buf_str(&b));
-	buf_free(&b);
-	return out;
-}
-
 /* An option with the machine's name in place of %s. */
 static const char *
 with_name(struct check *c, const char *option, const char *name)
@@ -56,12 +43,12 @@ check_machine_host(struct check *c, const struct runner *r, struct machine_optio
 	const struct cloud_driver *d = cloud_driver_find(str_from(r->machine_driver));
 	size_t n = 0, most = r->machine_options.n + r->machine_options_with_name.n;
 	const char **list = arena_calloc(&c->arena, most + 1, sizeof(*list));
-	char *store = store_default_path(), name[NAMES_LABEL_SIZE];
+	char *store = store_default_path(), name[NAMES_LABEL_SIZE], names[CLOUD_NAMES_MAX];
 	int rc;
 
 	if (d == NULL) {
 		free(store);
-		return err_set(e, ERR_CONFIG, 0, "no driver \"%s\" (there are: %s)", r->machine_driver, known_drivers(c));
+		return err_set(e, ERR_CONFIG, 0, "no driver \"%s\" (there are: %s)", r->machine_driver, cloud_driver_names(names));
 	}
 	sample_name(r, name);
 	for (size_t i = 0; i < r->machine_options.n; i++)
@@ -161,13 +148,13 @@ check_options(struct check *c, const struct runner *r, const struct toml *t)
 {
 	const struct cloud_driver *d = cloud_driver_find(str_from(r->machine_driver));
 	size_t before = c->count[CHECK_ERROR];
-	char name[NAMES_LABEL_SIZE];
+	char name[NAMES_LABEL_SIZE], names[CLOUD_NAMES_MAX];
 	struct machine_options o = { 0 };
 	struct machine_host h;
 	struct err e = { 0 };
 
 	if (d == NULL && r->machine_driver[0] != '\0')
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineDriver", t), "windlass has no driver \"%s\"; it has %s", r->machine_driver, known_drivers(c));
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineDriver", t), "windlass has no driver \"%s\"; it has %s", r->machine_driver, cloud_driver_names(names));
 	sample_name(r, name);
 	for (size_t i = 0; i < r->machine_options.n; i++)
 		check_option(c, d, "MachineOptions", r->machine_options.v[i], line_of(t, "MachineOptions", i));
@@ -338,10 +325,11 @@ void
 check_machine(struct check *c, const struct runner *r, const struct toml *t)
 {
 	const struct toml *list = toml_get(t, "autoscaling");
+	char names[CLOUD_NAMES_MAX];
 
 	check_negative(c, t);
 	if (r->machine_driver[0] == '\0')
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineDriver", t), "it is missing: windlass has %s", known_drivers(c));
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineDriver", t), "it is missing: windlass has %s", cloud_driver_names(names));
 	check_name(c, r, t);
 	check_options(c, r, t);
 	check_option_traps(c, r, t);

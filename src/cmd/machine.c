@@ -4,6 +4,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/machine.h"
+#include "core/exit.h"
 #include "core/fs.h"
 #include "core/log.h"
 #include "machine/certs.h"
@@ -211,7 +212,7 @@ create_machine(const struct machine_cli *m, struct operation *op, struct machine
 		rc = d->precreate(&h->cloud, op->deadline, e);
 	if (rc < 0) {
 		cloud_close(&h->cloud);
-		return 3;
+		return EXIT_PRECREATE;
 	}
 	if (operation_plan(op, h, "", "", "", e) < 0) {
 		if (e->kind == ERR_CONFLICT)
@@ -238,17 +239,18 @@ machine_create(const struct machine_cli *m, int argc, char **argv)
 	struct machine_options o;
 	struct machine_host h;
 	struct operation op;
+	char names[CLOUD_NAMES_MAX];
 	struct err e = { 0 };
 	int rc = 1;
 
 	machine_options_init(&o, d);
 	operation_init(&op, m->store, "");
 	if (driver[0] == '\0') {
-		err_set(&e, ERR_CONFIG, 0, "Error: no driver: name one with --driver (digitalocean, generic, none)");
+		err_set(&e, ERR_CONFIG, 0, "Error: no driver: name one with --driver (%s)", cloud_driver_names(names));
 		goto out;
 	}
 	if (d == NULL) {
-		err_set(&e, ERR_CONFIG, 0, "Driver \"%s\" not found: windlass has digitalocean, generic and none", driver);
+		err_set(&e, ERR_CONFIG, 0, "Driver \"%s\" not found: windlass has %s", driver, cloud_driver_names(names));
 		goto out;
 	}
 	if (machine_options_parse(&o, argc, argv, &e) < 0)
