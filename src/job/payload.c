@@ -48,6 +48,15 @@ debug_on(const struct payload *p, const char *name)
 	return str_to_bool(str_trim(payload_var(p, name)), &b) == 0 && b;
 }
 
+/* runner.json of a version before has none: 15 minutes, as config.toml's own default. */
+static int64_t
+max_age_of(struct json_val runner)
+{
+	int64_t s = json_i64(json_get(runner, "max_age_s"), 900);
+
+	return (s >= 0 && s < INT64_C(315360000) ? s : 900) * NSEC_SEC;
+}
+
 int
 payload_read(int dir, struct arena *a, struct payload *p, struct err *e)
 {
@@ -63,6 +72,7 @@ payload_read(int dir, struct arena *a, struct payload *p, struct err *e)
 	s = json_i64(json_path(p->root, "runner_info.timeout"), 0);
 	/* Ten years bound the arithmetic, not anybody's job. */
 	p->timeout = (s > 0 && s < INT64_C(315360000) ? s : 7200) * NSEC_SEC;
+	p->max_age = max_age_of(p->runner);
 	p->short_token = json_cstr(a, json_get(p->runner, "short_token"));
 	p->system_id = json_cstr(a, json_get(p->runner, "system_id"));
 	p->url = json_cstr(a, json_get(p->runner, "url"));
@@ -116,6 +126,7 @@ payload_read_ticket(int dir, struct arena *a, struct payload *p, struct err *e)
 	p->url = json_cstr(a, json_get(t, "url"));
 	p->shell = json_cstr(a, json_get(t, "shell"));
 	p->received = wall_now();
+	p->max_age = max_age_of(p->runner);
 	if (p->id <= 0 || p->token[0] == '\0' || p->url[0] == '\0')
 		return err_set(e, ERR_PARSE, 0, "neither ticket.json nor what is left of payload.json and runner.json says which job of which GitLab it is");
 	return 0;

@@ -22,6 +22,7 @@ struct payload {
 	char		*shell;
 	struct str	 gpus;
 	wall_t		 received;
+	int64_t		 max_age;		/* ns; connection_max_age: a kept connection to GitLab is not used for longer; 0: no limit */
 	bool		 trace_sections;
 	bool		 timestamps;		/* FF_TIMESTAMPS, as far as it is known without expansion */
 	bool		 debug_trace;		/* CI_DEBUG_TRACE or CI_DEBUG_SERVICES, unless debug_trace_disabled */

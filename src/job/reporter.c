@@ -603,7 +603,7 @@ open_all(struct reporter *r, const char *state_dir, const char *id, struct err *
 	o.ca_pem = json_str(&whole, json_get(r->job.runner, "tls_ca"));
 	o.cert_pem = json_str(&whole, json_get(r->job.runner, "tls_cert"));
 	o.key_pem = json_str(&whole, json_get(r->job.runner, "tls_key"));
-	o.max_age_ns = 900 * NSEC_SEC;
+	o.max_age_ns = r->job.max_age;
 	r->gitlab = gitlab_open(&o, e);
 	rc = r->gitlab != NULL ? 0 : -1;
 	/* A payload is tens of kilobytes of variables and scripts: the executor's affair. */

@@ -140,6 +140,7 @@ put_runner(struct json_w *w, const struct manager *m, const struct pool *p)
 	jw_i64(w, "prepare_timeout_s", r->prepare_timeout / NSEC_SEC);
 	jw_i64(w, "get_sources_timeout_s", r->get_sources_timeout / NSEC_SEC);
 	jw_i64(w, "final_update_tries", r->final_update_tries);
+	jw_i64(w, "max_age_s", m->config->connection_max_age / NSEC_SEC);
 	if (r->feature_flags != NULL)
 		jw_toml(w, STR("feature_flags"), r->feature_flags);
 	if (r->docker != NULL)

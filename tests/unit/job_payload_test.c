@@ -10,7 +10,7 @@ static const char payload_text[] =
 	"{\"id\":7,\"token\":\"glcbt-\\u0031\",\"runner_info\":{\"timeout\":90},\"variables\":[{\"key\":\"FF_TIMESTAMPS\",\"value\":\"false\"}],"
 	"\"features\":{\"trace_sections\":true,\"failure_reasons\":[\"image_pull_failure\",\"job_canceled\"]}}";
 static const char runner_text[] =
-	"{\"name\":\"the \\\"runner\\\"\",\"short_token\":\"aB\",\"system_id\":\"s_1\",\"url\":\"https://h/\",\"shell\":\"bash\",\"final_update_tries\":3,"
+	"{\"name\":\"the \\\"runner\\\"\",\"short_token\":\"aB\",\"system_id\":\"s_1\",\"url\":\"https://h/\",\"shell\":\"bash\",\"final_update_tries\":3,\"max_age_s\":60,"
 	"\"docker\":{\"gpus\":\"all\"},\"tls_ca\":\"-----\"}";
 
 int
@@ -35,6 +35,7 @@ main(void)
 	is_str(p.system_id, "s_1", "system id");
 	is_str(p.url, "https://h/", "url");
 	is_str(p.shell, "bash", "shell");
+	is_int(p.max_age, 60 * NSEC_SEC, "how long a connection is kept");
 	ok(str_eqc(p.gpus, "all"), "gpus");
 	ok(p.trace_sections && !p.timestamps && !p.debug_trace, "flags");
 	is_str(json_cstr(&kept, json_get(p.runner, "name")), "the \"runner\"", "the runner's name");
