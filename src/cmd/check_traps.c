@@ -279,8 +279,11 @@ check_unnamed(struct check *c, const struct runner *r, struct machine_options *o
 		return;
 	for (size_t i = 0; i < o->driver->nflags; i++) {
 		const struct cloud_flag *f = &o->driver->flags[i];
+		const struct opt *given = opt_find(o->opt, o->n, f->name);
 
-		if (opt_find(o->opt, o->n, f->name)->given || f->dflt == NULL || f->dflt[0] == '\0')
+		if (given->given && given->value != NULL && f->dflt != NULL && strcmp(given->value, f->dflt) == 0 && strstr(f->help, "the default is retired") != NULL)
+			check_say(c, CHECK_WARNING, CHECK_TRAP, where, "%s: %s is one that the cloud has retired: no machine can be made of it", f->name, f->dflt);
+		if (given->given || f->dflt == NULL || f->dflt[0] == '\0')
 			continue;
 		/* The words of the driver's own table. */
 		if (strstr(f->help, "the default is retired") != NULL)

@@ -479,6 +479,13 @@ def test_caches(host):
     assert [s for s in lines if s.startswith("15: warning: [runners.cache.s3] BucketName: it is missing")]
 
 
+def test_an_image_that_is_retired(host):
+    """configuration.md F12i: named by hand as well as taken by default."""
+    text = GOOD.replace('"none"', '"digitalocean"').replace('"url=tcp://192.0.2.1:2376"', '"digitalocean-access-token=x", "digitalocean-image=ubuntu-16-04-x64"')
+    assert [s for s in check(host, text, status=0) if "digitalocean-image: ubuntu-16-04-x64 is one that the cloud has retired" in s]
+    assert not [s for s in check(host, text.replace("16-04", "24-04"), status=0) if "retired" in s]
+
+
 def test_what_a_driver_needs(host):
     text = GOOD.replace('"none"', '"digitalocean"').replace('"url=tcp://192.0.2.1:2376"', '"digitalocean-size=s-1vcpu-1gb"')
     lines = check(host, text, status=0)
