@@ -556,8 +556,9 @@ put_entrypoint(const struct work *w, struct json_w *j)
 	if (json_type(list) != JSON_ARRAY || flag(w, "disable_entrypoint_overwrite"))
 		return;
 	jw_array(j, "Entrypoint");
+	/* Word for word: `exec "$@"` is the shell's to fill in. */
 	JSON_EACH(v, list)
-		jw_str(j, NULL, vars_expand_str(&w->vars, json_str(w->a, v)));
+		jw_str(j, NULL, json_str(w->a, v));
 	/* An empty list means none: the engine takes [""] for that. */
 	if (json_len(list) == 0)
 		jw_cstr(j, NULL, "");

@@ -10,7 +10,7 @@ static const char payload_text[] =
 	"\"git_info\":{\"repo_url\":\"https://gitlab-ci-token:x@git.example/acme/web.git\",\"sha\":\"abc\",\"ref\":\"main\",\"protected\":%s},"
 	"\"runner_info\":{\"timeout\":3600},\"allow_git_fetch\":%s,"
 	"\"variables\":[{\"key\":\"WHERE\",\"value\":\"/data\"},{\"key\":\"A\",\"value\":\"1\"},{\"key\":\"A\",\"value\":\"2\"},{\"key\":\"bad name\",\"value\":\"x\"},{\"key\":\"F\",\"value\":\"text\",\"file\":true}],"
-	"\"steps\":[{\"name\":\"script\",\"script\":[\"true\"]}],\"image\":{\"name\":\"alpine:3\",\"entrypoint\":[\"/tini\",\"--\"]},\"features\":{}}";
+	"\"steps\":[{\"name\":\"script\",\"script\":[\"true\"]}],\"image\":{\"name\":\"alpine:3\",\"entrypoint\":[\"/tini\",\"--\",\"exec \\\"$@\\\"\"]},\"features\":{}}";
 
 struct job {
 	struct arena	a;
@@ -165,6 +165,7 @@ test_body(void)
 	v = body(&j, CONTAINER_BUILD, 41, &e);
 	is_str(json_cstr(&j.a, json_get(v, "Image")), "alpine@sha256:1", "image");
 	is_str(json_cstr(&j.a, json_at(json_get(v, "Entrypoint"), 0)), "/tini", "the job's entrypoint");
+	is_str(json_cstr(&j.a, json_at(json_get(v, "Entrypoint"), 2)), "exec \"$@\"", "word for word");
 	is_str(json_cstr(&j.a, json_get(v, "User")), "1000", "user");
 	is_int(json_i64(json_path(v, "HostConfig.Memory"), 0), 512 << 20, "memory");
 	is_int(json_i64(json_path(v, "HostConfig.NanoCpus"), 0), 1500000000, "cpus");
