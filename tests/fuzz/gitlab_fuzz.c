@@ -39,10 +39,17 @@ check_answer(const struct gitlab_answer *a, int rc, const struct err *e, bool po
 }
 
 static void
+take_piece(void *ctx, struct str piece)
+{
+	buf_putstr(ctx, piece);
+}
+
+static void
 about_job(int which)
 {
 	static const struct gitlab_update u = { .state = "success", .crc = 1, .bytes = 5, .shell = "bash" };
-	struct gitlab_answer a = { .body = { .max = BODY_MAX } };
+	struct buf came = { .max = PEER_MAX };
+	struct gitlab_answer a = { .body = { .max = BODY_MAX }, .arriving = take_piece, .arriving_ctx = &came };
 	mono_t soon = mono_after(5 * NSEC_SEC);
 	struct err e = { 0 };
 	int rc;
@@ -54,6 +61,11 @@ about_job(int which)
 	else
 		rc = gitlab_update_job(gitlab, 7, TOKEN, &u, &a, soon, &e);
 	check_answer(&a, rc, &e, which == 0);
+	/* Whoever is told of a job's bytes as they come has them all, and nobody else's. */
+	if (rc == 0)
+		assert(str_eq(buf_str(&came), a.status == 201 ? buf_str(&a.body) : STR("")));
+	buf_free(&came);
+	a.arriving = NULL;
 	/* The mark goes back to the server as it came, in JSON or not at all. */
 	if (which == 0 && rc == 0 && a.status == 204)
 		(void)gitlab_request_job(gitlab, TOKEN, "s_1", a.last_update, "bash", STR(""), &a, soon, &e);
