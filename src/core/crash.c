@@ -9,25 +9,20 @@
 /* Of the file that says that one death was enough. */
 static int once_dir = AT_FDCWD;
 
-void
+int
 crash_keep(void)
 {
 	const char *once = getenv("WINDLASS_CRASH_ONCE"), *slash = once != NULL ? strrchr(once, '/') : NULL;
 	char *dir;
 
-	if (slash == NULL || slash == once)
-		return;
+	if (once_dir >= 0 || slash == NULL || slash == once)
+		return once_dir;
 	dir = str_dup(str_of(once, (size_t)(slash - once)));
 	once_dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (once_dir < 0)
 		once_dir = AT_FDCWD;
 	free(dir);
-}
-
-int
-crash_folder(void)
-{
-	return once_dir >= 0 ? once_dir : -1;
+	return once_dir;
 }
 
 void

@@ -12,9 +12,10 @@
 #define CORE_CRASH_H
 
 void	crash_point(const char *name);
-/* Before a role gives root up: the folder of WINDLASS_CRASH_ONCE stays in reach (and has to be writable for everybody). */
-void	crash_keep(void);
-/* That folder, for core/sandbox.c; negative: none was kept. */
-int	crash_folder(void);
+/*
+ * Before a role gives root up: the folder of WINDLASS_CRASH_ONCE stays in reach (and has to be writable for everybody). Its
+ * descriptor, below 0 when there is none; the same each time.
+ */
+int	crash_keep(void);
 
 #endif

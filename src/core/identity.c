@@ -267,7 +267,7 @@ identity_take(uid_t id, gid_t group)
 		return;
 	if (!identity_changes())
 		id = 0;
-	crash_keep();
+	(void)crash_keep();
 	prctl(PR_GET_PDEATHSIG, &with_parent);
 	/* Beyond the last one the kernel says EINVAL. */
 	for (int c = 0; c < 64; c++)

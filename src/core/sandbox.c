@@ -110,24 +110,10 @@ allow_place(int ruleset, const struct ll_ruleset *handled, const struct sandbox_
 static void
 allow_crash_file(int ruleset, const struct ll_ruleset *handled)
 {
-	const char *once = getenv("WINDLASS_CRASH_ONCE");
-	struct sandbox_place dir = { SANDBOX_WRITE, NULL, -1 };
-	char path[512];
-	char *slash;
+	struct sandbox_place dir = { SANDBOX_WRITE, NULL, crash_keep() };
 
-	/* A role that is nobody by now may not come by its path. */
-	if (crash_folder() >= 0) {
-		allow_open(ruleset, handled, &dir, crash_folder());
-		return;
-	}
-	if (once == NULL || (size_t)snprintf(path, sizeof(path), "%s", once) >= sizeof(path))
-		return;
-	slash = strrchr(path, '/');
-	if (slash == NULL || slash == path)
-		return;
-	*slash = '\0';
-	dir.path = path;
-	allow_place(ruleset, handled, &dir);
+	if (dir.fd >= 0)
+		allow_place(ruleset, handled, &dir);
 }
 
 bool

@@ -1195,30 +1195,26 @@ keep_named(struct arena *a, struct json_val v, int depth)
  * machine's own record, which an operator writes, is believed only when its runner has left the configuration (or we were started by hand).
  */
 static void
-keep_files(const struct args *args)
+keep_files(const struct args *args, struct arena *of_plan, struct json_val plan)
 {
-	static const char *const env[] = { "SSL_CERT_FILE", "DIGITALOCEAN_API_CA_FILE" };
+	/* The drivers' options by the environment, and the certificates of the whole process. */
+	static const char *const env[] = { "SSL_CERT_FILE=", "DIGITALOCEAN_", "GENERIC_" };
 	struct buf b = { .max = PLAN_MAX };
 	struct arena a = { 0 };
 	struct json_val root = JSON_NONE;
 	int dir;
 
-	for (size_t i = 0; i < NELEM(env); i++)
-		if (getenv(env[i]) != NULL)
-			fs_keep(getenv(env[i]));
-	if (args->plan_fd >= 0) {
-		lseek((int)args->plan_fd, 0, SEEK_SET);
-		(void)(read_plan(args->plan_fd, &b, NULL) == 0 && json_parse(&a, arena_str(&a, buf_str(&b)), &root, NULL) == 0);
-		lseek((int)args->plan_fd, 0, SEEK_SET);
-	}
-	if (!json_present(json_get(root, "options")) && (dir = store_open(args->store, args->name, NULL)) >= 0) {
-		buf_clear(&b);
+	for (char **v = environ; *v != NULL; v++)
+		for (size_t i = 0; i < NELEM(env); i++)
+			if (str_starts(str_from(*v), env[i]))
+				keep_option(str_from(*v));
+	if (!json_present(json_get(plan, "options")) && (dir = store_open(args->store, args->name, NULL)) >= 0) {
 		if (fs_read(dir, "config.json", PLAN_MAX, &b, NULL) == 0)
 			(void)json_parse(&a, arena_str(&a, buf_str(&b)), &root, NULL);
 		keep_named(&a, json_get(root, "Driver"), 3);
 		close(dir);
 	}
-	keep_named(&a, json_get(root, "options"), 1);
+	keep_named(of_plan, json_get(plan, "options"), 1);
 	buf_wipe(&b);
 	arena_reset(&a);
 }
@@ -1256,13 +1252,13 @@ take_directory(const struct args *args, const char *name, bool change, bool mach
 
 /* Who it is from here on: everything that only root may open is open. */
 static uid_t
-take_store(const struct args *args)
+take_store(const struct args *args, struct arena *a, struct json_val plan)
 {
 	bool change = identity_changes();
 	bool taken = take_directory(args, "certs", change, false);
 
 	taken = take_directory(args, "machines", change, true) && taken;
-	keep_files(args);
+	keep_files(args, a, plan);
 	return taken ? IDENTITY_OPERATOR : 0;
 }
 
@@ -1479,20 +1475,17 @@ tell_found(enum chan_verb verb, const char *text)
 }
 
 static int
-do_round(struct operation *op, const struct args *args, struct err *e)
+do_round(struct operation *op, const struct args *args, struct json_val root, struct err *e)
 {
 	bool health = strcmp(args->act, "health") == 0;
 	struct round r = { .store = op->store, .owner = args->owner, .grace = args->grace_s * NSEC_SEC, .deadline = op->deadline,
 		.tell = tell_found };
 	struct machine_host h;
-	struct json_val root;
 	const char **list, **probes, **prefixes;
 	char hash[17];
 	size_t n, nprobes, nprefixes;
 	int rc = -1;
 
-	if (take_plan(op, args, &root, e) < 0)
-		return EXIT_CONFIG;
 	if (args->plan_fd < 0) {
 		err_set(e, ERR_CONFIG, 0, "--do %s: there is no plan", args->act);
 		return EXIT_CONFIG;
@@ -1542,8 +1535,7 @@ operator_main(int argc, char **argv)
 		net_control(control);
 	}
 	operation_init(&op, args.store, args.name);
-	if (strcmp(args.act, "create") == 0 &&
-	    (take_plan(&op, &args, &plan, &e) < 0 || load_default_keys(&op, plan, &e) < 0)) {
+	if (take_plan(&op, &args, &plan, &e) < 0 || (strcmp(args.act, "create") == 0 && load_default_keys(&op, plan, &e) < 0)) {
 		status = EXIT_CONFIG;
 		goto out;
 	}
@@ -1553,7 +1545,7 @@ operator_main(int argc, char **argv)
 		log_error("Store cannot be trusted", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
-	self = take_store(&args);
+	self = take_store(&args, &op.arena, plan);
 	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, args.store, -1 }, 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
 	identity_take(self, 0);
 	sandbox_calls(SANDBOX_OPERATOR);
@@ -1571,7 +1563,7 @@ operator_main(int argc, char **argv)
 	else if (strcmp(args.act, "look") == 0)
 		status = do_look(&op, &e);
 	else if (strcmp(args.act, "reconcile") == 0 || strcmp(args.act, "health") == 0)
-		status = do_round(&op, &args, &e);
+		status = do_round(&op, &args, plan, &e);
 	else {
 		err_set(&e, ERR_CONFIG, 0, "--do %s: it is create, remove, check, look, settle, reconcile or health", args.act);
 		status = EXIT_CONFIG;

@@ -61,7 +61,7 @@ AGAIN = ["executor:committed:2", "executor:committed:3", "executor:stage-done:2"
 
 def one_life(rig, folder, point):
     """A windlass that stops at one point, once, and is started again whenever its manager is gone."""
-    once = os.path.join(str(folder), "crashed")
+    once = os.path.join(str(folder), "once", "crashed")
     w = world.Windlass(rig, folder, IdleTime=2)
     try:
         w.start(WINDLASS_CRASH_AT=point, WINDLASS_CRASH_ONCE=once)
@@ -165,7 +165,7 @@ def test_a_poller_dies_in_the_middle_of_an_answer(rig, windlass, tmp_path, phase
     """
     rig.gitlab("PUT", "/settings", {"two_phase": phases == 2, "ack_timeout": 8})
     w = windlass(IdleTime=2)
-    once = os.path.join(str(tmp_path), "crashed")
+    once = os.path.join(str(tmp_path), "once", "crashed")
     w.start(**({} if how == "kill" else {"WINDLASS_CRASH_AT": how, "WINDLASS_CRASH_ONCE": once}))
     try:
         wait_until(lambda: w.roles("poller"), 30, "a poller")
@@ -199,7 +199,7 @@ def test_a_poller_dies_in_the_middle_of_an_answer(rig, windlass, tmp_path, phase
 
 def test_a_whole_answer_whose_poller_died_is_the_job(rig, windlass, tmp_path):
     """Also with the manager gone at the same moment, and with no further job wanted."""
-    once = os.path.join(str(tmp_path), "crashed")
+    once = os.path.join(str(tmp_path), "once", "crashed")
     w = windlass(IdleTime=2, concurrent=1, limit=1)
     w.start(WINDLASS_CRASH_AT="poller:answered", WINDLASS_CRASH_ONCE=once)
     job = w.job(SCRIPT)

@@ -160,7 +160,7 @@ class Storm:
         environ = {}
         if self.rng.random() < 0.6:
             self.lives += 1
-            self.once = os.path.join(self.w.folder, f"crashed-{self.lives}")
+            self.once = os.path.join(self.w.folder, "once", f"crashed-{self.lives}")
             point = self.rng.choice(self.points)
             environ = {"WINDLASS_CRASH_AT": f"{point}:{self.rng.choice((1, 1, 2, 3))}", "WINDLASS_CRASH_ONCE": self.once}
             self.planned = point

@@ -153,7 +153,7 @@ def test_reconcile_by_hand(rig, tmp_path):
 
 def crash(w, point):
     """A windlass whose manager will die at a point, once."""
-    w.start(WINDLASS_CRASH_AT=point, WINDLASS_CRASH_ONCE=os.path.join(w.folder, "crashed"))
+    w.start(WINDLASS_CRASH_AT=point, WINDLASS_CRASH_ONCE=os.path.join(w.folder, "once", "crashed"))
 
 
 def crashed(w, seconds=150):

@@ -513,9 +513,9 @@ def one_death(bastion, rig, point):
     """Dies at one point of a life, is started again, and leaves one machine; and after its end none."""
     name = "die-" + point
     remove = point in REMOVE_POINTS
-    once = os.path.join(bastion.folder, name + ".once")
+    once = os.path.join(bastion.folder, "once", name)
     crash = {"WINDLASS_CRASH_AT": "operator:" + point, "WINDLASS_CRASH_ONCE": once}
-    os.chmod(bastion.folder, 0o777)     # operators are nobody, and leave that file
+    world.writable_folder(once)
 
     if remove:
         assert bastion.operate(name, "create") == 0, bastion.log(name)

@@ -161,6 +161,12 @@ def plain(trace):
     return text
 
 
+def writable_folder(once):
+    """For the file that whichever role dies first leaves: none of them is root. A folder of its own, since windlass wants its directories strict."""
+    os.makedirs(os.path.dirname(once), exist_ok=True)
+    os.chmod(os.path.dirname(once), 0o777)
+
+
 class Windlass:
     """`windlass run` with directories of its own."""
 
@@ -194,8 +200,7 @@ class Windlass:
     def start(self, **environ):
         assert self.process is None
         if "WINDLASS_CRASH_ONCE" in environ:
-            # whichever role dies there leaves the file, and none of them is root
-            os.chmod(os.path.dirname(environ["WINDLASS_CRASH_ONCE"]), 0o1777)
+            writable_folder(environ["WINDLASS_CRASH_ONCE"])
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [WINDLASS, "run", "--config", self.config, "--state-dir", self.state],
