@@ -22,6 +22,7 @@ LINES = 6
 # Steps of a life that goes wrong first: the tests named here die at them.
 ELSEWHERE = {"poller:answer-begun": "test_a_poller_dies_in_the_middle_of_an_answer",
              "poller:answer-arriving": "test_a_poller_dies_in_the_middle_of_an_answer",
+             "executor:given-back": "test_unfit.py: test_a_death_while_a_job_is_given_back",
              "operator:strays-awaited": "test_machine.py: test_list_lags_longer_than_patience",
              "adopt:recorded": "test_adopt.py: test_over_and_back",
              "operator:stray-found": "test_fleet.py: test_reconcile_by_hand",

@@ -66,6 +66,21 @@ def test_49_no_job_is_harmed_by_a_machine_that_can_run_nothing(windlass, rig, ki
     over(w)
 
 
+def test_a_death_while_a_job_is_given_back(windlass, rig, tmp_path):
+    """The executor dies when it has said so in the log and nothing else is written: the next one finds the same, once more."""
+    w = windlass(limit=1, IdleCount=1, IdleTime=600)
+    once = tmp_path / "once" / "crashed"
+    w.start(WINDLASS_CRASH_AT="executor:given-back", WINDLASS_CRASH_ONCE=str(once))
+    bad, = until_ready(w)
+    on_machine(rig, bad, BROKEN["no runc"][0])
+    j = w.job("echo the job has run")
+    assert rig.ended(j, 240)["state"] == "success", plain(rig.trace(j))
+    assert once.exists(), "nobody came by"
+    assert plain(rig.trace(j)).count("\nthe job has run") == 1
+    wait_until(lambda: bad not in w.machines(), 120, "the broken machine gone")
+    over(w)
+
+
 def test_49_health_sees_a_machine_that_can_run_nothing(windlass, rig):
     """Without any job: a machine that was not tried out for long is, and goes before a job meets it."""
     w = windlass(limit=1, IdleCount=1, IdleTime=600).start()
