@@ -154,7 +154,7 @@ def test_forced_cancel_ends_at_once(rig, windlass):
     wait_until(lambda: "started" in plain(rig.trace(job)).replace("echo started", ""), 60, "the script's first line")
     rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": True})
     w.until_empty(60)
-    assert "after" not in plain(rig.trace(job))
+    assert "Running after_script" not in plain(rig.trace(job))
 
 
 def test_cancel_while_waiting_for_a_machine(rig, windlass):
