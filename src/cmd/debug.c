@@ -9,7 +9,7 @@ static const char *const crash_points[] = {
 	"manager:executor-started", "manager:job-renamed", "manager:remove-decided", "manager:machine-gone", "manager:reconciler-started", "manager:checker-started", "manager:leaving",
 	"poller:answer-begun", "poller:answer-arriving", "poller:answered", "poller:job-written", "poller:job-kept",
 	"executor:begun", "executor:committed", "executor:container-made", "executor:stage-recorded", "executor:stage-started",
-	"executor:stage-done", "executor:containers-removed", "executor:result-written",
+	"executor:stage-done", "executor:given-back", "executor:containers-removed", "executor:result-written",
 	"adopt:recorded",
 	"reporter:acknowledged", "reporter:patched", "reporter:order-written", "reporter:result-sent", "reporter:reported",
 };

@@ -217,7 +217,7 @@ def test_an_account_that_is_throttled(rig, windlass):
     wait_until(lambda: "The cloud throttles the account" in w.text(), 60, "the operator passes it on")
     throttled = time.time()
     w.write_config(IdleCount=2)
-    wait_until(lambda: told(w, "held", "account"), 12, "a second machine is wanted, and has to wait")
+    wait_until(lambda: told(w, "held", "throttled"), 12, "a second machine is wanted, and has to wait")
     wait_until(lambda: len(told(w, "create")) == 2, 60, "until the time is over")
     assert told(w, "create")[1]["t"] >= throttled + 12
     wait_until(lambda: len(told(w, "ready")) == 2, 120, "both come, without a failure")

@@ -309,7 +309,8 @@ def test_a_service_of_a_fresh_user_from_where_root_stands(service):
     assert host("test", "-e", "/etc/machine", check=False).returncode != 0
     host("rm", "/home/ci/.docker")
     # What the user can never use is said before.
-    host("sh", "-c", "cp /usr/local/bin/windlass /root/mine; chmod 700 /root")
+    host("sh", "-c", "cp /usr/local/bin/windlass /root/mine; chmod 700 /root; chown -R root:root /etc/gitlab-runner; "
+         "chmod 700 /etc/gitlab-runner; chmod 600 /etc/gitlab-runner/config.toml")
     for argv, said in ((["--working-directory", "/root"], "ci cannot enter it"), (["--binary", "/root/mine"], "ci cannot execute /root/mine"),
                        (["--config", "/etc/gitlab-runner/config.toml"], "ci cannot read and write /etc/gitlab-runner/config.toml")):
         p = host("windlass", "install", "--service", "wl3", "--init-user", "ci", *argv, check=False)
@@ -416,7 +417,7 @@ def test_upgrade_of_a_process_that_nobody_supervises(windlass, gate, tmp_path):
         said = w.run("upgrade", new, "--state-dir", w.state, check=False)
         assert said.returncode == 0 and "Upgraded" in said.stderr, said.stderr + w.text()[-2000:]
         assert p.poll() is None and w.roles("executor") == executors
-        assert subprocess.run([exe, "version"], stdout=subprocess.PIPE, text=True).stdout.splitlines()[4] == "Built:        windlass 9.9.9"
+        assert subprocess.run([exe, "version"], stdout=subprocess.PIPE, text=True).stdout.splitlines()[5] == "Built:        windlass 9.9.9"
         b.broken_version(broken, "return 1", world.WINDLASS)
         said = w.run("upgrade", broken, "--state-dir", w.state, "--timeout", "20", check=False)
         assert said.returncode == 1 and "The old version runs again" in said.stderr, said.stderr + w.text()[-2000:]
