@@ -189,7 +189,7 @@ class Original:
         out = {}
         for folder, _, files in os.walk(self.store):
             for name in files:
-                if name not in ("windlass.json", "lock"):
+                if name not in ("windlass.json", "windlass-state", "lock"):
                     path = os.path.join(folder, name)
                     with open(path, "rb") as f:
                         out[os.path.relpath(path, self.store)] = (hashlib.sha256(f.read()).hexdigest(), os.stat(path).st_mode)
