@@ -265,8 +265,8 @@ def test_the_manager_keeps_a_record(place):
     assert place.json("--history", record)["jobs"]["count"] == 2
     assert place.json("--state-dir", place.state, "--since", "2026-03-01T12:05:00Z")["jobs"]["count"] == 1
     place.write("config.toml", CONFIG)
-    said = place.run("--config", place.path("config.toml"), "--state-dir", place.state, status=1)
-    assert "it has jobs of 1f00ba47" in said
+    # The one runner's token is another one since: its jobs are those of the key before.
+    assert "jobs      2 in" in place.run("--config", place.path("config.toml"), "--state-dir", place.state)
 
 
 def test_no_record_yet(place):
