@@ -116,6 +116,7 @@ def test_damaged_files(rig, struck):
     w.until_empty()
 
 
+@pytest.mark.broken_peer    # the world remembers what the test above sent
 def test_nothing_is_left_to_tell_with(rig, struck):
     """Neither number nor token nor url: the directory is put aside, loudly, and windlass goes on."""
     w = struck
