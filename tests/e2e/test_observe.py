@@ -371,15 +371,15 @@ def test_refusing_cloud(rig, windlass):
     w = windlass(listen_address=f"127.0.0.1:{port}").start()
     job = str(w.job(["true"], image=rig.env["RIG_BUSYBOX_IMAGE"]))
     wait_until(lambda: answers(port), 30, "/metrics")
-    wait_until(lambda: "creating failed 1 time in a row, next try in " in w.run("why", "--state-dir", w.state), 60, "the failure in `why`")
+    wait_until(lambda: "the cloud account may have no more machines (" in w.run("why", "--state-dir", w.state), 60, "the failure in `why`")
     short = ls(w)["pools"][0]["runner"]
     said = w.run("why", short, "--state-dir", w.state)
-    assert "could not be made" in said and "quota" in said.lower() or "limit" in said.lower(), said
+    assert re.search("no more machines .*limit", said) and re.search(r"next try in \d+", said), said
     m = wait_until(lambda: (m := metrics(port)) and value(m, "windlass_create_failures_in_a_row") == 1 and m, 20, "the failure in /metrics")
     assert value(m, "windlass_create_pause_seconds") > 0
     assert value(m, "gitlab_runner_autoscaling_actions_total", action="creation-failed") == 1
     assert value(m, "windlass_decisions_total", decision="create-failed", reason="quota") == 1
-    wait_until(lambda: jobs(w, "waiting").get(job, {}).get("waiting_why") == "back-off", 20, "the job's own reason")
+    wait_until(lambda: jobs(w, "waiting").get(job, {}).get("waiting_why") == "quota", 20, "the job's own reason")
     rig("fault", "cloud", "clear")
     rig.gitlab("POST", f"/jobs/{job}/cancel")
 
