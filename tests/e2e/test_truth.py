@@ -67,7 +67,7 @@ def test_53_an_old_view_says_that_it_is_old(rig, windlass, tmp_path):
     """The bastion's disk is full: what is shown is as of then, and nobody claims that jobs are asked for."""
     w = windlass(limit=3, IdleCount=0, IdleTime=600)
     os.makedirs(w.state)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", w.state], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=0755", "tmpfs", w.state], check=True)
     filler = os.path.join(w.state, "filler")
     try:
         w.start()
