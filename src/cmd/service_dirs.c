@@ -126,7 +126,12 @@ try_as(const struct passwd *p, const struct service *s)
 {
 	if (initgroups(p->pw_name, p->pw_gid) < 0 || setgid(p->pw_gid) < 0 || setuid(p->pw_uid) < 0)
 		return 4;
-	return chdir(s->directory) < 0 ? 1 : access(s->exe, X_OK) < 0 ? 2 : fs_exists(AT_FDCWD, s->config) && access(s->config, R_OK | W_OK) < 0 ? 3 : 0;
+	if (chdir(s->directory) < 0)
+		return 1;
+	if (access(s->exe, X_OK) < 0)
+		return 2;
+	/* A file that is not there yet is the user's to write; one behind a closed directory is nobody's who cannot enter it. */
+	return access(s->config, R_OK | W_OK) < 0 && errno != ENOENT ? 3 : 0;
 }
 
 int
