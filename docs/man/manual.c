@@ -1,7 +1,7 @@
 /*
  * Makes the manual pages and the shells' completions from the tables of the
  * program: commands (cmd/cmd.h, cmd/machine.h), options of the machine
- * drivers (cloud/driver.h), keys of config.toml (manager/keys.h). Run while
+ * drivers (cloud/driver.h), keys of config.toml (config/keys.h). Run while
  * building (src/Makefile, target manual); no part of windlass.
  *
  *	manual page FILE.in	the page: lines "@WORD@" of the file are replaced by what tables say,

@@ -16,10 +16,10 @@
 #ifndef CLOUD_DRIVER_H
 #define CLOUD_DRIVER_H
 
-#include "cloud/fields.h"
 #include "core/err.h"
 #include "core/mono.h"
 #include "core/opt.h"
+#include "wire/fields.h"
 
 /* An option of `create`: --name VALUE, or its variable, or the default. */
 struct cloud_flag {

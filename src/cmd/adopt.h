@@ -15,9 +15,9 @@
 
 #include <sys/types.h>
 
+#include "books/store.h"
 #include "cmd/check.h"
 #include "machine/certs.h"
-#include "machine/store.h"
 
 /* What becomes of a machine of the store. */
 enum adopt_fate {

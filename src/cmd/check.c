@@ -2,13 +2,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "books/store.h"
 #include "cmd/check.h"
 #include "cmd/check_machine.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "core/fs.h"
 #include "core/log.h"
-#include "machine/store.h"
 #include "manager/manager.h"
 
 #define CONFIG_MAX	(8u << 20)

@@ -16,8 +16,8 @@
 #ifndef CMD_CHECK_H
 #define CMD_CHECK_H
 
-#include "manager/config.h"
-#include "manager/keys.h"
+#include "config/config.h"
+#include "config/keys.h"
 
 enum check_level { CHECK_INFO, CHECK_WARNING, CHECK_ERROR, CHECK_NLEVELS };
 

@@ -1,8 +1,8 @@
 /* [runners.machine]: names, options, idle settings (spec machines 1.19): see check.h. */
+#include "books/store.h"
 #include "cmd/check_machine.h"
+#include "config/zones.h"
 #include "machine/certs.h"
-#include "machine/store.h"
-#include "manager/zones.h"
 #include "policy/names.h"
 #include "policy/periods.h"
 

@@ -10,8 +10,8 @@
 #include "cmd/check.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
+#include "config/confedit.h"
 #include "core/log.h"
-#include "manager/confedit.h"
 #include "wire/tomledit.h"
 
 static const char about[] =

@@ -6,9 +6,9 @@
 
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
+#include "config/keys.h"
 #include "core/log.h"
 #include "gitlab/api.h"
-#include "manager/keys.h"
 #include "versions.h"
 
 #define LINE_MAX_BYTES	(64u << 10)

@@ -8,9 +8,9 @@
 #ifndef CMD_RUNNERCMD_H
 #define CMD_RUNNERCMD_H
 
+#include "config/config.h"
 #include "core/opt.h"
 #include "gitlab/runners.h"
-#include "manager/config.h"
 
 /* One call of a command to GitLab, all its tries. */
 #define RUNNERCMD_CALL_NS	(120 * NSEC_SEC)

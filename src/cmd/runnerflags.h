@@ -1,14 +1,14 @@
 /*
  * The options of `register` that stand for keys of a [[runners]] entry, made
- * from the one table of keys (manager/keys.h), and the entry that they make. Options
+ * from the one table of keys (config/keys.h), and the entry that they make. Options
  * and variables are gitlab-runner's (spec gitlab-runner 2.4 to 2.12).
  */
 #ifndef CMD_RUNNERFLAGS_H
 #define CMD_RUNNERFLAGS_H
 
+#include "config/keys.h"
 #include "core/buf.h"
 #include "core/opt.h"
-#include "manager/keys.h"
 #include "wire/toml.h"
 
 struct runnerflags {

@@ -15,13 +15,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/store.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "cmd/runnerflags.h"
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/proc.h"
-#include "machine/store.h"
 #include "manager/manager.h"
 #include "wire/tomledit.h"
 

@@ -7,11 +7,11 @@
 
 #include "cmd/cmd.h"
 #include "cmd/simulate.h"
+#include "config/config.h"
+#include "config/policy.h"
 #include "core/fs.h"
 #include "core/opt.h"
-#include "manager/config.h"
 #include "manager/manager.h"
-#include "manager/policy.h"
 #include "wire/json.h"
 
 #define BOOT_ASSUMED	(90 * NSEC_SEC)

@@ -8,8 +8,8 @@
 #include "cmd/check.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
+#include "config/confedit.h"
 #include "core/log.h"
-#include "manager/confedit.h"
 #include "policy/names.h"
 
 static const char about[] =

@@ -15,6 +15,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/format.h"
+#include "books/store.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "cmd/service.h"
@@ -23,8 +25,6 @@
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/rand.h"
-#include "machine/store.h"
-#include "manager/format.h"
 #include "versions.h"
 
 #define FILE_MAX	(64u << 20)

@@ -8,8 +8,8 @@
 #include "cmd/check.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
+#include "config/confedit.h"
 #include "core/log.h"
-#include "manager/confedit.h"
 
 static const char about[] =
 	"Asks GitLab about every runner of config.toml, or those chosen. Exit status 0: all are valid (or, with --delete,\n"

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/store.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -19,7 +20,6 @@
 #include "core/sandbox.h"
 #include "job/run.h"
 #include "machine/config_json.h"
-#include "machine/store.h"
 #include "policy/fault.h"
 
 #define CALL_LIMIT	(120 * NSEC_SEC)

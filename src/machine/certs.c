@@ -12,13 +12,13 @@
 #include <mbedtls/rsa.h>
 #include <mbedtls/x509_crt.h>
 
+#include "books/store.h"
 #include "core/fs.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/rand.h"
 #include "machine/certs.h"
 #include "machine/config_json.h"
-#include "machine/store.h"
 
 #define PEM_MAX		(64u << 10)
 #define LIFE_DAYS	1080
@@ -679,21 +679,6 @@ out:
 	return rc;
 }
 
-void
-certs_sweep(const char *store)
-{
-	char *certs = fs_join(store, "certs");
-	int dir = fs_opendir(AT_FDCWD, certs, NULL), lock;
-
-	if (dir >= 0 && fs_has_temporaries(dir) && (lock = lock_take(dir, ".lock", LOCK_TRY, NULL)) >= 0) {
-		fs_sweep(dir, 0);
-		close(lock);
-	}
-	if (dir >= 0)
-		close(dir);
-	free(certs);
-}
-
 int
 certs_ensure(const char *store, const struct certs_paths *p, struct err *e)
 {
@@ -705,7 +690,7 @@ certs_ensure(const char *store, const struct certs_paths *p, struct err *e)
 		goto out;
 	}
 	if (fs_mkdirs(certs, 0700, e) < 0 || (dir = fs_opendir(AT_FDCWD, certs, e)) < 0 ||
-	    (lock = lock_take(dir, ".lock", LOCK_WAIT, e)) < 0)
+	    (lock = lock_take(dir, CERTS_LOCK, LOCK_WAIT, e)) < 0)
 		goto out;
 	rc = ensure_locked(store, certs, p, e);
 out:

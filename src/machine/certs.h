@@ -38,9 +38,6 @@ struct certs_paths { const char *ca, *ca_key, *cert, *key; };
 /* <store>/certs/{ca,ca-key,cert,key}.pem; the strings live in the arena. */
 struct certs_paths certs_default(struct arena *a, const char *store);
 
-/* Removes what writers of these files left when they were killed (a private key may be in it), unless one lives. */
-void	certs_sweep(const char *store);
-
 /*
  * Makes sure of the four files, making what is missing. A client certificate past two thirds of its life is made
  * anew under the same authority, and an authority near or past its end is renewed. Damage (mismatched pairs, an authority without its key) is moved to

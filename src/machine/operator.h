@@ -13,8 +13,8 @@
 #ifndef MACHINE_OPERATOR_H
 #define MACHINE_OPERATOR_H
 
+#include "books/store.h"
 #include "machine/options.h"
-#include "machine/store.h"
 
 /* A create without limit of its own ends after this; so does a remove. */
 #define OPERATOR_LIMIT_NS	(600 * NSEC_SEC)

@@ -18,9 +18,9 @@
 #ifndef MACHINE_ROUND_H
 #define MACHINE_ROUND_H
 
+#include "books/store.h"
 #include "cloud/driver.h"
 #include "core/chan.h"
-#include "machine/store.h"
 
 /* A stray younger than this is left for the next look. */
 #define ROUND_GRACE_NS	(60 * NSEC_SEC)

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/format.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -23,7 +24,6 @@
 #include "core/notify.h"
 #include "core/proc.h"
 #include "core/rand.h"
-#include "manager/format.h"
 #include "manager/manager.h"
 #include "manager/parts.h"
 #include "manager/snapshot.h"

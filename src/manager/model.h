@@ -10,12 +10,12 @@
 
 #include <sys/types.h>
 
+#include "books/store.h"
+#include "config/config.h"
 #include "core/chan.h"
 #include "core/list.h"
 #include "core/mono.h"
 #include "machine/certs.h"
-#include "machine/store.h"
-#include "manager/config.h"
 #include "policy/retry.h"
 #include "policy/scale.h"
 #include "wire/json.h"

@@ -14,10 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/confedit.h"
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/notify.h"
-#include "manager/confedit.h"
 #include "manager/parts.h"
 
 #define CONFIG_CHECK	(3 * NSEC_SEC)		/* spec gitlab-runner 2.2 */

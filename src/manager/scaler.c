@@ -10,12 +10,12 @@
  * pollers.c); the rounds between serve jobs that came without a machine, as the original's Use does, and, with
  * SCALE_OWN_CLOCK, keep the pool at its target.
  */
+#include "config/policy.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/log.h"
 #include "core/rand.h"
 #include "manager/parts.h"
-#include "manager/policy.h"
 
 /* Idle machines of a broken entry go as its IdleTime says, if that can be read. */
 #define IDLE_TIME_MAX	1000000000

@@ -2,9 +2,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "books/store.h"
 #include "core/fs.h"
 #include "core/lock.h"
-#include "machine/store.h"
 #include "manager/snapshot.h"
 #include "manager/view.h"
 

@@ -1,5 +1,5 @@
 /* Any text as config.toml: it is read or refused with a place, and what was read holds its own promises. */
-#include "manager/config.h"
+#include "config/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
 /* windlass.json: what is written reads back and is written the same again; members that we do not know stay. */
-#include "machine/store.h"
+#include "books/store.h"
 #include "wire/json.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,6 +1,6 @@
 /* Options of `register` from the table of keys, and the entry that they make. */
 #include "cmd/runnerflags.h"
-#include "manager/config.h"
+#include "config/config.h"
 #include "tap.h"
 
 static const struct opt own[] = {

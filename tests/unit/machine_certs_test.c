@@ -6,12 +6,12 @@
 
 #include <mbedtls/x509_crt.h>
 
+#include "books/store.h"
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/proc.h"
 #include "machine/certs.h"
 #include "machine/config_json.h"
-#include "machine/store.h"
 #include "tap.h"
 
 #define PROCESSES	8

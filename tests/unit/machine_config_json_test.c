@@ -1,10 +1,10 @@
 /* machine/config_json and machine/options: the file as docker-machine writes it, and what `create` makes. */
 #include <unistd.h>
 
+#include "books/store.h"
 #include "core/fs.h"
 #include "machine/config_json.h"
 #include "machine/options.h"
-#include "machine/store.h"
 #include "tap.h"
 
 /* The example of spec machines 4.3, as docker-machine writes it: 4 blanks, an element a line, no line end behind. */

@@ -3,8 +3,8 @@
  * with our own record beside each config.json (docs/state.md). Reading and
  * writing only; no network, no cloud. The manager uses this too.
  */
-#ifndef MACHINE_STORE_H
-#define MACHINE_STORE_H
+#ifndef BOOKS_STORE_H
+#define BOOKS_STORE_H
 
 #include "core/arena.h"
 #include "core/buf.h"
@@ -13,6 +13,8 @@
 #include "core/str.h"
 
 #define MACHINE_NAME_MAX	63
+/* In certs/: held by whoever writes its files (machine/certs.h). */
+#define CERTS_LOCK	".lock"
 /* A create call without an answer is settled when it is this old and the cloud was asked once more what it made. */
 #define MACHINE_SETTLE_NS	(30 * NSEC_SEC)
 /* An idle machine's engine is tried out this often (round.h); a job whose machine rested for longer does it first. */

@@ -5,8 +5,8 @@
  * binary would read something wrongly, and that one then says so and stays
  * away, before it touches anything.
  */
-#ifndef MANAGER_FORMAT_H
-#define MANAGER_FORMAT_H
+#ifndef BOOKS_FORMAT_H
+#define BOOKS_FORMAT_H
 
 #include "core/err.h"
 

@@ -5,8 +5,8 @@
  * completions are made from it. A key that we do not honour is here too, with
  * its reason, so that nobody's file is misread in silence.
  */
-#ifndef MANAGER_KEYS_H
-#define MANAGER_KEYS_H
+#ifndef CONFIG_KEYS_H
+#define CONFIG_KEYS_H
 
 #include "core/arena.h"
 #include "core/str.h"

@@ -2,11 +2,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/config.h"
+#include "config/keys.h"
+#include "config/policy.h"
+#include "config/zones.h"
 #include "core/fs.h"
-#include "manager/config.h"
-#include "manager/keys.h"
-#include "manager/policy.h"
-#include "manager/zones.h"
 #include "tap.h"
 
 static char notes[8192];

@@ -4,8 +4,8 @@
  * caller keeps its last good configuration. A broken [[runners]] entry disables
  * that entry, not the file (spec gitlab-runner 9, item 11).
  */
-#ifndef MANAGER_CONFIG_H
-#define MANAGER_CONFIG_H
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
 
 #include "core/arena.h"
 #include "core/err.h"

@@ -5,13 +5,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cloud/fields.h"
+#include "books/store.h"
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/lock.h"
 #include "core/rand.h"
-#include "machine/certs.h"
-#include "machine/store.h"
+#include "wire/fields.h"
 #include "wire/json.h"
 
 #define RECORD_FILE	"windlass.json"
@@ -318,6 +317,22 @@ sweep_machine(int machines, const char *name)
 	close(dir);
 }
 
+/* What writers of certs/ left when they were killed (a private key may be in it), unless one lives: they hold its lock. */
+static void
+sweep_certs(const char *store)
+{
+	char *certs = fs_join(store, "certs");
+	int dir = fs_opendir(AT_FDCWD, certs, NULL), lock;
+
+	if (dir >= 0 && fs_has_temporaries(dir) && (lock = lock_take(dir, CERTS_LOCK, LOCK_TRY, NULL)) >= 0) {
+		fs_sweep(dir, 0);
+		close(lock);
+	}
+	if (dir >= 0)
+		close(dir);
+	free(certs);
+}
+
 int
 store_sweep(const char *store, struct err *e)
 {
@@ -325,7 +340,7 @@ store_sweep(const char *store, struct err *e)
 	struct dirent *d;
 	DIR *dir;
 
-	certs_sweep(store);
+	sweep_certs(store);
 	if (machines < 0)
 		return e != NULL && e->kind == ERR_NOTFOUND ? 0 : -1;
 	dir = fdopendir(machines);

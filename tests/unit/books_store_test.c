@@ -5,9 +5,9 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "books/store.h"
 #include "core/fs.h"
 #include "core/lock.h"
-#include "machine/store.h"
 #include "tap.h"
 
 static char store[64];

@@ -2,10 +2,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "books/format.h"
 #include "core/core.h"
 #include "core/fs.h"
 #include "core/lock.h"
-#include "manager/format.h"
 #include "tap.h"
 
 static char top[] = "/tmp/manager_format_test.XXXXXX";

@@ -3,9 +3,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config/confedit.h"
 #include "core/fs.h"
 #include "core/log.h"
-#include "manager/confedit.h"
 #include "tap.h"
 
 static char dir[] = "/tmp/confedit_test.XXXXXX";

@@ -5,12 +5,12 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "config/confedit.h"
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/rand.h"
-#include "manager/confedit.h"
 
 #define CONFIG_MAX	(8u << 20)
 #define LOCK_NAME	".windlass-config.lock"

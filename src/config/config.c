@@ -2,12 +2,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/config.h"
+#include "config/keys.h"
+#include "config/zones.h"
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/rand.h"
-#include "manager/config.h"
-#include "manager/keys.h"
-#include "manager/zones.h"
 #include "wire/url.h"
 
 #define CONFIG_MAX	(8u << 20)

@@ -1,10 +1,10 @@
 /* Which version of windlass may run which state: see format.h. */
 #include <unistd.h>
 
+#include "books/format.h"
+#include "books/store.h"
 #include "core/fs.h"
 #include "core/lock.h"
-#include "machine/store.h"
-#include "manager/format.h"
 #include "wire/json.h"
 
 #define RECORD_MAX	(1u << 20)

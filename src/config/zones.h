@@ -7,8 +7,8 @@
  * "" and "Local" are the host's: $TZ as in the C library (a name, ":" and a path, or
  * a POSIX string), else /etc/localtime, else UTC.
  */
-#ifndef MANAGER_ZONES_H
-#define MANAGER_ZONES_H
+#ifndef CONFIG_ZONES_H
+#define CONFIG_ZONES_H
 
 #include "core/arena.h"
 #include "wire/tzif.h"

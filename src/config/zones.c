@@ -1,6 +1,6 @@
 /* Time zones by name, and the host's own. See zones.h. */
+#include "config/zones.h"
 #include "core/fs.h"
-#include "manager/zones.h"
 #include "wire/tzname.h"
 
 #define ZONE_MAX	(256u << 10)

@@ -5,8 +5,8 @@
  * tolerant (what is missing is empty, what has another type is taken as missing) and
  * keys that no table names are kept as text and written back behind ours.
  */
-#ifndef CLOUD_FIELDS_H
-#define CLOUD_FIELDS_H
+#ifndef WIRE_FIELDS_H
+#define WIRE_FIELDS_H
 
 #include "core/arena.h"
 #include "wire/json.h"

@@ -2,10 +2,10 @@
  * What config.toml says of one runner's machines, as policy/scale wants it: the one place where keys become
  * numbers of a policy, for the manager and for `simulate`.
  */
-#ifndef MANAGER_POLICY_H
-#define MANAGER_POLICY_H
+#ifndef CONFIG_POLICY_H
+#define CONFIG_POLICY_H
 
-#include "manager/config.h"
+#include "config/config.h"
 
 /*
  * The policy of a runner while `section` of its [[runners.machine.autoscaling]] holds (periods_active(); -1: none).

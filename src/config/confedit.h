@@ -7,8 +7,8 @@
  * A command that cannot be taken back, such as one that makes GitLab forget
  * the old token, first makes sure that its result will find room: confedit_reserve().
  */
-#ifndef MANAGER_CONFEDIT_H
-#define MANAGER_CONFEDIT_H
+#ifndef CONFIG_CONFEDIT_H
+#define CONFIG_CONFEDIT_H
 
 #include <sys/types.h>
 

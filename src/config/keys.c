@@ -1,6 +1,6 @@
 /* The table of configuration keys: see keys.h. Facts from spec gitlab-runner 2.5-2.13. */
-#include "manager/config.h"
-#include "manager/keys.h"
+#include "config/config.h"
+#include "config/keys.h"
 
 const struct key keys[] = {
 	/* global */

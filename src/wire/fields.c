@@ -1,5 +1,5 @@
 /* Structs and JSON objects joined by a table: see fields.h. */
-#include "cloud/fields.h"
+#include "wire/fields.h"
 
 static struct field_list
 read_list(struct arena *a, struct json_val v)

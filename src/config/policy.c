@@ -1,5 +1,5 @@
 /* From keys to a policy: see policy.h. */
-#include "manager/policy.h"
+#include "config/policy.h"
 #include "policy/billing.h"
 
 /* Idle settings of one period; the rest is the runner's. */

@@ -1,5 +1,5 @@
 /* What is said of a key that its section does not know: see keys.h. */
-#include "manager/keys.h"
+#include "config/keys.h"
 
 /* Words of gitlab-runner's documentation and its past, and what became of them. No section: wherever they stand. */
 static const struct { const char *words, *advice; } known[] = {
