@@ -1,4 +1,4 @@
-/* manager/format: a state of a newer version is refused, by name; anything else is not. */
+/* books/format: a state of a newer version is refused, by name; anything else is not. */
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-/* machine/store: names, records, directories that appear and go whole, locks. */
+/* books/store: names, records, directories that appear and go whole, locks. */
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-/* manager/config and manager/keys: what is read, what is refused with its place, what is said. */
+/* config/config and config/keys: what is read, what is refused with its place, what is said. */
 #include <sys/stat.h>
 #include <unistd.h>
 
