@@ -235,6 +235,7 @@ lint()
 	bad=0
 	tests/lint/check || bad=1
 	tests/lint/programs || bad=1
+	tests/lint/counts --check || bad=1
 	return $bad
 }
 
