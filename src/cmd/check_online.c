@@ -48,7 +48,7 @@ ask_gitlab(struct check *c, const struct runner *r, const struct toml *t, const 
 	char expires[RUNNERCMD_DATE_MAX];
 	int rc;
 
-	if (r->token[0] == '\0' || (g = runnercmd_gitlab_of(r, &e)) == NULL)
+	if (r->token[0] == '\0' || (g = runnercmd_gitlab_of(r, NULL, &e)) == NULL)
 		return;		/* said offline */
 	rc = gitlab_verify(g, r->token, system_id, r->shell, runnercmd_gpus(r), &tries, &out, mono_after(GITLAB_NS), &e);
 	if (rc == 0 && out.expires_at != 0) {

@@ -287,7 +287,7 @@ check_tls(struct check *c, const struct runner *r, const struct toml *t)
 	/* A file may be there tomorrow. */
 	if (c->judging || r->base_url[0] == '\0' || (r->tls_ca_file[0] == '\0' && r->tls_cert_file[0] == '\0' && r->tls_key_file[0] == '\0'))
 		return;
-	g = runnercmd_gitlab_of(r, &e);
+	g = runnercmd_gitlab_of(r, NULL, &e);
 	if (g == NULL)
 		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(KS_RUNNER, r->tls_ca_file[0] != '\0' ? "tls-ca-file" : "tls-cert-file", t), "%s", e.msg);
 	gitlab_close(g);

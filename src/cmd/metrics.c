@@ -41,29 +41,32 @@ static const struct { const char *path, *type, *fields; } pages[NPAGES] = {
 	[PAGE_READY] = { "/health/ready", "text/plain", NULL },
 };
 
+/* What /proc says of the manager. Opened before this process gave root up: afterwards it is another user's. */
+struct manager_files { int stat, limits; DIR *fds; };
+
 struct server {
 	int		 dir;		/* the snapshot's */
 	pid_t		 manager;
+	struct manager_files proc;
 	mono_t		 made[NPAGES];
 	struct serve_text *text[NPAGES];
 };
 
 /* ---- the manager's process, from /proc ---- */
 
-/* Opened before this process gave root up: afterwards they are another user's. */
-static struct { int stat, limits; DIR *fds; } of_manager = { -1, -1, NULL };
-
-static void
+static struct manager_files
 open_manager(pid_t pid)
 {
+	struct manager_files m;
 	char path[40];
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	of_manager.stat = open(path, O_RDONLY | O_CLOEXEC);
+	m.stat = open(path, O_RDONLY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
-	of_manager.limits = open(path, O_RDONLY | O_CLOEXEC);
+	m.limits = open(path, O_RDONLY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	of_manager.fds = opendir(path);
+	m.fds = opendir(path);
+	return m;
 }
 
 /* What a file of /proc says now. */
@@ -79,14 +82,14 @@ read_again(int fd, struct buf *b)
 }
 
 static int
-count_fds(void)
+count_fds(DIR *fds)
 {
 	int n = -2;	/* "." and ".." */
 
-	if (of_manager.fds == NULL)
+	if (fds == NULL)
 		return -1;
-	rewinddir(of_manager.fds);
-	while (readdir(of_manager.fds) != NULL)
+	rewinddir(fds);
+	while (readdir(fds) != NULL)
 		n++;
 	return n;
 }
@@ -105,20 +108,20 @@ boot_time(void)
 }
 
 static double
-max_fds(void)
+max_fds(int limits)
 {
 	struct buf b = { .max = STAT_MAX };
 	double n = -1;
 	ssize_t at;
 
-	if (read_again(of_manager.limits, &b) && (at = str_find(buf_str(&b), "Max open files")) >= 0)
+	if (read_again(limits, &b) && (at = str_find(buf_str(&b), "Max open files")) >= 0)
 		n = strtod(b.p + at + strlen("Max open files"), NULL);
 	buf_free(&b);
 	return n;
 }
 
 static struct prom_process
-look_at_manager(void)
+look_at_manager(const struct manager_files *m)
 {
 	struct prom_process p = { .version = GITLAB_COMPAT_VERSION, .revision = WL_REVISION, .branch = "windlass-" WL_VERSION };
 	struct buf b = { .max = STAT_MAX };
@@ -126,7 +129,7 @@ look_at_manager(void)
 	long hz = sysconf(_SC_CLK_TCK), page = sysconf(_SC_PAGESIZE);
 	struct str rest;
 
-	if (!read_again(of_manager.stat, &b) || str_rchr(buf_str(&b), ')') < 0)
+	if (!read_again(m->stat, &b) || str_rchr(buf_str(&b), ')') < 0)
 		goto out;
 	rest = str_trim(str_sub(buf_str(&b), (size_t)str_rchr(buf_str(&b), ')') + 1, b.n));
 	/* proc(5) counts from 1; the name was the second. */
@@ -140,8 +143,8 @@ look_at_manager(void)
 	p.start_time = boot_time() + field[22] / (double)hz;
 	p.virtual_bytes = field[23];
 	p.resident_bytes = field[24] * (double)page;
-	p.open_fds = count_fds();
-	p.max_fds = max_fds();
+	p.open_fds = count_fds(m->fds);
+	p.max_fds = max_fds(m->limits);
 	p.known = true;
 out:
 	buf_free(&b);
@@ -182,7 +185,7 @@ make(struct server *s, enum page page, struct buf *b)
 	}
 	switch (page) {
 	case PAGE_METRICS:
-		p = look_at_manager();
+		p = look_at_manager(&s->proc);
 		prom_put(b, &v, &p, wall_now());
 		break;
 	case PAGE_JOBS:
@@ -281,7 +284,7 @@ metrics_main(int argc, char **argv)
 	}
 	/* More descriptors than places it does not need. */
 	setrlimit(RLIMIT_NOFILE, &few);
-	open_manager(s.manager);
+	s.proc = open_manager(s.manager);
 	if (identity_changes() && (identity_share(s.dir, IDENTITY_METRICS, false, &e) < 0 || share_snapshot(s.dir) < 0))
 		log_debug("The snapshot cannot be shared: this process stays root", F_ERR(&e));
 	else

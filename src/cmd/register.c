@@ -23,6 +23,7 @@
 #define TEMPLATE_MAX	(1u << 20)
 #define EXECUTOR	"docker+machine"
 #define TRY_URL_NS	(15 * NSEC_SEC)
+#define HOST_NAME_ROOM	256
 
 static const struct opt own[] = {
 	OPT_CONFIG,
@@ -188,15 +189,13 @@ ask_url(struct registering *r, struct err *e)
 	}
 }
 
-static const char *
-host_name(void)
+/* "windlass" where the host has no name that fits. */
+static void
+host_name(char name[HOST_NAME_ROOM])
 {
-	static char name[256];
-
-	if (gethostname(name, sizeof(name)) < 0)
-		return "windlass";
-	name[sizeof(name) - 1] = '\0';
-	return name;
+	if (gethostname(name, HOST_NAME_ROOM) < 0)
+		snprintf(name, HOST_NAME_ROOM, "windlass");
+	name[HOST_NAME_ROOM - 1] = '\0';
 }
 
 static int
@@ -564,7 +563,10 @@ find_token(struct registering *r, struct err *e)
 static int
 ask_description(struct registering *r, struct err *e)
 {
-	if (ask(r, "name", "Enter a description for the runner:", host_name(), ANSWER_OPTIONAL, e) < 0 ||
+	char host[HOST_NAME_ROOM];
+
+	host_name(host);
+	if (ask(r, "name", "Enter a description for the runner:", host, ANSWER_OPTIONAL, e) < 0 ||
 	    ask(r, "tag-list", "Enter tags for the runner (comma-separated):", "", ANSWER_OPTIONAL, e) < 0)
 		return -1;
 	return ask(r, "maintenance-note", "Enter optional maintenance note for the runner:", "", ANSWER_OPTIONAL, e);
@@ -574,8 +576,11 @@ ask_description(struct registering *r, struct err *e)
 static int
 ask_rest(struct registering *r, struct err *e)
 {
+	char host[HOST_NAME_ROOM];
+
+	host_name(host);
 	if (text(r, "registration-token")[0] == '\0' && ask(r, "name",
-	    "Enter a name for the runner. This is stored only in the local config.toml file:", host_name(), ANSWER_OPTIONAL, e) < 0)
+	    "Enter a name for the runner. This is stored only in the local config.toml file:", host, ANSWER_OPTIONAL, e) < 0)
 		return -1;
 	if (ask_executor(r, e) < 0)
 		return -1;

@@ -42,7 +42,7 @@ ask_gitlab(const struct resetting *s, const struct runner *r, struct gitlab_runn
 
 	if (s->pat != NULL && r->id == 0)
 		return err_set(e, ERR_CONFIG, 0, "its entry has no id, which --pat needs: look the number up in GitLab and write id = ... into the entry");
-	g = runnercmd_gitlab_of(r, e);
+	g = runnercmd_gitlab_of(r, NULL, e);
 	if (g == NULL)
 		return -1;
 	rc = s->pat != NULL ? gitlab_reset_token_by(g, s->pat, r->id, &s->tries, out, deadline, e) :

@@ -103,23 +103,16 @@ runnercmd_gitlab(const char *url, const char *ca, const char *cert, const char *
 	return g;
 }
 
-/* Of the command line; what an entry says of its own comes first. */
-static const char *given_ca;
-
-void
-runnercmd_ca_file(const char *path)
-{
-	given_ca = path;
-}
-
 struct gitlab *
-runnercmd_gitlab_of(const struct runner *r, struct err *e)
+runnercmd_gitlab_of(const struct runner *r, const char *ca, struct err *e)
 {
 	if (r->base_url[0] == '\0') {
 		err_set(e, ERR_CONFIG, 0, "it has no url");
 		return NULL;
 	}
-	return runnercmd_gitlab(r->base_url, r->tls_ca_file[0] == '\0' && given_ca != NULL ? given_ca : r->tls_ca_file, r->tls_cert_file, r->tls_key_file, e);
+	if (r->tls_ca_file[0] != '\0')
+		ca = r->tls_ca_file;
+	return runnercmd_gitlab(r->base_url, ca, r->tls_cert_file, r->tls_key_file, e);
 }
 
 struct str

@@ -30,9 +30,8 @@ void	runnercmd_forget_signal(int fd);
 
 /* GitLab by an entry or by options; files that are not named are found by the server's name. NULL: *e. */
 struct gitlab	*runnercmd_gitlab(const char *url, const char *ca, const char *cert, const char *key, struct err *e);
-/* The authority of --tls-ca-file for entries that name none, from now on; kept by the caller. NULL: none. */
-void	runnercmd_ca_file(const char *path);
-struct gitlab	*runnercmd_gitlab_of(const struct runner *r, struct err *e);
+/* By an entry; ca (NULL: none) is the authority's file of one that names none. */
+struct gitlab	*runnercmd_gitlab_of(const struct runner *r, const char *ca, struct err *e);
 /* An entry's [runners.docker] gpus, for `info`. */
 struct str	 runnercmd_gpus(const struct runner *r);
 

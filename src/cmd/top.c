@@ -32,15 +32,15 @@ const struct usage cmd_top_usage = USAGE("",
     "IDLE is how many machines are idle and how many are wanted idle, BUSY how many run a job and the limit, ASKING how\n"
     "many requests for jobs are under way and how many may be. Exit status 1 when there is no state directory to read.", opts);
 
-static volatile sig_atomic_t ended, resized;
+static volatile struct { sig_atomic_t ended, resized; } told;
 
 static void
 on_signal(int sig)
 {
 	if (sig == SIGWINCH)
-		resized = 1;
+		told.resized = 1;
 	else
-		ended = sig;
+		told.ended = sig;
 }
 
 struct screen {
@@ -247,14 +247,14 @@ live(const struct opt *o, int64_t interval)
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	(void)!write(STDOUT_FILENO, begin, sizeof(begin) - 1);
-	while (!ended) {
+	while (!told.ended) {
 		bool at_once = false;
 
 		show(&frame, screen_size());
-		if (wait_for_key(interval, &at_once) || ended)
+		if (wait_for_key(interval, &at_once) || told.ended)
 			break;
-		if (resized) {
-			resized = 0;
+		if (told.resized) {
+			told.resized = 0;
 			(void)!write(STDOUT_FILENO, "\x1b[2J", 4);
 		}
 		buf_clear(&frame);

@@ -17,16 +17,27 @@ static const char about[] =
 	"there, without this host; remove it in GitLab. Entries are chosen by --name, --token or both (the first that fits), or\n"
 	"by --all-runners.";
 
+/* What is to go, by which way GitLab is told, and how it went. */
+struct unregistering {
+	struct selection s;
+	bool		 all;		/* of the selection; else the first */
+	const char	*ca;		/* see runnercmd_gitlab_of() */
+	struct gitlab_tries tries;
+	char		 system_id[15];
+	size_t		 meant, failed;
+};
+
 /* 0 when GitLab knows nothing of it any more. */
 static int
-tell_gitlab(const struct runner *r, const char *system_id, const struct gitlab_tries *t)
+tell_gitlab(const struct unregistering *u, const struct runner *r)
 {
 	struct gitlab *g;
 	struct err e = { 0 };
 	int rc;
 
-	g = runnercmd_gitlab_of(r, &e);
-	rc = g != NULL ? gitlab_unregister(g, r->token, system_id, t, mono_after(RUNNERCMD_CALL_NS), &e) : -1;
+	g = runnercmd_gitlab_of(r, u->ca, &e);
+	rc = g == NULL ? -1 :
+	    gitlab_unregister(g, r->token, u->system_id, &u->tries, mono_after(RUNNERCMD_CALL_NS), &e);
 	gitlab_close(g);
 	if (rc == 0) {
 		log_info(names_token_is_created(str_from(r->token)) ? "Unregistering runner manager from GitLab succeeded" :
@@ -60,12 +71,12 @@ shared(const struct config *conf, const bool *gone, size_t i)
 
 /* What GitLab is told of the i-th entry's end: nothing while another one needs it. 0 or -1. */
 static int
-forget(const struct config *conf, const bool *gone, size_t i, const char *system_id, const struct gitlab_tries *t)
+forget(const struct unregistering *u, const struct config *conf, const bool *gone, size_t i)
 {
 	const struct runner *r = &conf->runners[i];
 
 	if (!shared(conf, gone, i))
-		return tell_gitlab(r, system_id, t);
+		return tell_gitlab(u, r);
 	log_info("Another entry of the file has the same token: only the entry is removed, GitLab is not told",
 	    F_STR("runner", r->short_token), F_STR("name", r->name));
 	return 0;
@@ -76,8 +87,7 @@ forget(const struct config *conf, const bool *gone, size_t i, const char *system
  * were meant and those that failed; -1 when the text cannot be edited.
  */
 static int
-unregister(struct confedit *c, struct config *conf, const struct selection *s, bool all, const char *system_id,
-    const struct gitlab_tries *t, size_t *meant, size_t *failed, struct err *e)
+unregister(struct unregistering *u, struct confedit *c, struct config *conf, struct err *e)
 {
 	bool *removed = arena_calloc(&conf->arena, conf->nrunners + 1, sizeof(*removed));
 	size_t gone = 0;
@@ -86,13 +96,13 @@ unregister(struct confedit *c, struct config *conf, const struct selection *s, b
 		const struct runner *r = &conf->runners[i];
 		const struct toml *node;
 
-		if (!runnercmd_selects(s, r) || (!all && *meant == 1))
+		if (!runnercmd_selects(&u->s, r) || (!u->all && u->meant == 1))
 			continue;
-		(*meant)++;
+		u->meant++;
 		if (confedit_reserve(c, e) < 0)
 			return -1;
-		if (forget(conf, removed, i, system_id, t) < 0) {
-			(*failed)++;
+		if (forget(u, conf, removed, i) < 0) {
+			u->failed++;
 			continue;
 		}
 		node = toml_get(c->t.root, "runners");
@@ -110,32 +120,29 @@ unregister(struct confedit *c, struct config *conf, const struct selection *s, b
 }
 
 static int
-go(const char *path, const struct selection *s, bool all, const struct gitlab_tries *t, struct err *e)
+go(struct unregistering *u, const char *path, struct err *e)
 {
-	size_t meant = 0, failed = 0;
 	struct confedit c;
 	struct config *conf = NULL;
-	char system_id[15];
 	int rc = -1;
 
 	if (confedit_open(&c, path, CONFEDIT_MUST_EXIST, e) < 0)
 		goto out;
 	conf = config_parse(c.path, buf_str(&c.t.text), NULL, NULL, e);
-	if (conf == NULL || config_system_id(path, system_id, e) < 0 ||
-	    unregister(&c, conf, s, all, system_id, t, &meant, &failed, e) < 0)
+	if (conf == NULL || config_system_id(path, u->system_id, e) < 0 || unregister(u, &c, conf, e) < 0)
 		goto out;
-	if (meant == 0 && all && conf->nrunners == 0) {
+	if (u->meant == 0 && u->all && conf->nrunners == 0) {
 		log_info("There is no runner in the file", F_STR("file", c.path));
 		rc = 0;
-	} else if (meant == 0) {
+	} else if (u->meant == 0) {
 		err_set(e, ERR_NOTFOUND, 0, "%s has no such runner: see `list`", c.path);
-	} else if (failed > 0) {
-		err_set(e, ERR_SERVER, 0, "%zu of %zu runners could not be unregistered", failed, meant);
+	} else if (u->failed > 0) {
+		err_set(e, ERR_SERVER, 0, "%zu of %zu runners could not be unregistered", u->failed, u->meant);
 	} else {
 		rc = 0;
 	}
-	if (meant > failed)
-		log_info("Updated", F_STR("file", c.path), F_INT("removed", meant - failed));
+	if (u->meant > u->failed)
+		log_info("Updated", F_STR("file", c.path), F_INT("removed", u->meant - u->failed));
 out:
 	config_free(conf);
 	confedit_close(&c);
@@ -156,32 +163,28 @@ int
 cmd_unregister(int argc, char **argv)
 {
 	struct opt o[NELEM(opts)];
-	struct gitlab_tries t = { GITLAB_TRIES, -1 };
-	struct selection s;
+	struct unregistering u = { .tries = { GITLAB_TRIES, -1 } };
 	struct err e = { 0 };
 	char *path;
-	bool all;
 	int rc = 0;
 
 	if (cmd_options(&cmd_unregister_usage, o, argc, argv, NULL, NULL) < 0)
 		return 1;
 	runnercmd_hello(true);
-	all = opt_find(o, NELEM(o), "all-runners")->number;
-	runnercmd_ca_file(opt_find(o, NELEM(o), "tls-ca-file")->value);
+	u.all = opt_find(o, NELEM(o), "all-runners")->number;
+	u.ca = opt_find(o, NELEM(o), "tls-ca-file")->value;
 	/* What the environment says of one runner does not narrow "all". */
-	if (all)
-		s = (struct selection){ 0 };
-	else
-		s = (struct selection){ .name = o[1].value, .token = o[2].value, .url = o[3].value };
-	if (!all && s.name == NULL && s.token == NULL) {
+	if (!u.all)
+		u.s = (struct selection){ .name = o[1].value, .token = o[2].value, .url = o[3].value };
+	if (!u.all && u.s.name == NULL && u.s.token == NULL) {
 		err_set(&e, ERR_CONFIG, 0, "which one? Give --name, --token or --all-runners");
 		rc = runnercmd_fatal("unregister", &e);
 		goto out;
 	}
 	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
 	check_service_environment(path);
-	t.control = runnercmd_catch_signals();
-	if (go(path, &s, all, &t, &e) < 0)
+	u.tries.control = runnercmd_catch_signals();
+	if (go(&u, path, &e) < 0)
 		rc = runnercmd_fatal("Not all was unregistered", &e);
 	free(path);
 out:

@@ -17,8 +17,15 @@ static const char about[] =
 
 enum verdict { VALID, INVALID, UNSURE };
 
+/* What is the same for every entry. */
+struct verifying {
+	const char	*ca;		/* see runnercmd_gitlab_of() */
+	const char	*system_id;
+	struct gitlab_tries tries;
+};
+
 static enum verdict
-verify_one(const struct runner *r, const char *system_id, const struct gitlab_tries *t)
+verify_one(const struct verifying *v, const struct runner *r)
 {
 	struct gitlab *g = NULL;
 	struct gitlab_runner out = { 0 };
@@ -27,10 +34,11 @@ verify_one(const struct runner *r, const char *system_id, const struct gitlab_tr
 
 	if (r->token[0] == '\0')
 		rc = err_set(&e, ERR_CONFIG, 0, "it has no token");
-	else if ((g = runnercmd_gitlab_of(r, &e)) == NULL)
+	else if ((g = runnercmd_gitlab_of(r, v->ca, &e)) == NULL)
 		rc = -1;
 	else
-		rc = gitlab_verify(g, r->token, system_id, r->shell, runnercmd_gpus(r), t, &out, mono_after(RUNNERCMD_CALL_NS), &e);
+		rc = gitlab_verify(g, r->token, v->system_id, r->shell, runnercmd_gpus(r), &v->tries, &out,
+		    mono_after(RUNNERCMD_CALL_NS), &e);
 	gitlab_close(g);
 	gitlab_runner_wipe(&out);
 	if (rc == 0) {
@@ -94,7 +102,7 @@ out:
 }
 
 static int
-go(const char *path, const struct selection *s, bool delete, const struct gitlab_tries *t, struct err *e)
+go(const char *path, const struct selection *s, bool delete, struct verifying *how, struct err *e)
 {
 	struct config *conf = config_load(path, NULL, NULL, e);
 	size_t meant = 0, invalid = 0, unsure = 0;
@@ -107,13 +115,14 @@ go(const char *path, const struct selection *s, bool delete, const struct gitlab
 	doomed = xcalloc(conf->nrunners + 1, sizeof(*doomed));
 	if (conf->nrunners > 0 && config_system_id(path, system_id, e) < 0)
 		goto out;
+	how->system_id = system_id;
 	for (size_t i = 0; i < conf->nrunners; i++) {
 		enum verdict v;
 
 		if (!runnercmd_selects(s, &conf->runners[i]))
 			continue;
 		meant++;
-		v = verify_one(&conf->runners[i], system_id, t);
+		v = verify_one(how, &conf->runners[i]);
 		doomed[i] = v == INVALID;
 		invalid += v == INVALID;
 		unsure += v == UNSURE;
@@ -150,7 +159,7 @@ int
 cmd_verify(int argc, char **argv)
 {
 	struct opt o[NELEM(opts)];
-	struct gitlab_tries t = { GITLAB_TRIES, -1 };
+	struct verifying how = { .tries = { GITLAB_TRIES, -1 } };
 	struct selection s;
 	struct err e = { 0 };
 	char *path;
@@ -160,11 +169,11 @@ cmd_verify(int argc, char **argv)
 		return 1;
 	runnercmd_hello(true);
 	s = (struct selection){ .name = o[1].value, .url = o[2].value, .token = o[3].value };
-	runnercmd_ca_file(opt_find(o, NELEM(o), "tls-ca-file")->value);
+	how.ca = opt_find(o, NELEM(o), "tls-ca-file")->value;
 	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
 	check_service_environment(path);
-	t.control = runnercmd_catch_signals();
-	if (go(path, &s, opt_find(o, NELEM(o), "delete")->number, &t, &e) < 0)
+	how.tries.control = runnercmd_catch_signals();
+	if (go(path, &s, opt_find(o, NELEM(o), "delete")->number, &how, &e) < 0)
 		rc = runnercmd_fatal("verify", &e);
 	free(path);
 	opt_free(o, NELEM(o));

@@ -13,13 +13,12 @@
 #define KEPT_MAX	32
 
 /* What stays in reach of a process that is nobody any more: directories (below which any path goes on working) and files. */
-static struct { char *path; int fd; bool dir; } kept[KEPT_MAX];
-static size_t nkept;
+static struct { struct { char *path; int fd; bool dir; } v[KEPT_MAX]; size_t n; } kept;
 
 void
 fs_keep(const char *path)
 {
-	int fd = path[0] == '/' && nkept < KEPT_MAX ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) : -1;
+	int fd = path[0] == '/' && kept.n < KEPT_MAX ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) : -1;
 	struct stat st;
 
 	if (fd < 0)
@@ -28,9 +27,9 @@ fs_keep(const char *path)
 		close(fd);
 		return;
 	}
-	kept[nkept].path = xstrdup(path);
-	kept[nkept].fd = fd;
-	kept[nkept++].dir = S_ISDIR(st.st_mode);
+	kept.v[kept.n].path = xstrdup(path);
+	kept.v[kept.n].fd = fd;
+	kept.v[kept.n++].dir = S_ISDIR(st.st_mode);
 }
 
 bool
@@ -38,8 +37,8 @@ fs_kept_fresh(void)
 {
 	struct stat st;
 
-	for (size_t i = 0; i < nkept; i++)
-		if (fstat(kept[i].fd, &st) == 0 && st.st_nlink == 0)
+	for (size_t i = 0; i < kept.n; i++)
+		if (fstat(kept.v[i].fd, &st) == 0 && st.st_nlink == 0)
 			return false;
 	return true;
 }
@@ -48,15 +47,15 @@ fs_kept_fresh(void)
 static int
 start_of(int dirfd, const char **path)
 {
-	for (size_t i = 0; dirfd == AT_FDCWD && i < nkept; i++) {
-		size_t n = strlen(kept[i].path);
+	for (size_t i = 0; dirfd == AT_FDCWD && i < kept.n; i++) {
+		size_t n = strlen(kept.v[i].path);
 
-		if (!kept[i].dir || strncmp(*path, kept[i].path, n) != 0 || ((*path)[n] != '/' && (*path)[n] != '\0'))
+		if (!kept.v[i].dir || strncmp(*path, kept.v[i].path, n) != 0 || ((*path)[n] != '/' && (*path)[n] != '\0'))
 			continue;
 		*path += n + strspn(*path + n, "/");
 		if (**path == '\0')
 			*path = ".";
-		return kept[i].fd;
+		return kept.v[i].fd;
 	}
 	return dirfd;
 }
@@ -64,9 +63,9 @@ start_of(int dirfd, const char **path)
 static int
 kept_file(int dirfd, const char *path)
 {
-	for (size_t i = 0; dirfd == AT_FDCWD && i < nkept; i++)
-		if (!kept[i].dir && strcmp(kept[i].path, path) == 0)
-			return fcntl(kept[i].fd, F_DUPFD_CLOEXEC, 0);
+	for (size_t i = 0; dirfd == AT_FDCWD && i < kept.n; i++)
+		if (!kept.v[i].dir && strcmp(kept.v[i].path, path) == 0)
+			return fcntl(kept.v[i].fd, F_DUPFD_CLOEXEC, 0);
 	errno = EACCES;
 	return -1;
 }

@@ -17,7 +17,8 @@ static struct {
 	int			tty;		/* -1 not asked yet */
 	log_filter_fn		*filter;
 	const void		*filter_ctx;
-} conf = { LOG_INFO, LOG_RUNNER, { { 0 } }, 0, -1, NULL, NULL };
+	uint64_t		counts[LOG_FATAL + 1];
+} conf = { .level = LOG_INFO, .format = LOG_RUNNER, .tty = -1 };
 
 static const char *const level_names[] = { "debug", "info", "warning", "error", "fatal" };
 static const char *const format_names[] = { "runner", "text", "json" };
@@ -257,12 +258,10 @@ filter_fields(struct log_field *f, size_t n, struct buf *texts)
 	}
 }
 
-static uint64_t counts[LOG_FATAL + 1];
-
 uint64_t
 log_count(enum log_level lv)
 {
-	return counts[lv];
+	return conf.counts[lv];
 }
 
 void
@@ -271,7 +270,7 @@ log_line(enum log_level lv, const char *msg, const struct log_field *f, size_t n
 	struct log_field all[CONTEXT_MAX + FIELDS_MAX];
 	struct buf b = { .max = LINE_MAX_BYTES }, texts[FIELDS_MAX] = { 0 };
 
-	counts[lv]++;
+	conf.counts[lv]++;
 	if (lv < conf.level)
 		return;
 	if (n > FIELDS_MAX)

@@ -18,13 +18,10 @@
 #define ROLE_NAME	"windlass-"	/* how the names of all roles begin */
 
 /* Children that are to die with us. Those that were reaped are dropped when there is no room. */
-static pid_t *dependents;
-static size_t ndependents, room_dependents;
+static struct { pid_t *pids; size_t n, room; } dependents;
 
 /* How we were called. */
-static char **start_argv;
-static char *start_file;
-static int start_dir = -1;
+static struct { char **argv; char *file; int dir; } start = { NULL, NULL, -1 };
 
 enum child_signals { CHILD_TAKES_ALL, CHILD_IS_A_ROLE };
 
@@ -82,17 +79,17 @@ note_child(pid_t pid, enum proc_life life)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < ndependents; i++)
-		if (dependents[i] != pid && (ndependents < room_dependents || still_ours(dependents[i])))
-			dependents[kept++] = dependents[i];
-	ndependents = kept;
+	for (size_t i = 0; i < dependents.n; i++)
+		if (dependents.pids[i] != pid && (dependents.n < dependents.room || still_ours(dependents.pids[i])))
+			dependents.pids[kept++] = dependents.pids[i];
+	dependents.n = kept;
 	if (life != PROC_DIES_WITH_PARENT)
 		return;
-	if (ndependents == room_dependents) {
-		room_dependents = room_dependents * 2 + 16;
-		dependents = xrealloc(dependents, room_dependents * sizeof(*dependents));
+	if (dependents.n == dependents.room) {
+		dependents.room = dependents.room * 2 + 16;
+		dependents.pids = xrealloc(dependents.pids, dependents.room * sizeof(*dependents.pids));
 	}
-	dependents[ndependents++] = pid;
+	dependents.pids[dependents.n++] = pid;
 }
 
 void
@@ -100,13 +97,13 @@ proc_end_dependents(void)
 {
 	siginfo_t si;
 
-	for (size_t i = 0; i < ndependents; i++)
-		if (still_ours(dependents[i]))
-			kill(dependents[i], SIGKILL);
-	for (size_t i = 0; i < ndependents; i++)
-		while (waitid(P_PID, (id_t)dependents[i], &si, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+	for (size_t i = 0; i < dependents.n; i++)
+		if (still_ours(dependents.pids[i]))
+			kill(dependents.pids[i], SIGKILL);
+	for (size_t i = 0; i < dependents.n; i++)
+		while (waitid(P_PID, (id_t)dependents.pids[i], &si, WEXITED | WNOWAIT) < 0 && errno == EINTR)
 			;
-	ndependents = 0;
+	dependents.n = 0;
 }
 
 int
@@ -247,18 +244,18 @@ proc_remember(int argc, char **argv)
 	char path[4096];
 	ssize_t n;
 
-	start_argv = argv;
-	start_dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	start.argv = argv;
+	start.dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* A path is taken by its words: a link that leads elsewhere tomorrow is followed tomorrow. */
 	if (argc > 0 && argv[0][0] == '/') {
-		start_file = xstrdup(argv[0]);
+		start.file = xstrdup(argv[0]);
 	} else if (argc > 0 && strchr(argv[0], '/') != NULL && getcwd(path, sizeof(path)) != NULL) {
-		start_file = fs_join(path, argv[0]);
+		start.file = fs_join(path, argv[0]);
 	} else {
 		n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 		if (n > 0) {
 			path[n] = '\0';
-			start_file = xstrdup(path);
+			start.file = xstrdup(path);
 		}
 	}
 }
@@ -266,21 +263,21 @@ proc_remember(int argc, char **argv)
 char *
 proc_file(void)
 {
-	return start_file != NULL ? xstrdup(start_file) : NULL;
+	return start.file != NULL ? xstrdup(start.file) : NULL;
 }
 
 int
 proc_again(struct err *e)
 {
-	if (start_file == NULL || start_argv == NULL)
+	if (start.file == NULL || start.argv == NULL)
 		return err_set(e, ERR_SYS, 0, "it is not known which file this process was started from");
-	if (access(start_file, X_OK) < 0)
-		return err_sys(e, "%s", start_file);
-	if (start_dir >= 0 && fchdir(start_dir) < 0)
+	if (access(start.file, X_OK) < 0)
+		return err_sys(e, "%s", start.file);
+	if (start.dir >= 0 && fchdir(start.dir) < 0)
 		return err_sys(e, "change to the directory of the start");
 	syscall(SYS_close_range, CHILD_FD_FIRST, ~0u, CLOSE_RANGE_CLOEXEC);
-	execv(start_file, start_argv);
-	return err_sys(e, "execute %s", start_file);
+	execv(start.file, start.argv);
+	return err_sys(e, "execute %s", start.file);
 }
 
 void

@@ -151,10 +151,6 @@ sandbox_files(const struct sandbox_place *places, size_t n, unsigned allow, cons
 
 /* ---- system calls: seccomp ---- */
 
-#ifdef WINDLASS_SANDBOX_TEST
-void (*sandbox_confined)(enum sandbox_role role);
-#endif
-
 /* The sandbox's test looks out from where each role does; no release has this. */
 static void
 confined(enum sandbox_role role)

@@ -60,8 +60,8 @@ enum sandbox_role {
 bool	sandbox_calls(enum sandbox_role role);
 
 #ifdef WINDLASS_SANDBOX_TEST
-/* Called at the end of sandbox_calls(), in a build for tests: what may be tried from in there. */
-extern void (*sandbox_confined)(enum sandbox_role role);
+/* Called at the end of sandbox_calls(), in a build for tests, where a test program has it: what may be tried from in there. */
+__attribute__((weak)) void	sandbox_confined(enum sandbox_role role);
 #endif
 
 #endif

@@ -480,16 +480,15 @@ authenticate(struct ssh *s, const char *user, struct ssh_auth *auth, mono_t dead
 static struct ssh *
 make_session(const struct ssh_opts *o)
 {
-	static bool ready;
 	struct ssh *s = xcalloc(1, sizeof(*s));
 
 	s->fd = -1;
 	s->broken = true;
 	s->silence_ns = o->hello_ns;
 	s->hello.max = HELLO_MAX;
-	if (!ready && libssh2_init(0) != 0)
+	/* Only the first of these does anything. */
+	if (libssh2_init(0) != 0)
 		abort();
-	ready = true;
 	if ((s->session = libssh2_session_init_ex(NULL, NULL, NULL, s)) == NULL)
 		abort();
 	libssh2_session_callback_set2(s->session, LIBSSH2_CALLBACK_RECV, (libssh2_cb_generic *)listen_in);
@@ -758,15 +757,15 @@ out:
  * The terminal side of ssh_interactive(): signals only set flags, and are
  * let in only while ppoll(2) waits.
  */
-static volatile sig_atomic_t resized, ended_by;
+static volatile struct { sig_atomic_t resized, ended_by; } told;
 
 static void
 on_signal(int sig)
 {
 	if (sig == SIGWINCH)
-		resized = 1;
+		told.resized = 1;
 	else
-		ended_by = sig;
+		told.ended_by = sig;
 }
 
 struct terminal {
@@ -786,7 +785,7 @@ enter_terminal(struct terminal *t, bool raw)
 	struct termios now;
 	sigset_t block;
 
-	resized = ended_by = 0;
+	told.resized = told.ended_by = 0;
 	sigemptyset(&block);
 	for (size_t i = 0; i < NELEM(watched); i++) {
 		sigaddset(&block, watched[i]);
@@ -845,7 +844,7 @@ follow_size(struct ssh *s, LIBSSH2_CHANNEL *ch, struct err *e)
 	struct winsize w = terminal_size();
 	int rc;
 
-	resized = 0;
+	told.resized = 0;
 	THROUGH(s, rc, libssh2_channel_request_pty_size(ch, w.ws_col, w.ws_row), MONO_NEVER, e);
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return -1;
@@ -889,11 +888,11 @@ converse(struct ssh *s, LIBSSH2_CHANNEL *ch, const struct terminal *t, bool pty,
 	struct input in = { .more = true };
 	char typed[4096];
 
-	while (ended_by == 0) {
+	while (told.ended_by == 0) {
 		int sent, out = 0, err = 0;
 		bool key = false;
 
-		if (resized && pty && !half_sent(s) && follow_size(s, ch, e) < 0)
+		if (told.resized && pty && !half_sent(s) && follow_size(s, ch, e) < 0)
 			return -1;
 		if ((sent = send_input(s, ch, &in, e)) < 0)
 			return -1;
@@ -937,9 +936,9 @@ ssh_interactive(struct ssh *s, const char *cmd, struct err *e)
 	enter_terminal(&t, pty);
 	rc = converse(s, ch, &t, pty, e);
 	leave_terminal(&t);
-	if (rc == 0 && ended_by != 0) {
+	if (rc == 0 && told.ended_by != 0) {
 		s->broken = true;
-		return 128 + ended_by;
+		return 128 + told.ended_by;
 	}
 	if (rc == 0)
 		rc = finish(s, ch, &status, MONO_NEVER, e);

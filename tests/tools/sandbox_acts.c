@@ -505,8 +505,8 @@ put_self(void)
 		}
 }
 
-static void
-try_all(enum sandbox_role role)
+void
+sandbox_confined(enum sandbox_role role)
 {
 	(void)role;
 	put_self();
@@ -544,7 +544,6 @@ poller(int argc, char **argv)
 		return 2;
 	snprintf(control, sizeof(control), "%d", pair[1]);
 	snprintf(plan, sizeof(plan), "%d", open(help("plan"), O_RDONLY));
-	sandbox_confined = try_all;
 	dprintf(out, "ended %d\n", poller_main(7, with));
 	return 1;
 }
@@ -561,10 +560,9 @@ main(int argc, char **argv)
 	out = open(argv[2], O_WRONLY | O_CREAT | O_APPEND, 0600);
 	read_help(argv[3]);
 	if (strcmp(argv[1], "none") == 0)
-		try_all(SANDBOX_POLLER);
+		sandbox_confined(SANDBOX_POLLER);
 	if (strcmp(argv[1], "poller") == 0)
 		return poller(argc, argv);
-	sandbox_confined = try_all;
 	for (size_t i = 0; i < NELEM(roles); i++)
 		if (strcmp(argv[1], roles[i].name) == 0) {
 			int status;
