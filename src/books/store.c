@@ -178,12 +178,12 @@ store_lock(int machine_dir, bool wait, struct err *e)
 }
 
 int
-store_make(const char *store, const char *name, char *tmp, size_t tmp_size, int *dir, int *lock, struct err *e)
+store_make(const char *store, const char *name, struct store_new *n, struct err *e)
 {
 	char *path = fs_join(store, "machines"), tag[9];
 	int machines = -1, rc = -1;
 
-	*dir = *lock = -1;
+	n->dir = n->lock = -1;
 	if (!store_name_ok(str_from(name))) {
 		err_set(e, ERR_CONFIG, 0, "invalid machine name \"%s\": letters, digits, dots and dashes, beginning with a "
 		    "letter or digit, at most %d", name, MACHINE_NAME_MAX);
@@ -199,18 +199,18 @@ store_make(const char *store, const char *name, char *tmp, size_t tmp_size, int 
 		goto out;
 	}
 	rand_hex(tag, 8);
-	snprintf(tmp, tmp_size, NEW_PREFIX "%s.%s", name, tag);
-	if (mkdirat(machines, tmp, 0700) < 0) {
-		err_sys(e, "mkdir %s/%s", path, tmp);
+	snprintf(n->tmp, sizeof(n->tmp), NEW_PREFIX "%s.%s", name, tag);
+	if (mkdirat(machines, n->tmp, 0700) < 0) {
+		err_sys(e, "mkdir %s/%s", path, n->tmp);
 		goto out;
 	}
-	*dir = fs_opendir(machines, tmp, e);
-	*lock = *dir >= 0 ? lock_take(*dir, LOCK_FILE, LOCK_TRY, e) : -1;
-	rc = *lock >= 0 ? 0 : -1;
+	n->dir = fs_opendir(machines, n->tmp, e);
+	n->lock = n->dir >= 0 ? lock_take(n->dir, LOCK_FILE, LOCK_TRY, e) : -1;
+	rc = n->lock >= 0 ? 0 : -1;
 out:
-	if (rc < 0 && *dir >= 0) {
-		close(*dir);
-		*dir = -1;
+	if (rc < 0 && n->dir >= 0) {
+		close(n->dir);
+		n->dir = -1;
 	}
 	if (machines >= 0)
 		close(machines);

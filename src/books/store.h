@@ -86,11 +86,15 @@ struct machine_config {
 int	 machine_config_read(int machine_dir, struct arena *a, struct machine_config *c, struct err *e);
 
 /*
- * Makes the directory of a new machine out of sight, and takes its lock: *dir and *lock are open descriptors,
- * tmp (MACHINE_NAME_MAX + 32 bytes) its passing name. The caller fills it and calls store_reveal(). ERR_CONFLICT when the name is taken.
+ * A machine's directory that nobody sees yet, under its passing name; dir and lock are open descriptors
+ * and the caller's from then on (-1 both when it failed).
  */
-int	 store_make(const char *store, const char *name, char *tmp, size_t tmp_size, int *dir, int *lock,
-	    struct err *e);
+struct store_new {
+	char	 tmp[MACHINE_NAME_MAX + 32];
+	int	 dir, lock;
+};
+/* The caller fills the directory and calls store_reveal(). ERR_CONFLICT when the name is taken. */
+int	 store_make(const char *store, const char *name, struct store_new *n, struct err *e);
 /* Gives it its real name: from here on the machine exists. ERR_CONFLICT when somebody else was faster. */
 int	 store_reveal(const char *store, const char *tmp, const char *name, struct err *e);
 /* Whether a machine of the store has certificates: as long as one has, certs/ must not be replaced. */

@@ -14,18 +14,16 @@ cmd_bad_usage(const char *command, const struct err *e)
 int
 cmd_options(const struct usage *u, struct opt *o, int argc, char **argv, const char **words, size_t *nwords)
 {
-	const char **own = xcalloc((size_t)argc + 1, sizeof(*own));
+	struct opt_words w = { .v = words };
 	struct err e = { 0 };
-	size_t n;
 	int rc;
 
 	memcpy(o, u->opt, u->nopt * sizeof(*o));
-	rc = opt_parse(o, u->nopt, argc, argv, 0, words != NULL ? words : own, nwords != NULL ? nwords : &n, &e);
-	if (rc == 0 && words == NULL && own[0] != NULL)
-		rc = err_set(&e, ERR_CONFIG, 0, "\"%s\" is no option (a switch is turned off with --switch=false)", own[0]);
+	rc = opt_parse(o, u->nopt, argc, argv, words != NULL ? &w : NULL, &e);
+	if (nwords != NULL)
+		*nwords = w.n;
 	if (rc < 0)
 		cmd_bad_usage(argv[0], &e);
-	free(own);
 	return rc;
 }
 

@@ -36,12 +36,16 @@ machine_fail(const struct err *e)
 int
 machine_args(const struct machine_cli *m, struct machine_args *a, const struct usage *u, struct opt *opt, int argc, char **argv)
 {
+	struct opt_words words = { .v = xcalloc((size_t)argc + 1, sizeof(*words.v)) };
 	struct err e = { 0 };
+	int rc;
 
-	*a = (struct machine_args){ .opt = opt, .nopt = u->nopt, .words = xcalloc((size_t)argc + 1, sizeof(*a->words)) };
+	*a = (struct machine_args){ .opt = opt, .nopt = u->nopt, .words = words.v };
 	if (u->nopt > 0)
 		memcpy(opt, u->opt, u->nopt * sizeof(*opt));
-	if (opt_parse(opt, a->nopt, argc, argv, 0, a->words, &a->nwords, &e) == 0)
+	rc = opt_parse(opt, a->nopt, argc, argv, &words, &e);
+	a->nwords = words.n;
+	if (rc == 0)
 		return 0;
 	printf("Incorrect Usage.\n\n");
 	fflush(stdout);
@@ -932,18 +936,17 @@ int
 cmd_machine(int argc, char **argv)
 {
 	const char *base = strrchr(argv[0], '/');
-	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+	struct opt_words words = { .v = xcalloc((size_t)argc + 1, sizeof(*words.v)), .end_options = true };
 	struct opt globals[NELEM(machine_globals)];
 	struct machine_cli m = { 0 };
 	struct err e = { 0 };
-	size_t nwords;
 	char *path = NULL;
 	int rc = 1;
 
 	memcpy(globals, machine_globals, sizeof(globals));
 	base = base != NULL ? base + 1 : argv[0];
 	m.program = strncmp(base, "docker-machine", strlen("docker-machine")) == 0 ? "docker-machine" : "windlass machine";
-	if (opt_parse(globals, NELEM(globals), argc, argv, OPT_STOP_AT_WORD, words, &nwords, &e) < 0) {
+	if (opt_parse(globals, NELEM(globals), argc, argv, &words, &e) < 0) {
 		printf("Incorrect Usage.\n\n");
 		machine_fail(&e);
 		goto out;
@@ -957,7 +960,7 @@ cmd_machine(int argc, char **argv)
 		rc = machine_version(&m, 1, argv);
 		goto out;
 	}
-	if (nwords == 0 || opt_find(globals, NELEM(globals), "help")->number) {
+	if (words.n == 0 || opt_find(globals, NELEM(globals), "help")->number) {
 		rc = machine_help(&m, 1, argv);
 		goto out;
 	}
@@ -965,10 +968,10 @@ cmd_machine(int argc, char **argv)
 		fprintf(stderr, "There is no directory of machines: neither --storage-path, MACHINE_STORAGE_PATH nor HOME is set\n");
 		goto out;
 	}
-	rc = dispatch(&m, (int)nwords, argv + argc - (int)nwords);
+	rc = dispatch(&m, (int)words.n, argv + argc - (int)words.n);
 out:
 	free(path);
-	free(words);
+	free(words.v);
 	opt_free(globals, NELEM(globals));
 	return rc;
 }

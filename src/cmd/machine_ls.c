@@ -30,22 +30,29 @@ struct row {
 	bool		 done;
 };
 
-/* What a row says: the fields that --format may name (spec machines 4.8). */
+/* What was learnt of a machine by asking. */
+struct answer {
+	const char	*state, *version;
+	struct err	 why;		/* empty: nothing is the matter */
+	bool		 active;	/* DOCKER_HOST names it */
+	double		 seconds;	/* the asking took */
+};
+
+/* What a row says: the fields that --format may name. */
 static void
-write_row(struct buf *b, struct operation *op, const char *state, const char *version, const struct err *why, bool active,
-    double seconds)
+write_row(struct buf *b, struct operation *op, const struct answer *is)
 {
 	struct json_w w = { .b = b };
 	const struct machine_host *h = &op->host;
 
 	jw_object(&w, NULL);
 	jw_cstr(&w, "Name", op->name);
-	jw_cstr(&w, "Active", active ? "*" : "-");
-	jw_bool(&w, "ActiveHost", active);
+	jw_cstr(&w, "Active", is->active ? "*" : "-");
+	jw_bool(&w, "ActiveHost", is->active);
 	jw_bool(&w, "ActiveSwarm", false);
 	jw_cstr(&w, "DriverName", h->cloud.driver_name != NULL ? h->cloud.driver_name : "not found");
-	jw_cstr(&w, "State", state);
-	jw_cstr(&w, "URL", strcmp(state, "Running") == 0 ? cloud_url(&h->cloud) : "");
+	jw_cstr(&w, "State", is->state);
+	jw_cstr(&w, "URL", strcmp(is->state, "Running") == 0 ? cloud_url(&h->cloud) : "");
 	jw_cstr(&w, "Swarm", "");
 	jw_null(&w, "SwarmOptions");
 	jw_object(&w, "EngineOptions");
@@ -54,9 +61,9 @@ write_row(struct buf *b, struct operation *op, const char *state, const char *ve
 		jw_cstr(&w, NULL, h->engine.labels.v[i]);
 	jw_end_array(&w);
 	jw_end_object(&w);
-	jw_cstr(&w, "Error", why->msg);
-	jw_cstr(&w, "DockerVersion", version);
-	jw_f64(&w, "ResponseTime", seconds);
+	jw_cstr(&w, "Error", is->why.msg);
+	jw_cstr(&w, "DockerVersion", is->version);
+	jw_f64(&w, "ResponseTime", is->seconds);
 	jw_end_object(&w);
 }
 
@@ -110,27 +117,28 @@ ask(const struct machine_cli *m, const char *name, mono_t deadline, struct buf *
 	const char *host = getenv("DOCKER_HOST");
 	enum cloud_state s = STATE_ERROR;
 	char shown[72] = "Unknown";
-	struct err why = { 0 };
+	struct answer is = { .state = "Error", .version = shown };
 	mono_t began = mono_now();
 	struct operation op;
-	bool active;
 
-	if (machine_look(m, &op, name, &why) < 0) {
+	if (machine_look(m, &op, name, &is.why) < 0) {
 		op.host.cloud.driver_name = NULL;
-		write_row(b, &op, "Error", "Unknown", &why, false, 0);
+		write_row(b, &op, &is);
 		return;
 	}
 	op.deadline = deadline;
-	if (cloud_need_driver(&op.host.cloud, &why) < 0 ||
-	    op.host.cloud.driver->state(&op.host.cloud, &s, deadline, &why) < 0)
+	if (cloud_need_driver(&op.host.cloud, &is.why) < 0 ||
+	    op.host.cloud.driver->state(&op.host.cloud, &s, deadline, &is.why) < 0)
 		s = STATE_ERROR;
 	if (s == STATE_RUNNING && !(op.host.cloud.driver->traits & CLOUD_NO_SSH))
-		ask_engine(&op, shown, sizeof(shown), &why);
+		ask_engine(&op, shown, sizeof(shown), &is.why);
 	/* Of a machine that is being made or removed the phase says more than that its engine does not answer. */
 	if (op.rec.phase != PHASE_NONE && op.rec.phase != PHASE_READY)
-		write_unfinished(&op.rec, &why);
-	active = host != NULL && s == STATE_RUNNING && strcmp(host, cloud_url(&op.host.cloud)) == 0;
-	write_row(b, &op, cloud_state_name(s), shown, &why, active, (double)(mono_now() - began) / 1e9);
+		write_unfinished(&op.rec, &is.why);
+	is.state = cloud_state_name(s);
+	is.active = host != NULL && s == STATE_RUNNING && strcmp(host, cloud_url(&op.host.cloud)) == 0;
+	is.seconds = (double)(mono_now() - began) / 1e9;
+	write_row(b, &op, &is);
 }
 
 static int
@@ -423,11 +431,11 @@ read_all(const struct machine_cli *m, struct row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct operation op;
-		struct err why = { 0 };
+		struct answer is = { .state = "", .version = "" };
 
-		if (machine_look(m, &op, rows[i].name, &why) < 0)
+		if (machine_look(m, &op, rows[i].name, &is.why) < 0)
 			op.host.cloud.driver_name = NULL;
-		write_row(&rows[i].text, &op, "", "", &why, false, 0);
+		write_row(&rows[i].text, &op, &is);
 		operation_end(&op);
 	}
 }

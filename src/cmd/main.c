@@ -58,14 +58,13 @@ static int
 global_options(struct opt *o, int argc, char **argv)
 {
 	static const char *const variable[] = { "LOG_LEVEL", "LOG_FORMAT" };
-	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+	struct opt_words words = { .v = xcalloc((size_t)argc + 1, sizeof(*words.v)), .end_options = true };
 	struct err e = { 0 };
-	size_t nwords;
 	int rc;
 
 	memcpy(o, cmd_globals, ncmd_globals * sizeof(*o));
-	rc = opt_parse(o, ncmd_globals, argc, argv, OPT_STOP_AT_WORD, words, &nwords, &e);
-	free(words);
+	rc = opt_parse(o, ncmd_globals, argc, argv, &words, &e);
+	free(words.v);
 	if (rc < 0) {
 		fprintf(stderr, "FATAL: %s (`%s --help` lists options and commands)\n", e.msg, cmd_program);
 		return -1;
@@ -75,7 +74,7 @@ global_options(struct opt *o, int argc, char **argv)
 			setenv(variable[i], o[i].value, 1);
 	if (opt_find(o, ncmd_globals, "debug")->number)
 		setenv("LOG_LEVEL", "debug", 1);
-	return argc - (int)nwords;
+	return argc - (int)words.n;
 }
 
 /* Service managers may leave it out; the store, the configuration of a user and docker's logins are below it (spec gitlab-runner 3.1). */

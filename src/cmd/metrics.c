@@ -263,15 +263,13 @@ metrics_main(int argc, char **argv)
 	};
 	struct rlimit few = { SERVE_CONNECTIONS + 32, SERVE_CONNECTIONS + 32 };
 	struct server s = { .manager = getppid() };
-	const char *words[8];
 	struct err e = { 0 };
-	size_t nwords;
 	uid_t self = 0;
 	char *path;
 	int fd;
 
 	proc_harden();
-	if (argc > 8 || opt_parse(o, NELEM(o), argc, argv, 0, words, &nwords, &e) < 0 || o[0].value == NULL || o[1].value == NULL) {
+	if (opt_parse(o, NELEM(o), argc, argv, NULL, &e) < 0 || o[0].value == NULL || o[1].value == NULL) {
 		log_error("Metrics server was started wrongly", F_ERR(&e));
 		return EXIT_CONFIG;
 	}

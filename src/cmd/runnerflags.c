@@ -128,29 +128,31 @@ is_json_object(struct str s)
 	return str_starts(str_trim(s), "{");
 }
 
-/* One member of a table: key = value. */
+/* One member of a table; value is JSON_NONE where it was not written as JSON. */
+struct member { struct str name, text; struct json_val value; };
+
+/* As key = value. */
 static int
-put_member(const struct opt *o, const struct key *k, struct str name, struct str text, const struct json_val *value,
-    struct buf *b, struct err *e)
+put_member(const struct opt *o, const struct key *k, struct member m, struct buf *b, struct err *e)
 {
 	bool on;
 
-	if (name.n == 0)
+	if (m.name.n == 0)
 		return err_set(e, ERR_CONFIG, 0, "option --%s: a name is missing before the value", o->name);
-	if (check_text(o, name, e) < 0 || check_text(o, text, e) < 0)
+	if (check_text(o, m.name, e) < 0 || check_text(o, m.text, e) < 0)
 		return -1;
-	toml_put_key(b, name);
+	toml_put_key(b, m.name);
 	buf_puts(b, " = ");
 	if (k->type == KEY_BOOLS) {
-		if (str_to_bool(text, &on) < 0)
-			return err_set(e, ERR_CONFIG, 0, "option --%s: %.*s needs true or false", o->name, STR_ARG(name));
+		if (str_to_bool(m.text, &on) < 0)
+			return err_set(e, ERR_CONFIG, 0, "option --%s: %.*s needs true or false", o->name, STR_ARG(m.name));
 		buf_puts(b, on ? "true" : "false");
-	} else if (value != NULL && json_type(*value) == JSON_ARRAY) {
+	} else if (json_type(m.value) == JSON_ARRAY) {
 		struct arena a = { 0 };
 		const char *sep = "";
 
 		buf_putc(b, '[');
-		JSON_EACH(v, *value) {
+		JSON_EACH(v, m.value) {
 			buf_puts(b, sep);
 			toml_put_str(b, json_text(&a, v));
 			sep = ", ";
@@ -158,7 +160,7 @@ put_member(const struct opt *o, const struct key *k, struct str name, struct str
 		buf_putc(b, ']');
 		arena_reset(&a);
 	} else {
-		toml_put_str(b, text);
+		toml_put_str(b, m.text);
 	}
 	buf_putc(b, '\n');
 	return 0;
@@ -178,7 +180,9 @@ put_json_members(const struct opt *o, const struct key *k, struct str text, stru
 	JSON_EACH(v, root) {
 		if (json_type(v) == JSON_OBJECT)
 			rc = err_set(e, ERR_CONFIG, 0, "option --%s: an object in an object", o->name);
-		if (rc < 0 || (rc = put_member(o, k, json_key(&a, v), json_text(&a, v), &v, b, e)) < 0)
+		if (rc == 0)
+			rc = put_member(o, k, (struct member){ json_key(&a, v), json_text(&a, v), v }, b, e);
+		if (rc < 0)
 			break;
 	}
 	arena_reset(&a);
@@ -190,7 +194,8 @@ static int
 put_members(const struct opt *o, const struct key *k, struct buf *b, struct err *e)
 {
 	for (size_t i = 0; i < o->nlist; i++) {
-		struct str s = str_from(o->list[i]), name;
+		struct str s = str_from(o->list[i]);
+		struct member m;
 		size_t at = strcspn(o->list[i], "=:");
 
 		if (is_json_object(s)) {
@@ -200,8 +205,8 @@ put_members(const struct opt *o, const struct key *k, struct buf *b, struct err 
 		}
 		if (at == s.n)
 			return err_set(e, ERR_CONFIG, 0, "option --%s needs name=value, or a JSON object", o->name);
-		name = str_sub(s, 0, at);
-		if (put_member(o, k, name, str_sub(s, at + 1, s.n), NULL, b, e) < 0)
+		m = (struct member){ str_sub(s, 0, at), str_sub(s, at + 1, s.n), JSON_NONE };
+		if (put_member(o, k, m, b, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -408,23 +413,22 @@ take_table_variable(struct opt *o, const char *variable)
 int
 runnerflags_parse(struct runnerflags *f, int argc, char **argv, struct err *e)
 {
-	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+	struct opt_words words = { .v = xcalloc((size_t)argc + 1, sizeof(*words.v)) };
 	struct buf scratch = { 0 };
-	size_t nwords;
 	char **joined = join_switches(f, &argc, argv);
 	int rc;
 
 	for (size_t i = f->nown; i < f->n; i++)
 		if (is_table(f->key[i]))
 			f->opt[i].env = NULL;
-	rc = opt_parse(f->opt, f->n, argc, joined, 0, words, &nwords, e);
+	rc = opt_parse(f->opt, f->n, argc, joined, &words, e);
 	for (size_t i = f->nown; i < f->n; i++)
 		if (is_table(f->key[i])) {
 			f->opt[i].env = f->key[i]->env;
 			take_table_variable(&f->opt[i], f->key[i]->env);
 		}
-	if (rc == 0 && nwords > 0)
-		rc = err_set(e, ERR_CONFIG, 0, "\"%s\" is no option (is a value meant for the option before it?)", words[0]);
+	if (rc == 0 && words.n > 0)
+		rc = err_set(e, ERR_CONFIG, 0, "\"%s\" is no option (is a value meant for the option before it?)", words.v[0]);
 	for (size_t i = f->nown; i < f->n && rc == 0; i++) {
 		rc = put_value(f, i, &scratch, e) < 0 ? -1 : 0;
 		buf_clear(&scratch);
@@ -433,7 +437,7 @@ runnerflags_parse(struct runnerflags *f, int argc, char **argv, struct err *e)
 	for (int i = 0; i < argc; i++)
 		free(joined[i]);
 	free(joined);
-	free(words);
+	free(words.v);
 	return rc;
 }
 

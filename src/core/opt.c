@@ -129,72 +129,81 @@ forget_list(struct opt *o)
 	o->nlist = 0;
 }
 
-int
-opt_parse(struct opt *opts, size_t n, int argc, char **argv, unsigned flags,
-    const char **words, size_t *nwords, struct err *e)
+/* An unknown option, without its value, which may be a token. */
+static int
+unknown(const struct opt *opts, size_t n, const char *arg, struct str name, struct err *e)
 {
-	bool *typed = xcalloc(n + 1, sizeof(*typed));
-	int rc = -1;
+	const char *near = opt_nearest(opts, n, name);
 
-	*nwords = 0;
-	for (size_t i = 0; i < n; i++)
-		if (from_env(&opts[i], e) < 0)
-			goto out;
-	for (int i = 1; i < argc; i++) {
-		struct str a = str_from(argv[i]), name, value = STR_NULL;
-		const struct opt *row;
-		const char *near;
-		struct opt *o;
-		char how[128];
+	return err_set(e, ERR_CONFIG, 0, "unknown option %.*s%s%s%s", (int)strcspn(arg, "="), arg,
+	    near != NULL ? ": did you mean --" : "", near != NULL ? near : "", near != NULL ? "?" : "");
+}
 
-		if (strcmp(argv[i], "--") == 0) {
-			while (++i < argc)
-				words[(*nwords)++] = argv[i];
-			break;
-		}
-		if (a.n < 2 || a.p[0] != '-') {
-			words[(*nwords)++] = argv[i];
-			if (flags & OPT_STOP_AT_WORD) {
-				while (++i < argc)
-					words[(*nwords)++] = argv[i];
-				break;
-			}
-			continue;
-		}
-		name = str_sub(a, a.p[1] == '-' ? 2 : 1, a.n);
-		if (str_chr(name, '=') >= 0) {
-			value = name;
-			name = str_cut(&value, '=');
-		}
-		row = find(opts, n, name);
-		if (row == NULL) {
-			near = opt_nearest(opts, n, name);
-			/* Without its value, which may be a token. */
-			err_set(e, ERR_CONFIG, 0, "unknown option %.*s%s%s%s", (int)strcspn(argv[i], "="), argv[i],
-			    near != NULL ? ": did you mean --" : "", near != NULL ? near : "", near != NULL ? "?" : "");
-			goto out;
-		}
-		o = &opts[row - opts];
-		snprintf(how, sizeof(how), "option --%s", o->name);
-		if (value.p == NULL && o->type == OPT_BOOL)
-			value = STR("true");
-		if (value.p == NULL) {
-			if (i + 1 >= argc) {
-				err_set(e, ERR_CONFIG, 0, "%s needs a value", how);
-				goto out;
-			}
-			value = str_from(argv[++i]);
-		}
-		/* A list given by the environment is replaced by the first one on the command line. */
-		if (!typed[o - opts])
-			forget_list(o);
-		typed[o - opts] = true;
-		if (set(o, value, how, e) < 0)
-			goto out;
+struct line {
+	struct opt	*opts;
+	size_t		 n;
+	bool		*typed;		/* by option */
+	char		**argv;
+	int		 argc, i;	/* the word that is being read */
+};
+
+/* An option and its value. A list of the environment is replaced by the first that is typed. */
+static int
+take(struct line *l, struct err *e)
+{
+	struct str name = str_from(l->argv[l->i]), value = STR_NULL;
+	const struct opt *row;
+	struct opt *o;
+	char how[128];
+
+	name = str_sub(name, name.p[1] == '-' ? 2 : 1, name.n);
+	if (str_chr(name, '=') >= 0) {
+		value = name;
+		name = str_cut(&value, '=');
 	}
-	rc = 0;
-out:
-	free(typed);
+	row = find(l->opts, l->n, name);
+	if (row == NULL)
+		return unknown(l->opts, l->n, l->argv[l->i], name, e);
+	o = &l->opts[row - l->opts];
+	snprintf(how, sizeof(how), "option --%s", o->name);
+	if (value.p == NULL && o->type == OPT_BOOL)
+		value = STR("true");
+	if (value.p == NULL) {
+		if (l->i + 1 >= l->argc)
+			return err_set(e, ERR_CONFIG, 0, "%s needs a value", how);
+		value = str_from(l->argv[++l->i]);
+	}
+	if (!l->typed[row - l->opts])
+		forget_list(o);
+	l->typed[row - l->opts] = true;
+	return set(o, value, how, e);
+}
+
+int
+opt_parse(struct opt *opts, size_t n, int argc, char **argv, struct opt_words *words, struct err *e)
+{
+	struct line l = { opts, n, xcalloc(n + 1, sizeof(*l.typed)), argv, argc, 1 };
+	bool rest = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = from_env(&opts[i], e);
+	for (; l.i < argc && rc == 0; l.i++) {
+		const char *word = argv[l.i];
+
+		if (!rest && strcmp(word, "--") == 0) {
+			rest = true;
+		} else if (!rest && word[0] == '-' && word[1] != '\0') {
+			rc = take(&l, e);
+		} else if (words == NULL) {
+			rc = err_set(e, ERR_CONFIG, 0,
+			    "\"%s\" is no option (a switch is turned off with --switch=false)", word);
+		} else {
+			words->v[words->n++] = word;
+			rest |= words->end_options;
+		}
+	}
+	free(l.typed);
 	return rc;
 }
 

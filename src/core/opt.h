@@ -26,16 +26,18 @@ struct opt {
 	bool		 given;		/* on the command line or by its variable */
 };
 
-enum opt_flags {
-	OPT_STOP_AT_WORD = 1,	/* positional words end the options (ssh NAME CMD...) */
+/* What stands between the options; begins with n = 0. */
+struct opt_words {
+	const char	**v;		/* the caller's, room for argc; views of argv */
+	size_t		 n;
+	bool		 end_options;	/* set by the caller: behind a word nothing is an option (ssh NAME CMD...) */
 };
 
 /*
- * Parses argv[1..]; positional words are collected in order into words[]
- * (room for argc), *nwords. 0, or -1 with a sentence naming the option.
+ * Parses argv[1..argc); words (NULL: there must be none) are collected in order.
+ * 0, or -1 with a sentence naming the option.
  */
-int	opt_parse(struct opt *opts, size_t n, int argc, char **argv, unsigned flags,
-	    const char **words, size_t *nwords, struct err *e);
+int	opt_parse(struct opt *opts, size_t n, int argc, char **argv, struct opt_words *words, struct err *e);
 struct opt *opt_find(struct opt *opts, size_t n, const char *name);
 /* The name (of those that --help shows, and "help") nearest to a misspelt one, with at least half of its letters; NULL when nothing is near. */
 const char *opt_nearest(const struct opt *opts, size_t n, struct str name);

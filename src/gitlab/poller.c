@@ -606,14 +606,12 @@ poller_main(int argc, char **argv)
 		{ .name = "plan-fd", .type = OPT_INT },
 	};
 	struct poller p = { .control = -1, .jobs = -1, .arrival = { .dir = -1, .fd = -1 } };
-	const char *words[8];
 	struct err e = { 0 };
-	size_t nwords;
 	uid_t self = 0;
 	char *jobs;
 
 	proc_harden();
-	if (argc > 8 || opt_parse(o, NELEM(o), argc, argv, 0, words, &nwords, &e) < 0 || o[0].value == NULL ||
+	if (opt_parse(o, NELEM(o), argc, argv, NULL, &e) < 0 || o[0].value == NULL ||
 	    read_plan(&p, (int)o[2].number, &e) < 0) {
 		log_error("Poller was started wrongly", F_ERR(&e));
 		return EXIT_CONFIG;

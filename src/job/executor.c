@@ -776,15 +776,13 @@ executor_main(int argc, char **argv)
 	};
 	struct run *r = xcalloc(1, sizeof(*r));
 	struct json_val saved = JSON_NONE;
-	const char *words[8];
 	struct err e = { 0 };
 	int64_t trace = 0;
-	size_t nwords;
 	uid_t self = 0;
 	int known;
 
 	proc_harden();
-	if (argc > 8 || opt_parse(o, NELEM(o), argc, argv, 0, words, &nwords, &e) < 0 || o[0].value == NULL || o[1].value == NULL) {
+	if (opt_parse(o, NELEM(o), argc, argv, NULL, &e) < 0 || o[0].value == NULL || o[1].value == NULL) {
 		log_error("Executor was started wrongly", F_ERR(&e));
 		return EXIT_CONFIG;
 	}

@@ -625,12 +625,10 @@ reporter_main(int argc, char **argv)
 		{ .name = "job", .type = OPT_STRING },
 	};
 	struct reporter r = { .dir = -1, .trace = -1, .inotify = -1, .interval = INTERVAL, .next_patch = mono_now(), .chunk = { .max = CHUNK } };
-	const char *words[8];
 	struct err e = { 0 };
-	size_t nwords;
 
 	proc_harden();
-	if (argc > 8 || opt_parse(o, NELEM(o), argc, argv, 0, words, &nwords, &e) < 0 || o[0].value == NULL || o[1].value == NULL) {
+	if (opt_parse(o, NELEM(o), argc, argv, NULL, &e) < 0 || o[0].value == NULL || o[1].value == NULL) {
 		log_error("Reporter was started wrongly", F_ERR(&e));
 		return EXIT_CONFIG;
 	}

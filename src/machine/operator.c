@@ -250,7 +250,8 @@ int
 operation_plan(struct operation *op, const struct machine_host *h, const char *owner, const char *runner,
     const char *options_hash, struct err *e)
 {
-	char tmp[MACHINE_NAME_MAX + 32], nonce[33];
+	struct store_new new;
+	char nonce[33];
 	struct certs_paths certs = auth_paths(h);
 	const struct cloud_driver *d = h->cloud.driver;
 
@@ -262,8 +263,10 @@ operation_plan(struct operation *op, const struct machine_host *h, const char *o
 		return -1;
 	if (certs_ensure(op->store, &certs, e) < 0)
 		return -1;
-	if (store_make(op->store, op->name, tmp, sizeof(tmp), &op->dir, &op->lock, e) < 0)
+	if (store_make(op->store, op->name, &new, e) < 0)
 		return -1;
+	op->dir = new.dir;
+	op->lock = new.lock;
 	rand_hex(nonce, 32);
 	op->rec = (struct machine_record){
 		.name = op->name, .owner = owner, .driver = d->name, .runner = runner, .options_hash = options_hash,
@@ -276,7 +279,7 @@ operation_plan(struct operation *op, const struct machine_host *h, const char *o
 	if (save(op, e) < 0)
 		goto fail;
 	crash_point("operator:plan-written");
-	if (store_reveal(op->store, tmp, op->name, e) < 0)
+	if (store_reveal(op->store, new.tmp, op->name, e) < 0)
 		goto fail;
 	if (op->on_phase != NULL)
 		op->on_phase(op->ctx, op->name, PHASE_PLANNED);
@@ -284,7 +287,7 @@ operation_plan(struct operation *op, const struct machine_host *h, const char *o
 	return 0;
 fail:
 	{
-		char *path = fs_join(op->store, "machines"), *dir = fs_join(path, tmp);
+		char *path = fs_join(op->store, "machines"), *dir = fs_join(path, new.tmp);
 
 		fs_remove_tree(AT_FDCWD, dir, NULL);
 		free(path);
@@ -1126,11 +1129,8 @@ parse_args(struct args *a, int argc, char **argv, struct err *e)
 		{ .name = "control-fd", .type = OPT_INT }, { .name = "limit", .type = OPT_INT },
 		{ .name = "grace", .type = OPT_INT },
 	};
-	const char **words = xcalloc((size_t)argc + 1, sizeof(*words));
-	size_t nwords;
-	int rc = opt_parse(opts, NELEM(opts), argc, argv, 0, words, &nwords, e);
+	int rc = opt_parse(opts, NELEM(opts), argc, argv, NULL, e);
 
-	free(words);
 	*a = (struct args){ .store = opts[0].value, .name = opts[1].value, .act = opts[2].value,
 		.owner = text(opts[3].value), .reason = text(opts[4].value),
 		.plan_fd = opts[5].given ? opts[5].number : -1, .control_fd = opts[6].given ? opts[6].number : -1,
@@ -1138,7 +1138,7 @@ parse_args(struct args *a, int argc, char **argv, struct err *e)
 		.grace_s = opts[8].given ? opts[8].number : ROUND_GRACE_NS / NSEC_SEC };
 	if (a->name == NULL)
 		a->name = "";	/* a round has none */
-	if (rc == 0 && (nwords > 0 || a->store == NULL || a->act == NULL || a->limit_s < 1 || a->limit_s > 86400 || a->grace_s < 0))
+	if (rc == 0 && (a->store == NULL || a->act == NULL || a->limit_s < 1 || a->limit_s > 86400 || a->grace_s < 0))
 		rc = err_set(e, ERR_CONFIG, 0, "usage: --store DIR --name NAME --do create|remove|check|look|settle|reconcile|health [--plan-fd N] "
 		    "[--owner HEX] [--control-fd N] [--reason TEXT] [--limit SECONDS] [--grace SECONDS]");
 	return rc;

@@ -200,8 +200,12 @@ machine_option_note(const char *name, const char *value)
 int
 machine_options_parse(struct machine_options *o, int argc, char **argv, struct err *e)
 {
-	o->words = xcalloc((size_t)argc + 1, sizeof(*o->words));
-	if (opt_parse(o->opt, o->n, argc, argv, 0, o->words, &o->nwords, e) < 0)
+	struct opt_words words = { .v = xcalloc((size_t)argc + 1, sizeof(*words.v)) };
+	int rc = opt_parse(o->opt, o->n, argc, argv, &words, e);
+
+	o->words = words.v;
+	o->nwords = words.n;
+	if (rc < 0)
 		return -1;
 	return check_forms(o, e);
 }

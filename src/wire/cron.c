@@ -130,35 +130,37 @@ end_value(enum field f, int v, struct str style, char out[8])
 	return str_from(out);
 }
 
+/* One entry with a minus: as it stands there, its ends and its step. */
+struct range { struct str part, first, last; int step; };
+
 /* What to write instead of a range that runs backwards: noted, for such a range alone is no error. */
 static void
-backwards(const struct parser *p, enum field f, struct str part, struct str first, struct str last,
-    int a, int b, int step)
+backwards(const struct parser *p, enum field f, const struct range *r, int a, int b)
 {
 	int min = fields[f].min, max = fields[f].max;
 	char low[8], high[8];
-	struct str lo = end_value(f, min, last, low), hi = end_value(f, max, first, high);
+	struct str lo = end_value(f, min, r->last, low), hi = end_value(f, max, r->first, high);
 	struct buf fix = { .max = 120 };
 
 	if (f == YEAR) {
-		buf_fmt(&fix, "%.*s-%.*s", STR_ARG(last), STR_ARG(first));
-	} else if (step > 1) {
+		buf_fmt(&fix, "%.*s-%.*s", STR_ARG(r->last), STR_ARG(r->first));
+	} else if (r->step > 1) {
 		int span = max - a + 1 + b - min + 1;
 
-		for (int i = 0; i < span; i += step)
+		for (int i = 0; i < span; i += r->step)
 			buf_fmt(&fix, "%s%d", i > 0 ? "," : "", min + (a - min + i) % (max - min + 1));
 	} else {
-		buf_putstr(&fix, first);
+		buf_putstr(&fix, r->first);
 		if (a != max)
 			buf_fmt(&fix, "-%.*s", STR_ARG(hi));
 		buf_putc(&fix, ',');
 		if (b != min)
 			buf_fmt(&fix, "%.*s-", STR_ARG(lo));
-		buf_putstr(&fix, last);
+		buf_putstr(&fix, r->last);
 	}
 	snprintf(p->c->ignored, sizeof(p->c->ignored),
 	    "%s \"%.*s\" runs backwards, which gitlab-runner takes for nothing or crashes on: write %s",
-	    fields[f].name, STR_ARG(str_sub(part, 0, 40)), fix.p);
+	    fields[f].name, STR_ARG(str_sub(r->part, 0, 40)), fix.p);
 	buf_free(&fix);
 }
 
@@ -174,29 +176,28 @@ ends_on_7(const struct parser *p, struct str part, int a)
 }
 
 static int
-read_range(const struct parser *p, enum field f, struct str part, struct str first, struct str last,
-    int step, struct set *s)
+read_range(const struct parser *p, enum field f, const struct range *r, struct set *s)
 {
 	int a, b;
 
-	if (!value(f, first, &a) || !value(f, last, &b))
-		return wrong(p, f, part, "not a value, a range or a step that this field knows");
+	if (!value(f, r->first, &a) || !value(f, r->last, &b))
+		return wrong(p, f, r->part, "not a value, a range or a step that this field knows");
 	if (f == DOW && b == 7 && (p->flags & CRON_UNIX) != 0) {
-		for (int v = a; v <= 7; v += step)
+		for (int v = a; v <= 7; v += r->step)
 			put(s, f, v % 7);
 		return 0;
 	}
 	if (f == DOW && b == 7)
-		ends_on_7(p, part, a);
+		ends_on_7(p, r->part, a);
 	else if (f == DOW ? a % 7 > b : a > b)
-		backwards(p, f, part, first, last, f == DOW ? a % 7 : a, b, step);
+		backwards(p, f, r, f == DOW ? a % 7 : a, b);
 	if (p->c->ignored[0] != '\0' && (p->flags & CRON_UNIX) != 0)
 		return err_set(p->e, ERR_CONFIG, 0, "%s", p->c->ignored);
 	if (f == DOW) {
 		a %= 7;
 		b %= 7;
 	}
-	for (int v = a; v <= b; v += step)
+	for (int v = a; v <= b; v += r->step)
 		put(s, f, v);
 	return 0;
 }
@@ -275,10 +276,10 @@ read_entry(const struct parser *p, enum field f, struct str part, struct set *s)
 		return 0;
 	}
 	if (str_chr(span, '-') >= 0) {
-		struct str last = span;
-		struct str first = str_cut(&last, '-');
+		struct range r = { .part = part, .last = span, .step = step };
 
-		return read_range(p, f, part, first, last, step, s);
+		r.first = str_cut(&r.last, '-');
+		return read_range(p, f, &r, s);
 	}
 	if (!value(f, span, &v)) {
 		if (all_digits(span))

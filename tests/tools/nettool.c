@@ -319,21 +319,21 @@ do_keys(const char *const *words, size_t n)
 int
 main(int argc, char **argv)
 {
-	const char **words = xcalloc((size_t)argc, sizeof(*words));
+	struct opt_words w = { .v = xcalloc((size_t)argc, sizeof(*w.v)) };
+	const char **words = w.v;
 	struct err e = { 0 };
-	size_t n;
 	int rc = 2;
 
-	if (opt_parse(opts, NELEM(opts), argc, argv, 0, words, &n, &e) < 0)
+	if (opt_parse(opts, NELEM(opts), argc, argv, &w, &e) < 0)
 		return die(&e);
-	if (n >= 3 && strcmp(words[0], "http") == 0)
+	if (w.n >= 3 && strcmp(words[0], "http") == 0)
 		rc = do_http(words + 1);
-	else if (n >= 3 && strcmp(words[0], "tls") == 0)
+	else if (w.n >= 3 && strcmp(words[0], "tls") == 0)
 		rc = do_tls(words + 1);
-	else if (n >= 4 && (strcmp(words[0], "ssh") == 0 || strcmp(words[0], "shell") == 0))
-		rc = do_ssh(words + 1, n - 1, words[0][1] == 'h');
-	else if (n >= 1)
-		rc = do_keys(words, n);
+	else if (w.n >= 4 && (strcmp(words[0], "ssh") == 0 || strcmp(words[0], "shell") == 0))
+		rc = do_ssh(words + 1, w.n - 1, words[0][1] == 'h');
+	else if (w.n >= 1)
+		rc = do_keys(words, w.n);
 	if (rc == 2) {
 		fprintf(stderr, "usage: nettool http|tls|ssh|shell|keygen|pubkey|fingerprint|expiry ...\n");
 		opt_help(opts, NELEM(opts), stderr);

@@ -145,30 +145,30 @@ test_ids(void)
 static void
 test_life(void)
 {
-	char tmp[MACHINE_NAME_MAX + 32];
 	struct machine_record r = { .name = "m1", .phase = PHASE_PLANNED };
 	struct machine_config c;
 	struct arena a = { 0 };
 	struct err e = { 0 };
 	char **names;
-	int dir, lock, dir2, lock2;
+	struct store_new n, n2;
+	int dir2;
 
 	is_int(store_list(store, &names, &e), 0, "an empty store lists nothing");
 	is_int(store_open(store, "m1", &e), -1, "nothing to open");
 	is_int(e.kind, ERR_NOTFOUND, "  not found");
-	is_int(store_make(store, "m/1", tmp, sizeof(tmp), &dir, &lock, &e), -1, "a bad name is refused");
-	is_int(store_make(store, "m1", tmp, sizeof(tmp), &dir, &lock, &e), 0, "a machine is begun");
+	is_int(store_make(store, "m/1", &n, &e), -1, "a bad name is refused");
+	is_int(store_make(store, "m1", &n, &e), 0, "a machine is begun");
 	is_int(store_list(store, &names, &e), 0, "  out of sight");
-	fs_write_fast(dir, "config.json", STR("{\"Name\":\"m1\",\"DriverName\":\"none\",\"Driver\":{\"IPAddress\":\"10.0.0.1\","
+	fs_write_fast(n.dir, "config.json", STR("{\"Name\":\"m1\",\"DriverName\":\"none\",\"Driver\":{\"IPAddress\":\"10.0.0.1\","
 	    "\"SSHPort\":22,\"SSHUser\":\"root\"},\"HostOptions\":{\"AuthOptions\":{\"StorePath\":\"/s/machines/m1\"}}}"), 0600, &e);
-	is_int(machine_record_write(dir, &r, &e), 0, "  its record is written");
+	is_int(machine_record_write(n.dir, &r, &e), 0, "  its record is written");
 	is_int(store_sweep(store, &e), 0, "a sweep");
-	ok(there("machines") && fs_exists(dir, "config.json"), "  leaves alone what a living process holds");
-	is_int(store_reveal(store, tmp, "m1", &e), 0, "it appears");
+	ok(there("machines") && fs_exists(n.dir, "config.json"), "  leaves alone what a living process holds");
+	is_int(store_reveal(store, n.tmp, "m1", &e), 0, "it appears");
 	is_int(store_list(store, &names, &e), 1, "  and is listed");
 	is_str(names[0], "m1", "  by its name");
 	fs_free_names(names, 1);
-	is_int(store_make(store, "m1", tmp, sizeof(tmp), &dir2, &lock2, &e), -1, "the name is taken");
+	is_int(store_make(store, "m1", &n2, &e), -1, "the name is taken");
 	is_int(e.kind, ERR_CONFLICT, "  a conflict");
 	dir2 = store_open(store, "m1", &e);
 	ok(dir2 >= 0, "it can be opened");
@@ -180,11 +180,11 @@ test_life(void)
 	is_str(c.auth_store_path, "/s/machines/m1", "  where its certificates are");
 	is_int(store_forget(store, "m1", &e), 0, "it is forgotten");
 	is_int(store_list(store, &names, &e), 0, "  and not listed");
-	close(lock);
+	close(n.lock);
 	is_int(store_lock(dir2, false, &e), -1, "who opened it before cannot lock it now");
 	is_int(e.kind, ERR_NOTFOUND, "  because it is gone");
 	is_int(store_forget(store, "m1", &e), 0, "forgetting twice does no harm");
-	close(dir);
+	close(n.dir);
 	close(dir2);
 	arena_reset(&a);
 }
@@ -193,30 +193,31 @@ test_life(void)
 static void
 test_waiter(void)
 {
-	char tmp[MACHINE_NAME_MAX + 32], byte = 0;
+	struct store_new n;
+	char byte = 0;
 	struct err e = { 0 };
-	int dir, lock, fd[2], status;
+	int fd[2], status;
 	pid_t pid;
 
-	store_make(store, "m2", tmp, sizeof(tmp), &dir, &lock, &e);
-	fs_write_fast(dir, "config.json", STR("{}"), 0600, &e);
-	store_reveal(store, tmp, "m2", &e);
+	store_make(store, "m2", &n, &e);
+	fs_write_fast(n.dir, "config.json", STR("{}"), 0600, &e);
+	store_reveal(store, n.tmp, "m2", &e);
 	ok(pipe(fd) == 0, "pipe");
 	pid = fork();
 	if (pid == 0) {
 		int d = store_open(store, "m2", &e);
 
-		close(lock);
+		close(n.lock);
 		if (d < 0 || write(fd[1], "x", 1) != 1)
 			_exit(3);
 		_exit(store_lock(d, true, &e) < 0 && e.kind == ERR_NOTFOUND ? 0 : 4);
 	}
 	ok(read(fd[0], &byte, 1) == 1, "the other waits");
 	store_forget(store, "m2", &e);
-	close(lock);
+	close(n.lock);
 	waitpid(pid, &status, 0);
 	is_int(status, 0, "and is told that the machine is gone");
-	close(dir);
+	close(n.dir);
 	close(fd[0]);
 	close(fd[1]);
 }

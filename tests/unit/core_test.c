@@ -172,34 +172,46 @@ test_opt(void)
 	const char *argv[] = { "x", "a", "--driver=do", "-f", "--count", "12", "--label", "k=v", "-label=w", "b", "--", "-z", NULL };
 	const char *bad[] = { "x", "--count", "many", NULL };
 	const char *unknown[] = { "x", "--tokn=secret", NULL };
-	const char *words[16];
+	const char *after[] = { "x", "-f", "ssh", "-f", "--", "--count=3", NULL };
+	const char *text[16];
+	struct opt_words words = { .v = text };
 	struct err e = { 0 };
-	size_t n;
 
-	is_int(opt_parse(o, NELEM(o), 12, (char **)argv, 0, words, &n, &e), 0, "parse");
-	ok(n == 3 && strcmp(words[0], "a") == 0 && strcmp(words[2], "-z") == 0, "words");
+	is_int(opt_parse(o, NELEM(o), 12, (char **)argv, &words, &e), 0, "parse");
+	ok(words.n == 3 && strcmp(words.v[0], "a") == 0 && strcmp(words.v[2], "-z") == 0, "words");
 	is_str(o[0].value, "do", "string");
 	is_int(o[1].number, 1, "bool");
 	is_int(o[2].number, 12, "int");
 	ok(o[3].nlist == 2 && strcmp(o[3].list[0], "k=v") == 0 && strcmp(o[3].list[1], "w") == 0, "list");
 	opt_free(o, NELEM(o));
-	is_int(opt_parse(o, NELEM(o), 3, (char **)bad, 0, words, &n, &e), -1, "not a number");
+	is_int(opt_parse(o, NELEM(o), 3, (char **)bad, &words, &e), -1, "not a number");
 	is_str(e.msg, "option --count needs a whole number, not \"many\"", "  says which");
 	opt_free(o, NELEM(o));
 	setenv("CORE_TEST_DRIVER", "env", 1);
-	is_int(opt_parse(o, NELEM(o), 1, (char **)argv, 0, words, &n, &e), 0, "environment");
+	is_int(opt_parse(o, NELEM(o), 1, (char **)argv, &words, &e), 0, "environment");
 	is_str(o[0].value, "env", "  value");
 	opt_free(o, NELEM(o));
 	setenv("CORE_TEST_LABEL", "x,y,z", 1);
-	is_int(opt_parse(o, NELEM(o), 1, (char **)argv, 0, words, &n, &e), 0, "a list in the environment");
+	is_int(opt_parse(o, NELEM(o), 1, (char **)argv, &words, &e), 0, "a list in the environment");
 	ok(o[3].nlist == 3 && strcmp(o[3].list[2], "z") == 0, "  has a value between two commas");
 	opt_free(o, NELEM(o));
-	is_int(opt_parse(o, NELEM(o), 12, (char **)argv, 0, words, &n, &e), 0, "a list in both");
+	words.n = 0;
+	is_int(opt_parse(o, NELEM(o), 12, (char **)argv, &words, &e), 0, "a list in both");
 	ok(o[3].nlist == 2 && strcmp(o[3].list[0], "k=v") == 0, "  is that of the command line alone");
 	opt_free(o, NELEM(o));
 	unsetenv("CORE_TEST_LABEL");
-	is_int(opt_parse(o, NELEM(o), 2, (char **)unknown, 0, words, &n, &e), -1, "an unknown option");
+	is_int(opt_parse(o, NELEM(o), 2, (char **)unknown, &words, &e), -1, "an unknown option");
 	is_str(e.msg, "unknown option --tokn", "  is named without its value");
+	opt_free(o, NELEM(o));
+	words = (struct opt_words){ .v = text, .end_options = true };
+	is_int(opt_parse(o, NELEM(o), 6, (char **)after, &words, &e), 0, "a word that ends the options");
+	ok(words.n == 4 && strcmp(words.v[1], "-f") == 0 && strcmp(words.v[2], "--") == 0 && o[1].given && !o[2].given,
+	    "  what follows is words");
+	opt_free(o, NELEM(o));
+	is_int(opt_parse(o, NELEM(o), 3, (char **)after, NULL, &e), -1, "a word where there is none");
+	is_str(e.msg, "\"ssh\" is no option (a switch is turned off with --switch=false)", "  is named");
+	is_int(opt_parse(o, NELEM(o), 2, (char **)bad, NULL, &e), -1, "an option at the end of the line");
+	is_str(e.msg, "option --count needs a value", "  needs its value");
 	opt_free(o, NELEM(o));
 }
 
@@ -233,10 +245,9 @@ test_opt_help(void)
 	    "                              repeated)\n"
 	    "                   [$CORE_TEST_A_VARIABLE_THAT_IS_WIDER_THAN_ITS_COLUMN_IS_HERE]\n"
 	    "  -h, --help                  this text\n";
-	const char *argv[] = { "x", "--drive=x", NULL }, *words[4];
+	const char *argv[] = { "x", "--drive=x", NULL };
 	char text[1024] = "";
 	struct err e = { 0 };
-	size_t n;
 	FILE *f = fmemopen(text, sizeof(text), "w");
 
 	for (size_t i = 0; i < NELEM(spelt); i++) {
@@ -252,7 +263,7 @@ test_opt_help(void)
 			argc++;
 		is_int(opt_asked(o, NELEM(o), argc, (char **)(uintptr_t)lines[i].argv, "help"), lines[i].asked, "help asked in line");
 	}
-	is_int(opt_parse(o, NELEM(o), 2, (char **)argv, 0, words, &n, &e), -1, "a misspelt option");
+	is_int(opt_parse(o, NELEM(o), 2, (char **)argv, NULL, &e), -1, "a misspelt option");
 	is_str(e.msg, "unknown option --drive: did you mean --driver?", "  is told the near one");
 	opt_free(o, NELEM(o));
 	opt_help(o, NELEM(o), f);
