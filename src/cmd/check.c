@@ -26,11 +26,8 @@ check_say(struct check *c, enum check_level level, enum check_verdict verdict, s
 {
 	struct check_note *n = arena_alloc(&c->arena, sizeof(*n));
 	char text[1024];
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
+	TEXT_OF(text, fmt);
 	*n = (struct check_note){ .number = c->count[CHECK_INFO] + c->count[CHECK_WARNING] + c->count[CHECK_ERROR], .level = level, .verdict = verdict, .line = at.line, .section = at.section, .key = at.key,
 		.runner = c->runner != NULL ? c->runner->name : NULL, .text = arena_dup(&c->arena, str_from(text)) };
 	*c->last = c->latest = n;

@@ -8,6 +8,7 @@
 #include "cmd/runnercmd.h"
 #include "config/keys.h"
 #include "core/log.h"
+#include "core/proc.h"
 #include "gitlab/api.h"
 #include "versions.h"
 
@@ -45,16 +46,9 @@ runnercmd_fatal(const char *what, const struct err *e)
 int
 runnercmd_catch_signals(void)
 {
-	sigset_t set;
-	int fd;
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	int fd = proc_signals(ends, NELEM(ends), NULL);
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		abort();
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		abort();
 	net_control(fd);

@@ -242,16 +242,9 @@ pass_signal(struct single *s)
 static int
 catch_signals(void)
 {
-	sigset_t set;
+	static const int orders[] = { SIGQUIT, SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return proc_signals(orders, NELEM(orders), NULL);
 }
 
 /* Until the manager has ended: its exit status. */

@@ -474,12 +474,9 @@ static void
 cell(struct table *t, size_t *column, const char *fmt, ...)
 {
 	char text[80];
-	va_list ap;
 
 	assert(*column < COLUMNS);
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
+	TEXT_OF(text, fmt);
 	t->cells[(t->rows - 1) * COLUMNS + *column] = arena_dup(t->a, str_from(text));
 	++*column;
 	if (*column > t->used)

@@ -22,6 +22,15 @@
 #define PRINTFLIKE(f, a)	__attribute__((format(printf, f, a)))
 #define NORETURN	__attribute__((noreturn))
 
+/* In a function whose parameters end with "fmt, ...": what they say, cut to the array. */
+#define TEXT_OF(array, fmt) \
+	do { \
+		va_list ap_; \
+		va_start(ap_, fmt); \
+		vsnprintf(array, sizeof(array), fmt, ap_); \
+		va_end(ap_); \
+	} while (0)
+
 /* The sum, or the end of the range that it would have left: a time far away stays far away. */
 static inline int64_t
 add_bounded(int64_t a, int64_t b)

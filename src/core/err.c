@@ -24,15 +24,11 @@ static const char *const kind_names[] = {
 int
 err_set(struct err *e, enum err_kind kind, int sys, const char *fmt, ...)
 {
-	va_list ap;
-
 	if (e == NULL)
 		return -1;
 	e->kind = kind;
 	e->sys = sys;
-	va_start(ap, fmt);
-	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
-	va_end(ap);
+	TEXT_OF(e->msg, fmt);
 	return -1;
 }
 
@@ -41,16 +37,13 @@ err_sys(struct err *e, const char *fmt, ...)
 {
 	int saved = errno;
 	size_t n;
-	va_list ap;
 
 	if (e == NULL)
 		return -1;
 	e->kind = saved == ENOENT ? ERR_NOTFOUND :
 	    saved == ENOSPC || saved == EDQUOT ? ERR_FULL : ERR_SYS;
 	e->sys = saved;
-	va_start(ap, fmt);
-	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
-	va_end(ap);
+	TEXT_OF(e->msg, fmt);
 	n = strlen(e->msg);
 	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerror(saved));
 	return -1;
@@ -60,13 +53,10 @@ int
 err_ctx(struct err *e, const char *fmt, ...)
 {
 	char head[256], tail[sizeof(e->msg)];
-	va_list ap;
 
 	if (e == NULL)
 		return -1;
-	va_start(ap, fmt);
-	vsnprintf(head, sizeof(head), fmt, ap);
-	va_end(ap);
+	TEXT_OF(head, fmt);
 	memcpy(tail, e->msg, sizeof(tail));
 	tail[sizeof(tail) - 1] = '\0';
 	/* The tail is cut, not the nouns in front: they say where to look. */

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <fcntl.h>
@@ -236,6 +237,20 @@ proc_run(const char *const argv[], struct str input, struct buf *out,
 		if (errno != EINTR)
 			return err_sys(e, "wait for %s", argv[0]);
 	return rc < 0 ? err_ctx(e, "%s", argv[0]) : exit_status(status);
+}
+
+int
+proc_signals(const int *signals, size_t n, struct err *e)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < n; i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return fd >= 0 ? fd : err_sys(e, "signalfd");
 }
 
 void

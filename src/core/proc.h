@@ -56,6 +56,9 @@ char	*proc_file(void);
  */
 int	proc_again(struct err *e);
 
+/* Blocks these signals, which are read from the descriptor from then on (signalfd(2), not waited for). -1: *e. */
+int	proc_signals(const int *signals, size_t n, struct err *e);
+
 /* Sets argv-like process title (comm) for ps and pgrep: at most 15 bytes shown. */
 void	proc_title(const char *title);
 

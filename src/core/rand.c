@@ -22,6 +22,14 @@ rand_bytes(void *p, size_t n)
 	}
 }
 
+int
+rand_for(void *ctx, unsigned char *p, size_t n)
+{
+	(void)ctx;
+	rand_bytes(p, n);
+	return 0;
+}
+
 uint64_t
 rand_below(uint64_t n)
 {

@@ -30,14 +30,6 @@
 #define SANS_MAX	64
 
 static int
-rng(void *ctx, unsigned char *p, size_t n)
-{
-	(void)ctx;
-	rand_bytes(p, n);
-	return 0;
-}
-
-static int
 mbed(int rc, const char *what, struct err *e)
 {
 	return rc >= 0 ? 0 : err_set(e, ERR_SYS, rc, "certificates: %s: mbedTLS error -0x%04x", what, (unsigned)-rc);
@@ -86,7 +78,7 @@ parse_cert(mbedtls_x509_crt *crt, const struct buf *pem)
 static int
 parse_key(mbedtls_pk_context *key, const struct buf *pem)
 {
-	return mbedtls_pk_parse_key(key, (const unsigned char *)pem->p, pem->n + 1, NULL, 0, rng, NULL);
+	return mbedtls_pk_parse_key(key, (const unsigned char *)pem->p, pem->n + 1, NULL, 0, rand_for, NULL);
 }
 
 /* Making */
@@ -109,9 +101,9 @@ make_key(mbedtls_pk_context *key, enum certs_key kind, struct buf *pem, struct e
 	int rc = mbedtls_pk_setup(key, mbedtls_pk_info_from_type(kind == CERTS_RSA_2048 ? MBEDTLS_PK_RSA : MBEDTLS_PK_ECKEY));
 
 	if (rc == 0 && kind == CERTS_RSA_2048)
-		rc = mbedtls_rsa_gen_key(mbedtls_pk_rsa(*key), rng, NULL, RSA_BITS, 65537);
+		rc = mbedtls_rsa_gen_key(mbedtls_pk_rsa(*key), rand_for, NULL, RSA_BITS, 65537);
 	else if (rc == 0)
-		rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(*key), rng, NULL);
+		rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(*key), rand_for, NULL);
 	if (rc == 0)
 		rc = mbedtls_pk_write_key_pem(key, text, sizeof(text));
 	if (rc == 0)
@@ -292,7 +284,7 @@ make_cert(struct pair *pair, const struct recipe *r, struct err *e)
 		goto out;
 	if (r->server != NULL && (rc = set_sans(&w, r->server)) != 0)
 		goto out;
-	rc = mbedtls_x509write_crt_pem(&w, text, sizeof(text), rng, NULL);
+	rc = mbedtls_x509write_crt_pem(&w, text, sizeof(text), rand_for, NULL);
 	if (rc == 0) {
 		buf_puts(&pair->cert_pem, (const char *)text);
 		rc = parse_cert(&pair->cert, &pair->cert_pem);
@@ -383,7 +375,7 @@ load_pair(struct pair *p, const char *cert, const char *key, enum presence *pres
 		if (p->key_pem.n == 0 || parse_key(&p->key, &p->key_pem) != 0)
 			return err_set(e, ERR_PARSE, 0, "%s is not a private key in PEM form", key);
 	}
-	if (*presence == BOTH && mbedtls_pk_check_pair(&p->cert.pk, &p->key, rng, NULL) != 0)
+	if (*presence == BOTH && mbedtls_pk_check_pair(&p->cert.pk, &p->key, rand_for, NULL) != 0)
 		return err_set(e, ERR_PARSE, 0, "%s and %s do not belong together", cert, key);
 	return 0;
 }

@@ -86,7 +86,6 @@ event_note(struct manager *m, enum event_kind kind, struct pool *p, struct machi
 	struct json_w w = { .b = &b };
 	char now[TIME_RFC3339_MAX], text[TEXT_MAX];
 	struct str *slot;
-	va_list ap;
 
 	/* Unit tests run parts of the manager without a state directory. */
 	if (ev == NULL)
@@ -96,9 +95,7 @@ event_note(struct manager *m, enum event_kind kind, struct pool *p, struct machi
 	if (p == NULL && j != NULL)
 		p = j->pool;
 	metrics_event(m, kind, p, mc, j, reason);
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
+	TEXT_OF(text, fmt);
 	time_rfc3339(wall_now(), 3, now);
 	jw_object(&w, NULL);
 	jw_cstr(&w, "at", now);

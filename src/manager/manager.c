@@ -196,21 +196,13 @@ on_signal(struct manager *m, struct watch *w)
 	}
 }
 
-/* Blocked from the first moment on: a signal during the start is not lost (spec gitlab-runner 3.8). */
+/* Blocked from the first moment on: a signal during the start is not lost. */
 static int
 block_signals(void)
 {
-	sigset_t set;
+	static const int orders[] = { SIGQUIT, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGUSR2);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return proc_signals(orders, NELEM(orders), NULL);
 }
 
 /* 1 when it is there; 0 when not. */

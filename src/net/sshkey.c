@@ -46,14 +46,6 @@ static const unsigned char ed_pkcs8[] = { 0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x
 #define ED_OID	"\x06\x03\x2b\x65\x70"		/* 1.3.101.112 */
 
 static int
-rng(void *ctx, unsigned char *p, size_t n)
-{
-	(void)ctx;
-	rand_bytes(p, n);
-	return 0;
-}
-
-static int
 refuse_encrypted(struct err *e)
 {
 	return err_set(e, ERR_CONFIG, 0, "the SSH key has a passphrase: remove it with ssh-keygen -p -N '' -f FILE");
@@ -208,7 +200,7 @@ ssh_keygen(struct buf *priv_pem, struct buf *pub_line, struct err *e)
 
 	rc = mbedtls_pk_setup(&k->pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
 	if (rc == 0)
-		rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(k->pk), rng, NULL);
+		rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(k->pk), rand_for, NULL);
 	if (rc == 0 && (rc = make_blob(k)) == 0 && (rc = put_pem(k, priv_pem)) == 0)
 		put_line(k, pub_line);
 	sshkey_free(k);
@@ -254,7 +246,7 @@ read_openssh_ec(struct str s, const struct curve *c, mbedtls_pk_context *pk)
 	ec = mbedtls_pk_ec(*pk);
 	memcpy(secret + c->bytes - d.n, d.p, d.n);
 	if (mbedtls_ecp_read_key(c->id, ec, secret, c->bytes) == 0 &&
-	    mbedtls_ecp_keypair_calc_public(ec, rng, NULL) == 0)
+	    mbedtls_ecp_keypair_calc_public(ec, rand_for, NULL) == 0)
 		rc = 0;
 	explicit_bzero(secret, sizeof(secret));
 	return rc;
@@ -320,7 +312,7 @@ read_der(struct str der, struct sshkey *k, struct err *e)
 			return refuse_broken(STR_NULL, e);
 		k->is_ed25519 = true;
 		memcpy(k->seed, der.p + 4, ED_BYTES);
-	} else if (mbedtls_pk_parse_key(&k->pk, (const unsigned char *)der.p, der.n, NULL, 0, rng, NULL) != 0)
+	} else if (mbedtls_pk_parse_key(&k->pk, (const unsigned char *)der.p, der.n, NULL, 0, rand_for, NULL) != 0)
 		return refuse_broken(STR_NULL, e);
 	return make_blob(k) == 0 ? 0 : refuse_broken(STR_NULL, e);
 }
@@ -378,7 +370,7 @@ sign_rsa(struct sshkey *k, mbedtls_md_type_t hash, struct str data, struct buf *
 	size_t n = mbedtls_rsa_get_len(rsa);
 
 	if (n > sizeof(out) || mbedtls_md(md, (const unsigned char *)data.p, data.n, sum) != 0 ||
-	    mbedtls_rsa_pkcs1_sign(rsa, rng, NULL, hash, mbedtls_md_get_size(md), sum, out) != 0)
+	    mbedtls_rsa_pkcs1_sign(rsa, rand_for, NULL, hash, mbedtls_md_get_size(md), sum, out) != 0)
 		return -1;
 	sshwire_put_string(sig, str_of(out, n));
 	return 0;
@@ -405,7 +397,7 @@ sign_ec(struct sshkey *k, const struct curve *c, struct str data, struct buf *si
 	if (rc == 0)
 		rc = mbedtls_ecp_export(mbedtls_pk_ec(k->pk), &grp, &d, &q);
 	if (rc == 0)
-		rc = mbedtls_ecdsa_sign(&grp, &r, &s, &d, sum, mbedtls_md_get_size(md), rng, NULL);
+		rc = mbedtls_ecdsa_sign(&grp, &r, &s, &d, sum, mbedtls_md_get_size(md), rand_for, NULL);
 	for (int i = 0; rc == 0 && i < 2; i++) {
 		rc = mbedtls_mpi_write_binary(both[i], number, c->bytes);
 		sshwire_put_mpint(&blob, str_of(number, c->bytes));

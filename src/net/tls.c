@@ -64,26 +64,36 @@ tls_keep_chain(bool on)
 	keep_chains = on;
 }
 
+/* At least one, in DER, which `left` then begins at. */
+static int
+read_certs(struct tls_trust *t, struct str pem, struct str *left, struct err *e)
+{
+	ssize_t n;
+
+	t->certs.max = PEM_MAX;
+	n = ca_pem_certs(pem, &t->certs, e);
+	if (n == 0)
+		return err_set(e, ERR_PARSE, 0, "no certificate in it (-----BEGIN CERTIFICATE-----)");
+	*left = buf_str(&t->certs);
+	return n < 0 ? -1 : (int)n;
+}
+
 struct tls_trust *
 tls_trust_new(struct str pem, bool with_system, const char *what, struct err *e)
 {
 	struct tls_trust *t = xcalloc(1, sizeof(*t));
 	struct str left;
 	struct x509 c;
-	ssize_t n;
+	int n;
 
 	t->with_system = with_system;
-	t->certs.max = PEM_MAX;
-	if ((n = ca_pem_certs(pem, &t->certs, e)) < 0)
+	if (pem.n == 0)
+		return t;
+	if ((n = read_certs(t, pem, &left, e)) < 0)
 		goto fail;
-	if (n == 0 && pem.n > 0) {
-		err_set(e, ERR_PARSE, 0, "no certificate in it (-----BEGIN CERTIFICATE-----)");
-		goto fail;
-	}
-	left = buf_str(&t->certs);
-	for (ssize_t i = 1; i <= n; i++)
+	for (int i = 1; i <= n; i++)
 		if (x509_next(&left, &c, e) != 1) {
-			err_ctx(e, "certificate %zd", i);
+			err_ctx(e, "certificate %d", i);
 			goto fail;
 		}
 	return t;
@@ -98,18 +108,10 @@ tls_trust_key(struct str cert_pem, const char *what, struct err *e)
 {
 	struct tls_trust *t = xcalloc(1, sizeof(*t));
 	struct str left;
-	ssize_t n;
 
 	t->pinned = true;
-	t->certs.max = PEM_MAX;
-	if ((n = ca_pem_certs(cert_pem, &t->certs, e)) < 0)
-		goto fail;
-	if (n == 0) {
-		err_set(e, ERR_PARSE, 0, "no certificate in it (-----BEGIN CERTIFICATE-----)");
-		goto fail;
-	}
-	left = buf_str(&t->certs);
-	if (x509_next(&left, &t->pin, e) != 1 || ca_public_key(&t->mem, t->pin.der, &t->pin_key, e) < 0)
+	if (read_certs(t, cert_pem, &left, e) < 0 || x509_next(&left, &t->pin, e) != 1 ||
+	    ca_public_key(&t->mem, t->pin.der, &t->pin_key, e) < 0)
 		goto fail;
 	return t;
 fail:

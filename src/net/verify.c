@@ -22,13 +22,10 @@ static void
 fail(struct verify *v, int code, const char *fmt, ...)
 {
 	char text[sizeof(v->why.msg)];
-	va_list ap;
 
 	if (v->why.kind != ERR_NONE)
 		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
+	TEXT_OF(text, fmt);
 	err_set(&v->why, ERR_TLS, code, "%s", text);
 }
 

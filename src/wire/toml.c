@@ -10,6 +10,7 @@
 
 #include "core/buf.h"
 #include "wire/toml.h"
+#include "wire/utf8.h"
 
 #define DEPTH_MAX	64	/* of values in each other: they are read by recursion */
 #define PARTS_MAX	64	/* of one dotted key */
@@ -73,11 +74,8 @@ fail(struct reader *r, const char *at, const char *fmt, ...)
 {
 	char what[400];
 	int line, column;
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
+	TEXT_OF(what, fmt);
 	locate(r, at, &line, &column);
 	return err_set(r->e, ERR_PARSE, line, "line %d, column %d: %s", line, column, what);
 }
@@ -125,30 +123,13 @@ byte_name(struct reader *r, const char *at)
 static int
 check_utf8(struct reader *r)
 {
-	const char *at = r->p;
+	uint32_t cp;
+	size_t n;
 
-	while (at < r->end) {
-		const unsigned char *p = (const unsigned char *)at;
-		unsigned char low = 0x80, high = 0xbf;
-		size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-
-		if (p[0] == 0xe0)
-			low = 0xa0;
-		else if (p[0] == 0xed)
-			high = 0x9f;
-		else if (p[0] == 0xf0)
-			low = 0x90;
-		else if (p[0] == 0xf4)
-			high = 0x8f;
-		if (len == 0 || len > (size_t)(r->end - at))
-			return fail(r, at, "byte 0x%02x is not UTF-8; save the file as UTF-8", p[0]);
-		for (size_t i = 1; i < len; i++) {
-			if (p[i] < low || p[i] > high)
-				return fail(r, at, "byte 0x%02x is not UTF-8; save the file as UTF-8", p[0]);
-			low = 0x80;
-			high = 0xbf;
-		}
-		at += len;
+	for (const char *at = r->p; at < r->end; at += n) {
+		n = utf8_decode(str_of(at, (size_t)(r->end - at)), &cp);
+		if (n == 0)
+			return fail(r, at, "byte 0x%02x is not UTF-8; save the file as UTF-8", (unsigned char)*at);
 	}
 	return 0;
 }
