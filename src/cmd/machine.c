@@ -322,14 +322,14 @@ power_restart(struct operation *op, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
 	struct ssh *s;
-	int status;
 
 	if (d->traits & CLOUD_NO_VM && !(d->traits & CLOUD_NO_SSH)) {
 		/* generic: the machine itself is asked. */
 		s = operation_ssh(op, e);
 		if (s == NULL)
 			return -1;
-		(void)ssh_run(s, "sudo -n shutdown -r now || shutdown -r now", STR_NULL, NULL, &status, mono_after(CALL_NS), NULL);
+		(void)ssh_run(s, "sudo -n shutdown -r now || shutdown -r now", STR_NULL, NULL,
+		    mono_after(CALL_NS), NULL);
 		ssh_close(s);
 		return 0;
 	}

@@ -176,29 +176,27 @@ failed_call(int status, struct str body, struct err *e)
 }
 
 int
-engine_call(struct engine *g, const char *method, const char *path, struct str body, struct arena *a,
-    struct json_val *answer, int *status, mono_t deadline, struct err *e)
+engine_call(struct engine *g, const struct engine_req *ask, struct arena *a,
+    struct json_val *answer, mono_t deadline, struct err *e)
 {
 	struct http_resp r = { .body = { .max = ANSWER_MAX } };
 	struct buf target = { .max = 8192 };
-	struct http_req q = { .method = method, .body = body };
+	struct http_req q = { .method = ask->method, .body = ask->body };
 	struct str text;
 	int rc = -1;
 
 	assert(g->api != 0 && !g->open);
 	if (answer != NULL)
 		*answer = JSON_NONE;
-	buf_fmt(&target, "/v1.%d%s", g->api, path);
+	buf_fmt(&target, "/v1.%d%s", g->api, ask->path);
 	q.target = buf_str(&target);
-	q.head = body.p != NULL ? STR("Content-Type: application/json\r\n") : STR("");
-	if (body.p == NULL && strcmp(method, "POST") == 0)
+	q.head = ask->body.p != NULL ? STR("Content-Type: application/json\r\n") : STR("");
+	if (ask->body.p == NULL && strcmp(ask->method, "POST") == 0)
 		q.body = STR("");
 	if (http_do(g->http, &q, &r, deadline, e) < 0) {
 		err_ctx(e, "docker engine");
 		goto out;
 	}
-	if (status != NULL)
-		*status = r.head.status;
 	if (r.head.status >= 400 || (r.head.status >= 300 && r.head.status != 304)) {
 		failed_call(r.head.status, buf_str(&r.body), e);
 		goto out;
@@ -206,12 +204,13 @@ engine_call(struct engine *g, const char *method, const char *path, struct str b
 	text = str_trim(buf_str(&r.body));
 	/* Whoever answers a question with something else is no engine: a proxy, a sign-in page. */
 	if (answer != NULL && (text.n == 0 || (text.p[0] != '{' && text.p[0] != '['))) {
-		err_set(e, ERR_PROTO, r.head.status, "docker engine: %s %s: the answer is no JSON", method, path);
+		err_set(e, ERR_PROTO, r.head.status, "docker engine: %s %s: the answer is no JSON",
+		    ask->method, ask->path);
 		goto out;
 	}
 	if (answer != NULL && json_parse(a, arena_str(a, text), answer, e) < 0) {
 		e->kind = ERR_PROTO;
-		err_ctx(e, "docker engine: %s %s", method, path);
+		err_ctx(e, "docker engine: %s %s", ask->method, ask->path);
 		goto out;
 	}
 	rc = 0;
@@ -219,6 +218,23 @@ out:
 	buf_free(&target);
 	http_resp_free(&r);
 	return rc;
+}
+
+int
+engine_get(struct engine *g, const char *path, struct arena *a, struct json_val *answer,
+    mono_t deadline, struct err *e)
+{
+	const struct engine_req q = { "GET", path, STR_NULL };
+
+	return engine_call(g, &q, a, answer, deadline, e);
+}
+
+int
+engine_delete(struct engine *g, const char *path, mono_t deadline, struct err *e)
+{
+	const struct engine_req q = { "DELETE", path, STR_NULL };
+
+	return engine_call(g, &q, NULL, NULL, deadline, e);
 }
 
 /* How far the messages of a pull have been looked at: they may come byte by byte, and each byte is looked at once. */
@@ -255,7 +271,7 @@ message_end(struct scan *c, struct str s)
 
 /* 0, or -1 when a message says that the pull failed. */
 static int
-pull_messages(struct scan *c, struct buf *b, void (*tick)(void *ctx, struct json_val message), void *ctx, struct err *e)
+pull_messages(struct scan *c, struct buf *b, const struct engine_image *image, struct err *e)
 {
 	ssize_t end;
 	int rc = 0;
@@ -274,8 +290,8 @@ pull_messages(struct scan *c, struct buf *b, void (*tick)(void *ctx, struct json
 				why = json_get(m, "error");
 			if (json_present(why))
 				rc = err_set(e, ERR_SERVER, 200, "%.400s", json_cstr(&a, why));
-			else if (tick != NULL)
-				tick(ctx, m);
+			else if (image->tick != NULL)
+				image->tick(image->ctx, m);
 		}
 		buf_drop(b, (size_t)end);
 		*c = (struct scan){ 0 };
@@ -285,8 +301,7 @@ pull_messages(struct scan *c, struct buf *b, void (*tick)(void *ctx, struct json
 }
 
 int
-engine_pull(struct engine *g, struct str name, struct str tag, struct str platform, struct str auth,
-    void (*tick)(void *ctx, struct json_val message), void *ctx, mono_t deadline, struct err *e)
+engine_pull(struct engine *g, const struct engine_image *image, mono_t deadline, struct err *e)
 {
 	struct http_resp r = { 0 };
 	struct buf target = { .max = 8192 }, head = { .max = 65536 }, text = { .max = 1u << 20 };
@@ -296,17 +311,17 @@ engine_pull(struct engine *g, struct str name, struct str tag, struct str platfo
 	int rc = -1, more;
 
 	buf_fmt(&target, "/v1.%d/images/create?fromImage=", g->api);
-	url_put_encoded(&target, name);
-	if (tag.n > 0) {
+	url_put_encoded(&target, image->name);
+	if (image->tag.n > 0) {
 		buf_puts(&target, "&tag=");
-		url_put_encoded(&target, tag);
+		url_put_encoded(&target, image->tag);
 	}
-	if (platform.n > 0) {
+	if (image->platform.n > 0) {
 		buf_puts(&target, "&platform=");
-		url_put_encoded(&target, platform);
+		url_put_encoded(&target, image->platform);
 	}
-	if (auth.n > 0)
-		buf_fmt(&head, "X-Registry-Auth: %.*s\r\n", STR_ARG(auth));
+	if (image->auth.n > 0)
+		buf_fmt(&head, "X-Registry-Auth: %.*s\r\n", STR_ARG(image->auth));
 	q.target = buf_str(&target);
 	q.head = buf_str(&head);
 	if (http_begin(g->http, &q, &r, deadline, e) < 0) {
@@ -319,7 +334,7 @@ engine_pull(struct engine *g, struct str name, struct str tag, struct str platfo
 			err_set(e, ERR_PROTO, 0, "docker engine: a message of more than 1 MiB during a pull");
 			goto end;
 		}
-		if (r.head.status < 400 && pull_messages(&scan, &text, tick, ctx, e) < 0)
+		if (r.head.status < 400 && pull_messages(&scan, &text, image, e) < 0)
 			goto end;
 	}
 	if (more < 0)

@@ -51,20 +51,34 @@ int	engine_hello(struct engine *g, mono_t deadline, struct err *e);
 void	engine_rest(struct engine *g);
 int	engine_api(const struct engine *g);	/* minor version in use: 41 */
 
+struct engine_req {
+	const char	*method;
+	const char	*path;		/* from "/" on, no version: "/containers/create?name=x" */
+	struct str	 body;		/* JSON text, a tar; p == NULL: none */
+};
 /*
- * One call. path begins with "/" and has no version ("/containers/create?name=x"). body is JSON text, or p == NULL.
- * 0 for a status below 400 (*status tells which; 304 counts as success); *answer, in the arena, is the JSON of the body; a body
- * that is none is ERR_PROTO. answer may be NULL when it does not matter.
+ * One call. 0 for a status below 400 (304 counts as success); *answer, in the arena, is the JSON of
+ * the body; a body that is none is ERR_PROTO. answer and a may be NULL when it does not matter.
  */
-int	engine_call(struct engine *g, const char *method, const char *path, struct str body, struct arena *a,
-	    struct json_val *answer, int *status, mono_t deadline, struct err *e);
+int	engine_call(struct engine *g, const struct engine_req *q, struct arena *a,
+	    struct json_val *answer, mono_t deadline, struct err *e);
+int	engine_get(struct engine *g, const char *path, struct arena *a, struct json_val *answer,
+	    mono_t deadline, struct err *e);
+int	engine_delete(struct engine *g, const char *path, mono_t deadline, struct err *e);
 
+struct engine_image {
+	struct str	 name, tag, platform;	/* the last two may be empty */
+	struct str	 auth;			/* the X-Registry-Auth value, or empty */
+	/* Sees each message on the way; NULL allowed. */
+	void		(*tick)(void *ctx, struct json_val message);
+	void		*ctx;
+};
 /*
- * POST /images/create: pulls to the end of the stream. tick (may be NULL) is called with each message's status line for progress.
- * auth: the X-Registry-Auth value or empty. An error inside the stream is ERR_SERVER with the registry's sentence.
+ * POST /images/create: pulls to the end of the stream. An error inside it is ERR_SERVER with the
+ * registry's sentence.
  */
-int	engine_pull(struct engine *g, struct str name, struct str tag, struct str platform, struct str auth,
-	    void (*tick)(void *ctx, struct json_val message), void *ctx, mono_t deadline, struct err *e);
+int	engine_pull(struct engine *g, const struct engine_image *image, mono_t deadline,
+	    struct err *e);
 
 /* PUT /containers/ID/archive?path=/ with a tar. */
 int	engine_put_archive(struct engine *g, const char *container, const char *path, struct str tar, mono_t deadline, struct err *e);

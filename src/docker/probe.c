@@ -42,18 +42,21 @@ probe_put_tar(struct buf *tar, uint64_t bytes)
 static int
 find_image(struct engine *g, struct arena *a, char **id, mono_t deadline, struct err *e)
 {
+	struct engine_req q = { .method = "POST",
+	    .path = "/images/create?fromSrc=-&repo=" EMPTY_IMAGE };
 	struct buf tar = { .max = 4096 };
 	struct json_val v;
 	int rc;
 
-	if (engine_call(g, "GET", "/images/json", STR_NULL, a, &v, NULL, deadline, e) < 0)
+	if (engine_get(g, "/images/json", a, &v, deadline, e) < 0)
 		return -1;
 	*id = json_cstr(a, json_get(json_at(v, 0), "Id"));
 	if ((*id)[0] != '\0')
 		return 0;
 	engine_tar_end(&tar);
 	*id = arena_dup(a, STR(EMPTY_IMAGE));
-	rc = engine_call(g, "POST", "/images/create?fromSrc=-&repo=" EMPTY_IMAGE, buf_str(&tar), a, &v, NULL, deadline, e);
+	q.body = buf_str(&tar);
+	rc = engine_call(g, &q, a, &v, deadline, e);
 	buf_free(&tar);
 	if (rc == 0 && json_str(a, json_get(v, "error")).n > 0)
 		rc = err_set(e, ERR_SERVER, 0, "docker engine: %.400s", json_cstr(a, json_get(v, "error")));
@@ -65,15 +68,16 @@ create(struct engine *g, struct arena *a, const char *image, char **id, mono_t d
 {
 	char *body = arena_fmt(a, "{\"Image\":\"%s\",\"Cmd\":[\"true\"],\"Labels\":{\"" LABEL_MANAGED "\":\"true\"},"
 	    "\"HostConfig\":{\"NetworkMode\":\"none\"}}", image);
+	const struct engine_req q = { "POST", "/containers/create?name=" NAME, str_from(body) };
 	struct json_val v;
 	int rc;
 
 	for (int i = 0; ; i++) {
-		rc = engine_call(g, "POST", "/containers/create?name=" NAME, str_from(body), a, &v, NULL, deadline, e);
+		rc = engine_call(g, &q, a, &v, deadline, e);
 		/* A probe that died before its end left it. */
 		if (rc == 0 || e->kind != ERR_CONFLICT || i > 0)
 			break;
-		(void)engine_call(g, "DELETE", "/containers/" NAME "?force=1&v=1", STR_NULL, NULL, NULL, NULL, deadline, NULL);
+		(void)engine_delete(g, "/containers/" NAME "?force=1&v=1", deadline, NULL);
 	}
 	if (rc == 0)
 		*id = json_cstr(a, json_get(v, "Id"));
@@ -93,7 +97,8 @@ try_out(struct engine *g, struct arena *a, mono_t deadline, struct err *e)
 	rc = engine_put_archive(g, id, "/", buf_str(&tar), deadline, e);
 	buf_free(&tar);
 	/* The first fault is told; the next job sweeps what stays. */
-	if (engine_call(g, "DELETE", arena_fmt(a, "/containers/%s?force=1&v=1", id), STR_NULL, NULL, NULL, NULL, deadline, rc < 0 ? NULL : e) < 0)
+	if (engine_delete(g, arena_fmt(a, "/containers/%s?force=1&v=1", id), deadline,
+	    rc < 0 ? NULL : e) < 0)
 		rc = -1;
 	return rc;
 }

@@ -553,7 +553,7 @@ inspect(struct engine *g, const struct work *w, struct str name, struct image *i
 		name = str_sub(name, 1, name.n);
 	}
 	buf_puts(&path, "/json");
-	rc = engine_call(g, "GET", path.p, STR_NULL, &a, &v, NULL, deadline, e);
+	rc = engine_get(g, path.p, &a, &v, deadline, e);
 	buf_free(&path);
 	if (rc < 0) {
 		arena_reset(&a);
@@ -587,7 +587,8 @@ pull(struct engine *g, const struct work *w, struct str image, struct str platfo
 
 		if (i > 0 && net_pause(2 * NSEC_SEC + (int64_t)rand_below(8 * NSEC_SEC), e) < 0)
 			break;
-		rc = engine_pull(g, name, tag, platform, buf_str(&auth), tick, &p, deadline, e);
+		rc = engine_pull(g, &(struct engine_image){ name, tag, platform, buf_str(&auth),
+		    tick, &p }, deadline, e);
 		if (rc == 0 || e->kind == ERR_CANCELLED || mono_passed(deadline))
 			break;
 		/* Not the registry's words: whoever called us knows how long a machine may be out of reach. */

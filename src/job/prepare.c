@@ -201,7 +201,8 @@ limit(const struct run *r)
 static int
 call(struct run *r, const char *method, const char *path, struct str body, struct json_val *v, struct err *e)
 {
-	return engine_call(r->api, method, path, body, &r->scratch, v, NULL, limit(r), e);
+	return engine_call(r->api, &(struct engine_req){ method, path, body }, &r->scratch, v,
+	    limit(r), e);
 }
 
 int
@@ -226,7 +227,7 @@ remove_container(struct run *r, const char *id, mono_t deadline, struct err *e)
 	char path[300];
 
 	snprintf(path, sizeof(path), "/containers/%s?force=1%s", id, keep ? "" : "&v=1");
-	if (engine_call(r->api, "DELETE", path, STR_NULL, NULL, NULL, NULL, deadline, e) == 0 ||
+	if (engine_delete(r->api, path, deadline, e) == 0 ||
 	    e->kind == ERR_NOTFOUND || e->kind == ERR_CONFLICT)
 		return 0;
 	return -1;
@@ -649,13 +650,13 @@ remove_network(struct run *r, mono_t deadline)
 	struct err e = { 0 };
 
 	snprintf(path, sizeof(path), "/networks/%s", r->work.network_name);
-	if (engine_call(r->api, "DELETE", path, STR_NULL, NULL, NULL, NULL, deadline, &e) == 0 || e.kind == ERR_NOTFOUND)
+	if (engine_delete(r->api, path, deadline, &e) == 0 || e.kind == ERR_NOTFOUND)
 		return;
 	/* The job put containers of its own there, through a mounted socket for example. */
-	if (engine_call(r->api, "GET", path, STR_NULL, &a, &v, NULL, deadline, &e) == 0)
+	if (engine_get(r->api, path, &a, &v, deadline, &e) == 0)
 		JSON_EACH(c, json_get(v, "Containers"))
 			remove_container(r, arena_dup(&a, json_key(&a, c)), deadline, &e);
-	if (engine_call(r->api, "DELETE", path, STR_NULL, NULL, NULL, NULL, deadline, &e) < 0 && e.kind != ERR_NOTFOUND) {
+	if (engine_delete(r->api, path, deadline, &e) < 0 && e.kind != ERR_NOTFOUND) {
 		log_warn("Network of the job could not be removed", F_STR("network", r->work.network_name), F_ERR(&e));
 		r->dirty = true;
 	}
@@ -687,7 +688,7 @@ machine_tidy(struct run *r)
 		if (!r->volumes.v[i].temporary)
 			continue;
 		snprintf(path, sizeof(path), "/volumes/%s?force=1", r->volumes.v[i].name);
-		if (engine_call(r->api, "DELETE", path, STR_NULL, NULL, NULL, NULL, deadline, &e) < 0 && e.kind != ERR_NOTFOUND) {
+		if (engine_delete(r->api, path, deadline, &e) < 0 && e.kind != ERR_NOTFOUND) {
 			log_warn("Volume of the job could not be removed", F_STR("volume", r->volumes.v[i].name), F_ERR(&e));
 			r->dirty = true;
 		}

@@ -144,7 +144,7 @@ inspect(struct run *r, const char *id, struct arena *a, struct json_val *v, mono
 	char path[160];
 
 	snprintf(path, sizeof(path), "/containers/%s/json", id);
-	return engine_call(r->api, "GET", path, STR_NULL, a, v, NULL, deadline, e);
+	return engine_get(r->api, path, a, v, deadline, e);
 }
 
 static int
@@ -153,7 +153,8 @@ post(struct run *r, const char *id, const char *verb, mono_t deadline, struct er
 	char path[200];
 
 	snprintf(path, sizeof(path), "/containers/%s/%s", id, verb);
-	return engine_call(r->api, "POST", path, STR_NULL, NULL, NULL, NULL, deadline, e);
+	return engine_call(r->api, &(struct engine_req){ "POST", path, STR_NULL }, NULL, NULL,
+	    deadline, e);
 }
 
 static int
@@ -290,12 +291,14 @@ signal_processes(struct run *r, const char *id)
 	struct arena a = { 0 };
 	struct json_val v;
 	char path[160];
+	struct engine_req q = { "POST", path, STR(term_all) };
 	mono_t limit = mono_after(10 * NSEC_SEC);
 
 	snprintf(path, sizeof(path), "/containers/%s/exec", id);
-	if (engine_call(r->api, "POST", path, STR(term_all), &a, &v, NULL, limit, NULL) == 0) {
+	if (engine_call(r->api, &q, &a, &v, limit, NULL) == 0) {
 		snprintf(path, sizeof(path), "/exec/%.100s/start", json_cstr(&a, json_get(v, "Id")));
-		engine_call(r->api, "POST", path, STR("{\"Detach\":true}"), NULL, NULL, NULL, limit, NULL);
+		q.body = STR("{\"Detach\":true}");
+		engine_call(r->api, &q, NULL, NULL, limit, NULL);
 	}
 	arena_reset(&a);
 }

@@ -851,21 +851,23 @@ run_ready_command(struct operation *op, struct err *e)
 	struct buf output = { .max = READY_OUTPUT_MAX };
 	mono_t began = mono_now();
 	struct ssh *s;
-	int status, rc;
+	int status;
 
 	say(op, "Running the ready command...");
 	s = operation_ssh(op, e);
 	if (s == NULL)
 		return -1;
-	rc = ssh_run(s, op->ready_command, STR(""), &output, &status, op->deadline, e);
+	status = ssh_run(s, op->ready_command, STR(""), &output, op->deadline, e);
 	ssh_close(s);
-	if (rc == 0 && status != 0) {
+	if (status > 0) {
 		log_output(op, &output);
-		rc = err_set(e, ERR_TIMEOUT, 0, "ReadyCommand failed on the machine with exit status %d", status);
-	} else if (rc == 0)
+		err_set(e, ERR_TIMEOUT, 0, "ReadyCommand failed on the machine with exit status %d",
+		    status);
+	} else if (status == 0) {
 		log_info("Machine is ready by its own word", F_STR("name", op->name), F_DUR("duration", mono_now() - began));
+	}
 	buf_free(&output);
-	return rc;
+	return status == 0 ? 0 : -1;
 }
 
 /* SSH came through and the engine was started: what else may be in between. */

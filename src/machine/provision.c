@@ -583,7 +583,9 @@ run(struct ssh *s, const struct provision *p, const struct buf *script, struct p
 	buf_clear(&r->output);
 	if (script->failed)
 		return err_set(e, ERR_CONFIG, 0, "the engine's options are longer than %u bytes together", SCRIPT_MAX);
-	if (ssh_run(s, root ? "exec sh -s" : "exec sudo -n sh -s", buf_str(script), &r->output, &status, deadline, e) < 0) {
+	status = ssh_run(s, root ? "exec sh -s" : "exec sudo -n sh -s", buf_str(script), &r->output,
+	    deadline, e);
+	if (status < 0) {
 		r->touched = true;	/* how far it came is not known */
 		return -1;
 	}

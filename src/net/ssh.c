@@ -5,6 +5,7 @@
  * a packet is half sent.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -25,6 +26,7 @@
 #define SAID_MAX	160		/* of a host's own words in an error */
 #define LIST_SHOWN	170		/* of a list of names in an error */
 #define PIECE		32000		/* of a command's input: fits one SSH packet */
+#define OUT_PIECE	8192		/* of its output */
 #define CLOSE_NS	(2 * NSEC_SEC)	/* for the polite part of closing */
 
 struct ssh {
@@ -401,7 +403,8 @@ static LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign)
 	(void)session;
 	g->s->signed_in = true;
 	if (!find_algorithm(str_of(data, data_len), &alg) ||
-	    ssh_auth_sign(g->auth, g->i, alg, str_of(data, data_len), &b, g->deadline, &g->err) < 0) {
+	    ssh_auth_sign(g->auth, g->i, (struct ssh_question){ alg, str_of(data, data_len) }, &b,
+	    g->deadline, &g->err) < 0) {
 		buf_free(&b);
 		return -1;
 	}
@@ -603,10 +606,10 @@ signal_number(const char *name)
 
 /* Closes a channel whose output has ended, and learns how its command did. */
 static int
-finish(struct ssh *s, LIBSSH2_CHANNEL *ch, int *status, mono_t deadline, struct err *e)
+finish(struct ssh *s, LIBSSH2_CHANNEL *ch, mono_t deadline, struct err *e)
 {
 	char *name = NULL;
-	int rc;
+	int rc, status;
 
 	THROUGH(s, rc, libssh2_channel_close(ch), deadline, e);
 	if (rc == LIBSSH2_ERROR_EAGAIN)
@@ -617,13 +620,16 @@ finish(struct ssh *s, LIBSSH2_CHANNEL *ch, int *status, mono_t deadline, struct 
 		return -1;
 	if (rc != 0)
 		return explain(s, "end of the command", e);
-	*status = libssh2_channel_get_exit_status(ch);
+	status = libssh2_channel_get_exit_status(ch);
+	/* 32 bits of the peer's: no command ends so. */
+	if (status < 0)
+		status = INT_MAX;
 	libssh2_channel_get_exit_signal(ch, &name, NULL, NULL, NULL, NULL, NULL);
 	if (name != NULL) {
-		*status = 128 + signal_number(name);
+		status = 128 + signal_number(name);
 		libssh2_free(s->session, name);
 	}
-	return 0;
+	return status;
 }
 
 static void
@@ -692,16 +698,17 @@ send_input(struct ssh *s, LIBSSH2_CHANNEL *ch, struct input *in, struct err *e)
 }
 
 /*
- * Reads what has come. > 0 bytes; 0 nothing there, or the end; -1. Reading
+ * Reads what has come, at most OUT_PIECE. > 0 bytes; 0 nothing there, or the end; -1. Reading
  * may have to send a window adjustment; one that is half sent is seen
  * through here, since sshd takes bytes whatever else it does.
  */
 static ssize_t
-read_output(struct ssh *s, LIBSSH2_CHANNEL *ch, int stream, char *p, size_t n, mono_t deadline, struct err *e)
+read_output(struct ssh *s, LIBSSH2_CHANNEL *ch, int stream, char p[OUT_PIECE], mono_t deadline,
+    struct err *e)
 {
 	ssize_t got;
 
-	while ((got = libssh2_channel_read_ex(ch, stream, p, n)) == LIBSSH2_ERROR_EAGAIN) {
+	while ((got = libssh2_channel_read_ex(ch, stream, p, OUT_PIECE)) == LIBSSH2_ERROR_EAGAIN) {
 		if (!half_sent(s))
 			return 0;
 		if (again(s, deadline, e) < 0)
@@ -711,12 +718,13 @@ read_output(struct ssh *s, LIBSSH2_CHANNEL *ch, int stream, char *p, size_t n, m
 }
 
 int
-ssh_run(struct ssh *s, const char *cmd, struct str input, struct buf *out, int *status, mono_t deadline, struct err *e)
+ssh_run(struct ssh *s, const char *cmd, struct str input, struct buf *out, mono_t deadline,
+    struct err *e)
 {
 	struct input in = { .at_hand = input };
 	size_t before = out != NULL ? out->n : 0;
 	LIBSSH2_CHANNEL *ch = NULL;
-	char piece[8192];
+	char piece[OUT_PIECE];
 	int rc = -1;
 
 	assert(!s->broken);
@@ -733,7 +741,7 @@ ssh_run(struct ssh *s, const char *cmd, struct str input, struct buf *out, int *
 			goto out;
 		/* While a piece of input is half sent, only it may go on. */
 		if (sent > 0 || !half_sent(s)) {
-			if ((n = read_output(s, ch, 0, piece, sizeof(piece), deadline, e)) < 0)
+			if ((n = read_output(s, ch, 0, piece, deadline, e)) < 0)
 				goto out;
 			if (n > 0 && out != NULL)
 				keep_tail(out, before, piece, (size_t)n);
@@ -743,14 +751,14 @@ ssh_run(struct ssh *s, const char *cmd, struct str input, struct buf *out, int *
 		if (sent == 0 && n == 0 && again(s, deadline, e) < 0)
 			goto out;
 	}
-	rc = finish(s, ch, status, deadline, e);
+	rc = finish(s, ch, deadline, e);
 out:
 	free_channel(s, ch);
 	if (rc < 0) {
 		s->broken = true;
 		return err_ctx(e, "ssh");
 	}
-	return 0;
+	return rc;
 }
 
 /*
@@ -855,8 +863,8 @@ follow_size(struct ssh *s, LIBSSH2_CHANNEL *ch, struct err *e)
 static int
 show_output(struct ssh *s, LIBSSH2_CHANNEL *ch, int stream, int to, struct err *e)
 {
-	char piece[8192];
-	ssize_t n = read_output(s, ch, stream, piece, sizeof(piece), MONO_NEVER, e);
+	char piece[OUT_PIECE];
+	ssize_t n = read_output(s, ch, stream, piece, MONO_NEVER, e);
 
 	if (n <= 0)
 		return (int)n;
@@ -926,7 +934,7 @@ ssh_interactive(struct ssh *s, const char *cmd, struct err *e)
 	bool pty = cmd == NULL && isatty(STDIN_FILENO);
 	LIBSSH2_CHANNEL *ch = NULL;
 	struct terminal t = { 0 };
-	int status = -1, rc = -1;
+	int rc = -1;
 
 	assert(!s->broken);
 	if ((ch = open_channel(s, MONO_NEVER, e)) == NULL)
@@ -941,12 +949,12 @@ ssh_interactive(struct ssh *s, const char *cmd, struct err *e)
 		return 128 + told.ended_by;
 	}
 	if (rc == 0)
-		rc = finish(s, ch, &status, MONO_NEVER, e);
+		rc = finish(s, ch, MONO_NEVER, e);
 out:
 	free_channel(s, ch);
 	if (rc < 0) {
 		s->broken = true;
 		return err_ctx(e, "ssh");
 	}
-	return status;
+	return rc;
 }

@@ -42,11 +42,12 @@ struct ssh *ssh_open(const struct ssh_opts *o, struct buf *pin_out, mono_t deadl
  * Runs a command with input on its stdin, which is closed behind it. Output
  * (stdout and stderr together, in order of arrival) is appended to out,
  * which may be NULL; of more than fits out->max the last bytes are kept.
- * *status: exit status (128+n by signal). 0 when it ran to its end, whatever
- * the status; -1 when that is not known: the connection broke, or the deadline
- * passed, after which only ssh_close() is allowed.
+ * Its exit status (128+n by signal) when it ran to its end; -1 when that is not
+ * known: the connection broke, or the deadline passed, after which only
+ * ssh_close() is allowed.
  */
-int	ssh_run(struct ssh *s, const char *cmd, struct str input, struct buf *out, int *status, mono_t deadline, struct err *e);
+int	ssh_run(struct ssh *s, const char *cmd, struct str input, struct buf *out, mono_t deadline,
+	    struct err *e);
 /*
  * `machine ssh`: a command, or a login shell when cmd is NULL (with a pty if our stdin is a
  * terminal, whose size follows and whose settings are restored), joined to

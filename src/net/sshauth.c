@@ -244,7 +244,8 @@ out:
 }
 
 static int
-agent_sign(int fd, const struct one *k, struct str alg, struct str data, struct buf *sig, mono_t deadline, struct err *e)
+agent_sign(int fd, const struct one *k, struct ssh_question q, struct buf *sig, mono_t deadline,
+    struct err *e)
 {
 	struct buf question = { .max = ANSWER_MAX }, answer = { .max = ANSWER_MAX };
 	struct str got, rest;
@@ -252,15 +253,16 @@ agent_sign(int fd, const struct one *k, struct str alg, struct str data, struct 
 
 	buf_putc(&question, SSHWIRE_AGENT_SIGN);
 	sshwire_put_string(&question, buf_str(&k->blob));
-	sshwire_put_string(&question, data);
-	sshwire_put_u32(&question, str_eqc(alg, "rsa-sha2-512") ? FLAG_RSA_SHA2_512 :
-	    str_eqc(alg, "rsa-sha2-256") ? FLAG_RSA_SHA2_256 : 0);
+	sshwire_put_string(&question, q.data);
+	sshwire_put_u32(&question, str_eqc(q.alg, "rsa-sha2-512") ? FLAG_RSA_SHA2_512 :
+	    str_eqc(q.alg, "rsa-sha2-256") ? FLAG_RSA_SHA2_256 : 0);
 	rc = agent_ask(fd, buf_str(&question), &answer, deadline, e);
 	if (rc == 0 && !sshwire_agent_signature(buf_str(&answer), &got, &rest))
 		rc = err_set(e, ERR_AUTH, 0, "it does not sign (%s)", k->from);
 	/* An agent that knows no flags signs with SHA-1, which is not what was asked for. A certificate's key signs under its own name. */
-	else if (rc == 0 && !str_eq(got, str_sub(alg, 0, got.n)))
-		rc = err_set(e, ERR_CONFIG, 0, "it signs with %.*s, not %.*s", STR_ARG(got), STR_ARG(alg));
+	else if (rc == 0 && !str_eq(got, str_sub(q.alg, 0, got.n)))
+		rc = err_set(e, ERR_CONFIG, 0, "it signs with %.*s, not %.*s", STR_ARG(got),
+		    STR_ARG(q.alg));
 	else if (rc == 0)
 		buf_putstr(sig, rest);
 	buf_free(&question);
@@ -269,14 +271,17 @@ agent_sign(int fd, const struct one *k, struct str alg, struct str data, struct 
 }
 
 int
-ssh_auth_sign(struct ssh_auth *a, size_t i, struct str alg, struct str data, struct buf *sig, mono_t deadline, struct err *e)
+ssh_auth_sign(struct ssh_auth *a, size_t i, struct ssh_question q, struct buf *sig, mono_t deadline,
+    struct err *e)
 {
 	const struct one *k = &a->keys[i];
 
 	/* RSA with SHA-1 has the name of the key's own kind. */
-	if (str_eqc(alg, "ssh-rsa"))
+	if (str_eqc(q.alg, "ssh-rsa"))
 		return err_set(e, ERR_CONFIG, 0, "the host takes RSA keys with SHA-1 only: use an Ed25519 or ECDSA key");
-	return k->key != NULL ? sshkey_sign(k->key, alg, data, sig, e) : agent_sign(a->agent, k, alg, data, sig, deadline, e);
+	if (k->key != NULL)
+		return sshkey_sign(k->key, q.alg, q.data, sig, e);
+	return agent_sign(a->agent, k, q, sig, deadline, e);
 }
 
 /* Adds a file of ~/.ssh, or appends to why what is the matter with it. */

@@ -26,11 +26,13 @@ size_t	ssh_auth_count(const struct ssh_auth *a);
 /* Key i: its public blob, and where it is from, for people ("~/.ssh/id_rsa", "the agent's me@home"). Valid as long as a is. */
 struct str ssh_auth_blob(const struct ssh_auth *a, size_t i);
 const char *ssh_auth_from(const struct ssh_auth *a, size_t i);
+/* What is to be signed, and how: "ssh-ed25519", "rsa-sha2-512" ... */
+struct ssh_question { struct str alg, data; };
 /*
  * Signs by key i as sshkey_sign() does. An agent may ask its user first: it is waited for until the deadline. 0, or -1:
  * ERR_CONFIG (the key does not sign so), ERR_AUTH (the agent refuses), ERR_NET, ERR_TIMEOUT, ERR_CANCELLED.
  */
-int	ssh_auth_sign(struct ssh_auth *a, size_t i, struct str alg, struct str data, struct buf *sig, mono_t deadline,
-	    struct err *e);
+int	ssh_auth_sign(struct ssh_auth *a, size_t i, struct ssh_question q, struct buf *sig,
+	    mono_t deadline, struct err *e);
 
 #endif

@@ -70,12 +70,19 @@ warn_hardly_ever(size_t number, struct str text, const struct cron *c, int64_t l
 	buf_puts(warnings, "\"\n");
 }
 
+struct compiling {
+	struct arena	*a;
+	const struct periods_config *cfg;
+	int64_t		 now_s;
+	struct buf	*warnings;
+};
+
 static int
-compile_section(struct arena *a, const struct periods_config *cfg, size_t i, int64_t now_s,
-    struct periods_section *out, struct buf *warnings, struct err *e)
+compile_section(const struct compiling *c, size_t i, struct periods_section *out, struct err *e)
 {
+	const struct periods_config *cfg = c->cfg;
 	const struct periods_section_config *s = &cfg->sections[i];
-	struct cron *crons = arena_calloc(a, s->nperiods, sizeof(*crons));
+	struct cron *crons = arena_calloc(c->a, s->nperiods, sizeof(*crons));
 	bool utc_ok = false;
 
 	if (check_values(&s->values, e) < 0)
@@ -87,12 +94,13 @@ compile_section(struct arena *a, const struct periods_config *cfg, size_t i, int
 	for (size_t k = 0; k < s->nperiods; k++) {
 		if (cron_parse(&crons[k], s->periods[k], cfg->unix_syntax ? CRON_UNIX : 0, e) < 0)
 			return err_ctx(e, "Periods \"%.*s\"", STR_ARG(s->periods[k]));
-		warn_hardly_ever(i + 1, s->periods[k], &crons[k], now_s + tz_local(out->zone, now_s), warnings);
+		warn_hardly_ever(i + 1, s->periods[k], &crons[k],
+		    c->now_s + tz_local(out->zone, c->now_s), c->warnings);
 	}
 	if (s->nperiods == 0)
-		buf_fmt(warnings, SECTION " has no Periods and is never used\n", i + 1);
+		buf_fmt(c->warnings, SECTION " has no Periods and is never used\n", i + 1);
 	else
-		warn_not_inherited(i + 1, s, &cfg->base, warnings);
+		warn_not_inherited(i + 1, s, &cfg->base, c->warnings);
 	out->crons = crons;
 	out->ncrons = s->nperiods;
 	out->values = s->values;
@@ -103,13 +111,14 @@ int
 periods_compile(struct arena *a, const struct periods_config *cfg, int64_t now_s,
     struct periods *out, struct buf *warnings, struct err *e)
 {
+	const struct compiling c = { a, cfg, now_s, warnings };
 	struct periods p = { .base = cfg->base, .nsections = cfg->nsections, .unix_syntax = cfg->unix_syntax };
 
 	if (check_values(&cfg->base, e) < 0)
 		return -1;
 	p.sections = arena_calloc(a, cfg->nsections, sizeof(*p.sections));
 	for (size_t i = 0; i < cfg->nsections; i++) {
-		if (compile_section(a, cfg, i, now_s, &p.sections[i], warnings, e) < 0)
+		if (compile_section(&c, i, &p.sections[i], e) < 0)
 			return err_ctx(e, SECTION, i + 1);
 	}
 	*out = p;

@@ -66,7 +66,8 @@ take(struct str body, size_t cut, bool pull, struct buf *out, struct err *e)
 	peer_says = buf_str(&says);
 	g.http = http_new(str_from(g.base), &g.opts, NULL);
 	if (pull)
-		rc = engine_pull(&g, STR("alpine"), STR("latest"), STR(""), STR(""), note, out, mono_after(5 * NSEC_SEC), e);
+		rc = engine_pull(&g, &(struct engine_image){ .name = STR("alpine"),
+		    .tag = STR("latest"), .tick = note, .ctx = out }, mono_after(5 * NSEC_SEC), e);
 	else
 		rc = read_log(&g, out, e);
 	assert(rc == 0 || (e->kind != ERR_NONE && e->kind != ERR_TIMEOUT));

@@ -6,7 +6,8 @@
 #include "machine/provision.h"
 
 #define ssh_run run_said
-static int run_said(struct ssh *s, const char *cmd, struct str input, struct buf *out, int *status, mono_t deadline, struct err *e);
+static int run_said(struct ssh *s, const char *cmd, struct str input, struct buf *out,
+    mono_t deadline, struct err *e);
 
 #include "machine/provision.c"	/* NOLINT(bugprone-suspicious-include): for its static functions, since SSH is left out here */
 
@@ -20,17 +21,19 @@ static int end_of[3], runs;
 static bool may_touch;
 
 static int
-run_said(struct ssh *s, const char *cmd, struct str input, struct buf *out, int *status, mono_t deadline, struct err *e)
+run_said(struct ssh *s, const char *cmd, struct str input, struct buf *out, mono_t deadline,
+    struct err *e)
 {
+	int status;
 	struct str text = str_cut(&says, '\0');
 
 	(void)s;
 	(void)deadline;
 	assert(runs < 3 && strcmp(cmd, "exec sudo -n sh -s") == 0 && str_starts(input, runs == 1 ? "url=" : "name="));
-	*status = end_of[runs++];
-	may_touch |= str_find(text, "wl:touched") >= 0 || *status == LOST;
+	status = end_of[runs++];
+	may_touch |= str_find(text, "wl:touched") >= 0 || status == LOST;
 	buf_putstr(out, str_sub(text, text.n > out->max ? text.n - out->max : 0, text.n));
-	return *status == LOST ? err_set(e, ERR_NET, 0, "the connection was lost") : 0;
+	return status == LOST ? err_set(e, ERR_NET, 0, "the connection was lost") : status;
 }
 
 static bool

@@ -266,7 +266,8 @@ do_ssh(const char *const *words, size_t n, bool interactive)
 		rc = 0;
 		for (int64_t i = 0; rc == 0 && i < (opts[O_REPEAT].given ? opts[O_REPEAT].number : 1); i++) {
 			buf_clear(&out);
-			if (ssh_run(s, n > 3 ? words[3] : "true", input, &out, &status, deadline, &e) < 0) {
+			status = ssh_run(s, n > 3 ? words[3] : "true", input, &out, deadline, &e);
+			if (status < 0) {
 				rc = die(&e);
 				break;
 			}
