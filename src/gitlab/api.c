@@ -67,6 +67,8 @@ load_tls(struct gitlab *g, const struct gitlab_opts *o, struct err *e)
 	g->trust = tls_trust_new(buf_str(&ca), true, o->ca_file != NULL && o->ca_file[0] != '\0' ? o->ca_file : "tls-ca-file", e);
 	if (g->trust == NULL)
 		goto out;
+	if (o->keep_chain)
+		tls_trust_keep_chain(g->trust);
 	if (load_pem(o->cert_file, o->cert_pem, &cert, e) < 0 || load_pem(o->key_file, o->key_pem, &key, e) < 0) {
 		err_ctx(e, "tls-cert-file, tls-key-file");
 		goto out;

@@ -38,6 +38,7 @@ struct gitlab_opts {
 	struct str	 ca_pem, cert_pem, key_pem;	/* instead of the files, when p != NULL */
 	int64_t		 max_age_ns;		/* connection_max_age; 0: no limit */
 	enum gitlab_offer offer;
+	bool		 keep_chain;		/* for gitlab_chain() */
 };
 
 /* What the server said. */
@@ -105,7 +106,7 @@ int	gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const str
 /* The member "calls": what was counted of updates and traces, for the manager's metrics (docs/state.md, reported). */
 void	gitlab_put_calls(const struct gitlab *g, struct json_w *w);
 
-/* The PEM chain the server showed on the connection in use, "" for plain http. For CI_SERVER_TLS_CA_FILE. */
+/* The server's chain, for CI_SERVER_TLS_CA_FILE; "" for plain http and without keep_chain. */
 struct str	gitlab_chain(struct gitlab *g);
 
 #endif

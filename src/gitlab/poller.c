@@ -95,7 +95,7 @@ static int
 open_gitlab(struct poller *p, struct err *e)
 {
 	struct gitlab_opts o = { .url = p->url, .ca_file = p->ca_file, .cert_file = p->cert_file,
-	    .key_file = p->key_file, .max_age_ns = p->max_age,
+	    .key_file = p->key_file, .max_age_ns = p->max_age, .keep_chain = true,
 	    .offer = json_bool(json_get(p->runner, "ignore_unsupported"), false) ? GITLAB_OFFER_ALL : GITLAB_OFFER_BUILT };
 	int64_t now = newest(p);
 
@@ -628,7 +628,6 @@ poller_main(int argc, char **argv)
 		log_error("Poller has no jobs directory", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
-	tls_keep_chain(true);
 	if (open_gitlab(&p, &e) < 0) {
 		log_error("Runner cannot be used", F_ERR(&e));
 		return EXIT_CONFIG;

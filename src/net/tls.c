@@ -56,14 +56,6 @@ struct tls_identity {
 	br_skey_decoder_context	 key;
 };
 
-static bool keep_chains;
-
-void
-tls_keep_chain(bool on)
-{
-	keep_chains = on;
-}
-
 /* At least one, in DER, which `left` then begins at. */
 static int
 read_certs(struct tls_trust *t, struct str pem, struct str *left, struct err *e)
@@ -101,6 +93,12 @@ fail:
 	err_ctx(e, "%s", what);
 	tls_trust_free(t);
 	return NULL;
+}
+
+void
+tls_trust_keep_chain(struct tls_trust *t)
+{
+	t->keep_chain = true;
 }
 
 struct tls_trust *
@@ -688,7 +686,7 @@ tls_open(int fd, struct str name, const struct tls_trust *trust, const struct tl
 		goto fail;
 	}
 	t->verify = xcalloc(1, sizeof(*t->verify));
-	verify_init(t->verify, trust, host, keep_chains);
+	verify_init(t->verify, trust, host);
 	set_up(t, id);
 	/* RFC 6066 3: no addresses in SNI. */
 	if (!br_ssl_client_reset(&t->cc, verify_ip(host, ip) > 0 ? NULL : host, 0)) {

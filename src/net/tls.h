@@ -36,6 +36,8 @@ struct tls;
  * error (ERR_PARSE, the message names `what`).
  */
 struct tls_trust *tls_trust_new(struct str pem, bool with_system, const char *what, struct err *e);
+/* From now on connections keep the peer's chain: tls_chain_pem(). */
+void	tls_trust_keep_chain(struct tls_trust *t);
 /*
  * Trust in exactly the public key of this certificate (the first in pem): the
  * handshake proves that the peer holds its private key. Names and dates do
@@ -86,9 +88,9 @@ void	tls_close(struct tls *t);
 /*
  * The peer's chain as PEM (for CI_SERVER_TLS_CA_FILE), as far as it was verified: the
  * server's certificate, the authorities between, the trusted one at its end (a built-in one only
- * when the server sent it). Nothing else that a server sends gets in. Kept only when asked for before tls_open() by this switch.
+ * when the server sent it). Nothing else that a server sends gets in. Kept only when
+ * tls_trust_keep_chain() asked for it before.
  */
-void	tls_keep_chain(bool on);
 struct str tls_chain_pem(const struct tls *t);
 
 /* The host's own clock is what validity is judged by. Decodes notAfter of the first certificate: 0 or -1. */

@@ -500,7 +500,7 @@ on_end_chain(const br_x509_class **ctx)
 	} else if (check_chain(v, &as, certs, n, wall_now() / NSEC_SEC) == 0) {
 		check_use(v, &as);
 	}
-	if (v->why.kind == ERR_NONE && v->keep)
+	if (v->why.kind == ERR_NONE && v->trust->keep_chain)
 		keep_chain(v, &as, certs, n);
 out:
 	anchors_free(&as);
@@ -542,9 +542,9 @@ verify_ip(const char *name, uint8_t ip[16])
 }
 
 void
-verify_init(struct verify *v, const struct tls_trust *trust, const char *name, bool keep)
+verify_init(struct verify *v, const struct tls_trust *trust, const char *name)
 {
-	*v = (struct verify){ .vtable = &verify_class, .trust = trust, .keep = keep };
+	*v = (struct verify){ .vtable = &verify_class, .trust = trust };
 	v->der.max = CHAIN_BYTES_MAX + 1;
 	v->chain_pem.max = 4 * CHAIN_BYTES_MAX;
 	v->nip = verify_ip(name, v->ip);

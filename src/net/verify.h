@@ -27,6 +27,7 @@
 struct tls_trust {
 	struct buf	 certs;		/* DER, one after another */
 	bool		 with_system;
+	bool		 keep_chain;	/* tls_chain_pem() will be asked */
 	bool		 pinned;	/* exactly this key, nothing else counts */
 	struct x509	 pin;		/* view into certs */
 	br_x509_pkey	 pin_key;
@@ -39,7 +40,6 @@ struct verify {
 	const char		*dns;		/* the name that must be in the certificate, or NULL: */
 	uint8_t			 ip[16];	/* the address */
 	size_t			 nip;		/* 0: neither (pinned keys only) */
-	bool			 keep;		/* make chain_pem */
 
 	struct buf		 der;		/* what the peer sent */
 	size_t			 ncert;
@@ -53,7 +53,7 @@ struct verify {
 };
 
 /* name: DNS name (without a final dot) or address text; must outlive v. */
-void	verify_init(struct verify *v, const struct tls_trust *trust, const char *name, bool keep);
+void	verify_init(struct verify *v, const struct tls_trust *trust, const char *name);
 void	verify_free(struct verify *v);
 /* Whether name is an IPv4 or IPv6 address; ip gets 4 or 16 bytes. */
 size_t	verify_ip(const char *name, uint8_t ip[16]);

@@ -62,7 +62,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		buf_free(&pem);
 		return 0;
 	}
-	verify_init(&v, trust, (data[0] & 4) != 0 ? "127.0.0.1" : "localhost", true);
+	tls_trust_keep_chain(trust);
+	verify_init(&v, trust, (data[0] & 4) != 0 ? "127.0.0.1" : "localhost");
 	ctx = &v.vtable;
 	v.vtable->start_chain(ctx, NULL);
 	while (in.n > 0) {

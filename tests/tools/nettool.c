@@ -165,7 +165,8 @@ do_http(const char *const *words)
 	struct url u;
 	int rc = 0;
 
-	tls_keep_chain(opts[O_CHAIN].number != 0);
+	if (opts[O_CHAIN].number != 0)
+		tls_trust_keep_chain(t);
 	if (url_parse(str_from(words[1]), &u, &e) < 0 || (h = http_new(str_from(words[1]), &o, &e)) == NULL)
 		return die(&e);
 	q.target = u.path.n > 0 ? str_from(u.path.p) : STR("/");
