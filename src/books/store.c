@@ -374,7 +374,13 @@ static const struct field record_fields[] = {
 	FIELD(struct machine_record, STR, "driver", driver),
 	FIELD(struct machine_record, STR, "runner", runner),
 };
+static const struct field record_times[] = {
+	FIELD(struct machine_record, TIME, "created", created),
+	FIELD(struct machine_record, TIME, "phase_since", phase_since),
+};
 static const struct field record_more[] = {
+	FIELD(struct machine_record, TIME, "last_used", last_used),
+	FIELD(struct machine_record, TIME, "asked", asked),
 	FIELD(struct machine_record, STR, "host_key", host_key),
 	FIELD(struct machine_record, STR, "options_hash", options_hash),
 	FIELD(struct machine_record, INT, "uses", uses),
@@ -397,7 +403,7 @@ static const struct field record_id_before[] = { FIELD(struct machine_record, ST
 #define DRIVER_BEFORE	"digitalocean"
 
 /* Members that need a word of their own; here so that they are not taken for unknown ones. */
-static const char *const record_special[] = { "v", "phase", "created", "phase_since", "last_used", "asked", "ids" };
+static const char *const record_special[] = { "v", "phase", "ids" };
 
 static void
 empty_record(struct machine_record *r)
@@ -408,36 +414,20 @@ empty_record(struct machine_record *r)
 	};
 }
 
-static wall_t
-read_time(struct arena *a, struct json_val v)
-{
-	wall_t t = 0;
-
-	(void)time_parse_rfc3339(json_str(a, v), &t);
-	return t;
-}
-
-static void
-write_time(struct json_w *w, const char *key, wall_t t)
-{
-	char text[TIME_RFC3339_MAX] = "";
-
-	if (t != 0)
-		time_rfc3339(t, 3, text);
-	jw_cstr(w, key, text);
-}
-
 /* What no table and no special member names. */
 static struct str
 unknown_members(struct arena *a, struct json_val root)
 {
-	struct field known[NELEM(record_fields) + NELEM(record_special)];
+	struct field known[NELEM(record_fields) + NELEM(record_times) + NELEM(record_special)];
+	size_t n = 0;
 
 	for (size_t i = 0; i < NELEM(record_fields); i++)
-		known[i] = record_fields[i];
+		known[n++] = record_fields[i];
+	for (size_t i = 0; i < NELEM(record_times); i++)
+		known[n++] = record_times[i];
 	for (size_t i = 0; i < NELEM(record_special); i++)
-		known[NELEM(record_fields) + i] = (struct field){ record_special[i], FIELD_STR, 0 };
-	return fields_unknown(a, root, known, NELEM(known), record_more, NELEM(record_more));
+		known[n++] = (struct field){ record_special[i], FIELD_STR, 0 };
+	return fields_unknown(a, root, known, n, record_more, NELEM(record_more));
 }
 
 int
@@ -452,16 +442,13 @@ machine_record_parse(struct arena *a, struct str text, struct machine_record *r,
 		return err_set(e, ERR_PARSE, 0, "it is not a JSON object");
 	ids = json_get(root, "ids");
 	fields_read(a, root, record_fields, NELEM(record_fields), r);
+	fields_read(a, root, record_times, NELEM(record_times), r);
 	fields_read(a, root, record_more, NELEM(record_more), r);
 	fields_read(a, ids, record_ids, NELEM(record_ids), r);
 	/* Empty too when an older binary learned the id: it keeps "machine" as it was and writes only its own. */
 	if (r->id_machine[0] == '\0')
 		fields_read(a, ids, record_id_before, NELEM(record_id_before), r);
 	r->phase = phase_parse(json_str(a, json_get(root, "phase")));
-	r->created = read_time(a, json_get(root, "created"));
-	r->phase_since = read_time(a, json_get(root, "phase_since"));
-	r->last_used = read_time(a, json_get(root, "last_used"));
-	r->asked = read_time(a, json_get(root, "asked"));
 	r->rest = unknown_members(a, root);
 	r->rest_ids = fields_unknown(a, ids, record_ids, NELEM(record_ids), record_id_before, NELEM(record_id_before));
 	return 0;
@@ -476,16 +463,13 @@ machine_record_print(const struct machine_record *r, struct buf *b)
 	jw_i64(&w, "v", 1);
 	fields_write(&w, record_fields, NELEM(record_fields), r);
 	jw_cstr(&w, "phase", phase_name(r->phase));
-	write_time(&w, "created", r->created);
-	write_time(&w, "phase_since", r->phase_since);
+	fields_write(&w, record_times, NELEM(record_times), r);
 	jw_object(&w, "ids");
 	fields_write(&w, record_ids, NELEM(record_ids), r);
 	if (r->driver != NULL && strcmp(r->driver, DRIVER_BEFORE) == 0)
 		fields_write(&w, record_id_before, NELEM(record_id_before), r);
 	fields_write_unknown(&w, r->rest_ids);
 	jw_end_object(&w);
-	write_time(&w, "last_used", r->last_used);
-	write_time(&w, "asked", r->asked);
 	fields_write(&w, record_more, NELEM(record_more), r);
 	fields_write_unknown(&w, r->rest);
 	jw_end_object(&w);

@@ -30,7 +30,7 @@
 #define PER_PAGE	200
 
 struct droplet {
-	const char	*token;
+	struct secret	 token;
 	int64_t		 id;
 	const char	*droplet_name;
 	const char	*image;
@@ -175,11 +175,11 @@ session(struct cloud *c, struct err *e)
 	struct http_opts o = { .use_proxy = true, .keepalive_s = KEEPALIVE_S };
 	struct buf pem = { .max = CA_FILE_MAX };
 	struct api *api;
-	const char *token;
+	struct secret token;
 
 	if (c->session != NULL)
 		return c->session;
-	if (word(own(c)->token)[0] == '\0') {
+	if (!secret_is_set(own(c)->token)) {
 		err_set(e, ERR_CONFIG, 0, "digitalocean driver requires the --digitalocean-access-token option");
 		return NULL;
 	}
@@ -187,7 +187,8 @@ session(struct cloud *c, struct err *e)
 		return NULL;
 	api = xcalloc(1, sizeof(*api));
 	api->limit = api->remaining = -1;
-	buf_fmt(&api->head, "Authorization: Bearer %s\r\nAccept: application/json\r\n", token);
+	buf_fmt(&api->head, "Authorization: Bearer %s\r\nAccept: application/json\r\n",
+	    secret_reveal(token));
 	if (str_casestarts(str_from(endpoint(c)), "https:")) {
 		if (read_ca(c, &pem, e) < 0)
 			goto fail;
@@ -235,21 +236,22 @@ note_budget(struct api *api, const struct http_resp *r)
  * leaves the window: the budget comes back one call at a time, so more than a minute is
  * waited in steps. The random part keeps a crowd from coming back at once.
  */
-static int64_t
-pause_after_429(enum call_kind kind, const struct http_resp *r, int64_t *least)
+static dur_t
+pause_after_429(enum call_kind kind, const struct http_resp *r, dur_t *least)
 {
 	struct retry_hint h = RETRY_HINT_INIT;
 	struct str after = http1_field(&r->head, "retry-after");
-	int64_t floor_ns = kind == CALL_STATUS ? NSEC_SEC : 5 * NSEC_SEC, wait = 0, reset;
+	dur_t floor_ns = kind == CALL_STATUS ? NSEC_SEC : 5 * NSEC_SEC, wait = 0;
 	wall_t now = server_now(r);
+	int64_t reset, now_s = wall_seconds(now);
 
 	if (after.p != NULL)
 		retry_hint_header(&h, r->head.status, STR("Retry-After"), after, now);
-	if (h.not_before > now)
-		wait = h.not_before - now;
+	if (wall_before(now, h.not_before))
+		wait = wall_between(now, h.not_before);
 	else if (str_to_i64(http1_field(&r->head, "ratelimit-reset"), &reset) == 0 &&
-	    reset > now / NSEC_SEC && reset < now / NSEC_SEC + 86400) {
-		wait = reset * NSEC_SEC - now;
+	    reset > now_s && reset < now_s + 86400) {
+		wait = wall_between(now, wall_of_seconds(reset));
 		if (wait > 60 * NSEC_SEC)
 			wait = 60 * NSEC_SEC;
 	}
@@ -261,9 +263,9 @@ pause_after_429(enum call_kind kind, const struct http_resp *r, int64_t *least)
 
 /* Sleeps, unless that would end behind the deadline: then there is no use in waiting. */
 static int
-pause_within(int64_t ns, mono_t deadline, struct err *e)
+pause_within(dur_t ns, mono_t deadline, struct err *e)
 {
-	if (deadline != MONO_NEVER && mono_now() + ns > deadline)
+	if (mono_before(deadline, mono_after(ns)))
 		return err_set(e, ERR_TIMEOUT, 0, "no time left for another try in %" PRId64 " s", ns / NSEC_SEC);
 	return net_pause(ns, e);
 }
@@ -272,17 +274,17 @@ static int
 rate_limited(enum call_kind kind, const struct http_resp *r, mono_t deadline, struct err *e)
 {
 	char dur[40], text[100];
-	int64_t least, pause = pause_after_429(kind, r, &least);
+	dur_t least, pause = pause_after_429(kind, r, &least);
 
 	time_go_duration(least, dur);
 	if (cloud_throttled != NULL)
-		cloud_throttled(wall_now() + least);
+		cloud_throttled(wall_add(wall_now(), least));
 	if (kind != CALL_STATUS) {
 		snprintf(text, sizeof(text), "Rate limit detected (waiting at least %s)...", dur);
 		log_info(text);
 		cloud_tell("%s", text);
 	}
-	if (deadline != MONO_NEVER && mono_now() + pause > deadline)
+	if (mono_before(deadline, mono_after(pause)))
 		return err_set(e, ERR_QUOTA, 429, "the API token's rate limit is used up; "
 		    "it asks to wait %s, longer than this operation may take", dur);
 	return net_pause(pause, e);
@@ -433,7 +435,7 @@ do_configure(struct cloud *c, struct opt *opts, size_t n, struct err *e)
 	struct droplet *d = own(c);
 
 #define STRING(name) arena_dup(c->a, str_from(cloud_opt_str(c->driver, opts, n, "digitalocean-" name)))
-	d->token = STRING("access-token");
+	d->token = SECRET(STRING("access-token"));
 	d->image = STRING("image");
 	d->region = STRING("region");
 	d->size = STRING("size");
@@ -450,7 +452,7 @@ do_configure(struct cloud *c, struct opt *opts, size_t n, struct err *e)
 	d->private_networking = cloud_opt_bool(c->driver, opts, n, "digitalocean-private-networking");
 	d->backups = cloud_opt_bool(c->driver, opts, n, "digitalocean-backups");
 	d->monitoring = cloud_opt_bool(c->driver, opts, n, "digitalocean-monitoring");
-	if (d->token[0] == '\0')
+	if (!secret_is_set(d->token))
 		return err_set(e, ERR_CONFIG, 0, "digitalocean driver requires the --digitalocean-access-token option");
 	if (c->base.ssh_port < 1 || c->base.ssh_port > 65535)
 		return err_set(e, ERR_CONFIG, 0, "digitalocean-ssh-port must be 1 to 65535, not %" PRId64, c->base.ssh_port);
@@ -941,12 +943,12 @@ droplet_get(struct cloud *c, int64_t id, struct http_resp *r, struct json_val *d
 }
 
 /* Polls become rarer with time, and rarer still when the token's budget is nearly used up. */
-static int64_t
+static dur_t
 poll_pause(const struct cloud *c, unsigned attempt)
 {
 	static const int64_t steps[] = { 1, 2, 2, 3, 3, 4 };
 	const struct api *api = c->session;
-	int64_t s = (attempt < NELEM(steps) ? steps[attempt] : 5) * NSEC_SEC;
+	dur_t s = (attempt < NELEM(steps) ? steps[attempt] : 5) * NSEC_SEC;
 
 	if (api != NULL && api->limit > 0 && api->remaining >= 0 && api->remaining < api->limit / 20)
 		s *= 4;
@@ -1050,7 +1052,7 @@ static int
 do_lost(struct cloud *c, mono_t deadline, struct err *e)
 {
 	bool seen = true;
-	int there = look(c, &seen, 0, deadline, e);
+	int there = look(c, &seen, MONO_NEVER, deadline, e);
 
 	return there < 0 ? -1 : !there;
 }
@@ -1148,7 +1150,7 @@ droplets_find(struct cloud *c, const char *nonce, struct found *out, size_t max,
 	}
 	n = 0;
 	JSON_EACH(v, json_get(root, "droplets")) {
-		struct found f = { json_i64(json_get(v, "id"), 0), INT64_MAX };
+		struct found f = { json_i64(json_get(v, "id"), 0), { INT64_MAX } };
 
 		if (nonce[0] != '\0' ? !has_tag(v, tag) :
 		    !str_eqc(json_str(&a, json_get(v, "name")), c->base.name))
@@ -1165,7 +1167,7 @@ out:
 
 /* After a delete: 1 gone, 0 still there after `patience`, -1. */
 static int
-droplet_await_gone(struct cloud *c, int64_t id, int64_t patience, mono_t deadline, struct err *e)
+droplet_await_gone(struct cloud *c, int64_t id, dur_t patience, mono_t deadline, struct err *e)
 {
 	mono_t again = mono_after(patience);
 
@@ -1277,7 +1279,8 @@ do_find(struct cloud *c, const struct cloud_labels *l, mono_t deadline, struct e
 	if (n <= 0)
 		return n;
 	for (int i = 1; i < n; i++)
-		if (f[i].created < f[oldest].created || (f[i].created == f[oldest].created && f[i].id < f[oldest].id))
+		if (wall_before(f[i].created, f[oldest].created) ||
+		    (wall_equal(f[i].created, f[oldest].created) && f[i].id < f[oldest].id))
 			oldest = i;
 	for (int i = 0; i < n; i++)
 		unknown += f[i].id != own(c)->id;

@@ -205,20 +205,21 @@ cloud_opt_bool(const struct cloud_driver *d, struct opt *opts, size_t n, const c
 }
 
 int
-cloud_secret(struct arena *a, const char *text, const char *what, const char **out, struct err *e)
+cloud_secret(struct arena *a, struct secret stored, const char *what, struct secret *out,
+    struct err *e)
 {
+	const char *text = secret_reveal(stored), *v;
 	struct buf b = { .max = SECRET_MAX };
-	const char *v;
 
 	if (str_starts(str_from(text), "env:")) {
 		v = getenv(text + 4);
 		if (v == NULL || v[0] == '\0')
 			return err_set(e, ERR_CONFIG, 0, "%s: environment variable %s is not set", what, text + 4);
-		*out = arena_dup(a, str_from(v));
+		*out = SECRET(arena_dup(a, str_from(v)));
 		return 0;
 	}
 	if (!str_starts(str_from(text), "file:")) {
-		*out = arena_dup(a, str_from(text));
+		*out = SECRET(arena_dup(a, str_from(text)));
 		return 0;
 	}
 	if (fs_read(AT_FDCWD, text + 5, SECRET_MAX, &b, e) < 0) {
@@ -226,9 +227,9 @@ cloud_secret(struct arena *a, const char *text, const char *what, const char **o
 		e->kind = ERR_CONFIG;
 		return err_ctx(e, "%s", what);
 	}
-	*out = arena_dup(a, str_trim(buf_str(&b)));
+	*out = SECRET(arena_dup(a, str_trim(buf_str(&b))));
 	buf_wipe(&b);
-	if ((*out)[0] == '\0')
+	if (!secret_is_set(*out))
 		return err_set(e, ERR_CONFIG, 0, "%s: file %s is empty", what, text + 5);
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "core/err.h"
 #include "core/mono.h"
 #include "core/opt.h"
+#include "core/secret.h"
 #include "wire/fields.h"
 
 /* An option of `create`: --name VALUE, or its variable, or the default. */
@@ -78,7 +79,7 @@ struct cloud_thing {
 	bool		 key;		/* an SSH key of the account; else a machine */
 	const char	*id, *name;
 	const char	*nonce;		/* "" if it carries none; of a stranger the other owner's mark */
-	wall_t		 created;	/* 0: the cloud does not say */
+	wall_t		 created;	/* WALL_UNKNOWN: the cloud does not say */
 };
 
 struct cloud_things {
@@ -219,7 +220,8 @@ bool	cloud_opt_bool(const struct cloud_driver *d, struct opt *opts, size_t n, co
  * A credential that config.json may hold itself, as docker-machine does, or
  * name: env:NAME or file:PATH. Copied into the arena. ERR_CONFIG when it cannot be had.
  */
-int	cloud_secret(struct arena *a, const char *text, const char *what, const char **out, struct err *e);
+int	cloud_secret(struct arena *a, struct secret stored, const char *what, struct secret *out,
+	    struct err *e);
 
 const char	*cloud_state_name(enum cloud_state s);	/* "Running"; "" for none */
 const char	*cloud_power_name(enum cloud_power p);	/* "start" */

@@ -89,7 +89,7 @@ const struct runner *adopt_runner_of(const struct config *c, struct str name, si
 /* Fills machines; 0 or -1. a->store, owner and check.config are set. */
 int	adopt_look(struct adopt *a, struct err *e);
 /* Asks engine and cloud about every machine that is to be taken over or ours. */
-void	adopt_ask(struct adopt *a, int64_t limit_ns);
+void	adopt_ask(struct adopt *a, dur_t limit_ns);
 /* Writes the record of one machine of fate ADOPT_TAKE: it is ours from then on. One of ADOPT_OURS is only gone over again. */
 int	adopt_take(const struct adopt *a, const struct adopt_machine *m, struct err *e);
 

@@ -64,8 +64,10 @@ born(const struct adopt_machine *m, int dir)
 	int64_t at;
 
 	if (m->runner != NULL && names_match(&m->runner->names, str_from(m->name), NAMES_STRICT, &at))
-		return at * NSEC_SEC;
-	return fstatat(dir, "config.json", &st, 0) == 0 ? st.st_mtim.tv_sec * NSEC_SEC : wall_now();
+		return wall_of_seconds(at);
+	if (fstatat(dir, "config.json", &st, 0) == 0)
+		return wall_of_seconds(st.st_mtim.tv_sec);
+	return wall_now();
 }
 
 static void
@@ -192,7 +194,7 @@ ask(const char *store, const char *name, mono_t deadline, struct adopt_probe *p)
 }
 
 static void
-start_asking(struct asking *k, struct adopt *a, struct adopt_machine *m, int64_t limit_ns)
+start_asking(struct asking *k, struct adopt *a, struct adopt_machine *m, dur_t limit_ns)
 {
 	pid_t parent = getpid();
 	int fd[2];
@@ -223,7 +225,7 @@ static void
 end_asking(struct asking *k)
 {
 	struct pollfd p = { k->fd, POLLIN, 0 };
-	bool came = k->fd >= 0 && poll(&p, 1, mono_ms_until(k->deadline + NSEC_SEC)) > 0 &&
+	bool came = k->fd >= 0 && poll(&p, 1, mono_ms_until(mono_add(k->deadline, NSEC_SEC))) > 0 &&
 	    read(k->fd, &k->m->probe, sizeof(k->m->probe)) == (ssize_t)sizeof(k->m->probe);
 
 	if (!came) {
@@ -239,7 +241,7 @@ end_asking(struct asking *k)
 }
 
 void
-adopt_ask(struct adopt *a, int64_t limit_ns)
+adopt_ask(struct adopt *a, dur_t limit_ns)
 {
 	struct asking ring[AT_ONCE];
 	size_t first = 0, last = 0;

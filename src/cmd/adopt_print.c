@@ -150,10 +150,11 @@ print_end(const char *what, int64_t ends, FILE *f)
 
 	if (ends == 0)
 		return;
-	time_rfc3339(ends * NSEC_SEC, 0, at);
+	time_rfc3339(wall_of_seconds(ends), 0, at);
 	fprintf(f, "    %s until %.10s", what, at);
-	if (ends - wall_now() / NSEC_SEC < SOON_S)
-		fprintf(f, ": %s", ends <= wall_now() / NSEC_SEC ? "it has EXPIRED" : "it ends soon");
+	if (ends - wall_seconds(wall_now()) < SOON_S)
+		fprintf(f, ": %s",
+		    ends <= wall_seconds(wall_now()) ? "it has EXPIRED" : "it ends soon");
 	fputc('\n', f);
 }
 
@@ -329,7 +330,7 @@ json_machine(struct json_w *w, const struct adopt *a, const struct adopt_machine
 	jw_cstr(w, "address", m->ip);
 	if (m->runner != NULL)
 		jw_cstr(w, "runner", m->runner->name);
-	if (m->created != 0) {
+	if (wall_known(m->created)) {
 		time_rfc3339(m->created, 0, at);
 		jw_cstr(w, "created", at);
 	}

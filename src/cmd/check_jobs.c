@@ -21,7 +21,8 @@ make_work(struct check *c, const struct runner *r, struct str docker, struct str
 	char *runner = arena_fmt(&c->arena, "{\"docker\":%.*s,\"feature_flags\":%.*s,\"executor\":\"docker+machine\"}", STR_ARG(docker), STR_ARG(flags));
 	struct err e = { 0 };
 
-	*p = (struct payload){ .arena = &c->arena, .id = 1, .token = arena_dup(&c->arena, STR("check")), .timeout = 3600 * NSEC_SEC,
+	*p = (struct payload){ .arena = &c->arena, .id = 1, .token = SECRET(arena_dup(&c->arena, STR("check"))),
+		.timeout = 3600 * NSEC_SEC,
 		.short_token = arena_dup(&c->arena, str_from(r->short_token)), .system_id = arena_dup(&c->arena, STR("")),
 		.url = arena_dup(&c->arena, str_from(r->base_url)), .shell = arena_dup(&c->arena, STR("bash")), .gpus = STR("") };
 	if (json_parse(&c->arena, STR(payload_text), &p->root, &e) < 0 || json_parse(&c->arena, str_from(runner), &p->runner, &e) < 0)

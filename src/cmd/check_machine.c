@@ -197,7 +197,8 @@ check_name(struct check *c, const struct runner *r, const struct toml *t)
 		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineName", t), "it is missing: write a name with one %%s in it, such as \"ci-%%s\"");
 		return;
 	}
-	if (names_pool_init(&pool, str_from(r->token), str_from(r->machine_name), &e) < 0) {
+	if (names_pool_init(&pool, str_from(secret_reveal(r->token)), str_from(r->machine_name),
+	    &e) < 0) {
 		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineName", t), "%s%s", e.msg,
 		    s == NULL ? " (gitlab-runner would never find its own machines, and make one after another)" : "");
 		return;
@@ -296,7 +297,7 @@ check_period(struct check *c, const struct runner *r, const struct toml *t)
 	s.periods = periods;
 	s.timezone = zone != NULL && zone->type == TOML_STRING ? zone->s : STR("");
 	take_period_values(t, &s);
-	if (periods_compile(&c->arena, &conf, wall_now() / NSEC_SEC, &out, &warnings, &e) < 0) {
+	if (periods_compile(&c->arena, &conf, wall_seconds(wall_now()), &out, &warnings, &e) < 0) {
 		const char *why = without_number(str_from(e.msg)).p;
 
 		check_say(c, CHECK_ERROR, CHECK_REFUSED, str_starts(str_from(why), "Timezone") ? check_at(KS_AUTOSCALING, "Timezone", t) : where, "%s", why);

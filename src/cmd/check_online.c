@@ -15,6 +15,7 @@
 #define CLOUD_NS	(90 * NSEC_SEC)
 #define REACH_NS	(15 * NSEC_SEC)
 /* Presigned URLs and signed requests fail when clocks differ by minutes. */
+#define EXPIRES_SOON	(7 * 86400 * NSEC_SEC)
 #define CLOCK_DOUBTFUL	(20 * NSEC_SEC)
 #define CLOCK_WRONG	(300 * NSEC_SEC)
 
@@ -23,11 +24,11 @@
 static void
 check_clock(struct check *c, const struct gitlab_runner *g, const char *url)
 {
-	int64_t off = g->date_here - g->date;
+	dur_t off = wall_between(g->date, g->date_here);
 	char text[40];
 
 	/* The header has whole seconds. */
-	if (g->date == 0)
+	if (!wall_known(g->date))
 		return;
 	time_go_duration((off < 0 ? -off : off) / NSEC_SEC * NSEC_SEC, text);
 	if (off > -CLOCK_DOUBTFUL && off < CLOCK_DOUBTFUL)
@@ -48,12 +49,13 @@ ask_gitlab(struct check *c, const struct runner *r, const struct toml *t, const 
 	char expires[RUNNERCMD_DATE_MAX];
 	int rc;
 
-	if (r->token[0] == '\0' || (g = runnercmd_gitlab_of(r, NULL, &e)) == NULL)
+	if (!secret_is_set(r->token) || (g = runnercmd_gitlab_of(r, NULL, &e)) == NULL)
 		return;		/* said offline */
 	rc = gitlab_verify(g, r->token, system_id, r->shell, runnercmd_gpus(r), &tries, &out, mono_after(GITLAB_NS), &e);
-	if (rc == 0 && out.expires_at != 0) {
+	if (rc == 0 && wall_known(out.expires_at)) {
 		runnercmd_date(out.expires_at, expires);
-		check_say(c, out.expires_at - wall_now() < 7 * 86400 * NSEC_SEC ? CHECK_WARNING : CHECK_INFO, CHECK_ASKED, where,
+		check_say(c, wall_between(wall_now(), out.expires_at) < EXPIRES_SOON ?
+		    CHECK_WARNING : CHECK_INFO, CHECK_ASKED, where,
 		    "the token is good until %s (runner %" PRId64 ")", expires, out.id);
 	} else if (rc == 0) {
 		check_say(c, CHECK_INFO, CHECK_ASKED, where, "the token is good (runner %" PRId64 ")", out.id);

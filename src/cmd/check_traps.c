@@ -91,7 +91,7 @@ check_token_trap(struct check *c, const struct runner *r, const struct toml *t)
 {
 	struct check_at where = check_at(KS_RUNNER, "token", t);
 	const struct toml *written = toml_get(t, "token");
-	struct str token = str_from(r->token);
+	struct str token = str_from(secret_reveal(r->token));
 
 	/* A part of it is missing: what is left says nothing. Where nothing is left the entry itself is at fault. */
 	if (token.n > 0 && r->unset != NULL && written != NULL && str_find(written->s, r->unset) >= 0) {
@@ -99,8 +99,8 @@ check_token_trap(struct check *c, const struct runner *r, const struct toml *t)
 		    c->own_environment ? "service's environment" : "shell");
 		return;
 	}
-	for (const char *p = r->token; *p != '\0'; p++)
-		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f) {
+	for (size_t i = 0; i < token.n; i++)
+		if ((unsigned char)token.p[i] <= ' ' || (unsigned char)token.p[i] >= 0x7f) {
 			check_say(c, CHECK_WARNING, CHECK_TRAP, where, "it holds a blank, a line break or another character that no token has: GitLab will refuse it");
 			return;
 		}
@@ -122,11 +122,12 @@ check_expiry(struct check *c, const struct toml *t)
 	/* Beyond the year 2200 the nanoseconds overflow, and nobody's token lives. */
 	if (v == NULL || (v->type != TOML_DATETIME && v->type != TOML_LOCAL_DATETIME) || v->date.year <= 1970 || v->date.year > 2200)
 		return;
-	when = ((time_days(v->date.year, v->date.month, v->date.day) * 24 + v->date.hour) * 60 + v->date.minute - v->date.offset_min) * 60 * NSEC_SEC;
+	when = wall_of_seconds(((time_days(v->date.year, v->date.month, v->date.day) * 24 +
+	    v->date.hour) * 60 + v->date.minute - v->date.offset_min) * 60);
 	time_rfc3339(when, 0, at);
-	if (when <= now)
+	if (!wall_before(now, when))
 		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "the token expired on %.10s, and GitLab refuses it since: `windlass reset-token` or a new one of GitLab", at);
-	else if (when - now < SOON)
+	else if (wall_between(now, when) < SOON)
 		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "the token expires on %.10s, and nothing renews it by itself here: `windlass reset-token` does it", at);
 }
 

@@ -44,7 +44,9 @@ cmd_list(int argc, char **argv)
 	for (size_t i = 0; i < c->nrunners; i++) {
 		const struct runner *r = &c->runners[i];
 
-		log_info(r->name, F_STR("Executor", r->executor), F_STR("Token", o[1].number ? r->token : r->short_token), F_STR("URL", r->url));
+		log_info(r->name, F_STR("Executor", r->executor), 
+		    F_STR("Token", o[1].number ? secret_reveal(r->token) : r->short_token),
+		    F_STR("URL", r->url));
 	}
 	config_free(c);
 out:

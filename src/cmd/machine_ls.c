@@ -86,9 +86,9 @@ write_end(const struct operation *op, struct err *why)
 	int64_t ends = certs_machine_ends(op->dir);
 	char at[TIME_RFC3339_MAX];
 
-	if (ends == 0 || ends - wall_now() / NSEC_SEC > CERTS_SOON_S)
+	if (ends == 0 || ends - wall_seconds(wall_now()) > CERTS_SOON_S)
 		return;
-	time_rfc3339(ends * NSEC_SEC, 0, at);
+	time_rfc3339(wall_of_seconds(ends), 0, at);
 	err_set(why, ERR_TLS, 0, "its certificates end on %s: `machine regenerate-certs %s`", at, op->name);
 }
 
@@ -137,7 +137,7 @@ ask(const struct machine_cli *m, const char *name, mono_t deadline, struct buf *
 		write_unfinished(&op.rec, &is.why);
 	is.state = cloud_state_name(s);
 	is.active = host != NULL && s == STATE_RUNNING && strcmp(host, cloud_url(&op.host.cloud)) == 0;
-	is.seconds = (double)(mono_now() - began) / 1e9;
+	is.seconds = (double)mono_since(began) / 1e9;
 	write_row(b, &op, &is);
 }
 

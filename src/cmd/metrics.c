@@ -229,7 +229,7 @@ on_request(void *ctx, struct str method, struct str path, struct serve_answer *a
 		a->fields = "Allow: GET, HEAD\r\n";
 		return;
 	}
-	if (s->text[page] == NULL || mono_now() - s->made[page] > FRESH) {
+	if (s->text[page] == NULL || mono_since(s->made[page]) > FRESH) {
 		serve_text_unref(s->text[page]);
 		s->text[page] = serve_text_new();
 		make(s, (enum page)page, &s->text[page]->b);

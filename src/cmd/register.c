@@ -159,7 +159,8 @@ try_url(struct registering *r, struct err *e)
 
 	if (g == NULL)
 		return -1;
-	if (gitlab_verify(g, "", "", "", STR(""), &once, &out, mono_after(TRY_URL_NS), e) == 0 ||
+	if (gitlab_verify(g, SECRET(""), "", "", STR(""), &once, &out,
+	    mono_after(TRY_URL_NS), e) == 0 ||
 	    (e->kind != ERR_TLS && e->kind != ERR_NET && e->kind != ERR_TIMEOUT && e->kind != ERR_CANCELLED))
 		rc = 0;
 	if (rc < 0 && e->kind == ERR_TLS)
@@ -353,7 +354,7 @@ warn_of_neighbours(struct registering *r, const struct config *c)
 	const struct opt *limit = runnerflags_opt(&r->f, "limit"), *requests = runnerflags_opt(&r->f, "request-concurrency");
 
 	for (size_t i = 0; i < c->nrunners && text(r, "token")[0] != '\0'; i++)
-		if (strcmp(c->runners[i].token, text(r, "token")) == 0) {
+		if (secret_equal(c->runners[i].token, SECRET(text(r, "token")))) {
 			r->known_before = true;
 			log_warn("A runner with this token is in the file already; another entry is added. They need different MachineName",
 			    F_INT("line", c->runners[i].line), F_STR("name", c->runners[i].name));
@@ -397,7 +398,7 @@ save(struct registering *r, struct err *e)
 	struct confedit c;
 	int rc = -1;
 
-	runnercmd_date(wall_now() / NSEC_SEC * NSEC_SEC, obtained);
+	runnercmd_date(wall_of_seconds(wall_seconds(wall_now())), obtained);
 	runnercmd_date(r->runner.expires_at, expires);
 	if (confedit_open(&c, r->config, CONFEDIT_MAY_CREATE, e) == 0 &&
 	    put_entry(r, &c, obtained, expires, e) == 0)
@@ -419,7 +420,7 @@ mention_expiry(const struct gitlab_runner *g)
 {
 	char when[RUNNERCMD_DATE_MAX];
 
-	if (g->expires_at == 0)
+	if (!wall_known(g->expires_at))
 		return;
 	runnercmd_date(g->expires_at, when);
 	log_info("The token expires", F_STR("token_expires_at", when));
@@ -431,8 +432,8 @@ verify(struct registering *r, struct err *e)
 	char runner[NAMES_SHORT_SIZE];
 
 	names_short_token(str_from(text(r, "token")), runner);
-	if (gitlab_verify(r->gitlab, text(r, "token"), r->system_id, text(r, "shell"), gpus(r), &r->tries, &r->runner,
-	    mono_after(RUNNERCMD_CALL_NS), e) < 0) {
+	if (gitlab_verify(r->gitlab, SECRET(text(r, "token")), r->system_id, text(r, "shell"),
+	    gpus(r), &r->tries, &r->runner, mono_after(RUNNERCMD_CALL_NS), e) < 0) {
 		if (e->kind == ERR_TOKEN)
 			return err_ctx(e, "GitLab does not know this token (was it copied whole? was the runner deleted?)");
 		return err_ctx(e, "the token could not be verified");
@@ -449,7 +450,7 @@ register_runner(struct registering *r, struct err *e)
 {
 	const struct opt *untagged = runnerflags_opt(&r->f, "run-untagged"), *locked = runnerflags_opt(&r->f, "locked");
 	struct gitlab_registration reg = {
-		.token = text(r, "registration-token"), .description = text(r, "name"),
+		.token = SECRET(text(r, "registration-token")), .description = text(r, "name"),
 		.maintenance_note = text(r, "maintenance-note"), .tag_list = text(r, "tag-list"),
 		.access_level = text(r, "access-level"),
 		/* A runner without tags that takes no untagged jobs would take none. */
@@ -490,7 +491,8 @@ take_back(struct registering *r)
 	/* This host's entry under the token belongs to the other entry of the file as well. */
 	if (r->known_before || (!r->created && given(r, "token") && text(r, "registration-token")[0] == '\0'))
 		return;
-	if (gitlab_unregister(r->gitlab, text(r, "token"), r->system_id, &r->tries, mono_after(RUNNERCMD_CALL_NS), &e) < 0 &&
+	if (gitlab_unregister(r->gitlab, SECRET(text(r, "token")), r->system_id, &r->tries,
+	    mono_after(RUNNERCMD_CALL_NS), &e) < 0 &&
 	    e.kind != ERR_NOTFOUND)
 		log_error("The registration could not be taken back: remove the runner in GitLab", F_INT("id", r->runner.id), F_ERR(&e));
 	else

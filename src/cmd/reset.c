@@ -19,9 +19,10 @@ static const char about[] =
 	"GitLab is asked with the old token, or with a personal access token (--pat) if the old one is not good any more.";
 
 struct resetting {
-	const char		*name, *url, *pat;
+	const char		*name, *url;
+	struct secret		 pat;
 	int64_t			 id;		/* 0: any */
-	bool			 all;
+	bool			 all, by_pat;	/* by_pat: asked with pat, not with the old token */
 	struct gitlab_tries	 tries;
 };
 
@@ -40,16 +41,16 @@ ask_gitlab(const struct resetting *s, const struct runner *r, struct gitlab_runn
 	struct gitlab *g;
 	int rc;
 
-	if (s->pat != NULL && r->id == 0)
+	if (s->by_pat && r->id == 0)
 		return err_set(e, ERR_CONFIG, 0, "its entry has no id, which --pat needs: look the number up in GitLab and write id = ... into the entry");
 	g = runnercmd_gitlab_of(r, NULL, e);
 	if (g == NULL)
 		return -1;
-	rc = s->pat != NULL ? gitlab_reset_token_by(g, s->pat, r->id, &s->tries, out, deadline, e) :
+	rc = s->by_pat ? gitlab_reset_token_by(g, s->pat, r->id, &s->tries, out, deadline, e) :
 	    gitlab_reset_token(g, r->token, &s->tries, out, deadline, e);
 	gitlab_close(g);
 	if (rc < 0 && (e->kind == ERR_TOKEN || e->kind == ERR_AUTH))
-		err_ctx(e, s->pat != NULL ? "GitLab refuses the personal access token for this" :
+		err_ctx(e, s->by_pat ? "GitLab refuses the personal access token for this" :
 		    "GitLab refuses the old token (reset it with --pat, or in GitLab)");
 	return rc;
 }
@@ -78,7 +79,7 @@ put_token(struct confedit *c, size_t i, const struct gitlab_runner *g, struct er
 	struct buf token = { .max = 8192 };
 	int rc;
 
-	runnercmd_date(wall_now() / NSEC_SEC * NSEC_SEC, obtained);
+	runnercmd_date(wall_of_seconds(wall_seconds(wall_now())), obtained);
 	runnercmd_date(g->expires_at, expires);
 	toml_put_str(&token, str_from(g->token));
 	rc = set(c, i, "token", buf_str(&token), e);
@@ -120,7 +121,7 @@ static bool
 same_token(const struct config *conf, size_t a, size_t b)
 {
 	return strcmp(conf->runners[a].base_url, conf->runners[b].base_url) == 0 &&
-	    strcmp(conf->runners[a].token, conf->runners[b].token) == 0;
+	    secret_equal(conf->runners[a].token, conf->runners[b].token);
 }
 
 /* The old token is dead for every entry that has it. */
@@ -227,7 +228,8 @@ cmd_reset_token(int argc, char **argv)
 	if (cmd_options(&cmd_reset_token_usage, o, argc, argv, NULL, NULL) < 0)
 		return 1;
 	runnercmd_hello(true);
-	s = (struct resetting){ .name = o[1].value, .url = o[2].value, .id = o[3].number, .all = o[4].number, .pat = o[5].value,
+	s = (struct resetting){ .name = o[1].value, .url = o[2].value, .id = o[3].number,
+	    .all = o[4].number, .pat = SECRET(o[5].value), .by_pat = o[5].value != NULL,
 	    .tries = { GITLAB_TRIES, -1 } };
 	if (!s.all && s.name == NULL && (s.url == NULL || s.id == 0)) {
 		err_set(&e, ERR_CONFIG, 0, "which one? Give --name, --url with --id, or --all-runners");

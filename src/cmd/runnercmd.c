@@ -129,7 +129,7 @@ runnercmd_selects(const struct selection *s, const struct runner *r)
 		free(base);
 	}
 	return url && (s->name == NULL || s->name[0] == '\0' || strcmp(s->name, r->name) == 0) &&
-	    (s->token == NULL || s->token[0] == '\0' || strcmp(s->token, r->token) == 0);
+	    (!secret_is_set(s->token) || secret_equal(s->token, r->token));
 }
 
 /* Byte by byte: what follows the line belongs to whoever reads next. */
@@ -184,7 +184,7 @@ runnercmd_date(wall_t t, char out[RUNNERCMD_DATE_MAX])
 {
 	char text[TIME_RFC3339_MAX];
 
-	if (t == 0) {
+	if (!wall_known(t)) {
 		snprintf(out, RUNNERCMD_DATE_MAX, "0001-01-01T00:00:00Z");
 		return;
 	}

@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "core/opt.h"
+#include "core/secret.h"
 #include "gitlab/runners.h"
 
 /* One call of a command to GitLab, all its tries. */
@@ -36,7 +37,7 @@ struct gitlab	*runnercmd_gitlab_of(const struct runner *r, const char *ca, struc
 struct str	 runnercmd_gpus(const struct runner *r);
 
 /* Which entries are meant; NULL or "": any. An url "*" is any, too. */
-struct selection { const char *name, *url, *token; };
+struct selection { const char *name, *url; struct secret token; };
 bool	runnercmd_selects(const struct selection *s, const struct runner *r);
 
 /*

@@ -224,7 +224,7 @@ look(struct single *s)
 	free(jobs);
 	if (s->max_builds > 0 && s->taken >= s->max_builds)
 		tell_to_end(s, "All jobs that were asked for have come: no more after the running one");
-	else if (s->wait_timeout > 0 && mono_now() - s->quiet_since >= s->wait_timeout * NSEC_SEC)
+	else if (s->wait_timeout > 0 && mono_since(s->quiet_since) >= s->wait_timeout * NSEC_SEC)
 		tell_to_end(s, "No job has come for as long as --wait-timeout says");
 }
 

@@ -581,7 +581,8 @@ left_just_now(const char *dir)
 	wall_t now = wall_now();
 	bool yes;
 
-	yes = manager_says(dir, &a, &says, NULL) == 0 && says.left != 0 && says.left <= now && now - says.left < 2 * NSEC_SEC;
+	yes = manager_says(dir, &a, &says, NULL) == 0 && wall_known(says.left) &&
+	    !wall_before(now, says.left) && wall_between(says.left, now) < 2 * NSEC_SEC;
 	arena_reset(&a);
 	return yes;
 }

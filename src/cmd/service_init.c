@@ -236,7 +236,7 @@ service_wait_end(const char *state_dir, mono_t deadline, struct err *e)
 	int pid, rc;
 
 	while ((rc = manager_running(state_dir, &pid, e)) == 1) {
-		if (deadline != MONO_NEVER && mono_passed(deadline))
+		if (mono_passed(deadline))
 			return err_set(e, ERR_TIMEOUT, ETIMEDOUT, "process %d still runs on %s", pid, state_dir);
 		mono_sleep(POLL_PAUSE);
 	}

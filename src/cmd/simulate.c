@@ -200,7 +200,7 @@ static int
 read_past(struct study *s, struct err *e)
 {
 	const char *file = s->o[O_HISTORY].value, *runner = s->runner != NULL ? s->runner->key : NULL;
-	wall_t since = 0;
+	wall_t since = WALL_UNKNOWN;
 	int rc;
 
 	if (s->o[O_SINCE].value != NULL && read_date("since", s->o[O_SINCE].value, &since, e) < 0)
@@ -220,11 +220,11 @@ read_past(struct study *s, struct err *e)
 	}
 	if (rc < 0)
 		return -1;
-	if (since > 0 && !s->past.record)
+	if (since.ns > 0 && !s->past.record)
 		return err_set(e, ERR_CONFIG, 0, "--since is for records with dates; a table counts seconds from its own beginning");
 	if (s->o[O_START].value != NULL && read_date("start", s->o[O_START].value, &s->past.start, e) < 0)
 		return -1;
-	if (s->periods != NULL && s->past.start == 0)
+	if (s->periods != NULL && !wall_known(s->past.start))
 		return err_set(e, ERR_CONFIG, 0, "the runner \"%s\" has idle settings by time of day and the table has no dates: say when its first job arrived "
 		    "(--start 2026-03-01T08:00:00Z), or leave those settings out with --no-periods", s->runner->name);
 	return 0;
@@ -233,7 +233,7 @@ read_past(struct study *s, struct err *e)
 /* The machine: its boot, its bill, its price. */
 
 static int
-span_option(const struct opt *o, int64_t *ns, struct err *e)
+span_option(const struct opt *o, dur_t *ns, struct err *e)
 {
 	struct str v = str_from(o->value);
 	int64_t n;
@@ -250,7 +250,7 @@ choose_boot(struct study *s, struct err *e)
 {
 	char span[40];
 	size_t n = 0;
-	int64_t boot;
+	dur_t boot;
 
 	if (s->o[O_REMOVAL].value != NULL && span_option(&s->o[O_REMOVAL], &s->base.removal, e) < 0)
 		return -1;
@@ -499,7 +499,7 @@ print_table(const struct table *t)
 }
 
 static void
-cell_waits(struct table *t, size_t *c, const int64_t waits[5])
+cell_waits(struct table *t, size_t *c, const dur_t waits[5])
 {
 	char span[SPAN_MAX];
 
@@ -510,7 +510,8 @@ cell_waits(struct table *t, size_t *c, const int64_t waits[5])
 }
 
 static void
-put_numbers(struct study *s, struct table *t, size_t *c, size_t made, int peak, double paid, double busy, double money, const int64_t waits[5])
+put_numbers(struct study *s, struct table *t, size_t *c, size_t made, int peak, double paid,
+    double busy, double money, const dur_t waits[5])
 {
 	cell(t, c, "%zu", made);
 	if (peak >= 0)
@@ -573,7 +574,8 @@ print_runs(struct study *s)
 		if (label)
 			cell(&t, &c, "simulated");
 		put_numbers(s, &t, &c, r->created, r->peak_machines, r->paid_hours, r->busy_hours, r->money,
-		    (const int64_t[5]){ r->wait_mean, r->wait_p50, r->wait_p95, r->wait_p99, r->wait_max });
+		    (const dur_t[5]){ r->wait_mean, r->wait_p50, r->wait_p95,
+		    r->wait_p99, r->wait_max });
 		if (unfinished)
 			cell(&t, &c, "%zu", r->unfinished);
 	}
@@ -585,7 +587,8 @@ print_runs(struct study *s)
 			c = varying(s);
 		put_numbers(s, &t, &c, truth->made, -1, truth->machine_hours, truth->busy_hours,
 		    truth->machine_hours * s->base.price_per_hour,
-		    (const int64_t[5]){ truth->wait_mean, truth->wait_p50, truth->wait_p95, truth->wait_p99, truth->wait_max });
+		    (const dur_t[5]){ truth->wait_mean, truth->wait_p50, truth->wait_p95,
+		    truth->wait_p99, truth->wait_max });
 	}
 	print_table(&t);
 	free(t.cells);
@@ -644,7 +647,7 @@ print_head(struct study *s)
 	const struct past *p = &s->past;
 
 	buf_fmt(&b, "jobs      %zu in %.1f days", p->n, (double)p->span / 86400e9);
-	if (p->start > 0) {
+	if (p->start.ns > 0) {
 		time_rfc3339(p->start, 0, start);
 		buf_fmt(&b, " from %s", start);
 	}
@@ -732,13 +735,13 @@ print_text(struct study *s)
 }
 
 static double
-seconds(int64_t ns)
+seconds(dur_t ns)
 {
 	return (double)(ns / NSEC_MSEC) / 1000;
 }
 
 static void
-json_waits(struct json_w *w, const int64_t waits[5])
+json_waits(struct json_w *w, const dur_t waits[5])
 {
 	static const char *const names[] = { "mean", "p50", "p95", "p99", "max" };
 
@@ -776,7 +779,8 @@ json_run(struct study *s, struct json_w *w, size_t run)
 		jw_f64(w, "money", r->money);
 	else
 		jw_null(w, "money");
-	json_waits(w, (const int64_t[5]){ r->wait_mean, r->wait_p50, r->wait_p95, r->wait_p99, r->wait_max });
+	json_waits(w, (const dur_t[5]){ r->wait_mean, r->wait_p50, r->wait_p95,
+		    r->wait_p99, r->wait_max });
 	jw_end_object(w);
 	buf_free(&text);
 }
@@ -792,7 +796,7 @@ print_json(struct study *s)
 	jw_object(&w, NULL);
 	jw_object(&w, "jobs");
 	jw_i64(&w, "count", (int64_t)s->past.n);
-	if (s->past.start > 0) {
+	if (s->past.start.ns > 0) {
 		time_rfc3339(s->past.start, 3, start);
 		jw_cstr(&w, "start", start);
 	}
@@ -822,7 +826,8 @@ print_json(struct study *s)
 		jw_i64(&w, "creations_failed", (int64_t)t->failed);
 		jw_f64(&w, "machine_hours", t->machine_hours);
 		jw_f64(&w, "busy_hours", t->busy_hours);
-		json_waits(&w, (const int64_t[5]){ t->wait_mean, t->wait_p50, t->wait_p95, t->wait_p99, t->wait_max });
+		json_waits(&w, (const dur_t[5]){ t->wait_mean, t->wait_p50, t->wait_p95,
+		    t->wait_p99, t->wait_max });
 		jw_end_object(&w);
 	}
 	jw_array(&w, "runs");

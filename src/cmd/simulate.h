@@ -47,19 +47,19 @@ const char *settings_name(size_t i);
 struct past_truth {
 	size_t	 jobs, made, failed;
 	double	 machine_hours, busy_hours;
-	int64_t	 wait_mean, wait_p50, wait_p95, wait_p99, wait_max;
+	dur_t	 wait_mean, wait_p50, wait_p95, wait_p99, wait_max;
 };
 
 struct past {
 	struct sim_job	*jobs;		/* by arrival, from 0 */
 	size_t		 n;
-	wall_t		 start;		/* of the first arrival; 0: not known */
+	wall_t		 start;		/* of the first arrival; WALL_UNKNOWN: no dates */
 	bool		 record;	/* our own: `truth` holds */
 	size_t		 never;		/* jobs that ended before they had a machine: left out */
 	size_t		 skipped;	/* torn lines */
 	struct past_truth truth;
 	/* of all jobs */
-	int64_t		 span;		/* from the first arrival to the last end, had none waited */
+	dur_t		 span;		/* from the first arrival to the last end, had none waited */
 	double		 mean_at_once;
 	size_t		 peak_at_once;
 };
@@ -75,10 +75,10 @@ int	past_load_state(const char *state_dir, const char *runner, wall_t since, str
 int	past_read(const char *name, struct str text, const char *runner, wall_t since, struct past *p, struct err *e);
 void	past_free(struct past *p);
 /* The median time from asking for a machine to having it, of the last `n` made for this runner; 0: none on record. */
-int64_t	past_boot(const char *state_dir, const char *runner, size_t *n);
+dur_t	past_boot(const char *state_dir, const char *runner, size_t *n);
 
 /* "12.5s", "3m05s", "2h10m": short enough for a table. */
 #define SPAN_MAX	24
-void	span_print(int64_t ns, char out[SPAN_MAX]);
+void	span_print(dur_t ns, char out[SPAN_MAX]);
 
 #endif

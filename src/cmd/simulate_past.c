@@ -11,7 +11,7 @@
 static int
 by_value(const void *a, const void *b)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	dur_t x = *(const dur_t *)a, y = *(const dur_t *)b;
 
 	return (x > y) - (x < y);
 }
@@ -28,7 +28,7 @@ by_arrival(const void *a, const void *b)
 static void
 describe(struct past *p)
 {
-	int64_t *ends = xcalloc(p->n + 1, sizeof(*ends));
+	dur_t *ends = xcalloc(p->n + 1, sizeof(*ends));
 	double busy = 0;
 	size_t ended = 0;
 
@@ -50,7 +50,7 @@ describe(struct past *p)
 }
 
 static void
-true_waits(struct past_truth *t, int64_t *waits, size_t n)
+true_waits(struct past_truth *t, dur_t *waits, size_t n)
 {
 	double sum = 0;
 
@@ -60,15 +60,15 @@ true_waits(struct past_truth *t, int64_t *waits, size_t n)
 	qsort(waits, n, sizeof(*waits), by_value);
 	for (size_t i = 0; i < n; i++)
 		sum += (double)waits[i];
-	t->wait_mean = (int64_t)(sum / (double)n);
+	t->wait_mean = (dur_t)(sum / (double)n);
 	t->wait_p50 = waits[(n * 50 + 99) / 100 - 1];
 	t->wait_p95 = waits[(n * 95 + 99) / 100 - 1];
 	t->wait_p99 = waits[(n * 99 + 99) / 100 - 1];
 	t->wait_max = waits[n - 1];
 }
 
-static int64_t
-positive(int64_t ns)
+static dur_t
+positive(dur_t ns)
 {
 	return ns > 0 ? ns : 0;
 }
@@ -92,7 +92,7 @@ no_jobs(const char *name, const struct history_log *l, const char *runner, wall_
 		err_set(e, ERR_NOTFOUND, 0, "%s: no job of this runner (key %s); it has jobs of %.*s (a token that was reset is a new key)", name, runner, (int)known.n, known.p);
 	else
 		err_set(e, ERR_NOTFOUND, 0, "%s: no job%s that had a machine and ended: let windlass run some first, or name another with --history",
-		    name, since > 0 ? " since then" : "");
+		    name, since.ns > 0 ? " since then" : "");
 	buf_free(&known);
 	return -1;
 }
@@ -116,12 +116,14 @@ true_machines(struct past_truth *t, const struct history_log *l, const char *run
 	qsort(gone, ngone, sizeof(*gone), by_name);
 	for (size_t i = 0; i < l->n; i++) {
 		const struct history_record *r = &l->v[i];
-		wall_t begin = r->made > from ? r->made : from, end = r->at < to ? r->at : to;
+		wall_t begin = wall_before(from, r->made) ? r->made : from;
+		wall_t end = wall_before(r->at, to) ? r->at : to;
 
-		if (r->what == HISTORY_JOB || r->made == 0 || (runner != NULL && !str_eqc(r->runner, runner)))
+		if (r->what == HISTORY_JOB || !wall_known(r->made) ||
+		    (runner != NULL && !str_eqc(r->runner, runner)))
 			continue;
-		t->failed += r->what == HISTORY_FAILED && r->at >= from;
-		t->made += r->what == HISTORY_READY && r->at >= from;
+		t->failed += r->what == HISTORY_FAILED && !wall_before(r->at, from);
+		t->made += r->what == HISTORY_READY && !wall_before(r->at, from);
 		if (r->what == HISTORY_READY) {
 			if (bsearch(&r->name, gone, ngone, sizeof(*gone), by_name) != NULL)
 				continue;
@@ -129,7 +131,7 @@ true_machines(struct past_truth *t, const struct history_log *l, const char *run
 		} else if (r->what != HISTORY_GONE) {
 			continue;
 		}
-		t->machine_hours += (double)positive(end - begin) / 3600e9;
+		t->machine_hours += (double)positive(wall_between(begin, end)) / 3600e9;
 	}
 	free(gone);
 }
@@ -137,28 +139,31 @@ true_machines(struct past_truth *t, const struct history_log *l, const char *run
 static int
 from_record(const char *name, struct history_log *l, const char *runner, wall_t since, struct past *p, struct err *e)
 {
-	int64_t *waits = xcalloc(l->n + 1, sizeof(*waits));
-	wall_t first = INT64_MAX, last = 0;
+	dur_t *waits = xcalloc(l->n + 1, sizeof(*waits));
+	wall_t first = { INT64_MAX }, last = WALL_UNKNOWN;
 
 	p->jobs = xcalloc(l->n + 1, sizeof(*p->jobs));
 	p->record = true;
 	p->skipped = l->skipped;
 	for (size_t i = 0; i < l->n; i++) {
 		const struct history_record *r = &l->v[i];
-		wall_t arrival = r->queued > 0 ? r->queued : r->arrived;
+		wall_t arrival = r->queued.ns > 0 ? r->queued : r->arrived;
+		dur_t ran;
 
-		if (r->what != HISTORY_JOB || arrival == 0 || arrival < since || (runner != NULL && !str_eqc(r->runner, runner)))
+		if (r->what != HISTORY_JOB || !wall_known(arrival) || wall_before(arrival, since) ||
+		    (runner != NULL && !str_eqc(r->runner, runner)))
 			continue;
-		if (r->started == 0) {
+		if (!wall_known(r->started)) {
 			p->never++;
 			continue;
 		}
-		waits[p->n] = positive(r->started - arrival);
-		p->jobs[p->n++] = (struct sim_job){ arrival, positive(r->at - r->started) };
-		p->truth.busy_hours += (double)positive(r->at - r->started) / 3600e9;
-		if (arrival < first)
+		ran = positive(wall_between(r->started, r->at));
+		waits[p->n] = positive(wall_between(arrival, r->started));
+		p->jobs[p->n++] = (struct sim_job){ arrival.ns, ran };
+		p->truth.busy_hours += (double)ran / 3600e9;
+		if (wall_before(arrival, first))
 			first = arrival;
-		if (r->at > last)
+		if (wall_before(last, r->at))
 			last = r->at;
 	}
 	true_waits(&p->truth, waits, p->n);
@@ -166,7 +171,7 @@ from_record(const char *name, struct history_log *l, const char *runner, wall_t 
 	if (p->n == 0)
 		return no_jobs(name, l, runner, since, e);
 	for (size_t i = 0; i < p->n; i++)
-		p->jobs[i].arrival -= first;
+		p->jobs[i].arrival -= first.ns;
 	p->start = first;
 	true_machines(&p->truth, l, runner, first, last);
 	return 0;
@@ -248,11 +253,11 @@ past_free(struct past *p)
 	*p = (struct past){ 0 };
 }
 
-int64_t
+dur_t
 past_boot(const char *state_dir, const char *runner, size_t *n)
 {
 	struct history_log l = { 0 };
-	int64_t boots[BOOTS], median = 0;
+	dur_t boots[BOOTS], median = 0;
 	int dir = fs_opendir(AT_FDCWD, state_dir, NULL);
 
 	*n = 0;
@@ -260,8 +265,9 @@ past_boot(const char *state_dir, const char *runner, size_t *n)
 		for (size_t i = l.n; i-- > 0 && *n < BOOTS; ) {
 			const struct history_record *r = &l.v[i];
 
-			if (r->what == HISTORY_READY && r->made > 0 && r->at > r->made && (runner == NULL || str_eqc(r->runner, runner)))
-				boots[(*n)++] = r->at - r->made;
+			if (r->what == HISTORY_READY && r->made.ns > 0 &&
+			    wall_before(r->made, r->at) && (runner == NULL || str_eqc(r->runner, runner)))
+				boots[(*n)++] = wall_between(r->made, r->at);
 		}
 	if (*n > 0) {
 		qsort(boots, *n, sizeof(*boots), by_value);
@@ -274,7 +280,7 @@ past_boot(const char *state_dir, const char *runner, size_t *n)
 }
 
 void
-span_print(int64_t ns, char out[SPAN_MAX])
+span_print(dur_t ns, char out[SPAN_MAX])
 {
 	double s = (double)ns / 1e9;
 

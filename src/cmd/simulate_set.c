@@ -39,7 +39,7 @@ static const int nsettings = (int)NELEM(settings);
 
 /* Seconds as config.toml writes them, or "10m", "1h30m". */
 static bool
-read_span(struct str s, int64_t *ns)
+read_span(struct str s, dur_t *ns)
 {
 	int64_t n;
 
@@ -83,7 +83,7 @@ static bool
 put(const struct setting *st, struct str v, struct sim_config *c)
 {
 	char *at = (char *)c + st->offset;
-	int64_t span;
+	dur_t span;
 	double number;
 	bool yes;
 	int count;

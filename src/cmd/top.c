@@ -202,7 +202,7 @@ look(struct buf *frame, const struct opt *o, struct screen s)
 
 /* True when it was q that was pressed. */
 static bool
-wait_for_key(int64_t ns, bool *at_once)
+wait_for_key(dur_t ns, bool *at_once)
 {
 	struct pollfd p = { STDIN_FILENO, POLLIN, 0 };
 	char keys[64];
@@ -226,7 +226,7 @@ wait_for_key(int64_t ns, bool *at_once)
 }
 
 static int
-live(const struct opt *o, int64_t interval)
+live(const struct opt *o, dur_t interval)
 {
 	struct sigaction sa = { .sa_handler = on_signal }, pipes = { .sa_handler = SIG_IGN };
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH };
@@ -310,7 +310,7 @@ int
 cmd_top(int argc, char **argv)
 {
 	struct opt o[NELEM(opts)];
-	int64_t interval = NSEC_SEC;
+	dur_t interval = NSEC_SEC;
 	int rc;
 
 	if (cmd_options(&cmd_top_usage, o, argc, argv, NULL, NULL) < 0)

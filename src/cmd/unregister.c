@@ -40,7 +40,8 @@ tell_gitlab(const struct unregistering *u, const struct runner *r)
 	    gitlab_unregister(g, r->token, u->system_id, &u->tries, mono_after(RUNNERCMD_CALL_NS), &e);
 	gitlab_close(g);
 	if (rc == 0) {
-		log_info(names_token_is_created(str_from(r->token)) ? "Unregistering runner manager from GitLab succeeded" :
+		log_info(names_token_is_created(str_from(secret_reveal(r->token))) ?
+		    "Unregistering runner manager from GitLab succeeded" :
 		    "Unregistering runner from GitLab succeeded", F_STR("runner", r->short_token), F_STR("name", r->name));
 		return 0;
 	}
@@ -64,7 +65,7 @@ shared(const struct config *conf, const bool *gone, size_t i)
 {
 	for (size_t k = 0; k < conf->nrunners; k++)
 		if (k != i && !gone[k] && strcmp(conf->runners[k].base_url, conf->runners[i].base_url) == 0 &&
-		    strcmp(conf->runners[k].token, conf->runners[i].token) == 0)
+		    secret_equal(conf->runners[k].token, conf->runners[i].token))
 			return true;
 	return false;
 }
@@ -175,8 +176,8 @@ cmd_unregister(int argc, char **argv)
 	u.ca = opt_find(o, NELEM(o), "tls-ca-file")->value;
 	/* What the environment says of one runner does not narrow "all". */
 	if (!u.all)
-		u.s = (struct selection){ .name = o[1].value, .token = o[2].value, .url = o[3].value };
-	if (!u.all && u.s.name == NULL && u.s.token == NULL) {
+		u.s = (struct selection){ .name = o[1].value, .token = SECRET(o[2].value), .url = o[3].value };
+	if (!u.all && u.s.name == NULL && o[2].value == NULL) {
 		err_set(&e, ERR_CONFIG, 0, "which one? Give --name, --token or --all-runners");
 		rc = runnercmd_fatal("unregister", &e);
 		goto out;

@@ -54,7 +54,7 @@ struct upgrade {
 	struct manager_says was;	/* before */
 	int		 pid;		/* of the running manager; 0: none */
 	bool		 by_systemd;	/* and systemd started it */
-	int64_t		 limit;		/* ns for coming up */
+	dur_t		 limit;		/* for coming up */
 	struct start	 start;
 	struct state_counts before;
 };
@@ -318,11 +318,12 @@ wait_up(struct upgrade *u, const char *old, struct arena *a, struct manager_says
 			return err_set(e, ERR_SYS, 0, "it ended at once (`journalctl -u %s -n 20`)", u->s.name);
 		if (runs)
 			gone = MONO_NEVER;
-		else if (gone == MONO_NEVER)
+		else if (mono_is_never(gone))
 			gone = mono_after(DEAF);
 		if (!u->by_systemd && !runs && mono_passed(gone))
 			return err_set(e, ERR_SYS, 0, "it ended at once; see its log");
-		if (runs && mono_now() - began > DEAF && manager_says(u->s.state_dir, a, says, NULL) == 0 &&
+		if (runs && mono_since(began) > DEAF &&
+		    manager_says(u->s.state_dir, a, says, NULL) == 0 &&
 		    strcmp(says->life, old) == 0 && strcmp(says->state, "leaving") != 0)
 			return err_set(e, ERR_SYS, 0, "the running process did not hand over; see its log");
 	}

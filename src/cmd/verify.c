@@ -32,7 +32,7 @@ verify_one(const struct verifying *v, const struct runner *r)
 	struct err e = { 0 };
 	int rc;
 
-	if (r->token[0] == '\0')
+	if (!secret_is_set(r->token))
 		rc = err_set(&e, ERR_CONFIG, 0, "it has no token");
 	else if ((g = runnercmd_gitlab_of(r, v->ca, &e)) == NULL)
 		rc = -1;
@@ -79,7 +79,7 @@ remove_entries(const char *path, const struct config *asked, const bool *doomed,
 
 		for (size_t k = 0; k < asked->nrunners; k++)
 			goes |= doomed[k] && strcmp(asked->runners[k].base_url, now->runners[i].base_url) == 0 &&
-			    strcmp(asked->runners[k].token, now->runners[i].token) == 0;
+			    secret_equal(asked->runners[k].token, now->runners[i].token);
 		if (!goes)
 			continue;
 		node = toml_get(c.t.root, "runners")->first;
@@ -168,7 +168,7 @@ cmd_verify(int argc, char **argv)
 	if (cmd_options(&cmd_verify_usage, o, argc, argv, NULL, NULL) < 0)
 		return 1;
 	runnercmd_hello(true);
-	s = (struct selection){ .name = o[1].value, .url = o[2].value, .token = o[3].value };
+	s = (struct selection){ .name = o[1].value, .url = o[2].value, .token = SECRET(o[3].value) };
 	how.ca = opt_find(o, NELEM(o), "tls-ca-file")->value;
 	path = o[0].value != NULL ? xstrdup(o[0].value) : config_default_path();
 	check_service_environment(path);

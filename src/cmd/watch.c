@@ -44,7 +44,7 @@ watch_put_dead(struct buf *b, const struct view *v, const char *state_dir, wall_
 	buf_puts(b, "No windlass runs on ");
 	watch_put_clean(b, state_dir);
 	buf_puts(b, ": this is what the directories say");
-	if (v->at != 0) {
+	if (wall_known(v->at)) {
 		buf_puts(b, "; its last word is ");
 		watch_put_age(b, v->at, now);
 		buf_puts(b, " old");
@@ -55,7 +55,7 @@ watch_put_dead(struct buf *b, const struct view *v, const char *state_dir, wall_
 wall_t
 watch_as_of(const struct view *v, wall_t now)
 {
-	return v->alive && v->stale != NULL && v->at != 0 ? v->at : now;
+	return v->alive && v->stale != NULL && wall_known(v->at) ? v->at : now;
 }
 
 /* ---- words ---- */
@@ -101,21 +101,21 @@ put_span(struct buf *b, int64_t seconds)
 void
 watch_put_age(struct buf *b, wall_t t, wall_t now)
 {
-	if (t == 0)
+	if (!wall_known(t))
 		buf_putc(b, '-');
 	else
-		put_span(b, now > t ? (now - t) / NSEC_SEC : 0);
+		put_span(b, wall_before(t, now) ? wall_between(t, now) / NSEC_SEC : 0);
 }
 
 /* "in 12s", or "now" when it has passed. */
 static void
 put_until(struct buf *b, wall_t t, wall_t now)
 {
-	if (t <= now)
+	if (!wall_before(now, t))
 		buf_puts(b, "now");
 	else {
 		buf_puts(b, "in ");
-		put_span(b, (t - now + NSEC_SEC - 1) / NSEC_SEC);
+		put_span(b, (wall_between(now, t) + NSEC_SEC - 1) / NSEC_SEC);
 	}
 }
 
@@ -247,8 +247,8 @@ watch_pool_note(struct buf *b, const struct view_pool *p, wall_t now)
 		watch_put_clean(b, p->disabled);
 		buf_puts(b, "; ");
 	}
-	if (p->refusals > 0 && p->disabled_until > now) {
-		time_t at = (time_t)(p->disabled_until / NSEC_SEC);
+	if (p->refusals > 0 && wall_before(now, p->disabled_until)) {
+		time_t at = (time_t)wall_seconds(p->disabled_until);
 		struct tm tm;
 		char hhmm[8];
 
@@ -257,7 +257,7 @@ watch_pool_note(struct buf *b, const struct view_pool *p, wall_t now)
 	} else if (p->refusals > 0) {
 		buf_fmt(b, "GitLab refused its token %" PRId64 " times; ", p->refusals);
 	}
-	if (p->gitlab_failures > 0 || p->gitlab_not_before > now) {
+	if (p->gitlab_failures > 0 || wall_before(now, p->gitlab_not_before)) {
 		buf_puts(b, p->gitlab_failures > 0 ? "GitLab does not answer, asked again " : "GitLab wants to be asked later, ");
 		put_until(b, p->gitlab_not_before, now);
 		buf_puts(b, "; ");
@@ -278,7 +278,7 @@ watch_pool_note(struct buf *b, const struct view_pool *p, wall_t now)
 	} else if (p->held[0] != '\0' && (p->short_by > 0 || account)) {
 		buf_fmt(b, "%" PRId64 " machine%s fewer than wanted: ", p->short_by, p->short_by == 1 ? "" : "s");
 		watch_put_clean(b, p->held_text);
-		if (p->held_until > now) {
+		if (wall_before(now, p->held_until)) {
 			buf_puts(b, ", next try ");
 			put_until(b, p->held_until, now);
 		}
@@ -370,7 +370,7 @@ watch_machine_note(struct buf *b, const struct view_machine *m, wall_t now)
 
 	if (strcmp(m->state, "creating") == 0)
 		buf_fmt(b, "%s%s; ", m->phase[0] != '\0' ? "reached: " : "not begun", m->phase);
-	if (m->throttled_until > now) {
+	if (wall_before(now, m->throttled_until)) {
 		char until[TIME_RFC3339_MAX];
 
 		time_rfc3339(m->throttled_until, 0, until);
@@ -392,7 +392,7 @@ watch_machine_note(struct buf *b, const struct view_machine *m, wall_t now)
 		watch_put_clean(b, m->error);
 		buf_puts(b, "; ");
 	}
-	if (m->again > now) {
+	if (wall_before(now, m->again)) {
 		buf_puts(b, "next try ");
 		put_until(b, m->again, now);
 		buf_puts(b, "; ");
@@ -446,14 +446,14 @@ job_since(const struct view_job *j)
 		return j->arrived;
 	if (strcmp(j->state, "ended") == 0)
 		return j->ended;
-	return j->assigned != 0 ? j->assigned : j->arrived;
+	return wall_known(j->assigned) ? j->assigned : j->arrived;
 }
 
 void
 watch_put_waiting(struct buf *b, const struct view_job *j, wall_t now)
 {
 	watch_put_clean(b, j->waiting);
-	if (j->waiting_until > now) {
+	if (wall_before(now, j->waiting_until)) {
 		buf_puts(b, "; next try ");
 		put_until(b, j->waiting_until, now);
 	}
@@ -593,7 +593,7 @@ when(struct json_w *w, const char *key, wall_t t)
 {
 	char s[TIME_RFC3339_MAX];
 
-	if (t == 0)
+	if (!wall_known(t))
 		return;
 	time_rfc3339(t, 3, s);
 	jw_cstr(w, key, s);
@@ -640,7 +640,7 @@ watch_json_pool(struct json_w *w, const struct view_pool *p)
 		when(w, "refused_last", p->refused_last);
 		when(w, "disabled_until", p->disabled_until);
 	}
-	if (p->gitlab_failures > 0 || p->gitlab_not_before != 0) {
+	if (p->gitlab_failures > 0 || wall_known(p->gitlab_not_before)) {
 		jw_i64(w, "gitlab_failures", p->gitlab_failures);
 		when(w, "gitlab_not_before", p->gitlab_not_before);
 	}

@@ -167,7 +167,8 @@ put_pool(struct buf *b, const struct view *v, const struct view_pool *p, wall_t 
 	if (note.n > 0)
 		buf_fmt(b, "  %.*s.\n", STR_ARG(buf_str(&note)));
 	/* Of a manager that cannot say what it does now nothing is promised. */
-	if (p->ask > 0 && p->disabled_until <= now && v->stale == NULL && p->trouble[0] == '\0') {
+	if (p->ask > 0 && !wall_before(now, p->disabled_until) && v->stale == NULL &&
+	    p->trouble[0] == '\0') {
 		buf_fmt(b, "  It asks GitLab for up to %" PRId64 " more job%s", p->ask, plural(p->ask));
 		if (strcmp(p->ask_why, "at-limit") == 0)
 			buf_fmt(b, " (limit %" PRId64 ")", p->limit);
@@ -216,7 +217,8 @@ coming(const struct view *v, const struct view_job *j)
 		const struct view_job *o = &v->jobs[i];
 
 		place += o != j && strcmp(o->pool, j->pool) == 0 && strcmp(o->state, "waiting") == 0 &&
-		    (o->arrived < j->arrived || (o->arrived == j->arrived && o < j));
+		    (wall_before(o->arrived, j->arrived) ||
+		    (wall_equal(o->arrived, j->arrived) && o < j));
 	}
 	for (size_t i = 0; i < v->nmachines; i++) {
 		const struct view_machine *m = &v->machines[i];
@@ -224,7 +226,8 @@ coming(const struct view *v, const struct view_job *j)
 
 		for (size_t k = 0; is_coming(m, j->pool) && k < v->nmachines; k++)
 			before += k != i && is_coming(&v->machines[k], j->pool) &&
-			    (v->machines[k].created < m->created || (v->machines[k].created == m->created && k < i));
+			    (wall_before(v->machines[k].created, m->created) ||
+			    (wall_equal(v->machines[k].created, m->created) && k < i));
 		if (is_coming(m, j->pool) && before == place)
 			return m;
 	}
@@ -255,7 +258,7 @@ put_job(struct buf *b, const struct view *v, const struct view_job *j, wall_t no
 			watch_put_age(b, m->created, now);
 			buf_fmt(b, " ago and has come to: %s.", m->phase[0] != '\0' ? m->phase : "nothing yet");
 			watch_machine_note(&note, m, now);
-			if (m->throttled_until > now)
+			if (wall_before(now, m->throttled_until))
 				buf_fmt(b, " It waits: %.*s.", STR_ARG(buf_str(&note)));
 			buf_free(&note);
 		}
@@ -264,7 +267,7 @@ put_job(struct buf *b, const struct view *v, const struct view_job *j, wall_t no
 	} else if (strcmp(j->state, "running") == 0) {
 		buf_puts(b, " runs on ");
 		watch_put_clean(b, j->machine);
-		if (j->assigned != 0) {
+		if (wall_known(j->assigned)) {
 			buf_puts(b, " since ");
 			watch_put_age(b, j->assigned, now);
 			buf_puts(b, ", after a wait of ");
@@ -299,7 +302,7 @@ put_machine(struct buf *b, const struct view *v, const struct view_machine *m, w
 		buf_puts(b, " by job ");
 		watch_put_clean(b, m->job);
 	}
-	if (m->since != 0) {
+	if (wall_known(m->since)) {
 		buf_puts(b, " since ");
 		watch_put_age(b, m->since, now);
 	}

@@ -377,7 +377,7 @@ hash_pool(struct runner *run)
 	if (run->id > 0)
 		buf_fmt(&b, "%" PRId64, run->id);
 	else
-		buf_puts(&b, run->token);
+		buf_puts(&b, secret_reveal(run->token));
 	buf_putc(&b, '\n');
 	buf_puts(&b, run->machine_name);
 	hash_key(run->key, str_from(run->base_url), buf_str(&b));
@@ -518,7 +518,7 @@ compile_periods(struct reader *r, struct runner *run)
 		s[i] = (struct periods_section_config){ .periods = periods, .nperiods = from->periods.n, .timezone = str_from(from->timezone),
 		    .given = from->given, .values = values_of(from->idle_count, from->idle_count_min, from->idle_scale_factor, from->idle_time) };
 	}
-	rc = periods_compile(a, &cfg, wall_now() / NSEC_SEC, &run->periods, &warnings, &e);
+	rc = periods_compile(a, &cfg, wall_seconds(wall_now()), &run->periods, &warnings, &e);
 	note_lines(r, run->line, buf_str(&warnings));
 	buf_free(&warnings);
 	return rc < 0 ? arena_dup(a, str_from(e.msg)) : NULL;
@@ -598,7 +598,8 @@ find_machine_fault(struct reader *r, struct runner *run)
 	if (run->machine_driver[0] == '\0')
 		return "MachineDriver in [runners.machine] is missing";
 	run->fault_key = "MachineName";
-	if (names_pool_init(&run->names, str_from(run->token), str_from(run->machine_name), &e) < 0)
+	if (names_pool_init(&run->names, str_from(secret_reveal(run->token)),
+	    str_from(run->machine_name), &e) < 0)
 		return arena_dup(&r->c->arena, str_from(e.msg));
 	run->fault_key = negative(run);
 	if (run->fault_key != NULL)
@@ -631,7 +632,7 @@ find_fault(struct reader *r, struct runner *run)
 	if (config_foreign_executor(run->executor))
 		return bad_executor(r, run->executor);
 	run->fault_key = "token";
-	if (str_trim(str_from(run->token)).n == 0)
+	if (str_trim(str_from(secret_reveal(run->token))).n == 0)
 		return blame_variable(r, run, "it has no token: register the runner, or write token = \"glrt-...\"");
 	run->fault_key = "url";
 	fault = bad_url(r, run, &why);
@@ -692,10 +693,10 @@ read_runner(struct reader *r, const struct toml *t, struct runner *run)
 	run->has_machine = machine != NULL;
 	run->feature_flags = toml_get(t, "feature_flags");
 	run->url = expand_env(&r->c->arena, run->url, &run->unset);
-	run->token = expand_env(&r->c->arena, run->token, &run->unset);
+	run->token = SECRET(expand_env(&r->c->arena, secret_reveal(run->token), &run->unset));
 	run->base_url = trim_url(r, run);
 	find_certs(r, run);
-	names_short_token(str_from(run->token), run->short_token);
+	names_short_token(str_from(secret_reveal(run->token)), run->short_token);
 	hash_pool(run);
 	hash_account(run);
 	hash_key(run->instance, str_from(run->base_url), STR(""));

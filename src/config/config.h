@@ -11,6 +11,7 @@
 #include "core/err.h"
 #include "core/log.h"
 #include "core/mono.h"
+#include "core/secret.h"
 #include "policy/names.h"
 #include "policy/periods.h"
 #include "policy/scale.h"
@@ -29,19 +30,20 @@ struct autoscaling {
 
 /* One [[runners]] entry. Fields named in keys.c by offset. */
 struct runner {
-	const char	*name, *url, *token;
+	const char	*name, *url;
+	struct secret	 token;
 	int64_t		 id;
 	const char	*tls_ca_file, *tls_cert_file, *tls_key_file;
 	int64_t		 limit, output_limit, request_concurrency;
 	bool		 strict_check_interval;
 	int64_t		 unhealthy_requests_limit;
-	int64_t		 unhealthy_interval;		/* ns */
+	dur_t		 unhealthy_interval;
 	int64_t		 final_update_tries;
 	const char	*executor, *builds_dir, *cache_dir, *clone_url, *shell;
 	struct strings	 environment;
 	const char	*pre_get_sources_script, *post_get_sources_script;
 	const char	*pre_build_script, *post_build_script;
-	int64_t		 prepare_timeout, get_sources_timeout;	/* ns */
+	dur_t		 prepare_timeout, get_sources_timeout;
 	bool		 debug_trace_disabled, ignore_unsupported, safe_directory_checkout, clean_git_config;
 	bool		 custom_build_dir;
 	/* [runners.machine] */
@@ -80,7 +82,7 @@ struct config {
 	struct arena	 arena;
 	const char	*path;
 	int64_t		 concurrent, check_interval, shutdown_timeout;	/* intervals in s */
-	int64_t		 connection_max_age;				/* ns */
+	dur_t		 connection_max_age;
 	int64_t		 max_machines;					/* over all runners; 0 = no limit */
 	/* [machine.shutdown_drain] */
 	bool		 drain;

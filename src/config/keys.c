@@ -65,7 +65,7 @@ const struct key keys[] = {
 	{ KS_RUNNER, "id", KEY_INT, KEY_YES, "0", NULL, NULL,
 	    "the runner's number on the server", 0, offsetof(struct runner, id) },
 	{ KS_RUNNER, "token", KEY_STRING, KEY_YES, NULL, "token", "CI_SERVER_TOKEN",
-	    "authentication token (glrt-...)", 0, offsetof(struct runner, token) },
+	    "authentication token (glrt-...)", 0, offsetof(struct runner, token.hidden) },
 	{ KS_RUNNER, "token_obtained_at", KEY_DATE, KEY_YES, NULL, NULL, NULL,
 	    "when register or reset-token got the token", 0, KEY_NOFIELD },
 	{ KS_RUNNER, "token_expires_at", KEY_DATE, KEY_LATER, NULL, NULL, NULL,

@@ -10,39 +10,35 @@ mono_now(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_SEC + ts.tv_nsec;
+	return (mono_t){ ts.tv_sec * NSEC_SEC + ts.tv_nsec };
 }
 
 mono_t
-mono_after(int64_t ns)
+mono_after(dur_t d)
 {
-	return mono_now() + ns;
+	return mono_add(mono_now(), d);
 }
 
 mono_t
 mono_min(mono_t a, mono_t b)
 {
-	if (a == MONO_NEVER)
-		return b;
-	if (b == MONO_NEVER)
-		return a;
-	return a < b ? a : b;
+	return mono_before(b, a) ? b : a;
 }
 
 bool
 mono_passed(mono_t deadline)
 {
-	return deadline != MONO_NEVER && mono_now() >= deadline;
+	return !mono_is_never(deadline) && !mono_before(mono_now(), deadline);
 }
 
 int
 mono_ms_until(mono_t deadline)
 {
-	int64_t left;
+	dur_t left;
 
-	if (deadline == MONO_NEVER)
+	if (mono_is_never(deadline))
 		return -1;
-	left = deadline - mono_now();
+	left = mono_between(mono_now(), deadline);
 	if (left <= 0)
 		return 0;
 	left = (left + NSEC_MSEC - 1) / NSEC_MSEC;
@@ -50,11 +46,11 @@ mono_ms_until(mono_t deadline)
 }
 
 void
-mono_sleep(int64_t ns)
+mono_sleep(dur_t d)
 {
-	struct timespec ts = { .tv_sec = ns / NSEC_SEC, .tv_nsec = ns % NSEC_SEC };
+	struct timespec ts = { .tv_sec = d / NSEC_SEC, .tv_nsec = d % NSEC_SEC };
 
-	if (ns <= 0)
+	if (d <= 0)
 		return;
 	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
 		continue;
@@ -66,7 +62,7 @@ wall_now(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * NSEC_SEC + ts.tv_nsec;
+	return (wall_t){ ts.tv_sec * NSEC_SEC + ts.tv_nsec };
 }
 
 int64_t
@@ -100,13 +96,9 @@ civil(int64_t days, int64_t *year, int *month, int *day)
 void
 time_rfc3339(wall_t t, int frac, char out[TIME_RFC3339_MAX])
 {
-	int64_t secs = t / NSEC_SEC, ns = t % NSEC_SEC, days, year;
-	int month, day, sod, n;
+	int64_t secs = wall_seconds(t), days, year;
+	int ns = (int)(t.ns % NSEC_SEC), month, day, sod, n;
 
-	if (ns < 0) {
-		ns += NSEC_SEC;
-		secs--;
-	}
 	days = secs / 86400;
 	sod = (int)(secs % 86400);
 	if (sod < 0) {
@@ -119,7 +111,7 @@ time_rfc3339(wall_t t, int frac, char out[TIME_RFC3339_MAX])
 	if (frac > 0) {
 		char digits[12];
 
-		snprintf(digits, sizeof(digits), "%09d", (int)ns);
+		snprintf(digits, sizeof(digits), "%09d", ns < 0 ? ns + (int)NSEC_SEC : ns);
 		n += snprintf(out + n, (size_t)(TIME_RFC3339_MAX - n), ".%.*s",
 		    frac > 9 ? 9 : frac, digits);
 	}
@@ -170,10 +162,10 @@ to_wall(int year, int mon, int day, int h, int m, int s, wall_t *t)
 		return -1;
 	/* Beyond this range 64-bit nanoseconds overflow. Year 1 is Go's zero time: it means "not set". */
 	if (year < 1678 || year > 2261) {
-		*t = 0;
+		*t = WALL_UNKNOWN;
 		return year == 1 ? 0 : -1;
 	}
-	*t = (time_days(year, mon, day) * 86400 + h * 3600 + m * 60 + s) * NSEC_SEC;
+	*t = wall_of_seconds(time_days(year, mon, day) * 86400 + h * 3600 + m * 60 + s);
 	return 0;
 }
 
@@ -181,7 +173,7 @@ int
 time_parse_rfc3339(struct str s, wall_t *t)
 {
 	int year, mon, day, h, m, sec, oh, om, sign;
-	int64_t ns = 0, unit = NSEC_SEC / 10;
+	dur_t ns = 0, unit = NSEC_SEC / 10;
 	wall_t base;
 
 	if (digits(&s, 4, &year) < 0 || literal(&s, "-") < 0 || digits(&s, 2, &mon) < 0 ||
@@ -203,7 +195,7 @@ time_parse_rfc3339(struct str s, wall_t *t)
 	if (to_wall(year, mon, day, h, m, sec, &base) < 0)
 		return -1;
 	if (s.n == 1 && (s.p[0] == 'Z' || s.p[0] == 'z')) {
-		*t = base + ns;
+		*t = wall_add(base, ns);
 		return 0;
 	}
 	if (s.n != 6 || (s.p[0] != '+' && s.p[0] != '-'))
@@ -213,7 +205,7 @@ time_parse_rfc3339(struct str s, wall_t *t)
 	if (digits(&s, 2, &oh) < 0 || literal(&s, ":") < 0 || digits(&s, 2, &om) < 0 ||
 	    oh > 23 || om > 59)
 		return -1;
-	*t = base + ns - sign * (oh * 3600 + om * 60) * NSEC_SEC;
+	*t = wall_add(base, ns - sign * (oh * 3600 + om * 60) * NSEC_SEC);
 	return 0;
 }
 
@@ -243,7 +235,7 @@ time_parse_http(struct str s, wall_t *t)
 
 /* ns of a unit as a decimal number without trailing zeros: 1500000 of 1 ms is "1.5". */
 static int
-put_fraction(char *out, size_t size, int64_t ns, int64_t unit)
+put_fraction(char *out, size_t size, dur_t ns, dur_t unit)
 {
 	char frac[32];
 	int64_t rest = ns % unit;
@@ -260,7 +252,7 @@ put_fraction(char *out, size_t size, int64_t ns, int64_t unit)
 }
 
 void
-time_go_duration(int64_t ns, char out[40])
+time_go_duration(dur_t ns, char out[40])
 {
 	size_t n = 0;
 	int64_t h, m;

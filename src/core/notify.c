@@ -69,10 +69,10 @@ notify_send(const char *fmt, ...)
 int
 notify_reloading(void)
 {
-	return notify_send("RELOADING=1\nMONOTONIC_USEC=%" PRId64, mono_now() / 1000);
+	return notify_send("RELOADING=1\nMONOTONIC_USEC=%" PRId64, mono_now().ns / 1000);
 }
 
-int64_t
+dur_t
 notify_watchdog(void)
 {
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");

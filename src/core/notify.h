@@ -11,7 +11,7 @@
 #ifndef CORE_NOTIFY_H
 #define CORE_NOTIFY_H
 
-#include "core/core.h"
+#include "core/mono.h"
 
 /* Whether somebody listens. */
 bool	notify_wanted(void);
@@ -26,6 +26,6 @@ int	notify_reloading(void);
  * How often we have to say WATCHDOG=1, in nanoseconds: half of what the
  * service manager grants ($WATCHDOG_USEC). 0: it does not watch this process.
  */
-int64_t	notify_watchdog(void);
+dur_t	notify_watchdog(void);
 
 #endif

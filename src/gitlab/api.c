@@ -175,7 +175,7 @@ take_headers(struct gitlab_answer *a, const struct http_head *h)
 	for (size_t i = 0; i < h->nfield; i++)
 		retry_hint_header(&a->hint, h->status, h->field[i].name, h->field[i].value, wall_now());
 	if (time_parse_http(str_trim(http1_field(h, "Date")), &a->date) < 0)
-		a->date = 0;
+		a->date = WALL_UNKNOWN;
 	if (str_copy(str_trim(http1_field(h, "X-GitLab-Last-Update")), a->last_update, sizeof(a->last_update)) < 0)
 		a->last_update[0] = '\0';
 	str_copy(str_trim(http1_field(h, "Job-Status")), a->job_status, sizeof(a->job_status));
@@ -299,7 +299,7 @@ gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab_ans
 
 	a->status = 0;
 	a->own = false;
-	a->date = 0;
+	a->date = WALL_UNKNOWN;
 	buf_clear(&a->body);
 	a->last_update[0] = a->job_status[0] = '\0';
 	a->trace_interval = 0;
@@ -340,7 +340,7 @@ out:
 		a->error = *e;
 	if (strcmp(c->method, "PUT") == 0 || strcmp(c->method, "PATCH") == 0)
 		callstat_add(&g->calls, c->method[1] == 'A' ? CALLSTAT_PATCH_TRACE : CALLSTAT_UPDATE_JOB,
-		    a->status != 0 ? a->status : -1, (double)(mono_now() - began) / NSEC_SEC);
+		    a->status != 0 ? a->status : -1, (double)mono_since(began) / NSEC_SEC);
 	buf_wipe(&lines);
 	buf_free(&target);
 	http_resp_free(&r);
@@ -348,8 +348,9 @@ out:
 }
 
 int
-gitlab_request_job(struct gitlab *g, const char *token, const char *system_id, const char *last_update,
-    const char *shell, struct str gpus, struct gitlab_answer *a, mono_t deadline, struct err *e)
+gitlab_request_job(struct gitlab *g, struct secret token, const char *system_id,
+    const char *last_update, const char *shell, struct str gpus, struct gitlab_answer *a,
+    mono_t deadline, struct err *e)
 {
 	struct buf body = { .max = REQUEST_MAX }, head = { .max = 8192 };
 	struct json_w w = { .b = &body };
@@ -357,13 +358,14 @@ gitlab_request_job(struct gitlab *g, const char *token, const char *system_id, c
 
 	jw_object(&w, NULL);
 	gitlab_put_info(&w, shell, gpus, g->offer);
-	jw_cstr(&w, "token", token);
+	jw_cstr(&w, "token", secret_reveal(token));
 	if (system_id[0] != '\0')
 		jw_cstr(&w, "system_id", system_id);
 	if (last_update[0] != '\0')
 		jw_cstr(&w, "last_update", last_update);
 	jw_end_object(&w);
-	buf_fmt(&head, "Content-Type: application/json\r\nRUNNER-TOKEN: %s\r\n", token);
+	buf_fmt(&head, "Content-Type: application/json\r\nRUNNER-TOKEN: %s\r\n",
+	    secret_reveal(token));
 	if (body.failed || head.failed)
 		rc = err_set(e, ERR_REFUSED, 0, "job request above %u bytes", REQUEST_MAX);
 	else
@@ -374,8 +376,8 @@ gitlab_request_job(struct gitlab *g, const char *token, const char *system_id, c
 }
 
 int
-gitlab_patch_trace(struct gitlab *g, int64_t id, const char *token, struct str bytes, int64_t start,
-    bool debug_trace, struct gitlab_answer *a, mono_t deadline, struct err *e)
+gitlab_patch_trace(struct gitlab *g, int64_t id, struct secret token, struct str bytes,
+    int64_t start, bool debug_trace, struct gitlab_answer *a, mono_t deadline, struct err *e)
 {
 	struct buf head = { .max = 16384 };
 	char path[96];
@@ -385,7 +387,7 @@ gitlab_patch_trace(struct gitlab *g, int64_t id, const char *token, struct str b
 	assert(bytes.n > 0);
 	snprintf(path, sizeof(path), "jobs/%" PRId64 "/trace?debug_trace=%s", id, debug_trace ? "true" : "false");
 	buf_fmt(&head, "Content-Type: text/plain\r\nJOB-TOKEN: %s\r\nContent-Range: %" PRId64 "-%" PRId64 "\r\n",
-	    token, start, start + (int64_t)bytes.n - 1);
+	    secret_reveal(token), start, start + (int64_t)bytes.n - 1);
 	rc = head.failed ? err_set(e, ERR_REFUSED, 0, "job token too long") :
 	    gitlab_exchange(g, &(struct gitlab_call){ "PATCH", path, head.p, bytes, false }, a, deadline, e);
 	buf_wipe(&head);
@@ -393,8 +395,8 @@ gitlab_patch_trace(struct gitlab *g, int64_t id, const char *token, struct str b
 }
 
 int
-gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const struct gitlab_update *u,
-    struct gitlab_answer *a, mono_t deadline, struct err *e)
+gitlab_update_job(struct gitlab *g, int64_t id, struct secret token,
+    const struct gitlab_update *u, struct gitlab_answer *a, mono_t deadline, struct err *e)
 {
 	struct buf body = { .max = 64u << 10 }, head = { .max = 16384 };
 	struct json_w w = { .b = &body };
@@ -405,7 +407,7 @@ gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const struct 
 	snprintf(crc, sizeof(crc), "crc32:%08" PRIx32, u->crc);
 	jw_object(&w, NULL);
 	gitlab_put_info(&w, u->shell, u->gpus, g->offer);
-	jw_cstr(&w, "token", token);
+	jw_cstr(&w, "token", secret_reveal(token));
 	jw_cstr(&w, "state", u->state);
 	if (u->failure_reason != NULL)
 		jw_cstr(&w, "failure_reason", u->failure_reason);
@@ -418,7 +420,8 @@ gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const struct 
 	if (u->exit_code != 0)
 		jw_i64(&w, "exit_code", u->exit_code);
 	jw_end_object(&w);
-	buf_fmt(&head, "Content-Type: application/json\r\nJOB-TOKEN: %s\r\n", token);
+	buf_fmt(&head, "Content-Type: application/json\r\nJOB-TOKEN: %s\r\n",
+	    secret_reveal(token));
 	rc = body.failed || head.failed ? err_set(e, ERR_REFUSED, 0, "job token too long") :
 	    gitlab_exchange(g, &(struct gitlab_call){ "PUT", path, head.p, buf_str(&body), false }, a, deadline, e);
 	buf_wipe(&body);

@@ -8,6 +8,7 @@
 #define GITLAB_API_H
 
 #include "core/arena.h"
+#include "core/secret.h"
 #include "net/dial.h"
 #include "net/http.h"
 #include "policy/callstat.h"
@@ -36,7 +37,7 @@ struct gitlab_opts {
 	const char	*url;			/* "https://gitlab.example[/path]" without trailing slash */
 	const char	*ca_file, *cert_file, *key_file;	/* "" or NULL: none */
 	struct str	 ca_pem, cert_pem, key_pem;	/* instead of the files, when p != NULL */
-	int64_t		 max_age_ns;		/* connection_max_age; 0: no limit */
+	dur_t		 max_age_ns;		/* connection_max_age; 0: no limit */
 	enum gitlab_offer offer;
 	bool		 keep_chain;		/* for gitlab_chain() */
 };
@@ -49,7 +50,7 @@ struct gitlab_answer {
 	char			 last_update[128];	/* X-GitLab-Last-Update, "" if absent */
 	char			 job_status[32];	/* Job-Status, "" if absent */
 	int64_t			 trace_interval;	/* X-GitLab-Trace-Update-Interval in s, 0 if absent */
-	wall_t			 date;		/* the server's clock, 0 if it does not say */
+	wall_t			 date;		/* the server's clock, if it says */
 	int64_t			 range_end;	/* of `Range: 0-N`, -1 if absent or malformed */
 	char			 request_id[64];	/* X-Request-Id: of the answer, else ours */
 	struct err		 error;		/* why there is no answer; or the error text of a failure status */
@@ -83,12 +84,14 @@ void	gitlab_put_info(struct json_w *w, const char *shell, struct str gpus, enum 
  * POST jobs/request. 0 when an answer came (a->status, 201's body in a->body), -1 with a->error and *e. While it waits for the
  * first byte of the answer it can be cancelled (net_control); once the answer has begun it is read to its end.
  */
-int	gitlab_request_job(struct gitlab *g, const char *token, const char *system_id, const char *last_update,
-	    const char *shell, struct str gpus, struct gitlab_answer *a, mono_t deadline, struct err *e);
+int	gitlab_request_job(struct gitlab *g, struct secret token, const char *system_id,
+	    const char *last_update, const char *shell, struct str gpus, struct gitlab_answer *a,
+	    mono_t deadline, struct err *e);
 
 /* PATCH jobs/:id/trace with bytes that begin at offset `start`. */
-int	gitlab_patch_trace(struct gitlab *g, int64_t id, const char *token, struct str bytes, int64_t start,
-	    bool debug_trace, struct gitlab_answer *a, mono_t deadline, struct err *e);
+int	gitlab_patch_trace(struct gitlab *g, int64_t id, struct secret token, struct str bytes,
+	    int64_t start, bool debug_trace, struct gitlab_answer *a, mono_t deadline,
+	    struct err *e);
 
 struct gitlab_update {
 	const char	*state;			/* running, success, failed */
@@ -100,8 +103,8 @@ struct gitlab_update {
 	struct str	 gpus;
 };
 /* PUT jobs/:id. */
-int	gitlab_update_job(struct gitlab *g, int64_t id, const char *token, const struct gitlab_update *u,
-	    struct gitlab_answer *a, mono_t deadline, struct err *e);
+int	gitlab_update_job(struct gitlab *g, int64_t id, struct secret token,
+	    const struct gitlab_update *u, struct gitlab_answer *a, mono_t deadline, struct err *e);
 
 /* The member "calls": what was counted of updates and traces, for the manager's metrics (docs/state.md, reported). */
 void	gitlab_put_calls(const struct gitlab *g, struct json_w *w);

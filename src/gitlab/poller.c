@@ -62,32 +62,40 @@ struct poller {
 	char		*pool;
 	struct gitlab	*gitlab;
 	int		 control, jobs;
-	char		*url, *token, *system_id, *shell, *instance;
+	struct secret	 token;
+	char		*url, *system_id, *shell, *instance;
 	char		*ca_file, *cert_file, *key_file;
-	int64_t		 max_age;
+	dur_t		 max_age;
 	struct str	 gpus;
 	struct json_val	 runner;		/* of the plan: becomes runner.json */
 	char		 last_update[128];
-	int64_t		 files_mtime;		/* newest of the three certificate files when they were read */
+	/* Newest of the three certificate files when they were read. */
+	wall_t		 files_mtime;
 };
 
-static int64_t
+static wall_t
+mtime_of(const struct stat *st)
+{
+	return (wall_t){ st->st_mtim.tv_sec * NSEC_SEC + st->st_mtim.tv_nsec };
+}
+
+static wall_t
 mtime(const char *path)
 {
 	struct stat st;
 
-	return path[0] != '\0' && stat(path, &st) == 0 ? st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec : 0;
+	return path[0] != '\0' && stat(path, &st) == 0 ? mtime_of(&st) : WALL_UNKNOWN;
 }
 
-static int64_t
+static wall_t
 newest(const struct poller *p)
 {
-	int64_t a = mtime(p->ca_file), b = mtime(p->cert_file), c = mtime(p->key_file);
+	wall_t a = mtime(p->ca_file), b = mtime(p->cert_file), c = mtime(p->key_file);
 
-	a = a > b ? a : b;
-	a = a > c ? a : c;
+	a = wall_before(b, a) ? a : b;
+	a = wall_before(c, a) ? a : c;
 	/* Where only root may look, the manager does, and starts another poller when they change. */
-	return a != 0 ? a : p->files_mtime;
+	return wall_known(a) ? a : p->files_mtime;
 }
 
 /* Opens the connection's description; again when one of the certificate files has changed (spec 1.1). */
@@ -97,9 +105,9 @@ open_gitlab(struct poller *p, struct err *e)
 	struct gitlab_opts o = { .url = p->url, .ca_file = p->ca_file, .cert_file = p->cert_file,
 	    .key_file = p->key_file, .max_age_ns = p->max_age, .keep_chain = true,
 	    .offer = json_bool(json_get(p->runner, "ignore_unsupported"), false) ? GITLAB_OFFER_ALL : GITLAB_OFFER_BUILT };
-	int64_t now = newest(p);
+	wall_t now = newest(p);
 
-	if (p->gitlab != NULL && now == p->files_mtime)
+	if (p->gitlab != NULL && wall_equal(now, p->files_mtime))
 		return 0;
 	gitlab_close(p->gitlab);
 	p->files_mtime = now;
@@ -120,7 +128,7 @@ read_plan(struct poller *p, int fd, struct err *e)
 		return err_ctx(e, "plan");
 	buf_wipe(&b);
 	p->url = json_cstr(&p->arena, json_get(v, "url"));
-	p->token = json_cstr(&p->arena, json_get(v, "token"));
+	p->token = SECRET(json_cstr(&p->arena, json_get(v, "token")));
 	p->system_id = json_cstr(&p->arena, json_get(v, "system_id"));
 	p->shell = json_cstr(&p->arena, json_get(v, "shell"));
 	p->instance = json_cstr(&p->arena, json_get(v, "instance"));
@@ -131,7 +139,7 @@ read_plan(struct poller *p, int fd, struct err *e)
 	p->gpus = json_str(&p->arena, json_get(v, "gpus"));
 	p->max_age = json_i64(json_get(v, "max_age_s"), 0) * NSEC_SEC;
 	p->runner = json_get(v, "runner");
-	if (p->url[0] == '\0' || p->token[0] == '\0')
+	if (p->url[0] == '\0' || !secret_is_set(p->token))
 		return err_set(e, ERR_CONFIG, 0, "plan without url or token");
 	return 0;
 }
@@ -284,7 +292,7 @@ arriving(void *ctx, struct str piece)
  * The reporter and the manager ask it then.
  */
 static void
-put_ticket(struct poller *p, int64_t id, const char *token, struct buf *b)
+put_ticket(struct poller *p, int64_t id, struct secret token, struct buf *b)
 {
 	static const char *const same[] = { "name", "short_token", "system_id", "url", "runner_key" };
 	struct json_w w = { .b = b };
@@ -293,7 +301,7 @@ put_ticket(struct poller *p, int64_t id, const char *token, struct buf *b)
 	time_rfc3339(wall_now(), 9, now);
 	jw_object(&w, NULL);
 	jw_i64(&w, "id", id);
-	jw_cstr(&w, "token", token);
+	jw_cstr(&w, "token", secret_reveal(token));
 	for (size_t i = 0; i < NELEM(same); i++)
 		jw_raw(&w, same[i], json_raw(json_get(p->runner, same[i])));
 	jw_cstr(&w, "received", now);
@@ -321,7 +329,7 @@ keep_job(struct poller *p, int64_t id, double queued_s, const struct gitlab_answ
 		goto out;
 	}
 	job_name(p, id, name);
-	put_ticket(p, id, json_cstr(ar, json_get(root, "token")), &ticket);
+	put_ticket(p, id, SECRET(json_cstr(ar, json_get(root, "token"))), &ticket);
 	put_runner(p, a->request_id, queued_s, ar, root, &runner);
 	if (fs_write(at->dir, "ticket.json", buf_str(&ticket), 0600, e) < 0 ||
 	    fs_write(at->dir, "runner.json", buf_str(&runner), 0600, e) < 0)
@@ -341,7 +349,7 @@ out:
 
 /* The server believes that we run this job; it must hear that we do not. */
 static void
-give_back(struct poller *p, int64_t id, const char *token, const struct err *why)
+give_back(struct poller *p, int64_t id, struct secret token, const struct err *why)
 {
 	struct gitlab_update u = { .state = "failed", .failure_reason = "runner_system_failure", .shell = p->shell, .gpus = p->gpus };
 	struct gitlab_answer a = { 0 };
@@ -361,7 +369,7 @@ say(struct poller *p, const char *kind, const struct gitlab_answer *a, const cha
 	struct err e = { 0 };
 
 	chan_send(p->control, CHAN_POLLER, CHAN_ANSWER, &e, "%s %d %" PRId64 " %s", kind, a->status,
-	    a->hint.not_before / NSEC_MSEC, text[0] != '\0' ? text : "-");
+	    a->hint.not_before.ns / NSEC_MSEC, text[0] != '\0' ? text : "-");
 }
 
 /*
@@ -377,7 +385,7 @@ give_back_broken(struct poller *p, struct str body, const struct err *why)
 
 	if (!jobhead_read(body, &h) || str_copy(h.token, token, sizeof(token)) < 0)
 		return;
-	give_back(p, h.id, token, why);
+	give_back(p, h.id, SECRET(token), why);
 	explicit_bzero(token, sizeof(token));
 }
 
@@ -387,17 +395,18 @@ take_job(struct poller *p, struct gitlab_answer *a)
 	struct arena ar = { 0 };
 	struct json_val root;
 	struct err e = { 0 };
-	char name[96], *token = NULL;
+	struct secret token = { NULL };
+	char name[96];
 	double queued_s = 0;
 	int64_t id = 0;
 
 	if (json_parse(&ar, buf_str(&a->body), &root, &e) == 0) {
 		id = json_i64(json_get(root, "id"), 0);
-		token = json_cstr(&ar, json_get(root, "token"));
+		token = SECRET(json_cstr(&ar, json_get(root, "token")));
 		queued_s = json_f64(json_path(root, "job_info.time_in_queue_seconds"), 0);
 	}
 	/* Without these two nothing could ever be said about it. */
-	if (id <= 0 || token[0] == '\0' || strlen(token) >= TOKEN_MAX) {
+	if (id <= 0 || !secret_is_set(token) || strlen(secret_reveal(token)) >= TOKEN_MAX) {
 		if (e.kind == ERR_NONE)
 			err_set(&e, ERR_PROTO, 0, "no usable id and token in it");
 		err_ctx(&e, "the job that GitLab sent is not readable");
@@ -449,7 +458,8 @@ ask(struct poller *p)
 	/* A missing header never clears the remembered value: the next request then gets through at once. */
 	if (a.last_update[0] != '\0')
 		snprintf(p->last_update, sizeof(p->last_update), "%s", a.last_update);
-	log_debug("Asked for a job", F_INT("status", a.status), F_DUR("duration", mono_now() - began), F_STR("correlation_id", a.request_id));
+	log_debug("Asked for a job", F_INT("status", a.status), F_DUR("duration", mono_since(began)),
+	    F_STR("correlation_id", a.request_id));
 	switch (a.status) {
 	case 201:
 		crash_point("poller:answered");
@@ -479,12 +489,12 @@ ask(struct poller *p)
 
 /* ---- what a predecessor left ---- */
 
-static int64_t
+static wall_t
 mtime_at(int dir, const char *name)
 {
 	struct stat st;
 
-	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec : 0;
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? mtime_of(&st) : WALL_UNKNOWN;
 }
 
 /* 0 with its bytes in a->body; -1: it is somebody's who lives, or cannot be read. */
@@ -495,7 +505,8 @@ reopen_arrival(struct poller *p, const char *name, struct gitlab_answer *a, stru
 	if (open_arrival(p, 0, e) == 0 && fs_read(p->arrival.dir, "payload.json", PAYLOAD_MAX, &a->body, e) == 0)
 		return 0;
 	/* Not ours to remove while its poller lives; one without a byte is nobody's, once it is no newborn. */
-	if (e->kind != ERR_NOTFOUND || wall_now() - mtime_at(p->jobs, name) < 60 * NSEC_SEC)
+	if (e->kind != ERR_NOTFOUND ||
+	    wall_between(mtime_at(p->jobs, name), wall_now()) < 60 * NSEC_SEC)
 		p->arrival.name[0] = '\0';
 	drop_arrival(p);
 	return -1;

@@ -20,14 +20,15 @@ gitlab_runner_wipe(struct gitlab_runner *r)
 }
 
 static void
-begin(struct call *k, const char *method, const char *path, const char *runner_token)
+begin(struct call *k, const char *method, const char *path, struct secret runner_token)
 {
 	*k = (struct call){ .c = { .method = method, .path = path }, .head = { .max = 8192 }, .body = { .max = BODY_MAX } };
 	k->w = (struct json_w){ .b = &k->body };
-	buf_fmt(&k->head, "Content-Type: application/json\r\nRUNNER-TOKEN: %s\r\n", runner_token);
+	buf_fmt(&k->head, "Content-Type: application/json\r\nRUNNER-TOKEN: %s\r\n",
+	    secret_reveal(runner_token));
 	jw_object(&k->w, NULL);
 	/* The server looks into the body, workhorse and proxies into the head. */
-	jw_cstr(&k->w, "token", runner_token);
+	jw_cstr(&k->w, "token", secret_reveal(runner_token));
 }
 
 static void
@@ -38,17 +39,18 @@ end(struct call *k)
 }
 
 /* How long to wait before another try; -1: this answer is the last one. */
-static int64_t
-next_try(const struct gitlab_answer *a, const struct gitlab_tries *t, unsigned attempt, mono_t deadline)
+static dur_t
+next_try(const struct gitlab_answer *a, const struct gitlab_tries *t, unsigned attempt,
+    mono_t deadline)
 {
 	uint64_t rnd;
-	int64_t wait;
+	dur_t wait;
 
 	if (!retry_gitlab_status(a->status) || attempt + 1 >= t->most)
 		return -1;
 	rand_bytes(&rnd, sizeof(rnd));
 	wait = retry_next(&retry_gitlab, attempt, &a->hint, wall_now(), rnd);
-	if (wait < 0 || (deadline != MONO_NEVER && mono_now() + wait >= deadline))
+	if (wait < 0 || !mono_before(mono_after(wait), deadline))
 		return -1;
 	if (wait >= NSEC_SEC)
 		log_info("GitLab asks to come again later", F_INT("status", a->status), F_DUR("wait", wait));
@@ -67,7 +69,7 @@ perform(struct gitlab *g, struct call *k, const struct gitlab_tries *t, struct g
 		return err_set(e, ERR_REFUSED, 0, "the request is too large: tokens and texts above %u bytes", BODY_MAX);
 	k->c.head = k->head.p;
 	for (unsigned attempt = 0; ; attempt++) {
-		int64_t wait;
+		dur_t wait;
 
 		net_control(t->control);
 		if (gitlab_exchange(g, &k->c, a, deadline, e) < 0)
@@ -171,8 +173,9 @@ gitlab_register(struct gitlab *g, const struct gitlab_registration *r, const str
 }
 
 int
-gitlab_verify(struct gitlab *g, const char *token, const char *system_id, const char *shell, struct str gpus,
-    const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline, struct err *e)
+gitlab_verify(struct gitlab *g, struct secret token, const char *system_id, const char *shell,
+    struct str gpus, const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline,
+    struct err *e)
 {
 	struct gitlab_answer a = { 0 };
 	struct call k;
@@ -197,10 +200,10 @@ gitlab_verify(struct gitlab *g, const char *token, const char *system_id, const 
 }
 
 int
-gitlab_unregister(struct gitlab *g, const char *token, const char *system_id, const struct gitlab_tries *t,
-    mono_t deadline, struct err *e)
+gitlab_unregister(struct gitlab *g, struct secret token, const char *system_id,
+    const struct gitlab_tries *t, mono_t deadline, struct err *e)
 {
-	bool created = names_token_is_created(str_from(token));
+	bool created = names_token_is_created(str_from(secret_reveal(token)));
 	struct gitlab_answer a = { 0 };
 	struct call k;
 	int rc;
@@ -237,7 +240,7 @@ reset(struct gitlab *g, struct call *k, const struct gitlab_tries *t, struct git
 }
 
 int
-gitlab_reset_token(struct gitlab *g, const char *token, const struct gitlab_tries *t,
+gitlab_reset_token(struct gitlab *g, struct secret token, const struct gitlab_tries *t,
     struct gitlab_runner *out, mono_t deadline, struct err *e)
 {
 	struct call k;
@@ -250,8 +253,8 @@ gitlab_reset_token(struct gitlab *g, const char *token, const struct gitlab_trie
 }
 
 int
-gitlab_reset_token_by(struct gitlab *g, const char *personal_token, int64_t id, const struct gitlab_tries *t,
-    struct gitlab_runner *out, mono_t deadline, struct err *e)
+gitlab_reset_token_by(struct gitlab *g, struct secret personal_token, int64_t id,
+    const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline, struct err *e)
 {
 	struct call k = { .head = { .max = 8192 }, .body = { .max = BODY_MAX } };
 	char path[80];
@@ -259,7 +262,7 @@ gitlab_reset_token_by(struct gitlab *g, const char *personal_token, int64_t id, 
 
 	snprintf(path, sizeof(path), "runners/%" PRId64 "/reset_authentication_token", id);
 	k.c = (struct gitlab_call){ .method = "POST", .path = path };
-	buf_fmt(&k.head, "PRIVATE-TOKEN: %s\r\n", personal_token);
+	buf_fmt(&k.head, "PRIVATE-TOKEN: %s\r\n", secret_reveal(personal_token));
 	rc = reset(g, &k, t, out, deadline, e);
 	end(&k);
 	return rc;

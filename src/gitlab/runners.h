@@ -37,15 +37,16 @@ struct gitlab_tries {
 struct gitlab_runner {
 	int64_t	 id;			/* 0: a server so old that it does not say */
 	char	 token[GITLAB_TOKEN_MAX];	/* "" if not said */
-	wall_t	 expires_at;		/* 0: never */
-	wall_t	 date;			/* the server's clock at its answer, also when it refused; 0: not said */
+	wall_t	 expires_at;		/* not known: never */
+	wall_t	 date;			/* the server's clock at its answer, also when it refused */
 	wall_t	 date_here;		/* ours then */
 };
 void	gitlab_runner_wipe(struct gitlab_runner *r);
 
 /* A registration the old way, by registration token. Texts may be "" or NULL, and a timeout 0: left out. */
 struct gitlab_registration {
-	const char	*token, *description, *maintenance_note, *tag_list, *access_level;
+	struct secret	 token;
+	const char	*description, *maintenance_note, *tag_list, *access_level;
 	bool		 run_untagged, locked, paused;
 	int64_t		 maximum_timeout;	/* s */
 	const char	*shell;
@@ -55,19 +56,20 @@ struct gitlab_registration {
 int	gitlab_register(struct gitlab *g, const struct gitlab_registration *r, const struct gitlab_tries *t,
 	    struct gitlab_runner *out, mono_t deadline, struct err *e);
 /* POST runners/verify: the token is good, and this host is known under it from here on. */
-int	gitlab_verify(struct gitlab *g, const char *token, const char *system_id, const char *shell, struct str gpus,
-	    const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline, struct err *e);
+int	gitlab_verify(struct gitlab *g, struct secret token, const char *system_id,
+	    const char *shell, struct str gpus, const struct gitlab_tries *t,
+	    struct gitlab_runner *out, mono_t deadline, struct err *e);
 /*
  * Takes back what registering made: with a token that was created in GitLab (names_token_is_created()) only this host's
  * entry under it, since others may use it too, else the runner. ERR_NOTFOUND: there was none.
  */
-int	gitlab_unregister(struct gitlab *g, const char *token, const char *system_id, const struct gitlab_tries *t,
-	    mono_t deadline, struct err *e);
+int	gitlab_unregister(struct gitlab *g, struct secret token, const char *system_id,
+	    const struct gitlab_tries *t, mono_t deadline, struct err *e);
 /* A new token for the old one, which is dead when the answer comes: save the new one before anything else. */
-int	gitlab_reset_token(struct gitlab *g, const char *token, const struct gitlab_tries *t,
+int	gitlab_reset_token(struct gitlab *g, struct secret token, const struct gitlab_tries *t,
 	    struct gitlab_runner *out, mono_t deadline, struct err *e);
 /* The same with somebody's personal access token and the runner's number. */
-int	gitlab_reset_token_by(struct gitlab *g, const char *personal_token, int64_t id, const struct gitlab_tries *t,
-	    struct gitlab_runner *out, mono_t deadline, struct err *e);
+int	gitlab_reset_token_by(struct gitlab *g, struct secret personal_token, int64_t id,
+	    const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline, struct err *e);
 
 #endif

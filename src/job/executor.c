@@ -62,11 +62,11 @@ fail(struct run *r, const char *reason, int64_t code, const char *text)
 }
 
 static void
-fail_timeout(struct run *r, const char *what, int64_t ns)
+fail_timeout(struct run *r, const char *what, dur_t over)
 {
 	char limit[40], text[200];
 
-	time_go_duration(ns, limit);
+	time_go_duration(over, limit);
 	snprintf(text, sizeof(text), "execution took longer than %s (%s)", limit, what);
 	fail(r, "job_execution_timeout", 0, text);
 }
@@ -80,7 +80,8 @@ fail_order(struct run *r)
 
 /* Turns what became of a stage into the job's outcome. limit names the stage's own time limit, for its message. */
 static void
-judge(struct run *r, enum outcome out, const char *reason, const struct err *e, const char *limit, int64_t limit_ns)
+judge(struct run *r, enum outcome out, const char *reason, const struct err *e, const char *limit,
+    dur_t limit_ns)
 {
 	char text[64];
 
@@ -150,7 +151,7 @@ go_to(struct run *r, enum stage next)
 	r->mem.phase = PHASE_ENTER;
 	r->mem.step = 0;
 	r->mem.attempt = 1;
-	r->mem.stage_deadline = 0;
+	r->mem.stage_deadline = WALL_UNKNOWN;
 	commit(r);
 	crash_point("executor:stage-done");
 }
@@ -195,7 +196,7 @@ cleanup_script(const struct run *r, struct buf *b)
 
 /* ---- stages ---- */
 
-static int64_t
+static dur_t
 seconds(const struct run *r, const char *key)
 {
 	int64_t s = json_i64(json_get(r->job.runner, key), 0);
@@ -270,9 +271,9 @@ stage_prepare(struct run *r)
 	const char *reason = "";
 	enum outcome out;
 	struct err e = { 0 };
-	int64_t limit = seconds(r, "prepare_timeout_s");
+	dur_t limit = seconds(r, "prepare_timeout_s");
 
-	r->mem.stage_deadline = limit > 0 ? r->mem.started + limit : 0;
+	r->mem.stage_deadline = limit > 0 ? wall_add(r->mem.started, limit) : WALL_UNKNOWN;
 	if (!r->mem.opened)
 		open_prepare(r);
 	if (r->work.bad_executor_opts != NULL) {
@@ -319,7 +320,7 @@ stage_environment(struct run *r)
 {
 	const char *reason;
 	struct err e = { 0 };
-	int64_t limit = seconds(r, "prepare_timeout_s");
+	dur_t limit = seconds(r, "prepare_timeout_s");
 	enum outcome out;
 	char text[200];
 
@@ -327,7 +328,7 @@ stage_environment(struct run *r)
 		go_to(r, STAGE_SOURCES);
 		return;
 	}
-	r->mem.stage_deadline = limit > 0 ? r->mem.started + limit : 0;
+	r->mem.stage_deadline = limit > 0 ? wall_add(r->mem.started, limit) : WALL_UNKNOWN;
 	out = stage_run(r, CONTAINER_HELPER, "prepare_script", "Preparing environment", environment_script, &reason, &e);
 	if (give_back(r, out, &e))
 		return;
@@ -343,7 +344,7 @@ stage_environment(struct run *r)
 static bool
 pause_between(struct run *r)
 {
-	int64_t wait = 5 * NSEC_SEC;
+	dur_t wait = 5 * NSEC_SEC;
 	struct err e = { 0 };
 
 	if (!work_flag(&r->work, "FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY"))
@@ -352,7 +353,7 @@ pause_between(struct run *r)
 		wait *= 2;
 	if (net_pause(wait < 300 * NSEC_SEC ? wait : 300 * NSEC_SEC, &e) < 0)
 		orders_read(r);
-	return r->order == ORDER_NONE && (r->mem.deadline == 0 || wall_now() < r->mem.deadline);
+	return r->order == ORDER_NONE && !time_is_over(r);
 }
 
 static void
@@ -360,11 +361,11 @@ stage_sources(struct run *r)
 {
 	const char *reason;
 	struct err e = { 0 };
-	int64_t limit = seconds(r, "get_sources_timeout_s");
+	dur_t limit = seconds(r, "get_sources_timeout_s");
 	enum outcome out;
 
-	if (r->mem.stage_deadline == 0 && limit > 0)
-		r->mem.stage_deadline = wall_now() + limit;
+	if (!wall_known(r->mem.stage_deadline) && limit > 0)
+		r->mem.stage_deadline = wall_add(wall_now(), limit);
 	for (;;) {
 		/* The second attempt begins with an empty worktree (stage 3a). */
 		if (r->mem.attempt == 2 && !r->mem.cleared) {
@@ -401,8 +402,8 @@ stage_step(struct run *r)
 	enum outcome out = OUT_OK;
 	char heading[200];
 
-	if (r->mem.script_deadline == 0 && r->work.script_timeout > 0)
-		r->mem.script_deadline = wall_now() + r->work.script_timeout;
+	if (!wall_known(r->mem.script_deadline) && r->work.script_timeout > 0)
+		r->mem.script_deadline = wall_add(wall_now(), r->work.script_timeout);
 	while (out == OUT_OK && r->mem.step < (int64_t)r->work.nsteps) {
 		const char *stage = r->work.steps[r->mem.step].stage;
 
@@ -440,8 +441,8 @@ stage_after(struct run *r)
 		go_to(r, STAGE_CLEANUP);
 		return;
 	}
-	if (r->mem.stage_deadline == 0)
-		r->mem.stage_deadline = wall_now() + r->work.after_script_timeout;
+	if (!wall_known(r->mem.stage_deadline))
+		r->mem.stage_deadline = wall_add(wall_now(), r->work.after_script_timeout);
 	out = stage_run(r, CONTAINER_BUILD, "after_script", "Running after_script", after_script, &reason, &e);
 	if (out == OUT_OK) {
 		r->mem.exit_code = code;
@@ -533,7 +534,9 @@ finish(struct run *r)
 	buf_free(&b);
 	crash_point("executor:result-written");
 	log_info(r->mem.failed ? "Job failed" : "Job succeeded", F_STR("failure_reason", r->mem.reason), F_STR("text", r->mem.text),
-	    F_INT("exit_code", r->mem.failed ? r->mem.exit_code : 0), F_DUR("duration", wall_now() - r->mem.started), F_STR("name", r->machine));
+	    F_INT("exit_code", r->mem.failed ? r->mem.exit_code : 0),
+	    F_DUR("duration", wall_between(r->mem.started, wall_now())),
+	    F_STR("name", r->machine));
 	return EXIT_OK;
 }
 
@@ -609,7 +612,7 @@ execute(struct run *r)
 			go_to(r, STAGE_END);
 			break;
 		}
-		if (r->mem.phase == PHASE_ENTER && r->mem.deadline != 0 && wall_now() >= r->mem.deadline) {
+		if (r->mem.phase == PHASE_ENTER && time_is_over(r)) {
 			fail_timeout(r, "the job's timeout", r->job.timeout);
 			go_to(r, STAGE_END);
 			break;
@@ -686,11 +689,12 @@ static int
 begin(struct run *r, struct err *e)
 {
 	struct buf heading = { .max = 4096 };
+	dur_t wait;
 	int trace;
 
 	rand_hex(r->mem.tag, 16);
 	r->mem.started = wall_now();
-	r->mem.deadline = r->mem.started + r->job.timeout;
+	r->mem.deadline = wall_add(r->mem.started, r->job.timeout);
 	r->mem.attempt = 1;
 	snprintf(r->mem.status, sizeof(r->mem.status), "running");
 	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
@@ -712,10 +716,11 @@ begin(struct run *r, struct err *e)
 		output_lines(&r->out, buf_str(&heading));
 		buf_free(&heading);
 	}
-	if (r->mem.started - r->job.received >= WAITED_LEAST) {
+	wait = wall_between(r->job.received, r->mem.started);
+	if (wait >= WAITED_LEAST) {
 		char waited[40];
 
-		time_go_duration((r->mem.started - r->job.received) / NSEC_SEC * NSEC_SEC, waited);
+		time_go_duration(wait / NSEC_SEC * NSEC_SEC, waited);
 		say(r, tl_plain, "  on machine %s, after a wait of %s", r->machine, waited);
 	}
 	commit(r);
@@ -756,7 +761,7 @@ connect_patiently(struct run *r, struct err *e)
 	while (machine_connect(r, e) < 0) {
 		if (machine_gone(r))
 			return machine_gone_why(r, e);
-		if (mono_passed(give_up) || (r->mem.deadline != 0 && wall_now() > r->mem.deadline))
+		if (mono_passed(give_up) || time_is_over(r))
 			return -1;
 		if (net_pause(5 * NSEC_SEC, e) < 0)
 			orders_read(r);

@@ -585,7 +585,7 @@ pull(struct engine *g, const struct work *w, struct str image, struct str platfo
 	for (int i = 0; i < PULL_TRIES; i++) {
 		struct progress p = { .say = say, .ctx = ctx, .next = mono_after(PROGRESS_EVERY) };
 
-		if (i > 0 && net_pause(2 * NSEC_SEC + (int64_t)rand_below(8 * NSEC_SEC), e) < 0)
+		if (i > 0 && net_pause(2 * NSEC_SEC + (dur_t)rand_below(8 * NSEC_SEC), e) < 0)
 			break;
 		rc = engine_pull(g, &(struct engine_image){ name, tag, platform, buf_str(&auth),
 		    tick, &p }, deadline, e);

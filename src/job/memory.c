@@ -134,7 +134,7 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 			break;
 		case FT_TIME:
 			if (time_parse_rfc3339(json_str(&r->arena, value), (wall_t *)(void *)to) < 0)
-				*(wall_t *)(void *)to = 0;
+				*(wall_t *)(void *)to = WALL_UNKNOWN;
 			break;
 		}
 	}
@@ -172,7 +172,7 @@ put_memory(const struct run *r, struct buf *b)
 			jw_bool(&w, f->key, *(const bool *)(const void *)from);
 			break;
 		case FT_TIME:
-			if (*(const wall_t *)(const void *)from != 0) {
+			if (wall_known(*(const wall_t *)(const void *)from)) {
 				time_rfc3339(*(const wall_t *)(const void *)from, 9, time);
 				jw_cstr(&w, f->key, time);
 			}

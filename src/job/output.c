@@ -236,7 +236,7 @@ output_section_start(struct output *o, const char *stage)
 
 	if (!o->sections)
 		return;
-	tl_section_start(&b, wall_now() / NSEC_SEC, stage);
+	tl_section_start(&b, wall_seconds(wall_now()), stage);
 	output_lines(o, buf_str(&b));
 	buf_free(&b);
 }
@@ -248,7 +248,7 @@ output_section_end(struct output *o, const char *stage)
 
 	if (!o->sections)
 		return;
-	tl_section_end(&b, wall_now() / NSEC_SEC, stage);
+	tl_section_end(&b, wall_seconds(wall_now()), stage);
 	output_lines(o, buf_str(&b));
 	buf_free(&b);
 }

@@ -49,7 +49,7 @@ debug_on(const struct payload *p, const char *name)
 }
 
 /* runner.json of a version before has none: 15 minutes, as config.toml's own default. */
-static int64_t
+static dur_t
 max_age_of(struct json_val runner)
 {
 	int64_t s = json_i64(json_get(runner, "max_age_s"), 900);
@@ -68,7 +68,7 @@ payload_read(int dir, struct arena *a, struct payload *p, struct err *e)
 		return -1;
 	p->docker = json_get(p->runner, "docker");
 	p->id = json_i64(json_get(p->root, "id"), 0);
-	p->token = json_cstr(a, json_get(p->root, "token"));
+	p->token = SECRET(json_cstr(a, json_get(p->root, "token")));
 	s = json_i64(json_path(p->root, "runner_info.timeout"), 0);
 	/* Ten years bound the arithmetic, not anybody's job. */
 	p->timeout = (s > 0 && s < INT64_C(315360000) ? s : 7200) * NSEC_SEC;
@@ -84,7 +84,7 @@ payload_read(int dir, struct arena *a, struct payload *p, struct err *e)
 	p->timestamps = payload_flag(p, "FF_TIMESTAMPS", true);
 	p->debug_trace = !json_bool(json_get(p->runner, "debug_trace_disabled"), false) &&
 	    (debug_on(p, "CI_DEBUG_TRACE") || debug_on(p, "CI_DEBUG_SERVICES"));
-	if (p->id <= 0 || p->token[0] == '\0')
+	if (p->id <= 0 || !secret_is_set(p->token))
 		return err_set(e, ERR_PARSE, 0, "payload.json: no job id or token in it");
 	if (p->url[0] == '\0')
 		return err_set(e, ERR_PARSE, 0, "runner.json: no url in it");
@@ -100,7 +100,7 @@ read_torn(int dir, struct arena *a, struct payload *p)
 
 	if (fs_read_vouched(dir, "payload.json", PAYLOAD_MAX, &b, NULL) == 0 && jobhead_read(buf_str(&b), &h)) {
 		p->id = h.id;
-		p->token = arena_dup(a, h.token);
+		p->token = SECRET(arena_dup(a, h.token));
 	}
 	buf_wipe(&b);
 }
@@ -111,12 +111,13 @@ payload_read_ticket(int dir, struct arena *a, struct payload *p, struct err *e)
 	struct json_val t;
 	bool whole = read_json(dir, "ticket.json", a, &t, e) == 0 && json_i64(json_get(t, "id"), 0) > 0;
 
-	*p = (struct payload){ .arena = a, .root = JSON_NONE, .docker = JSON_NONE, .token = arena_dup(a, STR("")), .timestamps = true };
+	*p = (struct payload){ .arena = a, .root = JSON_NONE, .docker = JSON_NONE,
+	    .timestamps = true };
 	if (!whole && read_json(dir, "runner.json", a, &t, e) < 0)
 		t = JSON_NONE;
 	if (whole) {
 		p->id = json_i64(json_get(t, "id"), 0);
-		p->token = json_cstr(a, json_get(t, "token"));
+		p->token = SECRET(json_cstr(a, json_get(t, "token")));
 	} else
 		read_torn(dir, a, p);
 	p->runner = t;
@@ -127,7 +128,7 @@ payload_read_ticket(int dir, struct arena *a, struct payload *p, struct err *e)
 	p->shell = json_cstr(a, json_get(t, "shell"));
 	p->received = wall_now();
 	p->max_age = max_age_of(p->runner);
-	if (p->id <= 0 || p->token[0] == '\0' || p->url[0] == '\0')
+	if (p->id <= 0 || !secret_is_set(p->token) || p->url[0] == '\0')
 		return err_set(e, ERR_PARSE, 0, "neither ticket.json nor what is left of payload.json and runner.json says which job of which GitLab it is");
 	return 0;
 }
@@ -166,7 +167,7 @@ payload_keep(struct payload *p, struct arena *a)
 	p->root = keep_members(a, p->root, of_payload, NELEM(of_payload));
 	p->runner = keep_members(a, p->runner, of_runner, NELEM(of_runner));
 	p->docker = JSON_NONE;
-	p->token = arena_dup(a, str_from(p->token));
+	p->token = SECRET(arena_dup(a, str_from(secret_reveal(p->token))));
 	p->short_token = arena_dup(a, str_from(p->short_token));
 	p->system_id = arena_dup(a, str_from(p->system_id));
 	p->url = arena_dup(a, str_from(p->url));

@@ -9,6 +9,7 @@
 #include "core/arena.h"
 #include "core/err.h"
 #include "core/mono.h"
+#include "core/secret.h"
 #include "wire/json.h"
 #include "wire/vars.h"
 
@@ -16,13 +17,14 @@ struct payload {
 	struct arena	*arena;
 	struct json_val	 root, runner, docker;	/* payload.json, runner.json and its docker table */
 	int64_t		 id;
-	char		*token;
-	int64_t		 timeout;		/* ns; 2 h when GitLab says nothing */
+	struct secret	 token;
+	dur_t		 timeout;		/* 2 h when GitLab says nothing */
 	char		*short_token, *system_id, *url;
 	char		*shell;
 	struct str	 gpus;
 	wall_t		 received;
-	int64_t		 max_age;		/* ns; connection_max_age: a kept connection to GitLab is not used for longer; 0: no limit */
+	/* connection_max_age: a kept connection to GitLab is not used for longer; 0: no limit. */
+	dur_t		 max_age;
 	bool		 trace_sections;
 	bool		 timestamps;		/* FF_TIMESTAMPS, as far as it is known without expansion */
 	bool		 debug_trace;		/* CI_DEBUG_TRACE or CI_DEBUG_SERVICES, unless debug_trace_disabled */

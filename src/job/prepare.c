@@ -622,7 +622,7 @@ prepare(struct run *r, const char **reason, struct err *e)
 			if (r->order != ORDER_NONE)
 				return OUT_CANCELED;
 		}
-		if (r->mem.deadline != 0 && wall_now() >= r->mem.deadline)
+		if (time_is_over(r))
 			return OUT_TIMEOUT;
 		if (mono_passed(deadline_of(r)))
 			return OUT_STAGE_TIMEOUT;

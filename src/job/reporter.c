@@ -61,7 +61,7 @@ struct reporter {
 	/* CRC over the first crc_to bytes of the trace */
 	uint32_t	 crc;
 	int64_t		 crc_to;
-	int64_t		 interval;
+	dur_t		 interval;
 	mono_t		 next_patch, next_beat;
 	mono_t		 hold;			/* the server told us to stay away until then */
 	mono_t		 rest_at;		/* when a connection that nobody used is closed */
@@ -182,16 +182,16 @@ heed(struct reporter *r, const struct gitlab_answer *a)
 
 /* ---- calls ---- */
 
-static int64_t
+static dur_t
 pause_after(struct reporter *r, const struct gitlab_answer *a)
 {
-	int64_t wait;
+	dur_t wait;
 	uint64_t rnd;
 
 	rand_bytes(&rnd, sizeof(rnd));
 	wait = retry_next(&retry_call, r->failures++, a != NULL ? &a->hint : NULL, wall_now(), rnd);
 	wait = wait < PAUSE_MAX ? wait : PAUSE_MAX;
-	if (a != NULL && a->hint.not_before > wall_now())
+	if (a != NULL && wall_before(wall_now(), a->hint.not_before))
 		r->hold = mono_after(wait);
 	return wait;
 }
@@ -350,7 +350,8 @@ read_result(struct reporter *r, struct verdict *v, struct err *e)
 
 /* One try of the final update. 1 done (status in *status), 0 again after *wait, -1 failed. */
 static int
-final_update(struct reporter *r, const struct verdict *v, bool plain_reason, int64_t *wait, int *status)
+final_update(struct reporter *r, const struct verdict *v, bool plain_reason, dur_t *wait,
+    int *status)
 {
 	struct gitlab_answer a = { .body = { .max = 64u << 10 } };
 	struct gitlab_update u = update_of(r, v->state);
@@ -410,7 +411,7 @@ out:
 
 /* Sends what is left of the trace. 0 all of it (or the server wants no more), -1 a call failed: *wait says how long. */
 static int
-flush(struct reporter *r, int64_t final, int64_t *wait)
+flush(struct reporter *r, int64_t final, dur_t *wait)
 {
 	while (!r->gone && r->sent < final)
 		if (patch(r, final) < 0 && !r->gone) {
@@ -422,7 +423,7 @@ flush(struct reporter *r, int64_t final, int64_t *wait)
 
 /* Whoever reads the log of a job that never got an executor, or lost it, must find out why it failed. 0 or -1. */
 static int
-tell_end(struct reporter *r, struct verdict *v, int64_t *wait)
+tell_end(struct reporter *r, struct verdict *v, dur_t *wait)
 {
 	struct err e = { 0 };
 
@@ -443,7 +444,8 @@ deliver(struct reporter *r)
 	struct verdict v;
 	struct err e = { 0 };
 	struct stat st;
-	int64_t wait = 0, tries_max = json_i64(json_get(r->job.runner, "final_update_tries"), 10);
+	dur_t wait = 0;
+	int64_t tries_max = json_i64(json_get(r->job.runner, "final_update_tries"), 10);
 	bool plain_reason = false;
 	int status = 0;
 
@@ -551,7 +553,7 @@ report(struct reporter *r)
 			heartbeat(r, final);
 			continue;
 		}
-		if (r->rest_at != MONO_NEVER && mono_passed(r->rest_at)) {
+		if (mono_passed(r->rest_at)) {
 			gitlab_rest(r->gitlab);
 			r->rest_at = MONO_NEVER;
 		}

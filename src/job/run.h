@@ -42,8 +42,8 @@ struct memory {
 	char		 tag[17];		/* 16 hex digits in this job's names */
 	wall_t		 started;		/* of the job's first stage: the timeout runs from here */
 	wall_t		 deadline;		/* of the job */
-	wall_t		 script_deadline;	/* of all steps together (RUNNER_SCRIPT_TIMEOUT); 0 none */
-	wall_t		 stage_deadline;	/* of this stage alone; 0 none */
+	wall_t		 script_deadline;	/* of all steps (RUNNER_SCRIPT_TIMEOUT), if known */
+	wall_t		 stage_deadline;	/* of this stage alone, if known */
 	char		 helper[80], build[80];	/* container ids; "" not created */
 	int64_t		 helper_taken, build_taken;	/* bytes of each one's log already in the trace */
 	char		 started_before[48];	/* State.StartedAt before this stage's start */
@@ -118,6 +118,8 @@ void	commit(struct run *r);
 void	orders_heed(struct run *r);
 void	orders_read(struct run *r);
 mono_t	deadline_of(const struct run *r);
+/* Whether the job's own time limit is over; not one of the script or the stage alone. */
+bool	time_is_over(const struct run *r);
 /* Runs a script in a container as the current stage. *e for OUT_FAILED; reason names its class ("" = runner_system_failure). */
 enum outcome stage_run(struct run *r, enum container_kind kind, const char *name, const char *heading,
 	    void (*script)(const struct run *r, struct buf *b), const char **reason, struct err *e);

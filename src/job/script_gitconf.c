@@ -76,7 +76,7 @@ token_user(const struct work *w)
 	struct buf b = { .max = 4096 };
 
 	buf_puts(&b, USER ":");
-	url_put_encoded(&b, str_from(w->p->token));
+	url_put_encoded(&b, str_from(secret_reveal(w->p->token)));
 	return str_from(taken(w->a, &b));
 }
 

@@ -56,11 +56,11 @@ orders_heed(struct run *r)
 	net_control(r->signals);
 }
 
-/* A wall time as a point of the monotonic clock; 0 stays none. */
+/* A wall time as a point of the monotonic clock; one that is not known is never. */
 static mono_t
 mono_of(wall_t at)
 {
-	return at == 0 ? MONO_NEVER : mono_after(at - wall_now());
+	return wall_known(at) ? mono_after(wall_between(wall_now(), at)) : MONO_NEVER;
 }
 
 mono_t
@@ -72,6 +72,12 @@ deadline_of(const struct run *r)
 	if (r->mem.stage == STAGE_STEP)
 		d = mono_min(d, mono_of(r->mem.script_deadline));
 	return d;
+}
+
+bool
+time_is_over(const struct run *r)
+{
+	return wall_known(r->mem.deadline) && !wall_before(wall_now(), r->mem.deadline);
 }
 
 static mono_t
@@ -102,7 +108,7 @@ interrupted(struct run *r, const struct err *e)
 			return OUT_CANCELED;
 	} else if (e->kind != ERR_TIMEOUT)
 		return OUT_FAILED;
-	if (r->mem.deadline != 0 && wall_now() >= r->mem.deadline)
+	if (time_is_over(r))
 		return OUT_TIMEOUT;
 	if (mono_passed(deadline_of(r)))
 		return OUT_STAGE_TIMEOUT;
@@ -410,8 +416,8 @@ may_pass(const struct err *e)
 static int
 reach_again(struct run *r, mono_t since, struct err *e)
 {
-	mono_t give_up = since + LOST_LIMIT;
-	int64_t wait = NSEC_SEC;
+	mono_t give_up = mono_add(since, LOST_LIMIT);
+	dur_t wait = NSEC_SEC;
 
 	r->lost_once = true;
 	/* The manager asks the cloud then whether there still is a machine. */
@@ -485,7 +491,7 @@ attend(struct run *r, enum container_kind kind, struct err *e)
 			return OUT_FAILED;
 		if (e->kind == ERR_SERVER && f == FOLLOW_ENDED)
 			return OUT_FAILED;
-		if (lost_since == MONO_NEVER || *bytes_taken(r, kind) > before)
+		if (mono_is_never(lost_since) || *bytes_taken(r, kind) > before)
 			lost_since = mono_now();
 		if (e->kind != ERR_CANCELLED && reach_again(r, lost_since, e) == 0)
 			continue;

@@ -304,11 +304,11 @@ attempts_setting(struct work *w, const char *key)
 }
 
 /* A Go duration; 0 means the default. */
-static int64_t
-timeout_setting(struct work *w, const char *key, int64_t dflt)
+static dur_t
+timeout_setting(struct work *w, const char *key, dur_t dflt)
 {
 	struct str s = str_trim(vars_get(&w->vars, key, STR("")));
-	int64_t ns = 0;
+	dur_t ns = 0;
 
 	if (s.n == 0)
 		return dflt;

@@ -50,7 +50,7 @@ struct work {
 	bool	 git_checkout, lfs_skip_smudge, submodule_force_https;
 	int64_t	 depth, submodule_depth;
 	int	 get_sources_attempts, executor_attempts;
-	int64_t	 script_timeout, after_script_timeout;	/* ns; script_timeout 0: none */
+	dur_t	 script_timeout, after_script_timeout;	/* script_timeout 0: none */
 	bool	 after_script_ignore_errors;
 	bool	 debug_trace;		/* CI_DEBUG_TRACE: the scripts run with xtrace */
 	struct buf warnings;		/* lines for the start of the job log, one a problem */

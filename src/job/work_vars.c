@@ -288,7 +288,7 @@ work_mask_phrases(const struct work *w, struct str **phrases, size_t *nphrases, 
 	for (size_t i = 0; i < w->vars.n; i++)
 		if ((w->vars.v[i].flags & VAR_MASKED) != 0)
 			add_phrase(*phrases, nphrases, w->vars.v[i].value);
-	add_phrase(*phrases, nphrases, str_from(w->p->token));
+	add_phrase(*phrases, nphrases, str_from(secret_reveal(w->p->token)));
 	add_phrase(*phrases, nphrases, json_str(w->a, json_get(w->p->runner, "token")));
 	add_strings(w, credentials, "password", *phrases, nphrases);
 	add_strings(w, dependencies, "token", *phrases, nphrases);

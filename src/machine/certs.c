@@ -395,11 +395,11 @@ check_dates(const mbedtls_x509_crt *c, const char *path, struct err *e)
 	char at[TIME_RFC3339_MAX];
 
 	if (mbedtls_x509_time_is_past(&c->valid_to)) {
-		time_rfc3339((wall_t)x509_seconds(&c->valid_to) * NSEC_SEC, 0, at);
+		time_rfc3339(wall_of_seconds(x509_seconds(&c->valid_to)), 0, at);
 		return err_set(e, ERR_PARSE, 0, "%s has expired on %s", path, at);
 	}
 	if (mbedtls_x509_time_is_future(&c->valid_from)) {
-		time_rfc3339((wall_t)x509_seconds(&c->valid_from) * NSEC_SEC, 0, at);
+		time_rfc3339(wall_of_seconds(x509_seconds(&c->valid_from)), 0, at);
 		return err_set(e, ERR_CONFIG, 0, "%s is not valid before %s: is the clock of this host right?", path, at);
 	}
 	return 0;
@@ -532,8 +532,8 @@ tell_renewed(const struct pair *ca, const struct pair *next)
 {
 	char was[TIME_RFC3339_MAX], is[TIME_RFC3339_MAX];
 
-	time_rfc3339((wall_t)x509_seconds(&ca->cert.valid_to) * NSEC_SEC, 0, was);
-	time_rfc3339((wall_t)x509_seconds(&next->cert.valid_to) * NSEC_SEC, 0, is);
+	time_rfc3339(wall_of_seconds(x509_seconds(&ca->cert.valid_to)), 0, was);
+	time_rfc3339(wall_of_seconds(x509_seconds(&next->cert.valid_to)), 0, is);
 	log_warn("Certificate authority was renewed", F_STR("ended", was), F_STR("ends", is));
 }
 
@@ -763,7 +763,7 @@ certs_say(const char *store, struct buf *b)
 
 	if (ends == 0 || ends - now > CERTS_SOON_S)
 		return false;
-	time_rfc3339(ends * NSEC_SEC, 0, at);
+	time_rfc3339(wall_of_seconds(ends), 0, at);
 	buf_fmt(b, "the certificate authority %s/certs/ca.pem %s on %s", store, ends <= now ? "has ended" : "ends", at);
 	path = fs_join(store, "certs/ca-key.pem");
 	if (!fs_exists(AT_FDCWD, path))

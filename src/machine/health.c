@@ -137,8 +137,8 @@ explain(const struct machine_host *h, int dir, enum eyes eyes, struct err *e)
 	int64_t ends;
 
 	if ((e->kind == ERR_TLS || e->kind == ERR_NET) && read_pem(dir, "cert.pem", h->auth.client_cert, &cert, NULL) == 0 &&
-	    tls_cert_expiry(buf_str(&cert), &ends, NULL) == 0 && ends < wall_now() / NSEC_SEC) {
-		time_rfc3339(ends * NSEC_SEC, 0, at);
+	    tls_cert_expiry(buf_str(&cert), &ends, NULL) == 0 && ends < wall_seconds(wall_now())) {
+		time_rfc3339(wall_of_seconds(ends), 0, at);
 		err_set(e, ERR_TLS, 0, "our client certificate (cert.pem) expired on %s: `machine regenerate-certs %s` makes a new one", at, h->name);
 	} else if (e->kind == ERR_TLS && eyes == DOCKERS) {
 		size_t n = strlen(e->msg);
@@ -214,7 +214,7 @@ health_await(const struct machine_host *h, int machine_dir, mono_t deadline, str
 		if (health_check(h, machine_dir, mono_min(deadline, mono_after(TRY_NS)), &why) == 0)
 			return 0;
 		if (why.kind == ERR_CANCELLED || why.kind == ERR_CONFIG || why.kind == ERR_NOTFOUND ||
-		    why.kind == ERR_PARSE || (deadline != MONO_NEVER && mono_passed(deadline - AGAIN_NS)))
+		    why.kind == ERR_PARSE || mono_passed(mono_add(deadline, -AGAIN_NS)))
 			break;
 		if (net_pause(AGAIN_NS, &why) < 0)
 			break;

@@ -145,9 +145,9 @@ set_phase(struct operation *op, enum machine_phase p, struct err *e)
 {
 	wall_t now = wall_now();
 
-	if (op->rec.phase_since != 0)
+	if (wall_known(op->rec.phase_since))
 		log_debug("Machine phase done", F_STR("name", op->name), F_STR("phase", phase_name(op->rec.phase)),
-		    F_DUR("duration", now - op->rec.phase_since));
+		    F_DUR("duration", wall_between(op->rec.phase_since, now)));
 	op->rec.phase = p;
 	op->rec.phase_since = now;
 	if (save(op, e) < 0)
@@ -157,11 +157,17 @@ set_phase(struct operation *op, enum machine_phase p, struct err *e)
 	return 0;
 }
 
+static dur_t
+shorter(dur_t a, dur_t b)
+{
+	return a < b ? a : b;
+}
+
 /* How long until the create calls without an answer are settled. */
-static int64_t
+static dur_t
 unsettled_ns(const struct operation *op)
 {
-	int64_t age = wall_now() - op->rec.asked;
+	dur_t age = wall_between(op->rec.asked, wall_now());
 
 	if (op->rec.unanswered <= 0)
 		return 0;
@@ -381,7 +387,8 @@ look_for_machine(struct operation *op, struct err *e)
 	struct cloud_labels l = labels(op);
 
 	for (;;) {
-		int64_t age = wall_now() - (op->rec.asked != 0 ? op->rec.asked : op->rec.phase_since);
+		wall_t from = wall_known(op->rec.asked) ? op->rec.asked : op->rec.phase_since;
+		dur_t age = wall_between(from, wall_now());
 		int found = d->find(&op->host.cloud, &l, op->deadline, e);
 
 		if (found > 0)
@@ -391,7 +398,7 @@ look_for_machine(struct operation *op, struct err *e)
 		/* A clock that was set back must not make us wait for ever. */
 		if (age < 0 || age >= op->patience)
 			return 0;
-		if (net_pause(mono_min(op->patience - age + NSEC_MSEC, 3 * NSEC_SEC), e) < 0)
+		if (net_pause(shorter(op->patience - age + NSEC_MSEC, 3 * NSEC_SEC), e) < 0)
 			return -1;
 	}
 }
@@ -581,19 +588,19 @@ first_boot(const struct operation *op)
 
 /* Whether a failed try may be followed by another. The cloud is asked now and then whether there is still a machine. */
 static bool
-ssh_may_come(struct operation *op, int64_t pause, mono_t *ask, mono_t *refused, struct err *e)
+ssh_may_come(struct operation *op, dur_t pause, mono_t *ask, mono_t *refused, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
 	struct err why = { 0 };
 
 	/* So near the deadline another try would only say that there was no time. */
 	if (e->kind == ERR_CANCELLED || e->kind == ERR_CONFIG || e->kind == ERR_TLS ||
-	    mono_passed(mono_min(op->deadline, op->ssh_by) - pause - SSH_LAST_NS))
+	    mono_passed(mono_add(mono_min(op->deadline, op->ssh_by), -pause - SSH_LAST_NS)))
 		return false;
 	/* A host that has long been there will not know the key any better in a minute. */
 	if (e->kind == ERR_AUTH && !first_boot(op))
 		return false;
-	if (e->kind == ERR_AUTH && *refused == 0)
+	if (e->kind == ERR_AUTH && mono_is_never(*refused))
 		*refused = mono_after(SSH_REFUSED_NS);
 	if (e->kind == ERR_AUTH && mono_passed(*refused))
 		return false;
@@ -614,9 +621,9 @@ operation_ssh(struct operation *op, struct err *e)
 	struct ssh_opts o = { .host = str_from(text(b->ip)), .port = (uint16_t)b->ssh_port, .user = text(b->ssh_user),
 		.pin = str_from(text(op->rec.host_key)), .accept = op->accept_host_key,
 		.dial_ns = SSH_TRY_NS, .hello_ns = SSH_HELLO_NS, .login_ns = SSH_LOGIN_NS };
-	mono_t ask = mono_after(SSH_ASK_CLOUD_NS), refused = 0;
+	mono_t ask = mono_after(SSH_ASK_CLOUD_NS), refused = MONO_NEVER;
 	struct ssh *s = NULL;
-	int64_t pause = 100 * NSEC_MSEC;
+	dur_t pause = 100 * NSEC_MSEC;
 
 	if (o.host.n == 0) {
 		err_set(e, ERR_CONFIG, 0, "it has no address");
@@ -795,14 +802,15 @@ provision_once(struct operation *op, struct provision *p, struct pems *pems, str
 	s = operation_ssh(op, e);
 	if (s == NULL)
 		return -1;
-	log_info("SSH answers", F_STR("name", op->name), F_DUR("duration", mono_now() - began));
+	log_info("SSH answers", F_STR("name", op->name), F_DUR("duration", mono_since(began)));
 	say(op, "Detecting the provisioner...");
 	began = mono_now();
 	rc = provision_over(op, s, p, pems, &r, e);
 	ssh_close(s);
 	if (rc == 0) {
 		log_info("Machine provisioned", F_STR("name", op->name), F_STR("system", r.system),
-		    F_STR("docker", r.installed ? "installed" : "found"), F_DUR("duration", mono_now() - began));
+		    F_STR("docker", r.installed ? "installed" : "found"),
+		    F_DUR("duration", mono_since(began)));
 		say(op, "Provisioning with %s...", r.system);
 	} else if (e->kind != ERR_NET)
 		log_output(op, &r.output);
@@ -864,7 +872,8 @@ run_ready_command(struct operation *op, struct err *e)
 		err_set(e, ERR_TIMEOUT, 0, "ReadyCommand failed on the machine with exit status %d",
 		    status);
 	} else if (status == 0) {
-		log_info("Machine is ready by its own word", F_STR("name", op->name), F_DUR("duration", mono_now() - began));
+		log_info("Machine is ready by its own word", F_STR("name", op->name),
+		    F_DUR("duration", mono_since(began)));
 	}
 	buf_free(&output);
 	return status == 0 ? 0 : -1;
@@ -895,7 +904,8 @@ step_ready(struct operation *op, struct err *e)
 			e->kind = ERR_TIMEOUT;
 			return err_ctx(e, "the engine does not answer");
 		}
-		log_debug("Engine answers", F_STR("name", op->name), F_DUR("duration", mono_now() - began));
+		log_debug("Engine answers", F_STR("name", op->name),
+		    F_DUR("duration", mono_since(began)));
 		say(op, "Docker is up and running!");
 	}
 	crash_point("operator:engine-answered");
@@ -988,7 +998,8 @@ destroy(struct operation *op, struct err *e)
 {
 	struct cloud_labels l = labels(op);
 	/* Records of an older version count no answers: there, several calls are reason enough to look. */
-	bool thorough = op->rec.unanswered > 0 || (op->rec.asked == 0 && op->rec.attempts > 1);
+	bool thorough = op->rec.unanswered > 0 ||
+	    (!wall_known(op->rec.asked) && op->rec.attempts > 1);
 
 	return op->host.cloud.driver->destroy(&op->host.cloud, &l, pub_line(op), thorough, op->deadline, e);
 }
@@ -1007,7 +1018,8 @@ await_strays(struct operation *op, struct err *e)
 	while (op->rec.unanswered > 0 && !mono_passed(until)) {
 		int found;
 
-		if (net_pause(mono_min(until - mono_now() + NSEC_MSEC, STRAY_PAUSE_NS), e) < 0)
+		if (net_pause(shorter(mono_between(mono_now(), until) + NSEC_MSEC, STRAY_PAUSE_NS),
+		    e) < 0)
 			return -1;
 		found = d->find(&op->host.cloud, &l, op->deadline, e);
 		if (found < 0)
@@ -1118,7 +1130,8 @@ static void
 tell_throttled(wall_t until)
 {
 	if (control >= 0)
-		(void)chan_send(control, CHAN_OPERATOR, CHAN_WAIT, NULL, "%" PRId64, until / NSEC_MSEC);
+		(void)chan_send(control, CHAN_OPERATOR, CHAN_WAIT, NULL, "%" PRId64,
+		    until.ns / NSEC_MSEC);
 }
 
 static int
@@ -1393,7 +1406,8 @@ do_create(struct operation *op, const struct args *args, struct json_val root, s
 		/* A boot that did not end in time, say: it is not worth another try. */
 		return status;
 	}
-	log_debug("Machine is ready", F_STR("name", op->name), F_DUR("duration", mono_now() - began));
+	log_debug("Machine is ready", F_STR("name", op->name),
+	    F_DUR("duration", mono_since(began)));
 	return EXIT_OK;
 }
 

@@ -30,7 +30,7 @@ struct operation {
 	void		*ctx;
 	/* By hand: the fingerprint ("SHA256:...") of the one host key that replaces the pinned one when SSH meets it. NULL: none. */
 	const char	*accept_host_key;
-	mono_t		 ssh_by;	/* no try at SSH begins later; 0: until the deadline */
+	mono_t		 ssh_by;	/* no try at SSH begins later; never: until the deadline */
 	const char	*ready_command;	/* runs on a new machine over SSH before it counts as ready; NULL or "": none */
 
 	/* below: the operator's own */
@@ -39,7 +39,7 @@ struct operation {
 	struct arena	 arena;
 	struct machine_record	rec;
 	struct machine_host	host;
-	int64_t		 patience;	/* how old a create call must be for its machine to show in lists */
+	dur_t		 patience;	/* how old a create call must be for its machine to show in lists */
 	bool		 adopted;	/* made by docker-machine: there was no windlass.json */
 };
 

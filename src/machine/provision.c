@@ -516,7 +516,7 @@ name_system(struct str id, struct str version, char out[48])
 }
 
 /* An uptime as /proc has it, "12.34", in ns; 0 for what no machine's is. */
-static int64_t
+static dur_t
 uptime_ns(struct str at)
 {
 	struct str whole = str_cut(&at, '.');
@@ -533,7 +533,7 @@ static void
 digest(const struct provision *p, struct str output, struct provision_result *r, struct str *why)
 {
 	struct str step = STR_NULL;
-	int64_t began = 0;
+	dur_t began = 0;
 
 	while (output.p != NULL) {
 		struct str line = str_trim(str_cut(&output, '\n')), word;
@@ -549,7 +549,7 @@ digest(const struct provision *p, struct str output, struct provision_result *r,
 			word = str_cut(&line, ' ');
 			name_system(word, line, r->system);
 		} else if (str_eqc(word, "wl:step")) {
-			int64_t now = uptime_ns(str_cut(&line, ' '));
+			dur_t now = uptime_ns(str_cut(&line, ' '));
 
 			if (step.n > 0)
 				log_debug("Provisioning step done", F_STR("name", p->name), F_VIEW("step", step),

@@ -28,9 +28,10 @@ tell(const struct round *r, enum chan_verb verb, const char *fmt, ...)
 /* Reconciliation */
 
 enum round_verdict
-round_judge(const struct cloud_thing *t, const struct round_known *known, size_t n, wall_t now, int64_t grace)
+round_judge(const struct cloud_thing *t, const struct round_known *known, size_t n,
+    wall_t now, dur_t grace)
 {
-	int64_t age = now - t->created;
+	dur_t age = wall_between(t->created, now);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct round_known *k = &known[i];
@@ -43,7 +44,7 @@ round_judge(const struct cloud_thing *t, const struct round_known *known, size_t
 			return ROUND_KNOWN;
 	}
 	/* A clock of another opinion is no reason to wait for ever, nor to hurry. */
-	return t->created != 0 && age < grace && age > -grace ? ROUND_YOUNG : ROUND_STRAY;
+	return wall_known(t->created) && age < grace && age > -grace ? ROUND_YOUNG : ROUND_STRAY;
 }
 
 /*
@@ -83,7 +84,7 @@ static int
 remove_strays(struct round *r, struct cloud *c, const struct cloud_thing *t, size_t nt, const struct round_known *k, size_t nk,
     struct err *e)
 {
-	int64_t again = 0;
+	dur_t again = 0;
 	int rc = 0;
 
 	for (size_t i = 0; i < nt; i++) {
@@ -94,7 +95,7 @@ remove_strays(struct round *r, struct cloud *c, const struct cloud_thing *t, siz
 		case ROUND_KNOWN:
 			break;
 		case ROUND_YOUNG:
-			again = r->grace - (wall_now() - t[i].created);
+			again = r->grace - wall_between(t[i].created, wall_now());
 			tell(r, CHAN_STRAY, "young %s %" PRId64, t[i].id, again / NSEC_SEC + 1);
 			break;
 		case ROUND_STRAY:

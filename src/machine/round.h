@@ -28,7 +28,7 @@
 struct round {
 	const char	*store;
 	const char	*owner;
-	int64_t		 grace;
+	dur_t		 grace;
 	mono_t		 deadline;
 	/* Says what was found (core/chan.h): CHAN_HEALTH, CHAN_MISSING, CHAN_STRAY. */
 	void		(*tell)(enum chan_verb verb, const char *text);
@@ -47,7 +47,7 @@ enum round_verdict { ROUND_KNOWN, ROUND_YOUNG, ROUND_STRAY };
 
 /* What is to be made of a thing in the cloud. Pure. Names are kept: what bears a known machine's name is never a stray, unless it is a second one with its nonce. */
 enum round_verdict round_judge(const struct cloud_thing *t, const struct round_known *known, size_t n,
-	    wall_t now, int64_t grace);
+	    wall_t now, dur_t grace);
 
 /*
  * Names machines that carry one of these names' beginnings and another owner's mark: a bastion that was replaced without its

@@ -39,7 +39,7 @@ begin(struct manager *m)
 			machines_call_off(m, mc, "shutdown drain");
 		else if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK) {
 			mc->state = SCALE_REMOVING;
-			mc->operator.again = 0;
+			mc->operator.again = MONO_AT_ONCE;
 		} else
 			machines_remove(m, mc, "shutdown drain");
 	}
@@ -53,7 +53,7 @@ drain_over(struct manager *m)
 
 	if (!m->config->drain || m->phase == MANAGER_RUNNING || m->phase == MANAGER_LEAVING)
 		return true;
-	if (m->drain.by == MONO_NEVER)
+	if (mono_is_never(m->drain.by))
 		begin(m);
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		left += !given_up(m, mc);
@@ -71,7 +71,7 @@ drain_over(struct manager *m)
 bool
 drain_removed(struct manager *m, struct machine *mc, bool gone)
 {
-	if (m->drain.by == MONO_NEVER)
+	if (mono_is_never(m->drain.by))
 		return false;
 	if (gone) {
 		m->drain.gone++;

@@ -60,6 +60,7 @@ void
 events_open(struct manager *m)
 {
 	m->events = xcalloc(1, sizeof(*m->events));
+	m->events->again = MONO_AT_ONCE;
 	open_file(m);
 }
 
@@ -143,9 +144,9 @@ events_flush(struct manager *m)
 	struct buf b = { 0 };
 	ssize_t n;
 
-	if (ev == NULL || ev->written == ev->n || (ev->again != 0 && !mono_passed(ev->again)))
+	if (ev == NULL || ev->written == ev->n || !mono_passed(ev->again))
 		return;
-	ev->again = 0;
+	ev->again = MONO_AT_ONCE;
 	if (ev->fd < 0)
 		open_file(m);
 	if (ev->fd < 0)

@@ -126,7 +126,7 @@ manager_says(const char *state_dir, struct arena *a, struct manager_says *s, str
 	s->adopted = json_i64(json_get(v, "adopted"), 0);
 	s->blind_ms = json_i64(json_get(v, "blind_ms"), -1);
 	if (strcmp(s->state, "leaving") != 0 || time_parse_rfc3339(json_str(a, json_get(v, "since")), &s->left) < 0)
-		s->left = 0;
+		s->left = WALL_UNKNOWN;
 	rc = 0;
 out:
 	buf_free(&b);
@@ -141,8 +141,8 @@ life_ready(struct manager *m)
 		return;
 	m->life.ready = true;
 	/* The first round has asked GitLab wherever there was something to ask for. */
-	if (m->life.left != 0 && m->life.left <= wall_now()) {
-		m->life.blind = wall_now() - m->life.left;
+	if (wall_known(m->life.left) && !wall_before(wall_now(), m->life.left)) {
+		m->life.blind = wall_between(m->life.left, wall_now());
 		event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "took-over", "nobody asked for jobs for %" PRId64 " ms", m->life.blind / NSEC_MSEC);
 		log_info("Took over from the manager before", F_DUR("blind", m->life.blind), F_INT("adopted", m->life.adopted));
 	}
@@ -157,7 +157,7 @@ life_tend(struct manager *m)
 {
 	int machines = 0;
 
-	if (m->life.watchdog == MONO_NEVER || !mono_passed(m->life.watchdog))
+	if (!mono_passed(m->life.watchdog))
 		return;
 	m->life.watchdog = mono_after(notify_watchdog());
 	LIST_EACH(struct machine, mc, link, &m->machines)

@@ -17,7 +17,7 @@ put_time(struct json_w *w, const char *key, wall_t t)
 {
 	char text[TIME_RFC3339_MAX];
 
-	if (t <= 0)
+	if (t.ns <= 0)
 		return;
 	time_rfc3339(t, 3, text);
 	jw_cstr(w, key, text);
@@ -59,7 +59,7 @@ get_time(struct arena *a, struct json_val v, const char *key)
 {
 	wall_t t;
 
-	return time_parse_rfc3339(json_str(a, json_get(v, key)), &t) == 0 && t > 0 ? t : 0;
+	return time_parse_rfc3339(json_str(a, json_get(v, key)), &t) == 0 && t.ns > 0 ? t : WALL_UNKNOWN;
 }
 
 int
@@ -89,7 +89,7 @@ history_parse(struct arena *a, struct str line, struct history_record *r)
 		.uses = json_i64(json_get(v, "uses"), 0),
 		.reason = json_str(a, json_get(v, "reason")),
 	};
-	return kind < NELEM(kinds) && r->name.n > 0 && r->at > 0 ? 0 : -1;
+	return kind < NELEM(kinds) && r->name.n > 0 && r->at.ns > 0 ? 0 : -1;
 }
 
 /* Opens for appending; *size is what is there, *torn whether its last line has no end. */
@@ -210,7 +210,7 @@ by_event(const void *a, const void *b)
 	if (c == 0)
 		c = str_cmp(x->runner, y->runner);
 	if (c == 0)
-		c = (x->arrived > y->arrived) - (x->arrived < y->arrived);
+		c = wall_before(y->arrived, x->arrived) - wall_before(x->arrived, y->arrived);
 	return c;
 }
 
@@ -235,12 +235,12 @@ history_settle(struct history_log *l)
 	qsort(p, l->n, sizeof(*p), by_event_and_place);
 	for (size_t i = 0, first = 0; i < l->n; i++) {
 		if (i > 0 && by_event(&p[first], &p[i]) == 0)
-			p[i]->at = 0;
+			p[i]->at = WALL_UNKNOWN;
 		else
 			first = i;
 	}
 	for (size_t i = 0; i < l->n; i++)
-		if (l->v[i].at != 0)
+		if (wall_known(l->v[i].at))
 			l->v[keepn++] = l->v[i];
 	l->n = keepn;
 	free(p);
@@ -339,7 +339,7 @@ history_machine(struct manager *m, const struct machine *mc, enum history_what w
 		.what = what, .name = str_from(mc->name), .runner = str_from(mc->pool->key), .at = wall_now(),
 		.driver = str_from(mc->pool->conf != NULL ? mc->pool->conf->machine_driver : ""),
 		/* Asked for when we decided it; after a restart, when its operator first wrote it down. */
-		.made = mc->create_started > 0 && mc->create_started < mc->created ? mc->create_started : mc->created,
+		.made = wall_known(mc->create_started) && wall_before(mc->create_started, mc->created) ? mc->create_started : mc->created,
 		.uses = mc->uses, .reason = str_from(what == HISTORY_GONE ? mc->why : what == HISTORY_FAILED ? mc->operator.error : ""),
 	};
 

@@ -35,7 +35,7 @@ enum history_what {
 	HISTORY_GONE,		/* a machine was removed */
 };
 
-/* Times are 0 and strings "" where there is nothing to say. */
+/* Times are WALL_UNKNOWN and strings "" where there is nothing to say. */
 struct history_record {
 	enum history_what	 what;
 	struct str		 name;		/* the job's id, the machine's name */
@@ -45,7 +45,7 @@ struct history_record {
 	/* of a job */
 	wall_t			 queued;	/* when it began to wait in GitLab, as GitLab says */
 	wall_t			 arrived;	/* when we got it */
-	wall_t			 started;	/* when it had its machine; 0: never */
+	wall_t			 started;	/* when it had its machine; WALL_UNKNOWN: never */
 	struct str		 machine;
 	struct str		 result;	/* success, failed */
 	/* of both */

@@ -146,7 +146,7 @@ job_unassign(struct manager *m, struct job *j)
 	buf_free(&why);
 	event_note(m, EVENT_BACK, NULL, mc, j, "unavailable", "the machine could not be used%s%s", j->refused[0] != '\0' ? ": " : "", j->refused);
 	j->state = JOB_WAITING;
-	j->assigned = 0;
+	j->assigned = WALL_UNKNOWN;
 	j->machine = NULL;
 	j->machine_name[0] = '\0';
 	if (mc != NULL)
@@ -243,7 +243,7 @@ executor_ended(struct manager *m, struct watch *w)
 {
 	struct job *j = w->owner;
 	bool adopted = j->executor.adopted;
-	bool quick = mono_now() - j->executor.started < EXECUTOR_LIVED;
+	bool quick = mono_since(j->executor.started) < EXECUTOR_LIVED;
 	int status = child_bury(m, &j->executor);
 	struct machine *mc = j->machine;
 	char text[400];
@@ -304,7 +304,7 @@ reporter_ended(struct manager *m, struct watch *w)
 {
 	struct job *j = w->owner;
 	bool adopted = j->reporter.adopted;
-	bool quick = mono_now() - j->reporter.started < 10 * NSEC_SEC;
+	bool quick = mono_since(j->reporter.started) < 10 * NSEC_SEC;
 	int status = child_bury(m, &j->reporter);
 
 	m->dirty = true;
@@ -537,14 +537,14 @@ static mono_t
 tell_at(const struct job *j)
 {
 	uint64_t hash = hash_fnv(str_from(j->waiting));
-	mono_t at = j->waiting_since + TELL_AFTER;
+	mono_t at = mono_add(j->waiting_since, TELL_AFTER), again = mono_add(j->told_at, TELL_AGAIN);
 
 	if (j->state != JOB_WAITING || j->waiting[0] == '\0')
 		return MONO_NEVER;
 	for (size_t i = 0; i < NELEM(j->told); i++)
 		if (j->told[i] == hash)
 			return MONO_NEVER;
-	return j->told_at != 0 && at < j->told_at + TELL_AGAIN ? j->told_at + TELL_AGAIN : at;
+	return !mono_is_never(again) && mono_before(at, again) ? again : at;
 }
 
 /* A reader of the log wants to know what the job waits for, and not that the fleet is busy. */
@@ -553,7 +553,7 @@ tell_now(struct manager *m, struct job *j)
 {
 	struct buf line = { 0 };
 	struct err e = { 0 };
-	int64_t left = j->waiting_until - wall_now();
+	dur_t left = wall_between(wall_now(), j->waiting_until);
 	int dir;
 
 	memmove(&j->told[0], &j->told[1], sizeof(j->told) - sizeof(j->told[0]));
@@ -588,16 +588,16 @@ jobs_tend(struct manager *m)
 		if (mono_passed(tell_at(j)))
 			tell_now(m, j);
 		if (j->state == JOB_ENDED && j->reported) {
-			if (!executor && !reporter && (j->reporter.again == 0 || mono_passed(j->reporter.again)))
+			if (!executor && !reporter && mono_passed(j->reporter.again))
 				job_bury(m, j);
 			continue;
 		}
-		if (!reporter && (j->reporter.again == 0 || mono_passed(j->reporter.again)))
+		if (!reporter && mono_passed(j->reporter.again))
 			start_reporter(m, j);
 		if (j->state != JOB_RUNNING || executor)
 			continue;
 		/* Its machine's record is gone (removed by hand): the executor finds that out and says so in the job's log. */
-		if (j->executor.again == 0 || mono_passed(j->executor.again))
+		if (mono_passed(j->executor.again))
 			start_executor(m, j);
 	}
 }
@@ -609,9 +609,9 @@ jobs_wake(const struct manager *m)
 
 	LIST_EACH(struct job, j, link, &m->jobs) {
 		at = mono_min(at, tell_at(j));
-		if (!child_alive(&j->reporter) && j->reporter.again != 0)
+		if (!child_alive(&j->reporter) && !mono_equal(j->reporter.again, MONO_AT_ONCE))
 			at = mono_min(at, j->reporter.again);
-		if (j->state == JOB_RUNNING && !child_alive(&j->executor) && j->executor.again != 0)
+		if (j->state == JOB_RUNNING && !child_alive(&j->executor) && !mono_equal(j->executor.again, MONO_AT_ONCE))
 			at = mono_min(at, j->executor.again);
 	}
 	return at;

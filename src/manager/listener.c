@@ -43,7 +43,7 @@ ended(struct manager *m, struct watch *w)
 	}
 	/* It has said why. Jobs matter more than who watches them: unlike upstream, an address in use ends nothing. */
 	log_warn("Metrics server ended: starting it again", F_STR("listen_address", m->listener_address), F_INT("status", status));
-	if (mono_now() - m->listener.started > 60 * NSEC_SEC)
+	if (mono_since(m->listener.started) > 60 * NSEC_SEC)
 		m->listener.deaths = 0;
 	child_again_later(&m->listener);
 }
@@ -84,13 +84,13 @@ listener_tend(struct manager *m)
 	if (m->listener_address == NULL || strcmp(m->listener_address, want) != 0) {
 		free(m->listener_address);
 		m->listener_address = xstrdup(want);
-		m->listener.again = 0;
+		m->listener.again = MONO_AT_ONCE;
 		m->listener.deaths = 0;
 		m->listener_wrong = false;
 	}
 	if (m->listener_wrong)
 		return;
-	if (m->listener.again == 0 || mono_passed(m->listener.again))
+	if (mono_passed(m->listener.again))
 		start_listener(m);
 }
 

@@ -167,14 +167,14 @@ machines_create(struct manager *m, struct pool *p, const char *why, struct str s
 	uint32_t rnd;
 
 	rand_bytes(&rnd, sizeof(rnd));
-	names_make(&p->conf->names, wall_now() / NSEC_SEC, rnd, name);
+	names_make(&p->conf->names, wall_seconds(wall_now()), rnd, name);
 	mc = machine_add(m, name, p);
 	mc->state = SCALE_CREATING;
 	mc->phase = PHASE_NONE;
 	mc->create_started = wall_now();
 	event_note(m, EVENT_CREATE, NULL, mc, NULL, why, "%.*s", STR_ARG(sentence));
 	log_info("Creating machine", F_STR("name", name), F_STR("driver", p->conf->machine_driver), F_STR("runner", p->conf->short_token));
-	scale_create_started(&p->gate, wall_now());
+	scale_create_started(&p->gate, wall_now().ns);
 }
 
 /* The scaler's word for a text that the log and the record know; "other" for what is not the scaler's. */
@@ -203,11 +203,11 @@ machines_remove_for(struct manager *m, struct machine *mc, const char *why, cons
 	event_note(m, EVENT_REMOVE, NULL, mc, NULL, word, "%.*s", STR_ARG(sentence));
 	mc->state = SCALE_REMOVING;
 	mc->remove_started = wall_now();
-	mc->operator.again = 0;
+	mc->operator.again = MONO_AT_ONCE;
 	mc->operator.deaths = 0;
 	snprintf(mc->why, sizeof(mc->why), "%s", why);
 	log_info("Requesting machine removal", F_STR("name", mc->name), F_STR("reason", why),
-	    F_DUR("lifetime", wall_now() - mc->created), F_INT("usedCount", mc->uses));
+	    F_DUR("lifetime", wall_between(mc->created, wall_now())), F_INT("usedCount", mc->uses));
 	m->dirty = true;
 }
 
@@ -220,7 +220,7 @@ machines_unasked(const struct machine *mc)
 void
 machines_call_off(struct manager *m, struct machine *mc, const char *why)
 {
-	scale_create_cancelled(&mc->pool->gate, mc->create_started);
+	scale_create_cancelled(&mc->pool->gate, mc->create_started.ns);
 	if (mc->phase == PHASE_NONE && !child_alive(&mc->operator)) {
 		log_info("Machine is not created: not needed any more", F_STR("name", mc->name), F_STR("reason", why));
 		event_note(m, EVENT_REMOVED, NULL, mc, NULL, "called-off", "%s; nothing had been begun", why);
@@ -236,7 +236,7 @@ machines_call_off(struct manager *m, struct machine *mc, const char *why)
 bool
 machines_rested(const struct machine *mc)
 {
-	return (mc->state == SCALE_IDLE || mc->state == SCALE_USED) && (mc->tried_at == 0 || mono_passed(mc->tried_at + MACHINE_PROBE_NS));
+	return (mc->state == SCALE_IDLE || mc->state == SCALE_USED) && (mono_is_never(mc->tried_at) || mono_passed(mono_add(mc->tried_at, MACHINE_PROBE_NS)));
 }
 
 /* uses and last_used into the record, under the machine's lock. Errors cost accuracy, not safety. */
@@ -284,10 +284,10 @@ created(struct manager *m, struct machine *mc, int status)
 	struct pool *p = mc->pool;
 
 	if (status == EXIT_OK && mc->state == SCALE_IDLE) {
-		log_info("Machine created", F_STR("name", mc->name), F_DUR("duration", wall_now() - mc->create_started));
+		log_info("Machine created", F_STR("name", mc->name), F_DUR("duration", wall_between(mc->create_started, wall_now())));
 		mc->check_at = rounds_next_check();
 		mc->tried_at = mono_now();
-		event_note(m, EVENT_READY, NULL, mc, NULL, "ready", "after %" PRId64 " s", (wall_now() - mc->create_started) / NSEC_SEC);
+		event_note(m, EVENT_READY, NULL, mc, NULL, "ready", "after %" PRId64 " s", wall_between(mc->create_started, wall_now()) / NSEC_SEC);
 		scale_created(&p->gate);
 		p->create_error[0] = '\0';
 		history_machine(m, mc, HISTORY_READY);
@@ -295,7 +295,7 @@ created(struct manager *m, struct machine *mc, int status)
 	}
 	if (status == EXIT_BUSY) {
 		/* Somebody works on it by hand: look again later. */
-		scale_create_cancelled(&p->gate, mc->create_started);
+		scale_create_cancelled(&p->gate, mc->create_started.ns);
 		child_again_later(&mc->operator);
 		return;
 	}
@@ -329,9 +329,9 @@ removed(struct manager *m, struct machine *mc, int status, uint16_t before)
 
 	if (status == EXIT_OK) {
 		log_info("Machine removed", F_STR("name", mc->name), F_STR("reason", mc->why),
-		    F_DUR("lifetime", wall_now() - mc->created), F_INT("usedCount", mc->uses));
+		    F_DUR("lifetime", wall_between(mc->created, wall_now())), F_INT("usedCount", mc->uses));
 		event_note(m, EVENT_REMOVED, NULL, mc, NULL, word_of(mc->why), "it lived %" PRId64 " s and ran %" PRIu32 " job%s: %s",
-		    (wall_now() - mc->created) / NSEC_SEC, mc->uses, mc->uses == 1 ? "" : "s", mc->why);
+		    wall_between(mc->created, wall_now()) / NSEC_SEC, mc->uses, mc->uses == 1 ? "" : "s", mc->why);
 		history_machine(m, mc, HISTORY_GONE);
 		drain_removed(m, mc, true);
 		machine_free(m, mc);
@@ -371,13 +371,13 @@ removed(struct manager *m, struct machine *mc, int status, uint16_t before)
 static bool
 to_settle(const struct machine *mc)
 {
-	return mc->settle_at != 0 && (mc->state == SCALE_IDLE || mc->state == SCALE_USED);
+	return wall_known(mc->settle_at) && (mc->state == SCALE_IDLE || mc->state == SCALE_USED);
 }
 
 static void
 settled(struct machine *mc, int status)
 {
-	mc->settle_at = status == EXIT_OK ? 0 : wall_now() + SETTLE_AGAIN;
+	mc->settle_at = status == EXIT_OK ? WALL_UNKNOWN : wall_add(wall_now(), SETTLE_AGAIN);
 	if (status != EXIT_OK)
 		log_warn("A create call without an answer could not be settled: looking again", F_STR("name", mc->name),
 		    F_INT("status", status), F_STR("error", mc->operator.error));
@@ -396,7 +396,7 @@ machines_doubt(struct manager *m, struct machine *mc, const char *why)
 		return;
 	log_info("Asking the cloud whether a machine still exists", F_STR("name", mc->name), F_STR("reason", why));
 	mc->doubted = true;
-	if (mc->look_after == 0)
+	if (mono_is_never(mc->look_after))
 		mc->look_after = mono_now();
 	m->dirty = true;
 }
@@ -465,7 +465,7 @@ operator_ended(struct manager *m, struct watch *w)
 	if (wanted == SCALE_REMOVING || wanted == SCALE_STUCK) {
 		mc->state = wanted;
 		if (create)
-			scale_create_cancelled(&mc->pool->gate, mc->create_started);
+			scale_create_cancelled(&mc->pool->gate, mc->create_started.ns);
 		else
 			removed(m, mc, status, before);
 		return;
@@ -481,7 +481,7 @@ machines_start(struct manager *m)
 			mc->create_started = wall_now();
 			if (mc->pool->conf != NULL) {
 				log_info("Going on with an unfinished machine", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
-				scale_create_started(&mc->pool->gate, wall_now());
+				scale_create_started(&mc->pool->gate, wall_now().ns);
 			} else
 				machines_remove(m, mc, MACHINE_LEFT);
 		} else if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
@@ -516,7 +516,7 @@ machines_tend(struct manager *m)
 	LIST_EACH(struct machine, mc, link, &m->machines) {
 		if (running >= OPERATORS_MAX)
 			return;
-		if (child_alive(&mc->operator) || (mc->operator.again != 0 && !mono_passed(mc->operator.again)))
+		if (child_alive(&mc->operator) || !mono_passed(mc->operator.again))
 			continue;
 		if (mc->state == SCALE_CREATING) {
 			if (m->phase == MANAGER_STOPPING || !may_grow(m, mc->pool))
@@ -531,11 +531,17 @@ machines_tend(struct manager *m)
 		} else if (to_look(mc) && mono_passed(mc->look_after)) {
 			start_operator(m, mc, "look");
 			running++;
-		} else if (to_settle(mc) && wall_now() >= mc->settle_at) {
+		} else if (to_settle(mc) && !wall_before(wall_now(), mc->settle_at)) {
 			start_operator(m, mc, "settle");
 			running++;
 		}
 	}
+}
+
+static mono_t
+later(mono_t a, mono_t b)
+{
+	return mono_before(a, b) ? b : a;
 }
 
 mono_t
@@ -548,17 +554,17 @@ machines_wake(const struct manager *m)
 	if (operators_at(m, NULL, NULL) >= OPERATORS_MAX)
 		return at;
 	LIST_EACH(struct machine, mc, link, &m->machines)
-		if (!child_alive(&mc->operator) && mc->operator.again != 0 &&
+		if (!child_alive(&mc->operator) && !mono_equal(mc->operator.again, MONO_AT_ONCE) &&
 		    (mc->state == SCALE_CREATING || mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK))
 			at = mono_min(at, mc->operator.again);
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		if (to_look(mc) && !child_alive(&mc->operator))
-			at = mono_min(at, mc->look_after > mc->operator.again ? mc->look_after : mc->operator.again);
+			at = mono_min(at, later(mc->look_after, mc->operator.again));
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		if (to_settle(mc) && !child_alive(&mc->operator)) {
-			mono_t due = mono_after(mc->settle_at > now ? mc->settle_at - now : 0);
+			mono_t due = mono_after(wall_before(now, mc->settle_at) ? wall_between(now, mc->settle_at) : 0);
 
-			at = mono_min(at, due > mc->operator.again ? due : mc->operator.again);
+			at = mono_min(at, later(due, mc->operator.again));
 		}
 	return at;
 }

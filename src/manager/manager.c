@@ -88,7 +88,7 @@ manager_apply(struct manager *m, struct config *c)
 	LIST_EACH(struct pool, p, link, &m->pools)
 		p->conf = NULL;
 	for (size_t i = 0; i < c->nrunners; i++) {
-		struct pool *p = str_trim(str_from(c->runners[i].token)).n > 0 ? pool_get(m, c->runners[i].key) : NULL;
+		struct pool *p = str_trim(str_from(secret_reveal(c->runners[i].token))).n > 0 ? pool_get(m, c->runners[i].key) : NULL;
 
 		/* Of two entries for one pool the later one is broken, and says so. */
 		if (p != NULL && p->conf == NULL)
@@ -346,7 +346,8 @@ prepare(struct manager *m, const struct manager_opts *o, struct err *e)
 	else
 		log_warn("inotify: the files of jobs are looked at every few seconds instead (is fs.inotify.max_user_instances used up?)",
 		    F_STR("error", strerror(errno)));
-	m->listener = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 } };
+	m->listener = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 }, .again = MONO_AT_ONCE };
+	m->ca.look = m->ca.say = MONO_AT_ONCE;
 	m->listen_address = o->listen_address;
 	m->config_path = o->config_path != NULL ? xstrdup(o->config_path) : config_default_path();
 	log_info("Starting multi-runner from the configuration", F_STR("config", m->config_path));
@@ -382,7 +383,7 @@ static int
 next_wake(const struct manager *m)
 {
 	mono_t at = mono_min(m->config_check, mono_after(SLEEP_MAX));
-	int64_t wall[] = { scaler_wake(m), pollers_wake(m) }, now = wall_now();
+	wall_t wall[] = { scaler_wake(m), pollers_wake(m) }, now = wall_now();
 
 	at = mono_min(at, jobs_wake(m));
 	at = mono_min(at, machines_wake(m));
@@ -393,8 +394,8 @@ next_wake(const struct manager *m)
 	at = mono_min(at, m->drain.by);
 	at = mono_min(at, life_wake(m));
 	for (size_t i = 0; i < NELEM(wall); i++)
-		if (wall[i] != 0)
-			at = mono_min(at, mono_after(wall[i] > now ? wall[i] - now : 0));
+		if (wall_known(wall[i]))
+			at = mono_min(at, mono_after(wall_before(now, wall[i]) ? wall_between(now, wall[i]) : 0));
 	return mono_ms_until(at);
 }
 

@@ -245,7 +245,7 @@ out:
 static double
 seconds_since(wall_t t)
 {
-	return (double)(wall_now() - t) / NSEC_SEC;
+	return (double)wall_between(t, wall_now()) / NSEC_SEC;
 }
 
 static void
@@ -296,7 +296,7 @@ metrics_event(struct manager *m, enum event_kind kind, struct pool *p, struct ma
 		break;
 	case EVENT_REMOVED:
 		action(m, mc, "removed");
-		if (mc->remove_started != 0)
+		if (wall_known(mc->remove_started))
 			metric_observe(m, M_REMOVAL, seconds_since(mc->remove_started), EXECUTOR);
 		if (p->runner != NULL) {
 			metric_observe(m, M_MACHINE_LIFE, seconds_since(mc->created), POOL_LABELS(m, p));

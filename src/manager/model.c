@@ -45,7 +45,7 @@ child_watch(struct manager *m, struct child *c, pid_t pid, int pidfd, bool adopt
 	c->pid = pid;
 	c->adopted = adopted;
 	c->started = mono_now();
-	c->again = 0;
+	c->again = MONO_AT_ONCE;
 	c->error[0] = '\0';
 	watch_add(m, &c->exit, pidfd, ended, owner);
 }
@@ -112,7 +112,7 @@ child_adopt(struct manager *m, struct child *c, int dirfd, const char *lock, wat
 static void
 child_init(struct child *c)
 {
-	*c = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 } };
+	*c = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 }, .again = MONO_AT_ONCE };
 }
 
 struct pool *
@@ -163,6 +163,7 @@ machine_add(struct manager *m, const char *name, struct pool *pool)
 	snprintf(mc->name, sizeof(mc->name), "%s", name);
 	mc->pool = pool;
 	mc->created = mc->used = wall_now();
+	mc->check_at = MONO_AT_ONCE;
 	child_init(&mc->operator);
 	list_add(&m->machines, &mc->link);
 	return mc;
@@ -312,11 +313,11 @@ model_load_machine(struct manager *m, const char *name)
 	if (mc->state == SCALE_REMOVING && mc->removal_retries >= pool_removal_attempts(pool))
 		mc->state = SCALE_STUCK;
 	if (r.phase != PHASE_NONE) {
-		mc->created = r.created != 0 ? r.created : mc->created;
+		mc->created = wall_known(r.created) ? r.created : mc->created;
 		mc->uses = (uint32_t)r.uses;
 		mc->system_failures = r.system_failures > 0 && r.system_failures < UINT16_MAX ? (uint16_t)r.system_failures : 0;
-		mc->used = r.last_used != 0 ? r.last_used : r.phase_since != 0 ? r.phase_since : mc->created;
-		mc->settle_at = r.unanswered > 0 ? r.asked + MACHINE_SETTLE_NS : 0;
+		mc->used = wall_known(r.last_used) ? r.last_used : wall_known(r.phase_since) ? r.phase_since : mc->created;
+		mc->settle_at = r.unanswered > 0 ? wall_add(r.asked, MACHINE_SETTLE_NS) : WALL_UNKNOWN;
 		if (r.remove_reason != NULL && r.phase == PHASE_DELETING)
 			snprintf(mc->why, sizeof(mc->why), "%s", r.remove_reason);
 		if (pool->conf != NULL && r.options_hash != NULL && r.options_hash[0] != '\0' &&
@@ -357,7 +358,7 @@ load_machine_name(struct manager *m, struct job *j, int dir)
 			j->slot = 0;
 		j->machine = machine_find(m, j->machine_name);
 		if (fstatat(dir, "machine", &st, AT_SYMLINK_NOFOLLOW) == 0)
-			j->assigned = st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec;
+			j->assigned = wall_add(wall_of_seconds(st.st_mtim.tv_sec), st.st_mtim.tv_nsec);
 	}
 	buf_free(&b);
 }
@@ -452,7 +453,7 @@ model_load_job(struct manager *m, const char *id)
 	if (time_parse_rfc3339(json_str(&a, json_get(runner, "received")), &j->arrived) < 0)
 		j->arrived = wall_now();
 	waited = json_f64(json_get(runner, "queued_s"), 0);
-	j->queued = j->arrived - (waited > 0 && waited < 1e8 ? (int64_t)(waited * 1e9) : 0);
+	j->queued = wall_add(j->arrived, waited > 0 && waited < 1e8 ? -(dur_t)(waited * 1e9) : 0);
 	load_about(j, &a, json_get(runner, "job"));
 	j->queued_s = json_f64(json_get(runner, "queued_s"), -1);
 	list_add(&m->jobs, &j->link);
@@ -602,7 +603,7 @@ model_find_answers(struct manager *m)
 		if (p != NULL && p->conf != NULL)
 			p->unfinished = true;
 		else if (str_starts(str_from(names[i]), ".answer.") && fstatat(m->jobs_fd, names[i], &st, 0) == 0 &&
-		    wall_now() - st.st_mtim.tv_sec * NSEC_SEC > ANSWER_AGE)
+		    wall_between(wall_of_seconds(st.st_mtim.tv_sec), wall_now()) > ANSWER_AGE)
 			fs_remove_tree(m->jobs_fd, names[i], &e);
 	}
 	fs_free_names(names, n);

@@ -48,7 +48,7 @@ struct child {
 	struct watch	 control;	/* pollers and operators */
 	mono_t		 started;
 	unsigned	 deaths;	/* in a row, without progress */
-	mono_t		 again;		/* not to be started before; 0: at once */
+	mono_t		 again;		/* not to be started before; MONO_AT_ONCE when it is made */
 	char		 error[256];	/* its own last words */
 };
 
@@ -112,12 +112,12 @@ struct machine {
 	wall_t		 settle_at;	/* when create calls without an answer can be settled; 0: none */
 	wall_t		 create_started, remove_started;	/* 0: before this manager */
 	const struct target *target;	/* manager/metrics.h; NULL: not looked at yet */
-	mono_t		 check_at;	/* its next health check; 0: at once */
-	mono_t		 tried_at;	/* when its engine last made a container, as far as is known; 0: never */
+	mono_t		 check_at;	/* its next health check; MONO_AT_ONCE when it is made */
+	mono_t		 tried_at;	/* when its engine last made a container, as far as is known; MONO_NEVER: not yet */
 	uint16_t	 system_failures; /* of its jobs, in a row */
 	int64_t		 ends;		/* when its certificates do, Unix s; 0: not known */
 	bool		 doubted;	/* somebody could not reach it: the cloud is to be asked whether it still exists */
-	mono_t		 look_after;	/* not to be asked about before */
+	mono_t		 look_after;	/* not to be asked about before; MONO_NEVER: nobody wants to */
 };
 
 /* One poller process; a pool has request_concurrency of them at most. */
@@ -141,7 +141,7 @@ struct pool {
 	char		*runner, *runner_name;	/* short token and name, kept when the entry has gone; NULL: never known */
 	struct list	 pollers;
 	wall_t		 left;		/* since when there is no entry that can run; 0: there is */
-	int64_t		 grace;		/* how long idle machines stay all the same: the entry's last IdleTime */
+	dur_t		 grace;		/* how long idle machines stay all the same: the entry's last IdleTime */
 	struct scale_gate gate;
 	struct budget	 growth;	/* its own pace of creations */
 	struct account	*account;	/* whose limits it shares; NULL: not configured */
@@ -150,13 +150,13 @@ struct pool {
 	struct health	 health;
 	struct adaptive	 adaptive;
 	struct pace	 pace;
-	int64_t		 ask_after;	/* wall: pace and hints */
+	wall_t		 ask_after;	/* pace and hints */
 	struct instance	*instance;
 	struct scale_plan plan;
 	int		 ask;		/* of the last plan */
 	bool		 unfinished;	/* a poller died with an answer in its hands: the next one is started for it, whatever else */
 	bool		 exceeded, passed_over;	/* for metrics: more requests wanted than allowed; token refused */
-	int64_t		 wake_at;	/* wall; 0 none */
+	wall_t		 wake_at;	/* WALL_UNKNOWN: none */
 	char		 create_error[200];	/* of the last creation that failed; "" since one succeeded */
 	enum scale_why	 held_noted;	/* what held creation back when that was last noted */
 	char		 trouble[200];	/* why no answer of GitLab's was had, the last time; "" it was */
@@ -188,7 +188,7 @@ struct life {
 	bool		 ends;		/* LEAVING: ends instead of becoming its successor */
 	bool		 level_given, format_given;	/* by the command line or the environment */
 	wall_t		 left;		/* when our predecessor stopped asking; 0: not known */
-	int64_t		 blind;		/* ns from then until we asked; -1: not known */
+	dur_t		 blind;		/* from then until we asked; -1: not known */
 	int		 adopted;	/* executors and reporters found alive */
 	mono_t		 watchdog;	/* when the service manager wants to hear from us */
 };

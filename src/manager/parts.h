@@ -64,8 +64,8 @@ void	pollers_stop(struct manager *m, struct pool *p);
 void	pollers_reload(struct manager *m);
 int	pollers_in_flight(const struct pool *p);
 void	poller_release(struct manager *m, struct poller *po);	/* the machine it holds, if any */
-int64_t	pollers_wake(const struct manager *m);		/* wall time; 0 none */
-wall_t	pollers_disabled_until(const struct pool *p);	/* GitLab refused its token so often; 0: it may be asked for */
+wall_t	pollers_wake(const struct manager *m);		/* WALL_UNKNOWN: none */
+wall_t	pollers_disabled_until(const struct pool *p);	/* GitLab refused its token so often; WALL_UNKNOWN: it may be asked for */
 
 /* handover.c */
 void	life_begin(struct manager *m, const struct manager_opts *o);	/* first of all */
@@ -108,6 +108,6 @@ void	scaler_throttled(struct manager *m, struct machine *mc, struct str unix_ms)
 void	scaler_create_failed(struct manager *m, struct machine *mc, int status, wall_t not_before);
 /* Appends why fewer machines are made than wanted, with the cloud's own words. Returns when that ends by time alone; 0: it does not. */
 wall_t	scaler_held(const struct pool *p, struct buf *b);
-int64_t	scaler_wake(const struct manager *m);		/* wall time; 0 none */
+wall_t	scaler_wake(const struct manager *m);		/* WALL_UNKNOWN: none */
 
 #endif

@@ -44,7 +44,7 @@ fresh_requests(const struct manager *m, mono_t *until)
 	*until = MONO_NEVER;
 	LIST_EACH(struct pool, p, link, &m->pools)
 		LIST_EACH(struct poller, po, link, &p->pollers) {
-			mono_t held = po->asked_at + HELD_AFTER;
+			mono_t held = mono_add(po->asked_at, HELD_AFTER);
 
 			if (!po->asked || mono_passed(held))
 				continue;
@@ -118,7 +118,7 @@ put_runner(struct json_w *w, const struct manager *m, const struct pool *p)
 	jw_object(w, "runner");
 	jw_cstr(w, "name", r->name);
 	jw_cstr(w, "short_token", r->short_token);
-	jw_cstr(w, "token", r->token);
+	jw_cstr(w, "token", secret_reveal(r->token));
 	jw_cstr(w, "system_id", m->system_id);
 	jw_cstr(w, "url", r->base_url);
 	jw_cstr(w, "executor", r->executor);
@@ -160,7 +160,7 @@ put_plan(struct buf *b, const struct manager *m, const struct pool *p)
 
 	jw_object(&w, NULL);
 	jw_cstr(&w, "url", r->base_url);
-	jw_cstr(&w, "token", r->token);
+	jw_cstr(&w, "token", secret_reveal(r->token));
 	jw_cstr(&w, "system_id", m->system_id);
 	jw_cstr(&w, "tls_ca_file", r->tls_ca_file);
 	jw_cstr(&w, "tls_cert_file", r->tls_cert_file);
@@ -198,12 +198,12 @@ wall_t
 pollers_disabled_until(const struct pool *p)
 {
 	struct health_policy hp;
-	int64_t again;
+	wall_t again;
 
 	if (p->conf == NULL)
-		return 0;
+		return WALL_UNKNOWN;
 	hp = health_policy(p->conf);
-	return health_allows(&p->health, &hp, wall_now(), &again) ? 0 : again;
+	return health_allows(&p->health, &hp, wall_now(), &again) ? WALL_UNKNOWN : again;
 }
 
 static enum pace_answer
@@ -226,7 +226,7 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 {
 	struct retry_hint hint = RETRY_HINT_INIT;
 	struct pace_policy pol = { m->config->check_interval * NSEC_SEC, false };
-	int64_t now = wall_now();
+	wall_t now = wall_now();
 	enum health_event ev;
 	struct health_policy hp;
 
@@ -240,7 +240,7 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 	    (int)p->conf->request_concurrency);
 	if (a == PACE_LOST)
 		instance_failed(p->instance, now, random64());
-	else if (a == PACE_LATER && not_before > now)
+	else if (a == PACE_LATER && wall_before(now, not_before))
 		instance_hold(p->instance, not_before);
 	else
 		instance_ok(p->instance);
@@ -261,7 +261,7 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 	}
 	/* Without a status nobody was asked: a full disk here, a name that is not found. */
 	str_copy(status != 0 ? STR("") : str_sub(text, 0, sizeof(p->trouble) - 1), p->trouble, sizeof(p->trouble));
-	if (p->told == hash_fnv(text) && mono_now() - p->told_at < TELL_AGAIN)
+	if (p->told == hash_fnv(text) && mono_since(p->told_at) < TELL_AGAIN)
 		return;
 	if (p->told != hash_fnv(text))
 		event_note(m, EVENT_GITLAB, p, NULL, NULL, a == PACE_LOST ? "lost" : a == PACE_LATER ? "later" : a == PACE_CONFLICT ? "conflict" : "refused",
@@ -283,21 +283,21 @@ poller_says(struct manager *m, struct watch *w)
 
 	while ((rc = chan_recv(w->fd, CHAN_POLLER, &msg, &e)) > 0) {
 		if (po->asked && msg.verb == CHAN_JOB)
-			metrics_request(m, po->pool, 201, mono_now() - po->asked_at);
+			metrics_request(m, po->pool, 201, mono_since(po->asked_at));
 		else if (po->asked && str_to_i64(msg.arg[1], &status) == 0)
-			metrics_request(m, po->pool, (int)status, mono_now() - po->asked_at);
+			metrics_request(m, po->pool, (int)status, mono_since(po->asked_at));
 		po->asked = false;
 		po->child.deaths = 0;
 		m->dirty = true;
 		if (msg.verb == CHAN_JOB) {
 			log_info("Checking for jobs... received", F_VIEW("job", msg.arg[0]),
 			    F_STR("runner", po->pool->conf != NULL ? po->pool->conf->short_token : ""));
-			account(m, po->pool, PACE_JOB, 201, 0, STR_NULL);
+			account(m, po->pool, PACE_JOB, 201, WALL_UNKNOWN, STR_NULL);
 			job_arrived(m, msg.arg[0]);
 			take_job(m, po, msg.arg[0]);
 		} else if (str_to_i64(msg.arg[1], &status) == 0 && str_to_u64(msg.arg[2], &ms) == 0)
 			account(m, po->pool, answer_kind(msg.arg[0]), (int)status,
-			    (wall_t)(ms < (uint64_t)INT64_MAX / 1000000 ? ms : 0) * NSEC_MSEC,
+			    (wall_t){ (int64_t)(ms < (uint64_t)INT64_MAX / 1000000 ? ms : 0) * NSEC_MSEC },
 			    msg.narg > 3 ? msg.arg[3] : STR_NULL);
 		poller_release(m, po);
 	}
@@ -326,7 +326,7 @@ poller_ended(struct manager *m, struct watch *w)
 		if (status == EXIT_CONFIG && p->conf != NULL) {
 			log_error("Poller could not start: see its message above; the runner is tried again in a minute",
 			    F_STR("runner", p->conf->short_token));
-			p->ask_after = wall_now() + 60 * NSEC_SEC;
+			p->ask_after = wall_add(wall_now(), 60 * NSEC_SEC);
 		}
 		list_remove(&po->link);
 		free(po);
@@ -334,7 +334,7 @@ poller_ended(struct manager *m, struct watch *w)
 	}
 	log_warn("Poller died: starting it again", F_STR("runner", p->key), F_INT("status", status));
 	if (po->asked)
-		account(m, p, PACE_LOST, 0, 0, STR("the poller died"));
+		account(m, p, PACE_LOST, 0, WALL_UNKNOWN, STR("the poller died"));
 	po->asked = false;
 	poller_release(m, po);
 	child_again_later(&po->child);
@@ -422,7 +422,7 @@ free_poller(struct manager *m, struct pool *p)
 		n += !it->leaving;
 		if (it->leaving || it->asked)
 			continue;
-		if (!child_alive(&it->child) && (it->child.again == 0 || mono_passed(it->child.again)))
+		if (!child_alive(&it->child) && mono_passed(it->child.again))
 			start_poller(m, it);
 		if (child_alive(&it->child))
 			return it;
@@ -432,6 +432,7 @@ free_poller(struct manager *m, struct pool *p)
 	po = xcalloc(1, sizeof(*po));
 	po->pool = p;
 	po->child.exit.fd = po->child.control.fd = -1;
+	po->child.again = MONO_AT_ONCE;
 	list_add(&p->pollers, &po->link);
 	start_poller(m, po);
 	return child_alive(&po->child) ? po : NULL;
@@ -470,12 +471,12 @@ pool_ask(struct manager *m, struct pool *p)
 	struct err e = { 0 };
 	struct machine *held;
 	struct poller *po;
-	int64_t now = wall_now(), again;
+	wall_t now = wall_now(), again;
 	int most = most_requests(p);
 
 	count_exceeded(m, p, p->ask > most && pollers_in_flight(p) >= most);
 	while (pollers_in_flight(p) < most) {
-		if (now < p->ask_after || now < p->instance->not_before || !health_allows(&p->health, &hp, now, &again)) {
+		if (wall_before(now, p->ask_after) || wall_before(now, p->instance->not_before) || !health_allows(&p->health, &hp, now, &again)) {
 			count_passed_over(m, p, !health_allows(&p->health, &hp, now, &again));
 			return;
 		}
@@ -486,7 +487,7 @@ pool_ask(struct manager *m, struct pool *p)
 		if (po == NULL)
 			return;
 		if (!scaler_acquire(m, p, &held)) {
-			p->ask_after = now + m->config->check_interval * NSEC_SEC;
+			p->ask_after = wall_add(now, m->config->check_interval * NSEC_SEC);
 			return;
 		}
 		if (chan_send(po->child.control.fd, CHAN_MANAGER, CHAN_ASK, &e, "%s", "") < 0) {
@@ -501,7 +502,7 @@ pool_ask(struct manager *m, struct pool *p)
 		po->acquired = held;
 		pace_started(&p->pace, now);
 		/* The next one of this pool is not before its turn either, unless an answer says at once. */
-		p->ask_after = now + m->config->check_interval * NSEC_SEC;
+		p->ask_after = wall_add(now, m->config->check_interval * NSEC_SEC);
 		crash_point("manager:asked");
 	}
 }
@@ -511,7 +512,7 @@ asked_longest_ago(const void *a, const void *b)
 {
 	const struct pool *x = *(struct pool *const *)a, *y = *(struct pool *const *)b;
 
-	return x->pace.started < y->pace.started ? -1 : x->pace.started > y->pace.started;
+	return wall_before(x->pace.started, y->pace.started) ? -1 : wall_before(y->pace.started, x->pace.started);
 }
 
 /* A poller for what a dead one left, also while no job is asked for any more. */
@@ -549,31 +550,31 @@ pollers_ask(struct manager *m)
 	free(v);
 }
 
-int64_t
+wall_t
 pollers_wake(const struct manager *m)
 {
-	int64_t at = 0, t, again;
+	wall_t at = WALL_UNKNOWN, t, again;
 	mono_t until;
 
 	if (m->phase != MANAGER_RUNNING)
-		return 0;
+		return at;
 	fresh_requests(m, &until);
 	LIST_EACH(struct pool, p, link, &m->pools) {
 		struct health_policy hp;
 
 		if (p->conf == NULL || p->conf->disabled != NULL || p->instance == NULL || most_requests(p) <= pollers_in_flight(p))
 			continue;
-		t = p->ask_after > p->instance->not_before ? p->ask_after : p->instance->not_before;
+		t = wall_before(p->instance->not_before, p->ask_after) ? p->ask_after : p->instance->not_before;
 		hp = health_policy(p->conf);
-		if (!health_allows(&p->health, &hp, wall_now(), &again) && again > t)
+		if (!health_allows(&p->health, &hp, wall_now(), &again) && wall_before(t, again))
 			t = again;
 		/* Nothing to wait for but a busy or restarting poller: that is an event of its own, or a second's matter. */
-		if (t <= wall_now()) {
-			int64_t left = until == MONO_NEVER ? NSEC_SEC : until - mono_now();
+		if (!wall_before(wall_now(), t)) {
+			dur_t left = mono_is_never(until) ? NSEC_SEC : -mono_since(until);
 
-			t = wall_now() + (left < 0 ? 0 : left < NSEC_SEC ? left : NSEC_SEC);
+			t = wall_add(wall_now(), left < 0 ? 0 : left < NSEC_SEC ? left : NSEC_SEC);
 		}
-		if (at == 0 || t < at)
+		if (!wall_known(at) || wall_before(t, at))
 			at = t;
 	}
 	return at;

@@ -375,7 +375,13 @@ put_states(struct out *o)
 static double
 age(const struct out *o, wall_t t)
 {
-	return t == 0 || t > o->now ? 0 : (double)((o->now - t) / NSEC_MSEC) / 1000;
+	return !wall_known(t) || wall_before(o->now, t) ? 0 : (double)(wall_between(t, o->now) / NSEC_MSEC) / 1000;
+}
+
+static double
+seconds_until(const struct out *o, wall_t t)
+{
+	return wall_before(o->now, t) ? (double)(wall_between(o->now, t) / NSEC_MSEC) / 1000 : 0;
 }
 
 /* Jobs of a pool by what they wait for. */
@@ -398,7 +404,7 @@ put_waiting(struct out *o, const struct view_pool *p)
 static void
 put_budget(struct out *o, const struct view_pool *p, const char *which, const struct budget *b)
 {
-	int n = budget_available(b, o->now);
+	int n = budget_available(b, o->now.ns);
 
 	SAMPLE(o, n == BUDGET_UNLIMITED ? INFINITY : n, p->runner, p->name, o->v->system_id, which);
 }
@@ -406,7 +412,7 @@ put_budget(struct out *o, const struct view_pool *p, const char *which, const st
 static void
 put_blocked(struct out *o, const struct view_pool *p, const char *which, const struct budget *b)
 {
-	SAMPLE(o, b->blocked_until > o->now ? (double)((b->blocked_until - o->now) / NSEC_MSEC) / 1000 : 0, p->runner, p->name, o->v->system_id, which);
+	SAMPLE(o, seconds_until(o, (wall_t){ b->blocked_until }), p->runner, p->name, o->v->system_id, which);
 }
 
 static void
@@ -487,8 +493,7 @@ put_pool_gauge(struct out *o, const struct view_pool *p)
 		SAMPLE(o, (double)p->create_failures, p->runner, p->name, sys);
 		break;
 	case M_CREATE_PAUSE:
-		SAMPLE(o, p->create_not_before > o->now ? (double)((p->create_not_before - o->now) / NSEC_MSEC) / 1000 : 0,
-		    p->runner, p->name, sys);
+		SAMPLE(o, seconds_until(o, p->create_not_before), p->runner, p->name, sys);
 		break;
 	default:
 		break;
@@ -605,7 +610,8 @@ prom_put_jobs(struct buf *b, const struct view *v, wall_t now)
 		char duration[40];
 
 		job_words(j, &state, &stage, &executor_stage);
-		time_go_duration(j->arrived != 0 && now > j->arrived ? (now - j->arrived) / NSEC_MSEC * NSEC_MSEC : 0, duration);
+		time_go_duration(wall_known(j->arrived) && wall_before(j->arrived, now) ?
+		    wall_between(j->arrived, now) / NSEC_MSEC * NSEC_MSEC : 0, duration);
 		buf_fmt(b, "url=%s state=%s stage=%s executor_stage=%s duration=%s\n", j->url, state, stage, executor_stage, duration);
 	}
 }

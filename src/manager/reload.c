@@ -31,7 +31,7 @@ struct look {
 	struct buf	 text;
 	struct err	 e;		/* ERR_NONE: it was read */
 	uint64_t	 stamp;		/* another one when anything about the file is different */
-	int64_t		 mtime;
+	wall_t		 mtime;
 };
 
 static uint64_t
@@ -61,7 +61,7 @@ look_at(const char *path, struct look *l)
 		err_sys(&l->e, "%s", path);
 		return;
 	}
-	l->mtime = st.st_mtim.tv_sec * NSEC_SEC + st.st_mtim.tv_nsec;
+	l->mtime = wall_add(wall_of_seconds(st.st_mtim.tv_sec), st.st_mtim.tv_nsec);
 	/* A pipe would be waited for. */
 	if (!S_ISREG(st.st_mode)) {
 		err_set(&l->e, ERR_CONFIG, 0, "%s is no file%s", path, S_ISDIR(st.st_mode) ? " but a directory" : "");
@@ -158,10 +158,10 @@ refuse(struct manager *m, const char *why)
 }
 
 /* How long this file must have been as it is: 0 when somebody vouches for it. */
-static int64_t
+static dur_t
 patience(const struct manager *m, const struct look *l, const struct config *c, bool whole)
 {
-	int64_t age = wall_now() - l->mtime;
+	dur_t age = wall_between(l->mtime, wall_now());
 
 	if (whole || (l->e.kind == ERR_NONE && hash_fnv(buf_str(&l->text)) == m->config->hash))
 		return 0;
@@ -194,7 +194,7 @@ consider(struct manager *m)
 	struct config *c = NULL;
 	struct look l;
 	const char *fault;
-	int64_t left;
+	dur_t left;
 	bool whole;
 
 	m->config_check = mono_after(CONFIG_CHECK);
@@ -209,7 +209,7 @@ consider(struct manager *m)
 	}
 	whole = l.e.kind == ERR_NONE && confedit_wrote(m->config_path, hash_fnv(buf_str(&l.text)));
 	fault = fault_of(m, &l, whole || m->config_forced, &c);
-	left = m->config_since + patience(m, &l, c, whole) - mono_now();
+	left = patience(m, &l, c, whole) - mono_since(m->config_since);
 	if (left > 0)
 		m->config_check = mono_after(left < SETTLE ? left : SETTLE);
 	else

@@ -29,8 +29,8 @@ struct reconciler {
 	struct list	 link;
 	char		 key[9];
 	struct child	 child;
-	mono_t		 next;		/* 0: at once */
-	mono_t		 sooner;	/* somebody has seen a reason to look again then; 0: nobody */
+	mono_t		 next;		/* MONO_AT_ONCE when it is made */
+	mono_t		 sooner;	/* somebody has seen a reason to look again then; MONO_NEVER: nobody */
 	unsigned	 failed;	/* in a row */
 	bool		 looked;	/* for strangers: once */
 };
@@ -50,7 +50,7 @@ rounds(struct manager *m)
 	r = m->rounds = xcalloc(1, sizeof(*r));
 	list_init(&r->accounts);
 	for (int i = 0; i < CHECKERS; i++)
-		r->checker[i] = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 } };
+		r->checker[i] = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 }, .again = MONO_AT_ONCE };
 	return r;
 }
 
@@ -204,7 +204,8 @@ reconciler_of(struct rounds *r, const char *key)
 			return known;
 	a = xcalloc(1, sizeof(*a));
 	snprintf(a->key, sizeof(a->key), "%s", key);
-	a->child = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 } };
+	a->child = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 }, .again = MONO_AT_ONCE };
+	a->next = MONO_AT_ONCE;
 	list_add(&r->accounts, &a->link);
 	return a;
 }
@@ -212,8 +213,10 @@ reconciler_of(struct rounds *r, const char *key)
 void
 rounds_reconcile(struct manager *m)
 {
-	LIST_EACH(struct reconciler, a, link, &rounds(m)->accounts)
-		a->next = a->sooner = 0;
+	LIST_EACH(struct reconciler, a, link, &rounds(m)->accounts) {
+		a->next = MONO_AT_ONCE;
+		a->sooner = MONO_NEVER;
+	}
 }
 
 static void
@@ -226,9 +229,9 @@ tend_accounts(struct manager *m)
 		if (!has_account(p))
 			continue;
 		a = reconciler_of(rounds(m), p->conf->account);
-		if (child_alive(&a->child) || (a->next != 0 && !mono_passed(a->next)))
+		if (child_alive(&a->child) || !mono_passed(a->next))
 			continue;
-		a->sooner = 0;
+		a->sooner = MONO_NEVER;
 		a->next = mono_after(RECONCILE_AGAIN);
 		if (start(m, &a->child, "reconcile", machines_plan(m, p, a->looked ? "reconcile" : NULL, &e), reconciler_says, reconciler_ended, a) == 0)
 			crash_point("manager:reconciler-started");
@@ -336,7 +339,7 @@ checker_ended(struct manager *m, struct watch *w)
 static bool
 to_check(const struct machine *mc, mono_t at)
 {
-	return (mc->state == SCALE_IDLE || mc->state == SCALE_USED) && !mc->doubted && mc->check_at <= at;
+	return (mc->state == SCALE_IDLE || mc->state == SCALE_USED) && !mc->doubted && !mono_before(at, mc->check_at);
 }
 
 /* Those that are due, and those that soon would be: one process for all of them. */
@@ -404,7 +407,7 @@ ends_before(const struct manager *m, const struct machine *mc, int64_t now)
 static void
 mark_ending(struct manager *m)
 {
-	int64_t now = wall_now() / NSEC_SEC;
+	int64_t now = wall_seconds(wall_now());
 
 	LIST_EACH(struct machine, mc, link, &m->machines) {
 		bool ending = ends_before(m, mc, now);
@@ -430,13 +433,13 @@ tend_certs(struct manager *m)
 {
 	struct buf b = { 0 };
 
-	if (m->ca.look != 0 && !mono_passed(m->ca.look))
+	if (!mono_passed(m->ca.look))
 		return;
 	m->ca.look = mono_after(CERTS_LOOK);
 	m->ca.ends = certs_ca_ends(m->store);
 	metric_set_labels(m, M_CA_ENDS, (double)m->ca.ends, NULL, 0);
 	mark_ending(m);
-	if ((m->ca.say == 0 || mono_passed(m->ca.say)) && certs_say(m->store, &b)) {
+	if (mono_passed(m->ca.say) && certs_say(m->store, &b)) {
 		log_warn("Certificate authority ends soon", F_STR("text", b.p));
 		m->ca.say = mono_after(CERTS_SAY);
 	}
@@ -465,13 +468,13 @@ rounds_wake(const struct manager *m)
 		/* One whose pools have left the configuration is not started any more, however long it is due. */
 		struct reconciler *a = has_account(p) ? reconciler_of(m->rounds, p->conf->account) : NULL;
 
-		if (a != NULL && !child_alive(&a->child) && a->next != 0)
+		if (a != NULL && !child_alive(&a->child) && !mono_equal(a->next, MONO_AT_ONCE))
 			at = mono_min(at, a->next);
 	}
 	for (int i = 0; i < CHECKERS; i++)
 		idle = idle || !child_alive(&m->rounds->checker[i]);
 	LIST_EACH(struct machine, mc, link, &m->machines)
-		if (idle && mc->check_at != 0 && to_check(mc, INT64_MAX))
+		if (idle && !mono_equal(mc->check_at, MONO_AT_ONCE) && to_check(mc, MONO_NEVER))
 			at = mono_min(at, mc->check_at);
 	return at;
 }

@@ -37,7 +37,7 @@ usable(const struct pool *p)
 static bool
 in_grace(const struct pool *p)
 {
-	return !usable(p) && p->left != 0 && wall_now() - p->left < p->grace;
+	return !usable(p) && wall_known(p->left) && wall_between(p->left, wall_now()) < p->grace;
 }
 
 /* Whether its machines may stay at all. An entry with a fault keeps them: it will be mended. */
@@ -75,10 +75,10 @@ static void
 resolve_period(struct manager *m, struct pool *p, wall_t now)
 {
 	const struct periods *periods = &p->conf->periods;
-	bool known = p->section_until != 0;
+	bool known = wall_known(p->section_until);
 	int section;
 
-	if (known && now >= p->section_from && now < p->section_until)
+	if (known && !wall_before(now, p->section_from) && wall_before(now, p->section_until))
 		return;
 	section = periods_active(periods, now);
 	if (periods->nsections > 0 && (section != p->section || !known))
@@ -103,7 +103,7 @@ policy_of(struct manager *m, struct pool *p, wall_t now)
 	resolve_period(m, p, now);
 	pol = runner_policy(p->conf, p->section);
 	if (p->conf->periods.nsections > 0)
-		pol.until = p->section_until;
+		pol.until = p->section_until.ns;
 	return pol;
 }
 
@@ -132,8 +132,8 @@ note_left(struct pool *p)
 	if (s >= 0 && s < IDLE_TIME_MAX)
 		p->grace = s * NSEC_SEC;
 	if (usable(p))
-		p->left = 0;
-	else if (p->left == 0)
+		p->left = WALL_UNKNOWN;
+	else if (!wall_known(p->left))
 		p->left = wall_now();
 }
 
@@ -142,7 +142,7 @@ scaler_reload(struct manager *m)
 {
 	LIST_EACH(struct pool, p, link, &m->pools) {
 		note_left(p);
-		p->section_until = 0;
+		p->section_until = WALL_UNKNOWN;
 		p->account = NULL;
 		if (!usable(p))
 			continue;
@@ -190,7 +190,7 @@ static bool
 counts_as_waiting(const struct pool *p, const struct job *j)
 {
 	return j->pool == p && j->state == JOB_WAITING && (by_queue(p) || j->announced || pollers_in_flight(p) == 0 ||
-	    wall_now() - j->arrived > MESSAGE_WAIT);
+	    wall_between(j->arrived, wall_now()) > MESSAGE_WAIT);
 }
 
 struct tables {
@@ -232,12 +232,12 @@ tables_of(struct manager *m, const struct pool *p)
 	t.jobs = xcalloc(nj, sizeof(*t.jobs));
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		if (mc->pool == p)
-			t.machines[t.nmachines++] = (struct scale_machine){ .ref = mc, .created = mc->created,
-			    .used = mc->used, .uses = mc->uses, .failures = mc->failures,
+			t.machines[t.nmachines++] = (struct scale_machine){ .ref = mc, .created = mc->created.ns,
+			    .used = mc->used.ns, .uses = mc->uses, .failures = mc->failures,
 			    .removal_retries = mc->removal_retries, .state = (uint8_t)mc->state, .flags = (uint8_t)mc->flags };
 	LIST_EACH(struct job, j, link, &m->jobs)
 		if (counts_as_waiting(p, j))
-			t.jobs[t.njobs++] = (struct scale_job){ .ref = j, .arrived = j->arrived, .created = j->created };
+			t.jobs[t.njobs++] = (struct scale_job){ .ref = j, .arrived = j->arrived.ns, .created = j->created };
 	qsort(t.machines, t.nmachines, sizeof(*t.machines), in_list_order);
 	qsort(t.jobs, t.njobs, sizeof(*t.jobs), oldest_first);
 	return t;
@@ -307,7 +307,7 @@ longest_wait_first(const void *a, const void *b)
 {
 	const struct gift *x = a, *y = b;
 
-	return x->job->arrived < y->job->arrived ? -1 : x->job->arrived > y->job->arrived;
+	return wall_before(x->job->arrived, y->job->arrived) ? -1 : wall_before(y->job->arrived, x->job->arrived);
 }
 
 /* Jobs of several pools may have arrived at once, more than concurrent allows: the oldest run. */
@@ -338,9 +338,9 @@ create(struct manager *m, struct pool *p, const struct scale_action *a, struct j
 	log_info("Scaling up", F_INT("machines", a->n), F_STR("runner", p->conf->short_token), F_VIEW("reason", why));
 	for (int n = 0; n < a->n; n++)
 		machines_create(m, p, scale_why_word(a->why), why);
-	budget_take(&p->growth, a->n, wall_now());
+	budget_take(&p->growth, a->n, wall_now().ns);
 	if (p->account != NULL)
-		budget_take(&p->account->budget, a->n, wall_now());
+		budget_take(&p->account->budget, a->n, wall_now().ns);
 	if (j != NULL)
 		j->created = true;
 	crash_point("manager:create-decided");
@@ -387,7 +387,7 @@ newest_first(const void *a, const void *b)
 {
 	const struct machine *x = *(struct machine *const *)a, *y = *(struct machine *const *)b;
 
-	return x->create_started > y->create_started ? -1 : x->create_started < y->create_started;
+	return wall_before(y->create_started, x->create_started) ? -1 : wall_before(x->create_started, y->create_started);
 }
 
 /*
@@ -444,13 +444,13 @@ scaler_held(const struct pool *p, struct buf *b)
 	case SCALE_WHY_THROTTLED:
 		if (why == SCALE_WHY_QUOTA && a->error[0] != '\0')
 			buf_fmt(b, " (%s)", a->error);
-		return a->budget.blocked_until;
+		return (wall_t){ a->budget.blocked_until };
 	case SCALE_WHY_BACKOFF:
 		if (p->create_error[0] != '\0')
 			buf_fmt(b, " (%s)", p->create_error);
-		return p->gate.not_before;
+		return (wall_t){ p->gate.not_before };
 	default:
-		return 0;
+		return WALL_UNKNOWN;
 	}
 }
 
@@ -458,7 +458,7 @@ scaler_held(const struct pool *p, struct buf *b)
 static bool
 throttled(const struct pool *p)
 {
-	return p->account != NULL && p->account->blocked == SCALE_WHY_THROTTLED && p->account->budget.blocked_until > wall_now();
+	return p->account != NULL && p->account->blocked == SCALE_WHY_THROTTLED && p->account->budget.blocked_until > wall_now().ns;
 }
 
 /* What a job that waits is told. */
@@ -475,7 +475,7 @@ tell_waiting(struct manager *m, struct pool *p, const struct scale_plan *plan)
 		if (!counts_as_waiting(p, j))
 			continue;
 		place++;
-		until = 0;
+		until = WALL_UNKNOWN;
 		why = scale_why_word(plan->held);
 		if (!usable(p) && plan->counts.creating < place) {
 			why = "no-runner";
@@ -490,7 +490,7 @@ tell_waiting(struct manager *m, struct pool *p, const struct scale_plan *plan)
 			if (throttled(p)) {
 				why = scale_why_word(SCALE_WHY_THROTTLED);
 				snprintf(text, sizeof(text), "Waiting for a machine: one is being created, and %s", scale_why(SCALE_WHY_THROTTLED));
-				until = p->account->budget.blocked_until;
+				until = (wall_t){ p->account->budget.blocked_until };
 			}
 		} else if (plan->held != SCALE_WHY_NONE) {
 			snprintf(text, sizeof(text), "Waiting for a machine: %s", held.p);
@@ -538,7 +538,7 @@ decide(struct manager *m, struct pool *p, enum scale_phase phase, struct tables 
 {
 	struct scale_policy pol = policy_of(m, p, wall_now());
 	struct scale_input in = {
-		.now = wall_now(), .policy = &pol,
+		.now = wall_now().ns, .policy = &pol,
 		.machines = t->machines, .nmachines = t->nmachines, .waiting = t->jobs, .nwaiting = t->njobs,
 		.running = jobs_active(m, p) - (int)t->njobs,
 		.slots_free = (int)(m->config->concurrent - jobs_active(m, NULL)),
@@ -565,7 +565,7 @@ tend_pool(struct manager *m, struct pool *p, struct gifts *gifts)
 	else
 		decide(m, p, phase, &t, gifts);
 	p->ask = by_queue(p) ? p->plan.ask : slots_of(m, p);
-	p->wake_at = p->plan.wake_at;
+	p->wake_at = (wall_t){ p->plan.wake_at };
 	if (by_queue(p) || phase == SCALE_DRAIN)
 		call_off(m, p, &p->plan, &t, (int)(t.njobs - (gifts->n - before)), phase);
 	if (!stays(p))
@@ -615,15 +615,15 @@ scaler_throttled(struct manager *m, struct machine *mc, struct str unix_ms)
 	uint64_t ms;
 
 	/* What our own operator says; a day is the most that is believed. */
-	if (str_to_u64(unix_ms, &ms) < 0 || ms > (uint64_t)(now / NSEC_MSEC) + 86400000)
+	if (str_to_u64(unix_ms, &ms) < 0 || ms > (uint64_t)(now.ns / NSEC_MSEC) + 86400000)
 		return;
-	mc->not_before = (wall_t)ms * NSEC_MSEC;
-	if (a == NULL || mc->not_before <= a->budget.blocked_until)
+	mc->not_before = (wall_t){ (int64_t)ms * NSEC_MSEC };
+	if (a == NULL || mc->not_before.ns <= a->budget.blocked_until)
 		return;
-	if (a->budget.blocked_until <= now)
+	if (a->budget.blocked_until <= now.ns)
 		log_warn("The cloud throttles the account: no machine is asked for until it lets us", F_STR("name", mc->name),
-		    F_DUR("wait", mc->not_before - now));
-	budget_block(&a->budget, mc->not_before);
+		    F_DUR("wait", wall_between(now, mc->not_before)));
+	budget_block(&a->budget, mc->not_before.ns);
 	a->blocked = SCALE_WHY_THROTTLED;
 	a->error[0] = '\0';
 	m->dirty = true;
@@ -648,23 +648,23 @@ scaler_create_failed(struct manager *m, struct machine *mc, int status, wall_t n
 	uint64_t rnd;
 
 	rand_bytes(&rnd, sizeof(rnd));
-	scale_create_failed(&p->gate, mc->create_started, not_before, wall_now(), rnd);
+	scale_create_failed(&p->gate, mc->create_started.ns, not_before.ns, wall_now().ns, rnd);
 	note_failure(p->create_error, sizeof(p->create_error), mc);
 	/* A limit of the account holds for everybody who uses it. */
 	if (status == EXIT_QUOTA && p->account != NULL) {
-		wall_t least = wall_now() + QUOTA_WAIT;
+		int64_t least = wall_now().ns + QUOTA_WAIT;
 
 		budget_block(&p->account->budget, p->gate.not_before > least ? p->gate.not_before : least);
-		p->account->blocked = not_before > wall_now() ? SCALE_WHY_THROTTLED : SCALE_WHY_QUOTA;
+		p->account->blocked = wall_before(wall_now(), not_before) ? SCALE_WHY_THROTTLED : SCALE_WHY_QUOTA;
 		note_failure(p->account->error, sizeof(p->account->error), mc);
 		log_warn("The cloud account is at its limit: no machine is made on it for a while", F_STR("driver", p->conf != NULL ? p->conf->machine_driver : ""),
-		    F_DUR("wait", p->account->budget.blocked_until - wall_now()), F_STR("error", mc->operator.error));
+		    F_DUR("wait", p->account->budget.blocked_until - wall_now().ns), F_STR("error", mc->operator.error));
 	}
 	if (by_queue(p))
 		return;
 	/* The original tries three times three times for a job, then the job fails (spec machines 1.6). */
 	LIST_EACH(struct job, j, link, &m->jobs)
-		if (j->pool == p && j->state == JOB_WAITING && j->created && (oldest == NULL || j->arrived < oldest->arrived))
+		if (j->pool == p && j->state == JOB_WAITING && j->created && (oldest == NULL || wall_before(j->arrived, oldest->arrived)))
 			oldest = j;
 	if (oldest == NULL)
 		return;
@@ -689,13 +689,13 @@ in_turn(struct manager *m, size_t *n)
 		v[k++] = p;
 	for (size_t i = 0; i < all; i++) {
 		struct pool *p = v[i];
-		wall_t since = INT64_MAX;
+		wall_t since = { INT64_MAX };
 		size_t at = i;
 
 		LIST_EACH(struct job, j, link, &m->jobs)
-			if (j->pool == p && j->state == JOB_WAITING && j->arrived < since)
+			if (j->pool == p && j->state == JOB_WAITING && wall_before(j->arrived, since))
 				since = j->arrived;
-		for (; at > 0 && waits[at - 1] > since; at--) {
+		for (; at > 0 && wall_before(since, waits[at - 1]); at--) {
 			v[at] = v[at - 1];
 			waits[at] = waits[at - 1];
 		}
@@ -703,7 +703,7 @@ in_turn(struct manager *m, size_t *n)
 		waits[at] = since;
 	}
 	/* behind those with waiting jobs: turned by one each time */
-	for (k = 0; k < all && waits[k] != INT64_MAX;)
+	for (k = 0; k < all && waits[k].ns != INT64_MAX;)
 		k++;
 	if (all - k > 1)
 		for (size_t by = m->turn++ % (all - k); by > 0; by--) {
@@ -730,17 +730,17 @@ scaler_run(struct manager *m)
 	free(pools);
 }
 
-int64_t
+wall_t
 scaler_wake(const struct manager *m)
 {
-	int64_t at = 0;
+	wall_t at = WALL_UNKNOWN;
 
 	LIST_EACH(struct pool, p, link, &m->pools) {
-		int64_t wake = p->wake_at;
+		wall_t wake = p->wake_at, over = wall_add(p->left, p->grace);
 
-		if (in_grace(p) && (wake == 0 || p->left + p->grace < wake))
-			wake = p->left + p->grace;
-		if (wake != 0 && (at == 0 || wake < at))
+		if (in_grace(p) && (!wall_known(wake) || wall_before(over, wake)))
+			wake = over;
+		if (wall_known(wake) && (!wall_known(at) || wall_before(wake, at)))
 			at = wake;
 	}
 	return at;

@@ -17,7 +17,7 @@
 struct snapshot {
 	wall_t		 started;
 	uint64_t	 hash;		/* of what the file says */
-	mono_t		 next;		/* not before */
+	mono_t		 next;		/* not before; MONO_AT_ONCE when it is made */
 	bool		 wanted;
 	bool		 told;		/* that it cannot be written */
 };
@@ -27,7 +27,7 @@ put_time(struct json_w *w, const char *key, wall_t t)
 {
 	char text[TIME_RFC3339_MAX];
 
-	if (t == 0)
+	if (!wall_known(t))
 		return;
 	time_rfc3339(t, 3, text);
 	jw_cstr(w, key, text);
@@ -37,8 +37,8 @@ put_time(struct json_w *w, const char *key, wall_t t)
 static void
 put_mono(struct json_w *w, const char *key, mono_t t)
 {
-	if (t != 0 && !mono_passed(t))
-		put_time(w, key, (wall_now() + t - mono_now() + NSEC_SEC / 2) / NSEC_SEC * NSEC_SEC);
+	if (!mono_is_never(t) && !mono_passed(t))
+		put_time(w, key, wall_of_seconds(wall_seconds(wall_add(wall_now(), NSEC_SEC / 2 - mono_since(t)))));
 }
 
 static void
@@ -69,8 +69,8 @@ put_troubles(struct json_w *w, const struct pool *p)
 	if (p->gate.failures > 0) {
 		jw_object(w, "backoff");
 		jw_i64(w, "failures", p->gate.failures);
-		put_time(w, "since", p->gate.since);
-		put_time(w, "not_before", p->gate.not_before);
+		put_time(w, "since", (wall_t){ p->gate.since });
+		put_time(w, "not_before", (wall_t){ p->gate.not_before });
 		jw_bool(w, "trying", p->gate.probing);
 		put_text(w, "error", p->create_error);
 		jw_end_object(w);
@@ -79,12 +79,12 @@ put_troubles(struct json_w *w, const struct pool *p)
 		jw_object(w, "refused");
 		jw_i64(w, "times", p->health.failures);
 		put_time(w, "last", p->health.last);
-		if (pollers_disabled_until(p) != 0)
+		if (wall_known(pollers_disabled_until(p)))
 			put_time(w, "until", pollers_disabled_until(p));
 		jw_end_object(w);
 	}
 	put_text(w, "trouble", p->trouble);
-	if (p->instance != NULL && (p->instance->failures > 0 || p->instance->not_before > now)) {
+	if (p->instance != NULL && (p->instance->failures > 0 || wall_before(now, p->instance->not_before))) {
 		jw_object(w, "gitlab");
 		jw_i64(w, "failures", p->instance->failures);
 		put_time(w, "not_before", p->instance->not_before);
@@ -156,9 +156,9 @@ since(const struct machine *mc)
 {
 	switch (mc->state) {
 	case SCALE_CREATING:
-		return mc->create_started != 0 ? mc->create_started : mc->created;
+		return wall_known(mc->create_started) ? mc->create_started : mc->created;
 	case SCALE_USED:
-		return mc->job != NULL && mc->job->assigned != 0 ? mc->job->assigned : mc->used;
+		return mc->job != NULL && wall_known(mc->job->assigned) ? mc->job->assigned : mc->used;
 	case SCALE_REMOVING:
 	case SCALE_STUCK:
 		return mc->remove_started;
@@ -196,8 +196,8 @@ put_machine(struct json_w *w, struct manager *m, struct machine *mc)
 	if (mc->removal_retries > 0)
 		jw_i64(w, "removal_retries", mc->removal_retries);
 	put_text(w, "error", mc->operator.error);
-	put_mono(w, "again", child_alive(&mc->operator) ? 0 : mc->operator.again);
-	if (mc->state == SCALE_CREATING && mc->not_before > wall_now())
+	put_mono(w, "again", child_alive(&mc->operator) ? MONO_NEVER : mc->operator.again);
+	if (mc->state == SCALE_CREATING && wall_before(wall_now(), mc->not_before))
 		put_time(w, "throttled_until", mc->not_before);
 	if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
 		put_text(w, "why", mc->why);
@@ -285,7 +285,7 @@ snapshot_put(struct manager *m, struct buf *b)
 	jw_i64(&w, "pid", getpid());
 	jw_cstr(&w, "version", WL_VERSION);
 	jw_cstr(&w, "state", phases[m->phase]);
-	put_time(&w, "started", m->snapshot != NULL ? m->snapshot->started : 0);
+	put_time(&w, "started", m->snapshot != NULL ? m->snapshot->started : WALL_UNKNOWN);
 	jw_cstr(&w, "config", m->config_path);
 	jw_cstr(&w, "store", m->store);
 	jw_cstr(&w, "system_id", m->system_id);
@@ -356,6 +356,7 @@ void
 snapshot_open(struct manager *m)
 {
 	m->snapshot = xcalloc(1, sizeof(*m->snapshot));
+	m->snapshot->next = MONO_AT_ONCE;
 	m->snapshot->started = wall_now();
 	/* Should this fail, the first write says so. */
 	(void)!mkdirat(m->state_fd, SNAPSHOT_DIR, 0700);
@@ -373,14 +374,14 @@ snapshot_tend(struct manager *m, bool event)
 {
 	struct snapshot *s = m->snapshot;
 	mono_t began;
-	int64_t took;
+	dur_t took;
 
 	s->wanted |= event;
-	if (!mono_passed(s->next) && s->next != 0)
+	if (!mono_passed(s->next))
 		return;
 	began = mono_now();
 	write_it(m, s);
-	took = (mono_now() - began) * SHARE;
+	took = mono_since(began) * SHARE;
 	s->next = mono_after(took > EVERY ? took : EVERY);
 	s->wanted = false;
 }

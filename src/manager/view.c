@@ -17,9 +17,9 @@
 static wall_t
 get_time(struct arena *a, struct json_val v, const char *key)
 {
-	wall_t t = 0;
+	wall_t t;
 
-	return time_parse_rfc3339(json_str(a, json_get(v, key)), &t) == 0 ? t : 0;
+	return time_parse_rfc3339(json_str(a, json_get(v, key)), &t) == 0 ? t : WALL_UNKNOWN;
 }
 
 static const char *
@@ -234,7 +234,7 @@ look_at_machine(struct view *v, const char *store, const char *name, const char 
 		/* Whether it is in use is what the jobs say, below. */
 		out->state = known != NULL && strcmp(known->state, "stuck-on-removing") == 0 ? known->state : state_of(&r);
 		out->created = r.created;
-		out->since = r.last_used != 0 ? r.last_used : r.phase_since;
+		out->since = wall_known(r.last_used) ? r.last_used : r.phase_since;
 		out->uses = r.uses;
 		out->why = r.phase == PHASE_DELETING ? r.remove_reason : "";
 		out->error = r.last_error;
@@ -292,7 +292,7 @@ look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
 	    .project = json_cstr(a, json_path(runner, "job.project")), .url = json_cstr(a, json_path(runner, "job.url")),
 	    .arrived = get_time(a, runner, "received"), .machine = read_line(dir, "machine", a),
 	    .waiting = read_line(dir, "waiting", a), .waiting_why = "", .stage = "", .result = "", .result_text = "",
-	    .assigned = known != NULL ? known->assigned : 0, .ended = known != NULL ? known->ended : 0,
+	    .assigned = known != NULL ? known->assigned : WALL_UNKNOWN, .ended = known != NULL ? known->ended : WALL_UNKNOWN,
 	    .executor = holder(dir, "executor.lock"), .reporter = holder(dir, "reporter.lock") };
 	out->state = out->machine[0] != '\0' ? "running" : "waiting";
 	if (strcmp(out->state, "running") == 0) {
@@ -305,7 +305,7 @@ look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
 		out->state = "ended";
 		out->result = str_eqc(json_str(a, json_get(result, "state")), "success") ? "success" : get_text(a, result, "failure_reason");
 		out->result_text = get_text(a, result, "text");
-		if (out->ended == 0)
+		if (!wall_known(out->ended))
 			out->ended = get_time(a, result, "finished");
 	}
 	close(dir);
@@ -352,9 +352,9 @@ count_pools(struct view *v)
 		/* What its manager was about to do, nobody is any more. */
 		pools[i].ask = pools[i].asking = pools[i].short_by = 0;
 		pools[i].ask_why = pools[i].ask_text = pools[i].held = pools[i].held_text = pools[i].create_error = pools[i].trouble = "";
-		pools[i].held_until = 0;
+		pools[i].held_until = WALL_UNKNOWN;
 		pools[i].gitlab_failures = pools[i].refusals = pools[i].create_failures = 0;
-		pools[i].gitlab_not_before = pools[i].create_not_before = 0;
+		pools[i].gitlab_not_before = pools[i].create_not_before = WALL_UNKNOWN;
 		pools[i].creating = pools[i].idle = pools[i].used = pools[i].removing = pools[i].stuck = pools[i].waiting = pools[i].running = 0;
 	}
 	for (size_t i = 0; i < v->nmachines + v->njobs; i++) {
@@ -405,7 +405,7 @@ why_stale(struct view *v, int fd)
 	n = fs_list(jobs, ".", &names, &ignored);
 	for (ssize_t i = 0; i < n; i++)
 		if (view_job(v, names[i]) == NULL && fstatat(jobs, names[i], &st, 0) == 0 && S_ISDIR(st.st_mode) &&
-		    wall_now() / NSEC_SEC - st.st_ctime > SILENT_S)
+		    wall_seconds(wall_now()) - st.st_ctime > SILENT_S)
 			why = "the manager does not write its view";
 	if (n >= 0)
 		fs_free_names(names, n);

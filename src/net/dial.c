@@ -22,8 +22,8 @@
 #define PROXY_ANSWER_MAX 8192
 
 static int control_fd = -1;
-static int64_t control_grace;			/* how long a wait goes on after it became readable */
-static mono_t control_ends = MONO_NEVER;	/* it has: until then */
+static dur_t control_grace;			/* how long a wait goes on after it became readable */
+static mono_t control_ends;			/* it has: until then */
 
 void
 net_control(int fd)
@@ -32,7 +32,7 @@ net_control(int fd)
 }
 
 void
-net_control_late(int fd, int64_t ns)
+net_control_late(int fd, dur_t ns)
 {
 	control_fd = fd;
 	control_grace = ns;
@@ -48,7 +48,7 @@ net_wait(int fd, short events, mono_t deadline, struct err *e)
 	for (;;) {
 		int n;
 
-		if (control_ends != MONO_NEVER)
+		if (!mono_is_never(control_ends))
 			p[1].fd = -1;
 		n = poll(p, 2, mono_ms_until(mono_min(deadline, control_ends)));
 		if (n == -1 && errno != EINTR)
@@ -70,7 +70,7 @@ net_wait(int fd, short events, mono_t deadline, struct err *e)
 }
 
 int
-net_pause(int64_t ns, struct err *e)
+net_pause(dur_t ns, struct err *e)
 {
 	struct err why = { 0 };
 
@@ -181,12 +181,16 @@ resolve(const char *host, uint16_t port, struct addrinfo **list, struct err *e)
 static mono_t
 share(mono_t deadline, size_t left)
 {
-	int64_t part = SHARE_MAX;
+	dur_t part = SHARE_MAX;
 
 	if (left <= 1)
 		return deadline;
-	if (deadline != MONO_NEVER && (deadline - mono_now()) / (int64_t)left < part)
-		part = (deadline - mono_now()) / (int64_t)left;
+	if (!mono_is_never(deadline)) {
+		dur_t fair = mono_between(mono_now(), deadline) / (int64_t)left;
+
+		if (fair < part)
+			part = fair;
+	}
 	return mono_after(part > 0 ? part : 0);
 }
 

@@ -29,7 +29,7 @@ void	net_control(int fd);
  * The same, but a wait goes on for `ns` after the descriptor was first seen to be readable: an answer that is on its
  * way gets the time to arrive. net_control(), with whatever descriptor, ends that too.
  */
-void	net_control_late(int fd, int64_t ns);
+void	net_control_late(int fd, dur_t ns);
 
 /*
  * Waits for events (POLLIN, POLLOUT or both) on fd. 0 when one of them has
@@ -38,7 +38,7 @@ void	net_control_late(int fd, int64_t ns);
  */
 int	net_wait(int fd, short events, mono_t deadline, struct err *e);
 /* Waits with no socket: 0 when the time has come, -1 ERR_CANCELLED. */
-int	net_pause(int64_t ns, struct err *e);
+int	net_pause(dur_t ns, struct err *e);
 
 /*
  * "fe80::1%eth0" with the interface's number for its name, as the kernel says it (/sys/class/net): the C library would ask by a

@@ -21,7 +21,7 @@
  * the peer counts, not what the caller does between two pieces.
  */
 struct pace {
-	int64_t		waited;
+	dur_t		waited;
 	uint64_t	moved;
 };
 
@@ -125,7 +125,7 @@ http_resp_free(struct http_resp *r)
 }
 
 static mono_t
-step(mono_t deadline, int64_t ns, int64_t dflt)
+step(mono_t deadline, dur_t ns, dur_t dflt)
 {
 	return mono_min(deadline, mono_after(ns > 0 ? ns : dflt));
 }
@@ -176,12 +176,12 @@ static bool
 usable(const struct http *h)
 {
 	struct pollfd p = { h->fd, POLLIN, 0 };
-	int64_t idle = h->o.idle_ns > 0 ? h->o.idle_ns : 90 * NSEC_SEC;
+	dur_t idle = h->o.idle_ns > 0 ? h->o.idle_ns : 90 * NSEC_SEC;
 	mono_t now = mono_now();
 
-	if (h->fd < 0 || h->rest.n > 0 || now - h->last_use > idle)
+	if (h->fd < 0 || h->rest.n > 0 || mono_between(h->last_use, now) > idle)
 		return false;
-	if (h->o.max_age_ns > 0 && now - h->born > h->o.max_age_ns)
+	if (h->o.max_age_ns > 0 && mono_between(h->born, now) > h->o.max_age_ns)
 		return false;
 	return poll(&p, 1, 0) == 0 && (h->tls == NULL || tls_fresh(h->tls));
 }
@@ -206,7 +206,7 @@ pace_note(struct http *h, mono_t start, size_t n, mono_t deadline, struct err *e
 
 	if (h->o.slow_ns <= 0)
 		return 0;
-	h->pace.waited += mono_now() - start;
+	h->pace.waited += mono_since(start);
 	h->pace.moved += n;
 	if (h->pace.moved > 0 && h->pace.moved >= h->o.slow_bytes) {
 		h->pace = (struct pace){ 0 };

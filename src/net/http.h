@@ -24,16 +24,16 @@ struct http_opts {
 	const char			*name;		/* name to verify instead of the URL's host, or NULL */
 	bool				 use_proxy;	/* honour the environment's proxies */
 	int				 keepalive_s;	/* TCP keep-alive */
-	int64_t				 max_age_ns;	/* a kept connection older than this is not reused; 0 no limit */
-	int64_t				 idle_ns;	/* nor one that was idle for longer; 0: 90 s */
-	int64_t				 dial_ns;	/* limits of one step inside the deadline: dial (default 30 s) */
-	int64_t				 handshake_ns;	/* TLS handshake (default 10 s) */
-	int64_t				 head_ns;	/* from the last byte sent to the answer's head; 0 no limit */
+	dur_t				 max_age_ns;	/* a kept connection older than this is not reused; 0 no limit */
+	dur_t				 idle_ns;	/* nor one that was idle for longer; 0: 90 s */
+	dur_t				 dial_ns;	/* limits of one step inside the deadline: dial (default 30 s) */
+	dur_t				 handshake_ns;	/* TLS handshake (default 10 s) */
+	dur_t				 head_ns;	/* from the last byte sent to the answer's head; 0 no limit */
 	/*
 	 * A body, either way, that moves fewer than slow_bytes in slow_ns is given up (ERR_TIMEOUT), long before a
 	 * generous deadline. slow_ns 0: off. slow_bytes 0: one byte is enough. Sending counts in pieces of 4 KB.
 	 */
-	int64_t				 slow_ns;
+	dur_t				 slow_ns;
 	uint64_t			 slow_bytes;
 	/*
 	 * Once the first byte of an answer has come nothing but deadlines ends a wait: net_control() is

@@ -332,7 +332,8 @@ place(struct server *s)
 		if (c->fd < 0)
 			return c;
 		if ((oldest->state == TAKING) > (c->state == TAKING) ||
-		    ((oldest->state == TAKING) == (c->state == TAKING) && c->since < oldest->since))
+		    ((oldest->state == TAKING) == (c->state == TAKING) &&
+		    mono_before(c->since, oldest->since)))
 			oldest = c;
 	}
 	conn_close(oldest);

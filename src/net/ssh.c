@@ -34,7 +34,7 @@ struct ssh {
 	LIBSSH2_SESSION	*session;
 	mono_t		 alive_at;	/* when the next keep-alive is due */
 	mono_t		 heard;		/* when the peer last said something */
-	int64_t		 silence_ns;	/* how long it may say nothing; 0: until the deadline */
+	dur_t		 silence_ns;	/* how long it may say nothing; 0: until the deadline */
 	bool		 broken;	/* an operation was left in the middle */
 	bool		 ended;		/* the peer closed the connection, or said that it will */
 	bool		 listening;	/* the first bytes are kept in hello */
@@ -173,7 +173,8 @@ static int
 again(struct ssh *s, mono_t deadline, struct err *e)
 {
 	for (;;) {
-		mono_t limit = s->silence_ns > 0 ? mono_min(deadline, s->heard + s->silence_ns) : deadline;
+		mono_t limit = s->silence_ns > 0 ?
+		    mono_min(deadline, mono_add(s->heard, s->silence_ns)) : deadline;
 		struct err why;
 
 		if (keep_alive(s, e) < 0)

@@ -26,7 +26,7 @@ struct ssh_opts {
 	struct str	 pin;		/* "ecdsa-sha2-nistp256 AAAA..." that must match; empty: any, and tell */
 	const char	*accept;	/* the fingerprint of the one key that is taken instead of the pinned one; NULL: none */
 	/* Besides the deadline, each 0 for no limit: for the connection; how long the host may be silent until the keys are exchanged, and from then on until we are in. */
-	int64_t		 dial_ns, hello_ns, login_ns;
+	dur_t		 dial_ns, hello_ns, login_ns;
 };
 
 /*

@@ -145,7 +145,7 @@ run_bearssl(struct verify *v, size_t npath, const br_x509_trust_anchor *ta, size
 static const char *
 put_date(char text[TIME_RFC3339_MAX], int64_t t)
 {
-	time_rfc3339(t * NSEC_SEC, 0, text);
+	time_rfc3339(wall_of_seconds(t), 0, text);
 	return text;
 }
 
@@ -461,7 +461,7 @@ keep_chain(struct verify *v, const struct anchors *as, const struct x509 *certs,
 	if (v->anchor >= 0) {
 		root = as->der[v->anchor];
 		if (root.n == 0)
-			root = sent_root(v, as, certs, n, wall_now() / NSEC_SEC);
+			root = sent_root(v, as, certs, n, wall_seconds(wall_now()));
 	}
 	for (size_t i = 0; i < v->npath; i++)
 		pem_put(&v->chain_pem, "CERTIFICATE", v->path[i].der);
@@ -497,7 +497,7 @@ on_end_chain(const br_x509_class **ctx)
 	v->anchor = -1;
 	if (v->trust->pinned) {
 		check_pin(v, &certs[0]);
-	} else if (check_chain(v, &as, certs, n, wall_now() / NSEC_SEC) == 0) {
+	} else if (check_chain(v, &as, certs, n, wall_seconds(wall_now())) == 0) {
 		check_use(v, &as);
 	}
 	if (v->why.kind == ERR_NONE && v->trust->keep_chain)

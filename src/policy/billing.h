@@ -10,16 +10,17 @@
 #define POLICY_BILLING_H
 
 #include "core/core.h"
+#include "core/mono.h"
 #include "core/str.h"
 
 #define BILLING_DATE	"2025-06"
 
 struct billing {
 	const char	*driver;
-	int64_t		 unit;		/* ns; a started unit is charged whole. 0: exact */
-	int64_t		 minimum;	/* ns charged at least */
+	dur_t		 unit;		/* a started unit is charged whole. 0: exact */
+	dur_t		 minimum;	/* charged at least */
 	double		 minimum_money;	/* the same in money: 0.01; 0 = none */
-	int64_t		 month_cap;	/* ns: most that is charged of a month (of 730 hours); 0 = no cap */
+	dur_t		 month_cap;	/* most that is charged of a month (of 730 hours); 0 = no cap */
 	const char	*currency;
 	const char	*size_option;	/* the driver option that names the size; NULL: none that we know */
 	const char	*default_size;	/* what the driver takes when it is not given */
@@ -35,8 +36,8 @@ struct billing_price {
 const struct billing		*billing_of(const char *driver);
 const struct billing_price	*billing_price_of(const char *driver, struct str size);
 /* The unit that is worth waiting for before a machine goes: hours; 0 when it is charged finer. */
-int64_t				 billing_keeps(const struct billing *b);
-/* What is charged for a life of so long, in ns of the hourly price. */
-int64_t				 billing_paid(const struct billing *b, int64_t life, double price_per_hour);
+dur_t				 billing_keeps(const struct billing *b);
+/* What is charged for a life of so long, as time at the hourly price. */
+dur_t				 billing_paid(const struct billing *b, dur_t life, double price_per_hour);
 
 #endif

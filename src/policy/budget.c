@@ -31,7 +31,7 @@ budget_change(struct budget *b, double per_second, int64_t burst)
 	else if (interval > (double)(SPAN_MAX / b->burst))
 		b->interval = SPAN_MAX / b->burst;
 	else
-		b->interval = (int64_t)interval;
+		b->interval = (dur_t)interval;
 }
 
 /*
@@ -50,7 +50,7 @@ full_at(const struct budget *b, int64_t now)
 int
 budget_available(const struct budget *b, int64_t now)
 {
-	int64_t room;
+	dur_t room;
 
 	if (b->blocked_until > now)
 		return 0;
@@ -78,7 +78,7 @@ budget_next(const struct budget *b, int64_t now)
 	int64_t at = now;
 
 	if (b->interval != 0) {
-		int64_t wait = full_at(b, now) - now - (b->burst - 1) * b->interval;
+		dur_t wait = full_at(b, now) - now - (b->burst - 1) * b->interval;
 
 		if (wait > 0)
 			at = add_bounded(now, wait);

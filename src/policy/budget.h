@@ -13,12 +13,12 @@
 
 #include <limits.h>
 
-#include "core/core.h"
+#include "core/mono.h"
 
 #define BUDGET_UNLIMITED	INT_MAX
 
 struct budget {
-	int64_t	interval;	/* ns for one token to come back; 0 = no limit */
+	dur_t	interval;	/* for one token to come back; 0 = no limit */
 	int64_t	burst;		/* tokens in a full bucket, at least 1 */
 	int64_t	tat;		/* when the bucket will be full again */
 	int64_t	blocked_until;	/* nothing before this (Retry-After); 0 = not blocked */

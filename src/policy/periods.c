@@ -135,9 +135,9 @@ floor_div(int64_t a, int64_t b)
 
 /* The second whose fields decide about `now`. */
 static int64_t
-deciding_second(const struct periods *p, int64_t now)
+deciding_second(const struct periods *p, wall_t now)
 {
-	return floor_div(now, NSEC_SEC) + (p->unix_syntax ? 0 : 1);
+	return wall_seconds(now) + (p->unix_syntax ? 0 : 1);
 }
 
 static bool
@@ -163,7 +163,7 @@ section_at(const struct periods *p, int64_t second)
 }
 
 int
-periods_active(const struct periods *p, int64_t now)
+periods_active(const struct periods *p, wall_t now)
 {
 	return section_at(p, deciding_second(p, now));
 }
@@ -192,8 +192,8 @@ looks_at_seconds(const struct periods *p)
  * an expression restricts the seconds, second by second but for an hour only: such an
  * expression nearly always changes within the minute.
  */
-int64_t
-periods_until(const struct periods *p, int64_t now)
+wall_t
+periods_until(const struct periods *p, wall_t now)
 {
 	int64_t first = deciding_second(p, now), second = first;
 	int64_t step = looks_at_seconds(p) ? 1 : MINUTE;
@@ -201,15 +201,15 @@ periods_until(const struct periods *p, int64_t now)
 	int here = section_at(p, first);
 
 	if (p->nsections == 0)
-		return now + HORIZON * NSEC_SEC;
+		return wall_add(now, HORIZON * NSEC_SEC);
 	do {
 		second = (floor_div(second, step) + 1) * step;
 	} while (second - first < horizon && section_at(p, second) == here);
-	return (second - (first - floor_div(now, NSEC_SEC))) * NSEC_SEC;
+	return wall_of_seconds(second - (first - wall_seconds(now)));
 }
 
 void
-periods_apply(const struct periods *p, int64_t now, struct scale_policy *policy)
+periods_apply(const struct periods *p, wall_t now, struct scale_policy *policy)
 {
 	const struct periods_values *v = periods_values(p, periods_active(p, now));
 
@@ -217,5 +217,5 @@ periods_apply(const struct periods *p, int64_t now, struct scale_policy *policy)
 	policy->idle_count_min = v->idle_count_min;
 	policy->idle_factor = v->idle_factor;
 	policy->idle_time = v->idle_time;
-	policy->until = periods_until(p, now);
+	policy->until = periods_until(p, now).ns;
 }

@@ -26,7 +26,7 @@
 struct periods_values {
 	int	idle_count, idle_count_min;
 	double	idle_factor;
-	int64_t	idle_time;		/* ns */
+	dur_t	idle_time;
 };
 
 /* Which of the four keys a section sets; the others are 0 there, not inherited. */
@@ -82,16 +82,16 @@ struct periods {
 int	periods_compile(struct arena *a, const struct periods_config *cfg, int64_t now_s,
 	    struct periods *out, struct buf *warnings, struct err *e);
 
-/* The number of the section that holds at `now` (ns, wall time), from 0; -1: none. */
-int	periods_active(const struct periods *p, int64_t now);
+/* The number of the section that holds at `now`, from 0; -1: none. */
+int	periods_active(const struct periods *p, wall_t now);
 /* The values of a section, or of [runners.machine] for -1. */
 const struct periods_values *periods_values(const struct periods *p, int section);
 /*
  * Until when the answer for `now` holds for certain: the next moment at which another section takes
  * over, or about a day. Takes some 100 microseconds; keep the answer until then.
  */
-int64_t	periods_until(const struct periods *p, int64_t now);
+wall_t	periods_until(const struct periods *p, wall_t now);
 /* Puts the values for `now` and `until` into a policy. */
-void	periods_apply(const struct periods *p, int64_t now, struct scale_policy *policy);
+void	periods_apply(const struct periods *p, wall_t now, struct scale_policy *policy);
 
 #endif

@@ -19,20 +19,33 @@ const struct retry_policy retry_cloud = { NSEC_SEC, 60 * NSEC_SEC, 0, RETRY_FULL
 const struct retry_policy retry_final_update = { NSEC_SEC, 3600 * NSEC_SEC, 10, RETRY_ABOVE_BASE };
 
 /* Uniform in [0, n]. The bias of the remainder is far below anything a wait can show. */
-static int64_t
-part(uint64_t rnd, int64_t n)
+static dur_t
+part(uint64_t rnd, dur_t n)
 {
 	return n <= 0 ? 0 : (int64_t)(rnd % ((uint64_t)n + 1));
 }
 
-static int64_t
-doubled(int64_t base, int64_t cap, unsigned times)
+static dur_t
+doubled(dur_t base, dur_t cap, unsigned times)
 {
-	int64_t d = base;
+	dur_t d = base;
 
 	while (times-- > 0 && d < cap)
 		d = d > INT64_MAX / 2 ? INT64_MAX : d * 2;
 	return d < cap ? d : cap;
+}
+
+/* The point d after t; one far away stays far away. */
+static wall_t
+after(wall_t t, dur_t d)
+{
+	return (wall_t){ add_bounded(t.ns, d) };
+}
+
+static wall_t
+later(wall_t a, wall_t b)
+{
+	return wall_before(b, a) ? a : b;
 }
 
 /* One operation. */
@@ -53,7 +66,7 @@ moment(struct str v, wall_t now, wall_t *t)
 	if (seconds(v, &s)) {
 		if (s > INT64_MAX / NSEC_SEC)
 			return false;
-		*t = s < 1000000000 ? add_bounded(now, s * NSEC_SEC) : s * NSEC_SEC;
+		*t = s < 1000000000 ? after(now, s * NSEC_SEC) : wall_of_seconds(s);
 		return true;
 	}
 	return time_parse_http(v, t) == 0;
@@ -62,10 +75,10 @@ moment(struct str v, wall_t now, wall_t *t)
 static void
 not_before(struct retry_hint *h, wall_t t, wall_t now)
 {
-	if (t > add_bounded(now, DAY))
-		t = add_bounded(now, DAY);
-	if (t > now && t > h->not_before)
-		h->not_before = t;
+	if (wall_before(after(now, DAY), t))
+		t = after(now, DAY);
+	if (wall_before(now, t))
+		h->not_before = later(h->not_before, t);
 }
 
 void
@@ -80,18 +93,18 @@ retry_hint_header(struct retry_hint *h, int status, struct str name, struct str 
 	if (str_caseeq(name, "retry-after")) {
 		/* seconds or a date; never Unix time, so 1e9 seconds is a long wait and is cut */
 		if (seconds(value, &n))
-			not_before(h, add_bounded(now, (n < 86400 ? n : 86400) * NSEC_SEC), now);
+			not_before(h, after(now, (n < 86400 ? n : 86400) * NSEC_SEC), now);
 		else if (time_parse_http(value, &t) == 0)
 			not_before(h, t, now);
 	} else if (str_caseeq(name, "ratelimit-resettime")) {
 		/* Before 1970 makes no sense, and 0 means that nothing was said. */
-		if (time_parse_http(value, &t) != 0 || t <= 0)
+		if (time_parse_http(value, &t) != 0 || t.ns <= 0)
 			return;
 		h->reset = t;
 		if (status >= 400)
 			not_before(h, t, now);
 	} else if (str_caseeq(name, "ratelimit-reset")) {
-		if (h->reset == 0 && moment(value, now, &t) && t > 0)
+		if (!wall_known(h->reset) && moment(value, now, &t) && t.ns > 0)
 			h->reset = t;
 	} else if (str_caseeq(name, "ratelimit-remaining")) {
 		if (seconds(value, &n))
@@ -106,7 +119,7 @@ retry_hint_header(struct retry_hint *h, int status, struct str name, struct str 
 	 * The reset time is a demand only when the server turned us away for the rate; a 200
 	 * with calls left carries it too. Headers come in any order.
 	 */
-	if (h->reset != 0 && (status == 429 || h->remaining == 0))
+	if (wall_known(h->reset) && (status == 429 || h->remaining == 0))
 		not_before(h, h->reset, now);
 }
 
@@ -132,10 +145,10 @@ retry_cloud_status(int status)
 	return status == 429 || status == 500 || (status >= 502 && status <= 504);
 }
 
-int64_t
+dur_t
 retry_delay(const struct retry_policy *p, unsigned attempt, uint64_t rnd)
 {
-	int64_t d = doubled(p->base, p->cap, attempt);
+	dur_t d = doubled(p->base, p->cap, attempt);
 
 	switch (p->jitter) {
 	case RETRY_FULL:
@@ -148,18 +161,18 @@ retry_delay(const struct retry_policy *p, unsigned attempt, uint64_t rnd)
 	return d;
 }
 
-int64_t
+dur_t
 retry_next(const struct retry_policy *p, unsigned attempt, const struct retry_hint *hint,
     wall_t now, uint64_t rnd)
 {
-	int64_t wait = retry_delay(p, attempt, rnd), told;
+	dur_t wait = retry_delay(p, attempt, rnd), told;
 
 	if (p->max_attempts > 0 && attempt + 1 >= p->max_attempts)
 		return -1;
-	if (hint == NULL || hint->not_before <= now)
+	if (hint == NULL || !wall_before(now, hint->not_before))
 		return wait;
 	/* everyone was told the same instant: spread over a fifth of the wait, at most 5 s */
-	told = hint->not_before - now;
+	told = wall_between(now, hint->not_before);
 	told = add_bounded(told, part(rnd >> 16, told / 5 < 5 * NSEC_SEC ? told / 5 : 5 * NSEC_SEC));
 	return told > wait ? told : wait;
 }
@@ -173,10 +186,10 @@ health_limit(const struct health_policy *p)
 }
 
 /* The pause after `failures` in a row, 0 while there is none. */
-static int64_t
+static dur_t
 health_pause(const struct health *h, const struct health_policy *p)
 {
-	int64_t interval = p->interval > 0 ? p->interval : HEALTH_INTERVAL;
+	dur_t interval = p->interval > 0 ? p->interval : HEALTH_INTERVAL;
 	unsigned limit = health_limit(p);
 
 	if (h->failures < limit)
@@ -185,12 +198,12 @@ health_pause(const struct health *h, const struct health_policy *p)
 }
 
 bool
-health_allows(const struct health *h, const struct health_policy *p, int64_t now, int64_t *again)
+health_allows(const struct health *h, const struct health_policy *p, wall_t now, wall_t *again)
 {
-	int64_t at = add_bounded(h->last, health_pause(h, p));
+	wall_t at = after(h->last, health_pause(h, p));
 
 	/* a result from the future: the clock was set back; do not wait for it to catch up */
-	if (health_pause(h, p) == 0 || now >= at || h->last > now)
+	if (health_pause(h, p) == 0 || !wall_before(now, at) || wall_before(now, h->last))
 		return true;
 	if (again != NULL)
 		*again = at;
@@ -198,7 +211,7 @@ health_allows(const struct health *h, const struct health_policy *p, int64_t now
 }
 
 enum health_event
-health_result(struct health *h, const struct health_policy *p, bool healthy, int64_t now)
+health_result(struct health *h, const struct health_policy *p, bool healthy, wall_t now)
 {
 	bool was_lost = health_pause(h, p) > 0;
 
@@ -250,71 +263,63 @@ instance_ok(struct instance *i)
 }
 
 void
-instance_failed(struct instance *i, int64_t now, uint64_t rnd)
+instance_failed(struct instance *i, wall_t now, uint64_t rnd)
 {
 	static const struct retry_policy p = { INSTANCE_BASE, INSTANCE_CAP, 0, RETRY_FIFTH };
-	int64_t wait = retry_delay(&p, i->failures, rnd);
+	dur_t wait = retry_delay(&p, i->failures, rnd);
 
 	if (i->failures < UINT32_MAX)
 		i->failures++;
-	instance_hold(i, add_bounded(now, wait));
+	instance_hold(i, after(now, wait));
 }
 
 void
-instance_hold(struct instance *i, int64_t until)
+instance_hold(struct instance *i, wall_t until)
 {
-	if (until > i->not_before)
-		i->not_before = until;
+	i->not_before = later(i->not_before, until);
 }
 
 /* Poll pacing. */
 
 void
-pace_started(struct pace *p, int64_t now)
+pace_started(struct pace *p, wall_t now)
 {
 	p->started = now;
 }
 
 /* At once while the early repeats are few; one a second when they are many (GCRA, as in budget.h). */
-static int64_t
-pace_early(struct pace *p, int64_t now)
+static wall_t
+pace_early(struct pace *p, wall_t now)
 {
-	int64_t tat = p->early_tat > now ? p->early_tat : now;
-	int64_t at = tat - (PACE_BURST - 1) * PACE_EARLY;
+	wall_t tat = later(p->early_tat, now);
 
-	p->early_tat = tat + PACE_EARLY;
-	return at > now ? at : now;
+	p->early_tat = wall_add(tat, PACE_EARLY);
+	return later(wall_add(tat, -(PACE_BURST - 1) * PACE_EARLY), now);
 }
 
-static int64_t
-later(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-int64_t
+wall_t
 pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
-    const struct retry_hint *hint, wall_t wall, int64_t now, uint64_t rnd)
+    const struct retry_hint *hint, wall_t wall, wall_t now, uint64_t rnd)
 {
-	int64_t interval = pol->check_interval > 0 ? pol->check_interval : PACE_INTERVAL;
-	int64_t regular = later(now, add_bounded(p->started, interval));
-	int64_t at = regular;
+	dur_t interval = pol->check_interval > 0 ? pol->check_interval : PACE_INTERVAL;
+	wall_t regular = later(now, after(p->started, interval));
+	wall_t at = regular;
 
 	switch (a) {
 	case PACE_JOB:
 		at = pol->strict ? regular : now;
 		break;
 	case PACE_CHANGED:
-		if (regular > now) {
+		if (wall_before(now, regular)) {
 			at = pace_early(p, now);
-			at = at < regular ? at : regular;
+			at = wall_before(at, regular) ? at : regular;
 		}
 		break;
 	case PACE_CONFLICT:
-		at = add_bounded(now, 200 * NSEC_MSEC + part(rnd, 800 * NSEC_MSEC));
+		at = after(now, 200 * NSEC_MSEC + part(rnd, 800 * NSEC_MSEC));
 		break;
 	case PACE_LATER:
-		at = later(regular, add_bounded(now, PACE_LATER_MIN + part(rnd, NSEC_SEC)));
+		at = later(regular, after(now, PACE_LATER_MIN + part(rnd, NSEC_SEC)));
 		break;
 	case PACE_NOTHING:
 	case PACE_REFUSED:
@@ -322,7 +327,7 @@ pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
 	case PACE_LOST:
 		break;
 	}
-	if (hint != NULL && hint->not_before > wall)
-		at = later(at, add_bounded(now, hint->not_before - wall));
+	if (hint != NULL && wall_before(wall, hint->not_before))
+		at = later(at, after(now, wall_between(wall, hint->not_before)));
 	return at;
 }

@@ -1,6 +1,6 @@
 /*
  * When to try again, and whether: back-off as pure functions. The caller
- * brings the time (int64_t ns of one clock) and the randomness (64 random
+ * brings the time (the wall's, which outlives a process) and the randomness (64 random
  * bits), so every rule here can be tested with a table. Nothing is allocated.
  *
  *  - retry_*: one operation that failed (spec gitlab-runner 1.2, cloud-drivers 0.7);
@@ -22,8 +22,8 @@ enum retry_jitter {
 };
 
 struct retry_policy {
-	int64_t			base;		/* ns */
-	int64_t			cap;		/* ns */
+	dur_t			base;
+	dur_t			cap;
 	unsigned		max_attempts;	/* the first one included; 0 = until the caller's deadline */
 	enum retry_jitter	jitter;
 };
@@ -38,12 +38,12 @@ extern const struct retry_policy retry_final_update;
  * are fed to it. Times are wall times (the headers are).
  */
 struct retry_hint {
-	wall_t	not_before;	/* Retry-After, or a 0 budget's reset time; 0 = nothing said */
+	wall_t	not_before;	/* Retry-After, or a 0 budget's reset time; unknown = nothing said */
 	int64_t	remaining;	/* calls left, -1 = not said (use RETRY_HINT_INIT) */
 	int64_t	limit;		/* of so many, -1 = not said */
-	wall_t	reset;		/* when they are back; 0 = not said */
+	wall_t	reset;		/* when they are back; unknown = not said */
 };
-#define RETRY_HINT_INIT	{ 0, -1, -1, 0 }
+#define RETRY_HINT_INIT	{ { 0 }, -1, -1, { 0 } }
 
 /*
  * Looks at one header of an answer with this status: Retry-After (seconds or
@@ -59,13 +59,13 @@ bool	retry_gitlab_status(int status);
 bool	retry_cloud_status(int status);
 
 /* The exponential part: `attempt` counts from 0 (the wait after the first failure). */
-int64_t	retry_delay(const struct retry_policy *p, unsigned attempt, uint64_t rnd);
+dur_t	retry_delay(const struct retry_policy *p, unsigned attempt, uint64_t rnd);
 /*
  * How long to wait before the next attempt: the hint is a lower bound, with a little jitter
  * on top so that a crowd does not come back in one instant. Returns -1 when attempt + 1 attempts
  * were all there are. `hint` may be NULL.
  */
-int64_t	retry_next(const struct retry_policy *p, unsigned attempt, const struct retry_hint *hint,
+dur_t	retry_next(const struct retry_policy *p, unsigned attempt, const struct retry_hint *hint,
 	    wall_t now, uint64_t rnd);
 
 /*
@@ -76,19 +76,21 @@ int64_t	retry_next(const struct retry_policy *p, unsigned attempt, const struct 
  */
 struct health_policy {
 	unsigned	limit;		/* unhealthy_requests_limit; 0 = 3 */
-	int64_t		interval;	/* unhealthy_interval; <= 0 = 60 min */
-	int64_t		cap;		/* longest pause; <= interval = never longer than interval (as upstream) */
+	dur_t		interval;	/* unhealthy_interval; <= 0 = 60 min */
+	dur_t		cap;		/* longest pause; <= interval = never longer than interval (as upstream) */
 };
 struct health {
 	unsigned	failures;	/* in a row */
-	int64_t		last;		/* last result */
+	wall_t		last;		/* last result */
 };
 enum health_event { HEALTH_OK, HEALTH_WORSE, HEALTH_LOST, HEALTH_BACK };
 
 /* Whether a request may be made; when not, *again (may be NULL) is set to when it may. */
-bool	health_allows(const struct health *h, const struct health_policy *p, int64_t now, int64_t *again);
+bool	health_allows(const struct health *h, const struct health_policy *p, wall_t now,
+	    wall_t *again);
 /* Result of a request. HEALTH_LOST and HEALTH_BACK are the moments to log a line. */
-enum health_event health_result(struct health *h, const struct health_policy *p, bool healthy, int64_t now);
+enum health_event health_result(struct health *h, const struct health_policy *p, bool healthy,
+	    wall_t now);
 
 /* Adaptive request concurrency. Zeroed at start. */
 struct adaptive { double x; };
@@ -104,19 +106,19 @@ void	adaptive_result(struct adaptive *a, enum adaptive_outcome o, int request_co
  */
 struct instance {
 	unsigned	failures;
-	int64_t		not_before;	/* 0 = go ahead */
+	wall_t		not_before;	/* unknown = go ahead */
 };
 void	instance_ok(struct instance *i);
-void	instance_failed(struct instance *i, int64_t now, uint64_t rnd);
-void	instance_hold(struct instance *i, int64_t until);
+void	instance_failed(struct instance *i, wall_t now, uint64_t rnd);
+void	instance_hold(struct instance *i, wall_t until);
 
 /*
  * When the next job request of a runner entry may start. Long polls pace
  * themselves; check_interval counts from the start of the last request.
  */
 struct pace {
-	int64_t	started;	/* the last request */
-	int64_t	early_tat;	/* rate limit of early repeats */
+	wall_t	started;	/* the last request */
+	wall_t	early_tat;	/* rate limit of early repeats */
 };
 enum pace_answer {
 	PACE_JOB,		/* 201 */
@@ -129,10 +131,10 @@ enum pace_answer {
 	PACE_LOST,		/* no answer: the instance's back-off counts too */
 };
 struct pace_policy {
-	int64_t	check_interval;	/* <= 0 = 3 s */
+	dur_t	check_interval;	/* <= 0 = 3 s */
 	bool	strict;		/* strict_check_interval: not at once after a job */
 };
-void	pace_started(struct pace *p, int64_t now);
+void	pace_started(struct pace *p, wall_t now);
 /*
  * The earliest start of the next request, now that this answer came: at
  * once after a job; 0.2 to 1 s after a conflict; at once after PACE_CHANGED, but not more than
@@ -140,7 +142,7 @@ void	pace_started(struct pace *p, int64_t now);
  * over. `hint` (may be NULL) is a lower bound. Take the later of this and the
  * instance's not_before.
  */
-int64_t	pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
-	    const struct retry_hint *hint, wall_t wall, int64_t now, uint64_t rnd);
+wall_t	pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
+	    const struct retry_hint *hint, wall_t wall, wall_t now, uint64_t rnd);
 
 #endif

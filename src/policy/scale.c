@@ -40,7 +40,7 @@ struct room {
 };
 
 /* Time passed since t; a time in the future is now. */
-static int64_t
+static dur_t
 since(int64_t now, int64_t t)
 {
 	int64_t d;

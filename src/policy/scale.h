@@ -86,7 +86,7 @@ struct scale_policy {
 	int		idle_count;	/* IdleCount */
 	int		idle_count_min;	/* IdleCountMin */
 	double		idle_factor;	/* IdleScaleFactor; 0 = off */
-	int64_t		idle_time;	/* IdleTime, ns */
+	dur_t		idle_time;	/* IdleTime */
 	int64_t		until;		/* when another period begins; 0 = not known: only for wake_at */
 	/* of the runner */
 	int		limit;		/* limit: most jobs, and most machines in any state; 0 = none */
@@ -94,10 +94,10 @@ struct scale_policy {
 	int		max_builds;	/* MaxBuilds; 0 = no limit */
 	int		factor_limit;	/* IdleScaleFactorLimit: most idle machines asked for by the factor; 0 = none */
 	int		failure_threshold; /* FailureThreshold: failed checks in a row; <= 1: the first */
-	int64_t		max_age;	/* a machine older than this takes no job and goes; 0 = none */
-	int64_t		grace;		/* B2: a machine younger than this does not go for idleness */
-	int64_t		billing_unit;	/* what the cloud charges whole: 1 h; 0 = by the second */
-	int64_t		billing_margin;	/* time a removal needs before the next unit begins */
+	dur_t		max_age;	/* a machine older than this takes no job and goes; 0 = none */
+	dur_t		grace;		/* B2: a machine younger than this does not go for idleness */
+	dur_t		billing_unit;	/* what the cloud charges whole: 1 h; 0 = by the second */
+	dur_t		billing_margin;	/* time a removal needs before the next unit begins */
 	bool		preemptive;	/* Preemptive: ask only with an idle machine in hand */
 };
 

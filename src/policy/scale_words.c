@@ -70,7 +70,7 @@ scale_state_name(enum scale_state s)
 
 /* Go's form of a duration, without the fraction that nobody reads. */
 static void
-put_seconds(struct buf *out, int64_t ns)
+put_seconds(struct buf *out, dur_t ns)
 {
 	char text[40];
 

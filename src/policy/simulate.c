@@ -59,9 +59,9 @@ struct sim {
 	struct machine		*held;		/* its machine, or NULL */
 
 	int			 busy, idle, coming, going;
-	int64_t			*waits;
+	dur_t			*waits;
 	size_t			 started, ended;
-	int64_t			 bucket;	/* width of a sample */
+	dur_t			 bucket;	/* width of a sample */
 	size_t			 capsamples;
 	struct sim_result	 r;
 };
@@ -181,7 +181,7 @@ advance(struct sim *s, int64_t to)
 static void
 bill(struct sim *s, const struct machine *m)
 {
-	int64_t life = s->now - m->created;
+	dur_t life = s->now - m->created;
 
 	s->r.machine_hours += (double)life / HOUR;
 	s->r.paid_hours += (double)billing_paid(&s->cfg->billing, life, s->cfg->price_per_hour) / HOUR;
@@ -236,7 +236,7 @@ create_machine(struct sim *s)
 	if ((int)s->nm > s->r.peak_machines)
 		s->r.peak_machines = (int)s->nm;
 	scale_create_started(&s->gate, s->now);
-	plan_event(s, s->now + (int64_t)((double)c->boot * (spread > 0 ? spread : 0)), BOOTED, m);
+	plan_event(s, s->now + (dur_t)((double)c->boot * (spread > 0 ? spread : 0)), BOOTED, m);
 }
 
 static void
@@ -299,8 +299,8 @@ turn_clock(struct sim *s)
 
 	if (c->periods == NULL || s->now < s->policy.until)
 		return;
-	periods_apply(c->periods, c->start + s->now, &s->policy);
-	s->policy.until -= c->start;
+	periods_apply(c->periods, wall_add(c->start, s->now), &s->policy);
+	s->policy.until -= c->start.ns;
 	grace(s);
 }
 
@@ -456,7 +456,7 @@ send_request(struct sim *s)
 static void
 step_tick(struct sim *s)
 {
-	int64_t interval = s->cfg->check_interval > 0 ? s->cfg->check_interval : CHECK_INTERVAL;
+	dur_t interval = s->cfg->check_interval > 0 ? s->cfg->check_interval : CHECK_INTERVAL;
 
 	answer_request(s);
 	/* jobs that came without a machine look for one whenever something happens */
@@ -555,7 +555,7 @@ by_arrival(const void *a, const void *b)
 static int
 by_value(const void *a, const void *b)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	dur_t x = *(const dur_t *)a, y = *(const dur_t *)b;
 
 	return x < y ? -1 : x > y;
 }
@@ -574,7 +574,7 @@ statistics(struct sim *s)
 	qsort(s->waits, n, sizeof(*s->waits), by_value);
 	for (size_t i = 0; i < n; i++)
 		sum += (double)s->waits[i];
-	r->wait_mean = (int64_t)(sum / (double)n);
+	r->wait_mean = (dur_t)(sum / (double)n);
 	/* the smallest wait that so many per cent of the jobs did not exceed */
 	r->wait_p50 = s->waits[(n * 50 + 99) / 100 - 1];
 	r->wait_p95 = s->waits[(n * 95 + 99) / 100 - 1];

@@ -23,24 +23,24 @@
 
 struct sim_job {
 	int64_t	arrival;		/* ns since the history began */
-	int64_t	duration;		/* ns */
+	dur_t	duration;
 };
 
 struct sim_config {
 	struct scale_policy	 policy;
 	const struct periods	*periods;	/* overrides the idle settings; NULL = the policy's hold always */
-	int64_t			 start;		/* wall time (ns) at which the history began: for periods */
+	wall_t			 start;		/* when the history began: for periods */
 	int			 concurrent;	/* 0 = no limit */
 	int			 max_machines;	/* 0 = no limit */
 	double			 growth_per_second;	/* 0 = no limit */
 	int			 growth_burst;
-	int64_t			 check_interval;	/* of the original's mode; 0 = 3 s */
-	int64_t			 long_poll;		/* of the original's mode; 0 = none, usual: 50 s */
+	dur_t			 check_interval;	/* of the original's mode; 0 = 3 s */
+	dur_t			 long_poll;		/* of the original's mode; 0 = none, usual: 50 s */
 	/* the life of a machine */
-	int64_t			 boot;		/* from the request to a ready machine */
+	dur_t			 boot;		/* from the request to a ready machine */
 	double			 boot_spread;	/* 0.2: uniformly 20 % more or less */
 	double			 boot_failures;	/* share of creations that fail, at the end of their boot time */
-	int64_t			 removal;	/* from the request until it is gone */
+	dur_t			 removal;	/* from the request until it is gone */
 	struct billing		 billing;	/* applied to the time from request to gone; all zero = exact */
 	double			 price_per_hour;
 	size_t			 samples;	/* of the timeline; 0 = none */
@@ -62,8 +62,8 @@ struct sim_result {
 	double			 paid_hours;	/* the same, rounded as it is billed */
 	double			 busy_hours;
 	double			 money;
-	int64_t			 wait_mean, wait_p50, wait_p95, wait_p99, wait_max;	/* ns */
-	int64_t			 end;		/* when the last job ended */
+	dur_t			 wait_mean, wait_p50, wait_p95, wait_p99, wait_max;
+	int64_t			 end;		/* when the last job ended: ns since the history began */
 	struct sim_sample	*timeline;	/* malloc'd */
 	size_t			 ntimeline;
 };

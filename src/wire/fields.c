@@ -16,6 +16,15 @@ read_list(struct arena *a, struct json_val v)
 	return l;
 }
 
+static wall_t
+read_time(struct arena *a, struct json_val v)
+{
+	wall_t t = WALL_UNKNOWN;
+
+	(void)time_parse_rfc3339(json_str(a, v), &t);
+	return t;
+}
+
 void
 fields_read(struct arena *a, struct json_val obj, const struct field *f, size_t n, void *to)
 {
@@ -34,6 +43,10 @@ fields_read(struct arena *a, struct json_val obj, const struct field *f, size_t 
 			break;
 		case FIELD_INT:
 			*(int64_t *)member = json_i64(v, *(int64_t *)member);
+			break;
+		case FIELD_TIME:
+			if (json_type(v) == JSON_STRING)
+				*(wall_t *)member = read_time(a, v);
 			break;
 		case FIELD_LIST:
 			if (v.doc != NULL)
@@ -56,6 +69,16 @@ write_list(struct json_w *w, const char *key, const struct field_list *l)
 	jw_end_array(w);
 }
 
+static void
+write_time(struct json_w *w, const char *key, wall_t t)
+{
+	char text[TIME_RFC3339_MAX] = "";
+
+	if (wall_known(t))
+		time_rfc3339(t, 3, text);
+	jw_cstr(w, key, text);
+}
+
 void
 fields_write(struct json_w *w, const struct field *f, size_t n, const void *from)
 {
@@ -75,6 +98,9 @@ fields_write(struct json_w *w, const struct field *f, size_t n, const void *from
 			break;
 		case FIELD_INT:
 			jw_i64(w, f[i].key, *(const int64_t *)member);
+			break;
+		case FIELD_TIME:
+			write_time(w, f[i].key, *(const wall_t *)member);
 			break;
 		case FIELD_LIST:
 			write_list(w, f[i].key, member);

@@ -9,6 +9,7 @@
 #define WIRE_FIELDS_H
 
 #include "core/arena.h"
+#include "core/mono.h"
 #include "wire/json.h"
 
 enum field_type {
@@ -16,6 +17,7 @@ enum field_type {
 	FIELD_STR_IF,		/* the same, but left out when empty: keys that docker-machine does not know */
 	FIELD_BOOL,		/* bool */
 	FIELD_INT,		/* int64_t */
+	FIELD_TIME,		/* wall_t: RFC 3339 with milliseconds, "" when not known */
 	FIELD_LIST,		/* struct field_list */
 };
 

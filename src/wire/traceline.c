@@ -115,13 +115,9 @@ static void
 put_header(struct tl_sink *k, const struct tl_stream *s, wall_t at, char header[TL_HEADER])
 {
 	static const char hex[] = "0123456789abcdef";
-	int64_t second = at / NSEC_SEC, rest = at % NSEC_SEC;
+	int64_t second = wall_seconds(at), rest = at.ns % NSEC_SEC;
 	int of_day, micro;
 
-	if (rest < 0) {
-		second--;
-		rest += NSEC_SEC;
-	}
 	if (second != k->second) {
 		int64_t day = (second >= 0 ? second : second - 86399) / 86400;
 
@@ -133,7 +129,7 @@ put_header(struct tl_sink *k, const struct tl_stream *s, wall_t at, char header[
 		two_digits(k->stamp + 17, of_day % 60);
 		k->second = second;
 	}
-	micro = (int)(rest / 1000);
+	micro = (int)((rest < 0 ? rest + NSEC_SEC : rest) / 1000);
 	memcpy(header, k->stamp, sizeof(k->stamp));
 	two_digits(header + 20, micro / 10000);
 	two_digits(header + 22, micro / 100 % 100);
@@ -358,7 +354,7 @@ feed_piece(struct tl_stream *s, struct tl_sink *k, struct str in, wall_t at)
 void
 tl_feed(struct tl_stream *s, struct tl_sink *k, struct str in, wall_t at)
 {
-	if (in.n > 0 && at != s->fed_at) {
+	if (in.n > 0 && !wall_equal(at, s->fed_at)) {
 		s->fed_at = at;
 		s->fed = 0;
 	}
@@ -408,7 +404,8 @@ void
 tl_save(const struct tl_stream *s, struct buf *b)
 {
 	buf_fmt(b, "l1:%" PRIu64 ":%" PRId64 ":%" PRId64 ":%" PRId64 ":%" PRId64 ":%d:%d:%d:",
-	    s->fed, s->fed_at, s->held_at, s->part_at, s->begun, s->timed, s->plus, s->cr);
+	    s->fed, s->fed_at.ns, s->held_at.ns, s->part_at.ns, s->begun.ns,
+	    s->timed, s->plus, s->cr);
 	hash_base64(b, str_of(s->part, s->npart));
 	buf_putc(b, ':');
 	hash_base64(b, buf_str(&s->line));
@@ -447,9 +444,9 @@ restore(struct tl_stream *s, struct str saved)
 	int rc = -1;
 
 	if (saved.p == NULL || !str_eqc(str_cut(&mine, ':'), "l1") ||
-	    saved_u64(&mine, &s->fed) < 0 || saved_i64(&mine, &s->fed_at) < 0 ||
-	    saved_i64(&mine, &s->held_at) < 0 || saved_i64(&mine, &s->part_at) < 0 ||
-	    saved_i64(&mine, &s->begun) < 0 ||
+	    saved_u64(&mine, &s->fed) < 0 || saved_i64(&mine, &s->fed_at.ns) < 0 ||
+	    saved_i64(&mine, &s->held_at.ns) < 0 || saved_i64(&mine, &s->part_at.ns) < 0 ||
+	    saved_i64(&mine, &s->begun.ns) < 0 ||
 	    saved_bool(&mine, &s->timed) < 0 || saved_bool(&mine, &s->plus) < 0 || saved_bool(&mine, &s->cr) < 0 ||
 	    mine.p == NULL || hash_base64_decode(&part, str_cut(&mine, ':')) < 0 || part.failed || part.n > 3 ||
 	    mine.p == NULL || hash_base64_decode(&s->line, str_cut(&mine, ':')) < 0 || mine.p != NULL)

@@ -108,7 +108,7 @@ measure_trace(const char *name, const struct mask_set *set, struct str text, boo
 	struct buf out = { .max = 64u << 20 };
 	struct tl_sink k;
 	struct tl_stream s;
-	wall_t at = INT64_C(1772352930) * NSEC_SEC;
+	wall_t at = wall_of_seconds(1772352930);
 	size_t fed = 0;
 	int64_t begin = cpu_now(), spent;
 
@@ -122,7 +122,7 @@ measure_trace(const char *name, const struct mask_set *set, struct str text, boo
 			size_t n = newline >= 0 ? (size_t)newline + 1 : PIECE;
 
 			tl_entry(&s, &k, str_sub(rest, 0, n), at);
-			at += 20000;
+			at = wall_add(at, 20000);
 			rest = str_sub(rest, n, rest.n);
 			if (out.n > PIECE)
 				buf_clear(&out);

@@ -72,7 +72,7 @@ int
 main(void)
 {
 	struct scale_plan plan = { 0 };
-	int64_t now = wall_now();
+	int64_t now = wall_now().ns;
 	double worst = 0;
 
 	for (int shape = 0; shape < SHAPES; shape++) {
@@ -81,13 +81,13 @@ main(void)
 			.now = now, .policy = &p, .machines = machines, .nmachines = MACHINES,
 			.waiting = jobs, .nwaiting = JOBS, .slots_free = 100000, .machines_free = SCALE_UNLIMITED,
 		};
-		int64_t took[ROUNDS];
+		dur_t took[ROUNDS];
 
 		for (int i = 0; i < ROUNDS; i++) {
 			mono_t begun = mono_now();
 
 			scale_decide(&in, &plan);
-			took[i] = mono_now() - begun;
+			took[i] = mono_since(begun);
 		}
 		qsort(took, ROUNDS, sizeof(took[0]), by_size);
 		if ((double)took[ROUNDS / 2] / 1e3 > worst)

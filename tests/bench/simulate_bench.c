@@ -48,7 +48,7 @@ main(void)
 		c.policy.idle_time = 600 * NSEC_SEC;
 		c.policy.limit = 100;
 		r = simulate(&c, jobs, JOBS);
-		s = (double)(mono_now() - begun) / 1e9;
+		s = (double)mono_since(begun) / 1e9;
 		printf("%s: %.3f s, %zu decisions, mean wait %.1f s, %.0f machine hours for %.0f busy\n",
 		    modes[m].name, s, r.decisions, (double)r.wait_mean / 1e9, r.machine_hours, r.busy_hours);
 		worst = s > worst ? s : worst;

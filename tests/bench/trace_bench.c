@@ -53,7 +53,7 @@ main(int argc, char **argv)
 	struct buf out = { .max = 64u << 20 };
 	struct tl_sink k;
 	struct tl_stream s;
-	int64_t cpu, wall;
+	dur_t cpu, wall;
 	mono_t begun;
 	wall_t at = wall_now();
 	off_t written = 0;
@@ -72,7 +72,7 @@ main(int argc, char **argv)
 		struct str line = str_from(lines[i % NELEM(lines)]);
 
 		tl_entry(&s, &k, line, at);
-		at += 20000;
+		at = wall_add(at, 20000);
 		fed += line.n;
 		if (out.n >= COMMIT)
 			commit(fd, &out, &written);
@@ -80,7 +80,7 @@ main(int argc, char **argv)
 	tl_close(&s, &k);
 	commit(fd, &out, &written);
 	cpu = cpu_now() - cpu;
-	wall = mono_now() - begun;
+	wall = mono_since(begun);
 	printf("trace to disk: %.0f MB/s of our time, %.0f MB/s on the wall, %.0f MB written\n",
 	    TOTAL / 1e6 / ((double)cpu / 1e9), TOTAL / 1e6 / ((double)wall / 1e9), (double)written / 1e6);
 	tl_sink_free(&k);

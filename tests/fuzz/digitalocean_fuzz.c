@@ -10,13 +10,13 @@
 #include "net/http.h"
 #include "wire/ip.h"
 
-static mono_t clock_ns;
+static mono_t clock_now;
 static int asked(const struct http_req *q, struct http_resp *r, struct err *e);
 
-#define mono_now()			clock_ns
-#define mono_after(ns)			(clock_ns + (ns))
-#define mono_passed(deadline)		(clock_ns >= (deadline))
-#define net_pause(ns, e)		(clock_ns += (ns), 0)
+#define mono_now()			clock_now
+#define mono_after(ns)			mono_add(clock_now, ns)
+#define mono_passed(deadline)		(!mono_before(clock_now, deadline))
+#define net_pause(ns, e)		(clock_now = mono_add(clock_now, ns), 0)
 #define http_do(h, q, r, deadline, e)	asked(q, r, e)
 
 #include "cloud/digitalocean.c"	/* NOLINT(bugprone-suspicious-include): with a cloud and a clock of our own */
@@ -199,16 +199,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	log_setup(LOG_FATAL, LOG_RUNNER);
 	cloud_say = check_text;
-	clock_ns = NSEC_SEC;
+	clock_now = (mono_t){ NSEC_SEC };
 	nours = 0;
 	answers = in;
 	cloud_init(&c, &a, &cloud_digitalocean, "/nonexistent", NAME);
-	*own(&c) = (struct droplet){ .token = "dop_v1_secret", .image = "ubuntu-24-04-x64", .region = "fra1", .size = "s-1vcpu-1gb",
-		.endpoint = "http://127.0.0.1:9" };
+	*own(&c) = (struct droplet){ .token = SECRET("dop_v1_secret"), .image = "ubuntu-24-04-x64", .region = "fra1",
+		.size = "s-1vcpu-1gb", .endpoint = "http://127.0.0.1:9" };
 	for (size_t i = 0; i < acts.n; i++) {
 		struct err e = { 0 };
 
-		if (act(&c, acts.p[i], clock_ns + 300 * NSEC_SEC, &e) < 0) {
+		if (act(&c, acts.p[i], mono_add(clock_now, 300 * NSEC_SEC), &e) < 0) {
 			assert(e.kind != ERR_NONE && e.msg[0] != '\0');
 			check_text(e.msg);
 		}

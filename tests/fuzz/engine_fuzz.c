@@ -46,7 +46,7 @@ read_log(struct engine *g, struct buf *out, struct err *e)
 		while ((rc = engine_logs_next(g, &p, mono_after(5 * NSEC_SEC), e)) == 1) {
 			buf_putstr(out, p.bytes);
 			if (p.last)
-				buf_fmt(out, "|%d %" PRId64 "|", p.stream, p.at);
+				buf_fmt(out, "|%d %" PRId64 "|", p.stream, p.at.ns);
 		}
 		engine_logs_end(g);
 	}

@@ -10,7 +10,7 @@
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define TOKEN		"glrt-secretsecretsecret"
+#define TOKEN		SECRET("glrt-secretsecretsecret")
 #define BODY_MAX	(32u << 10)
 
 static struct gitlab *gitlab;
@@ -76,7 +76,7 @@ static void
 about_runner(int which)
 {
 	static const struct gitlab_tries once = { 1, -1 };
-	static const struct gitlab_registration reg = { .token = TOKEN, .description = "d" };
+	const struct gitlab_registration reg = { .token = TOKEN, .description = "d" };
 	struct gitlab_runner r = { 0 };
 	mono_t soon = mono_after(5 * NSEC_SEC);
 	struct err e = { 0 };

@@ -8,8 +8,8 @@ static void
 same(const struct history_record *x, const struct history_record *y)
 {
 	/* Times are kept to the millisecond, texts cut at a length: what has been printed once is stable. */
-	assert(x->what == y->what && x->at == y->at && x->queued == y->queued && x->arrived == y->arrived);
-	assert(x->started == y->started && x->made == y->made && x->uses == y->uses);
+	assert(x->what == y->what && wall_equal(x->at, y->at) && wall_equal(x->queued, y->queued) && wall_equal(x->arrived, y->arrived));
+	assert(wall_equal(x->started, y->started) && wall_equal(x->made, y->made) && x->uses == y->uses);
 	assert(str_eq(x->name, y->name) && str_eq(x->runner, y->runner) && str_eq(x->driver, y->driver));
 	assert(str_eq(x->machine, y->machine) && str_eq(x->result, y->result) && str_eq(x->reason, y->reason));
 }
@@ -22,7 +22,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	history_add(&l, str_of(data, size));
 	for (size_t i = 0; i < l.n; i++) {
-		assert(l.v[i].at > 0 && l.v[i].name.n > 0);
+		assert(l.v[i].at.ns > 0 && l.v[i].name.n > 0);
 		history_print(&l.v[i], &printed);
 	}
 	assert(!printed.failed);

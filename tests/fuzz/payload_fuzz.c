@@ -20,7 +20,7 @@ read_payload(struct arena *a, struct json_val root, struct json_val runner, stru
 
 	*p = (struct payload){ .arena = a, .root = root, .runner = runner, .docker = json_get(runner, "docker") };
 	p->id = json_i64(json_get(root, "id"), 0);
-	p->token = json_cstr(a, json_get(root, "token"));
+	p->token = SECRET(json_cstr(a, json_get(root, "token")));
 	p->timeout = (s > 0 && s < INT64_C(315360000) ? s : 7200) * NSEC_SEC;
 	p->short_token = json_cstr(a, json_get(runner, "short_token"));
 	p->system_id = json_cstr(a, json_get(runner, "system_id"));

@@ -7,7 +7,7 @@
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define NOW	(INT64_C(1700000000) * NSEC_SEC)
+#define NOW	((wall_t){ 1700000000000000000 })
 #define DAY	(INT64_C(86400) * NSEC_SEC)
 
 int
@@ -16,7 +16,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const int statuses[] = { 200, 429, 503, 403 };
 	struct retry_hint h = RETRY_HINT_INIT;
 	struct str s = str_of(data, size);
-	int64_t wait;
+	dur_t wait;
 	int status;
 
 	if (size == 0)
@@ -28,8 +28,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (value.p != NULL)
 			retry_hint_header(&h, status, name, str_trim(value), NOW);
-		assert(h.not_before == 0 || (h.not_before >= 0 && h.not_before <= NOW + DAY));
-		assert(h.remaining >= -1 && h.limit >= -1 && h.reset >= 0);
+		assert(h.not_before.ns >= 0 && wall_between(NOW, h.not_before) <= DAY);
+		assert(h.remaining >= -1 && h.limit >= -1 && h.reset.ns >= 0);
 	}
 	wait = retry_next(&retry_cloud, 0, &h, NOW, data[0] * UINT64_C(0x9e3779b97f4a7c15));
 	assert(wait >= 0 && wait <= DAY + DAY / 2);

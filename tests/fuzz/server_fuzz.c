@@ -10,8 +10,8 @@
 
 static mono_t now;
 #define mono_now()		now
-#define mono_after(ns)		(now + (ns))
-#define mono_passed(t)		(now >= (t))
+#define mono_after(d)		mono_add(now, d)
+#define mono_passed(t)		(!mono_before(now, t))
 
 static int waiting = -1;	/* a client's connection that nobody has taken yet */
 #define accept4			accepted
@@ -139,8 +139,8 @@ turn(void)
 			continue;
 		serve_conn(&server, k->c, true);
 		assert(k->c->in.n <= SERVE_HEAD_MAX && !k->c->head.failed);
-		assert(k->c->fd < 0 || now < k->c->deadline);
-		assert(k->c->deadline <= now + SERVE_TAKE_WITHIN);
+		assert(k->c->fd < 0 || mono_before(now, k->c->deadline));
+		assert(mono_between(now, k->c->deadline) <= SERVE_TAKE_WITHIN);
 		if (k->c->fd < 0)
 			k->c = NULL;
 	}
@@ -174,7 +174,7 @@ act(struct client *k, uint8_t what, struct str in)
 		take_some(k, 1 + ((size_t)what >> 2) * 400);
 		break;
 	case 2:
-		now += (what >> 2) * NSEC_SEC / 4;
+		now = mono_add(now, (what >> 2) * NSEC_SEC / 4);
 		break;
 	default:
 		if ((what & 4) != 0)
@@ -191,7 +191,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str in = str_of(data, size);
 
-	now = NSEC_SEC;
+	now = (mono_t){ NSEC_SEC };
 	server = (struct server){ .fd = -1, .fn = page_for };
 	for (size_t i = 0; i < SERVE_CONNECTIONS; i++)
 		server.conn[i].fd = -1;
@@ -210,7 +210,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	/* Whoever is still there is not for much longer. */
 	for (int i = 0; i < 3; i++) {
-		now += SERVE_TAKE_WITHIN;
+		now = mono_add(now, SERVE_TAKE_WITHIN);
 		for (size_t j = 0; j < SERVE_CONNECTIONS; j++)
 			if (server.conn[j].fd >= 0)
 				serve_conn(&server, &server.conn[j], false);

@@ -38,7 +38,7 @@ begin(struct run *r)
 {
 	*r = (struct run){ .dir = dir, .out = { .fd = -1 }, .job = { .arena = &r->arena, .id = 7, .timeout = NSEC_SEC } };
 	assert(json_parse(&r->arena, STR(PAYLOAD), &r->job.root, NULL) == 0);
-	r->job.token = arena_dup(&r->arena, STR("glcbt-jobtokenjobtoken"));
+	r->job.token = SECRET(arena_dup(&r->arena, STR("glcbt-jobtokenjobtoken")));
 	r->job.short_token = arena_dup(&r->arena, STR("abcdef"));
 	r->job.system_id = arena_dup(&r->arena, STR("s_1"));
 	r->job.url = arena_dup(&r->arena, STR("https://gitlab.example"));
@@ -74,7 +74,7 @@ go_on(struct run *r, struct json_val saved, int64_t trace)
 	assert(r->mem.step >= 0 && r->mem.attempt >= 0 && r->mem.helper_taken >= 0 && r->mem.build_taken >= 0 && trace >= 0);
 	if (output_resume(&r->out, dir, &r->work, trace, saved, &e) < 0)
 		return;
-	output_feed(&r->out, false, STR("a line with hunter2hunter2 in it\n"), 0, true);
+	output_feed(&r->out, false, STR("a line with hunter2hunter2 in it\n"), WALL_UNKNOWN, true);
 	output_stage_end(&r->out);
 	commit(r);
 	assert(fs_read(dir, "trace", b.max, &b, &e) == 0 && (int64_t)b.n == r->out.length);

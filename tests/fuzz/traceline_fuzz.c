@@ -14,7 +14,7 @@
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define T0	(INT64_C(1772352930) * NSEC_SEC)
+#define T0	((wall_t){ 1772352930000000000 })
 
 struct how {
 	const struct mask_set	*set;
@@ -68,7 +68,7 @@ run(struct how h, struct str in, struct buf *out)
 	while (in.p != NULL) {
 		struct str entry = str_cut(&in, '|');
 
-		at += str_starts(entry, "=") ? 0 : NSEC_SEC;
+		at = wall_add(at, str_starts(entry, "=") ? 0 : NSEC_SEC);
 		while (entry.n > 0) {
 			size_t n = entry.n;
 
@@ -144,7 +144,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		while (entries.p != NULL) {
 			struct str entry = str_cut(&entries, '|');
 
-			at += str_starts(entry, "=") ? 0 : NSEC_SEC;
+			at = wall_add(at, str_starts(entry, "=") ? 0 : NSEC_SEC);
 			for (size_t i = 0; i < entry.n; i++)
 				ref_byte(&r, (unsigned char)entry.p[i], at);
 			ref_entry_end(&r);

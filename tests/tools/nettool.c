@@ -80,10 +80,10 @@ file(const char *name)
 	return s;
 }
 
-static int64_t
-duration(int o, int64_t dflt)
+static dur_t
+duration(int o, dur_t dflt)
 {
-	int64_t ns = dflt;
+	dur_t ns = dflt;
 
 	if (opts[o].value != NULL && str_to_duration(str_from(opts[o].value), &ns) < 0)
 		exit(fprintf(stderr, "--%s is not a duration\n", opts[o].name) > 0);

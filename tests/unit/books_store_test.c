@@ -86,9 +86,10 @@ test_record(void)
 	is_int(r.phase, PHASE_CREATED, "phase");
 	is_str(r.id_machine, "2", "an id");
 	is_int(r.uses, 3, "uses");
-	is_int(r.phase_since - r.created, 1500 * NSEC_MSEC, "times");
-	is_int(r.last_used, 0, "a time that never was");
-	ok(r.unanswered == 1 && r.asked - r.created == 2 * NSEC_SEC, "a create call without an answer, and when");
+	is_int(wall_between(r.created, r.phase_since), 1500 * NSEC_MSEC, "times");
+	is_int(r.last_used.ns, 0, "a time that never was");
+	ok(r.unanswered == 1 && wall_between(r.created, r.asked) == 2 * NSEC_SEC,
+	    "a create call without an answer, and when");
 	is_str(r.last_error, "a \"b\"", "a text");
 	machine_record_print(&r, &b);
 	ok(strstr(b.p, "\"volume\": [") != NULL, "an unknown id is kept");

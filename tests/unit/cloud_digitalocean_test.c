@@ -138,7 +138,8 @@ test_list(void)
 
 	is_int(c.driver->list(&c, labels.owner, &t, &n, soon(20), &e), 0, "a list of two pages, and of keys %s", e.msg);
 	is_int((int)n, 3, "  three are ours");
-	ok(!t[0].key && strcmp(t[0].id, "7") == 0 && strcmp(t[0].name, "m7") == 0 && strcmp(t[0].nonce, "ab") == 0 && t[0].created > 0, "  a machine with its nonce");
+	ok(!t[0].key && strcmp(t[0].id, "7") == 0 && strcmp(t[0].name, "m7") == 0 && strcmp(t[0].nonce, "ab") == 0 &&
+	    wall_known(t[0].created), "  a machine with its nonce");
 	ok(!t[1].key && strcmp(t[1].id, "9") == 0 && t[1].nonce[0] == '\0', "  one without");
 	ok(t[2].key && strcmp(t[2].id, "1") == 0 && strcmp(t[2].name, "m7") == 0, "  a key by its mark, under the machine's name");
 	is_int(c.driver->discard(&c, &t[0], soon(20), &e), 0, "a machine goes, with its tag");
@@ -487,7 +488,7 @@ pause_one(const struct pause_case *p)
 
 	c.driver->adopt(&c, &(struct cloud_ids){ .machine = p->status_read ? "7" : "", .key = "42" });
 	rc = p->status_read ? c.driver->state(&c, &s, soon(60), &e) : (int)c.driver->create(&c, &labels, soon(60), &e);
-	took = f.log->n == 2 ? (double)(f.log->at[1] - f.log->at[0]) / 1e9 : -1;
+	took = f.log->n == 2 ? (double)mono_between(f.log->at[0], f.log->at[1]) / 1e9 : -1;
 	if (rc != 0 || f.log->wrong[0] != '\0' || took < p->least || took >= p->most + 0.3) {
 		printf("# %s: rc %d, %.2f s, %s %s\n", p->name, rc, took, f.log->wrong, e.msg);
 		fflush(stdout);
@@ -538,7 +539,7 @@ test_impatient(void)
 	enum cloud_state s;
 
 	is_int(c.driver->create(&c, &labels, soon(20), &e), CLOUD_NOT_MADE, "a 429 that ends behind the deadline");
-	ok(mono_now() - began < 2 * NSEC_SEC, "  is not waited for");
+	ok(mono_since(began) < 2 * NSEC_SEC, "  is not waited for");
 	is_int(e.kind, ERR_QUOTA, "  it is a matter of quota: %s", e.msg);
 	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
 	is_int(c.driver->state(&c, &s, soon(20), &e), 0, "a status read that fails once is repeated");
@@ -548,21 +549,23 @@ test_impatient(void)
 static void
 test_secret(void)
 {
-	const char *out;
+	struct secret out, file;
 	struct err e = { 0 };
 	char path[64];
 
 	snprintf(path, sizeof(path), "/tmp/wl-do-test.%ld", (long)getpid());
+	file = SECRET(arena_fmt(&arena, "file:%s", path));
 	fs_write_fast(AT_FDCWD, path, STR(" tok\n"), 0600, &e);
-	is_int(cloud_secret(&arena, arena_fmt(&arena, "file:%s", path), "token", &out, &e), 0, "a token in a file");
-	is_str(out, "tok", "  without its line end");
+	is_int(cloud_secret(&arena, file, "token", &out, &e), 0, "a token in a file");
+	is_str(secret_reveal(out), "tok", "  without its line end");
 	unlink(path);
-	is_int(cloud_secret(&arena, arena_fmt(&arena, "file:%s", path), "token", &out, &e), -1, "no file");
+	is_int(cloud_secret(&arena, file, "token", &out, &e), -1, "no file");
 	is_int(e.kind, ERR_CONFIG, "  is a mistake: %s", e.msg);
 	setenv("WL_TEST_TOKEN", "tik", 1);
-	is_int(cloud_secret(&arena, "env:WL_TEST_TOKEN", "token", &out, &e), 0, "a token in the environment");
-	is_str(out, "tik", "  is read");
-	is_int(cloud_secret(&arena, "env:WL_TEST_NOTHING", "token", &out, &e), -1, "not set");
+	is_int(cloud_secret(&arena, SECRET("env:WL_TEST_TOKEN"), "token", &out, &e), 0,
+	    "a token in the environment");
+	is_str(secret_reveal(out), "tik", "  is read");
+	is_int(cloud_secret(&arena, SECRET("env:WL_TEST_NOTHING"), "token", &out, &e), -1, "not set");
 	ok(strstr(e.msg, "WL_TEST_NOTHING") != NULL, "  names the variable");
 }
 

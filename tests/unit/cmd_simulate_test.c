@@ -9,7 +9,6 @@
 #include "tap.h"
 
 #define S	NSEC_SEC
-#define NOON	INT64_C(1772366400000000000)	/* 2026-03-01T12:00:00Z */
 
 static void
 test_sweep(void)
@@ -74,12 +73,19 @@ test_help(void)
 	ok(settings_name(0) != NULL, "--help names the settings");
 }
 
+/* So long after 2026-03-01T12:00:00Z. */
+static wall_t
+noon(int64_t seconds)
+{
+	return wall_of_seconds(1772366400 + seconds);
+}
+
 static void
 put_job(struct buf *b, const char *id, const char *runner, int64_t queued_s, int64_t waited_s, int64_t ran_s)
 {
-	struct history_record r = { .what = HISTORY_JOB, .name = str_from(id), .runner = str_from(runner), .queued = NOON + queued_s * S,
-	    .arrived = NOON + queued_s * S + S, .started = waited_s < 0 ? 0 : NOON + (queued_s + waited_s) * S,
-	    .at = NOON + (queued_s + (waited_s < 0 ? 1 : waited_s) + ran_s) * S };
+	struct history_record r = { .what = HISTORY_JOB, .name = str_from(id), .runner = str_from(runner), .queued = noon(queued_s),
+	    .arrived = noon(queued_s + 1), .started = waited_s < 0 ? WALL_UNKNOWN : noon(queued_s + waited_s),
+	    .at = noon(queued_s + (waited_s < 0 ? 1 : waited_s) + ran_s) };
 
 	history_print(&r, b);
 }
@@ -87,7 +93,7 @@ put_job(struct buf *b, const char *id, const char *runner, int64_t queued_s, int
 static void
 put_machine(struct buf *b, enum history_what what, const char *name, int64_t made_s, int64_t at_s)
 {
-	struct history_record r = { .what = what, .name = str_from(name), .runner = STR("aaaaaaaa"), .made = NOON + made_s * S, .at = NOON + at_s * S };
+	struct history_record r = { .what = what, .name = str_from(name), .runner = STR("aaaaaaaa"), .made = noon(made_s), .at = noon(at_s) };
 
 	history_print(&r, b);
 }
@@ -111,8 +117,8 @@ test_record(void)
 	put_machine(&b, HISTORY_READY, "m2", 60, 190);	/* still there */
 	put_machine(&b, HISTORY_FAILED, "m3", 60, 70);
 	buf_puts(&b, "{\"what\":\"job\",\"na");
-	ok(past_read("f", buf_str(&b), "aaaaaaaa", 0, &p, &e) == 0, "a record: %s", e.msg);
-	ok(p.n == 2 && p.never == 1 && p.skipped == 1 && p.record && p.start == NOON, "two jobs, one without a machine, a torn line");
+	ok(past_read("f", buf_str(&b), "aaaaaaaa", WALL_UNKNOWN, &p, &e) == 0, "a record: %s", e.msg);
+	ok(p.n == 2 && p.never == 1 && p.skipped == 1 && p.record && wall_equal(p.start, noon(0)), "two jobs, one without a machine, a torn line");
 	ok(p.jobs[0].arrival == 0 && p.jobs[0].duration == 100 * S && p.jobs[1].arrival == 100 * S && p.jobs[1].duration == 50 * S,
 	    "by arrival in GitLab, counted from the first");
 	ok(p.truth.wait_mean == 60 * S && p.truth.wait_p50 == 30 * S && p.truth.wait_max == 90 * S && p.truth.jobs == 2, "how long they waited");
@@ -121,12 +127,12 @@ test_record(void)
 	ok(p.truth.machine_hours > 396 / 3600.0 - 1e-9 && p.truth.machine_hours < 396 / 3600.0 + 1e-9, "their hours: %.4f", p.truth.machine_hours * 3600);
 	is_int((long long)p.peak_at_once, 1, "job 1 would have ended when job 2 came");
 	past_free(&p);
-	ok(past_read("f", buf_str(&b), NULL, 0, &p, &e) == 0 && p.n == 3 && p.peak_at_once == 2, "of all runners");
+	ok(past_read("f", buf_str(&b), NULL, WALL_UNKNOWN, &p, &e) == 0 && p.n == 3 && p.peak_at_once == 2, "of all runners");
 	past_free(&p);
-	ok(past_read("f", buf_str(&b), "aaaaaaaa", NOON + 60 * S, &p, &e) == 0 && p.n == 1 && p.start == NOON + 100 * S, "since a minute later");
+	ok(past_read("f", buf_str(&b), "aaaaaaaa", noon(60), &p, &e) == 0 && p.n == 1 && wall_equal(p.start, noon(100)), "since a minute later");
 	past_free(&p);
-	ok(past_read("f", buf_str(&b), "cccccccc", 0, &p, &e) < 0 && strstr(e.msg, "it has jobs of aaaaaaaa, bbbbbbbb") != NULL, "%s", e.msg);
-	ok(past_read("f", buf_str(&b), "aaaaaaaa", NOON + 6000 * S, &p, &e) < 0 && strstr(e.msg, "since then") != NULL, "%s", e.msg);
+	ok(past_read("f", buf_str(&b), "cccccccc", WALL_UNKNOWN, &p, &e) < 0 && strstr(e.msg, "it has jobs of aaaaaaaa, bbbbbbbb") != NULL, "%s", e.msg);
+	ok(past_read("f", buf_str(&b), "aaaaaaaa", noon(6000), &p, &e) < 0 && strstr(e.msg, "since then") != NULL, "%s", e.msg);
 	buf_free(&b);
 }
 
@@ -136,12 +142,12 @@ test_tables(void)
 	struct err e = { 0 };
 	struct past p;
 
-	ok(past_read("t.csv", STR("arrival_seconds,duration_seconds\n100,10\n0,200\n150,10\n"), "ignored", 0, &p, &e) == 0 && p.n == 3 && !p.record, "a table");
+	ok(past_read("t.csv", STR("arrival_seconds,duration_seconds\n100,10\n0,200\n150,10\n"), "ignored", WALL_UNKNOWN, &p, &e) == 0 && p.n == 3 && !p.record, "a table");
 	ok(p.peak_at_once == 2 && p.span == 200 * S && p.jobs[0].arrival == 0, "in order, two at once");
 	past_free(&p);
-	ok(past_read("t.csv", STR("0,1\n1,x\n"), NULL, 0, &p, &e) < 0 && strstr(e.msg, "t.csv: line 2, column 2: duration_seconds is \"x\"") != NULL, "%s", e.msg);
-	ok(past_read("t.csv", STR("\n"), NULL, 0, &p, &e) < 0 && strstr(e.msg, "no job in it") != NULL, "%s", e.msg);
-	ok(past_load("/no/such/file", NULL, 0, &p, &e) < 0 && strstr(e.msg, "/no/such/file") != NULL, "%s", e.msg);
+	ok(past_read("t.csv", STR("0,1\n1,x\n"), NULL, WALL_UNKNOWN, &p, &e) < 0 && strstr(e.msg, "t.csv: line 2, column 2: duration_seconds is \"x\"") != NULL, "%s", e.msg);
+	ok(past_read("t.csv", STR("\n"), NULL, WALL_UNKNOWN, &p, &e) < 0 && strstr(e.msg, "no job in it") != NULL, "%s", e.msg);
+	ok(past_load("/no/such/file", NULL, WALL_UNKNOWN, &p, &e) < 0 && strstr(e.msg, "/no/such/file") != NULL, "%s", e.msg);
 }
 
 static void
@@ -158,7 +164,7 @@ test_state(void)
 		ok(false, "a directory");
 		return;
 	}
-	ok(past_load_state(path, NULL, 0, &p, &e) < 0 && strstr(e.msg, "history.jsonl does not exist: windlass writes it") != NULL, "%s", e.msg);
+	ok(past_load_state(path, NULL, WALL_UNKNOWN, &p, &e) < 0 && strstr(e.msg, "history.jsonl does not exist: windlass writes it") != NULL, "%s", e.msg);
 	is_int(past_boot(path, NULL, &n), 0, "no boot on record");
 	put_machine(&b, HISTORY_READY, "m1", 0, 30);
 	put_machine(&b, HISTORY_READY, "m2", 0, 50);
@@ -170,7 +176,7 @@ test_state(void)
 	is_int(past_boot(path, "aaaaaaaa", &n) / S, 50, "the median of what was measured");
 	is_int((long long)n, 3, "of three");
 	is_int(past_boot(path, "bbbbbbbb", &n), 0, "another pool's machines say nothing");
-	ok(past_load_state(path, NULL, 0, &p, &e) == 0 && p.n == 1, "a job of the state directory");
+	ok(past_load_state(path, NULL, WALL_UNKNOWN, &p, &e) == 0 && p.n == 1, "a job of the state directory");
 	past_free(&p);
 	buf_free(&b);
 	close(dir);

@@ -26,11 +26,11 @@ test_words(void)
 	is_str(clean("gr\xc3\xbc\xc3\x9f \xff"), "gr\xc3\xbc\xc3\x9f ?", "other text stays, broken bytes do not");
 	for (size_t i = 0; i < NELEM(ages); i++) {
 		buf_clear(&b);
-		watch_put_age(&b, now - ages[i].seconds * NSEC_SEC, now);
+		watch_put_age(&b, wall_add(now, -ages[i].seconds * NSEC_SEC), now);
 		is_str(b.p, ages[i].want, "%lld s", (long long)ages[i].seconds);
 	}
 	buf_clear(&b);
-	watch_put_age(&b, 0, now);
+	watch_put_age(&b, WALL_UNKNOWN, now);
 	is_str(b.p, "-", "never");
 	is_int((long long)watch_columns(STR("gr\xc3\xbc\xc3\x9f")), 4, "columns are characters");
 }
@@ -81,12 +81,12 @@ test_narrow(void)
 		m[i].pool = "p";
 		m[i].operation = m[i].error = m[i].why = m[i].zone = m[i].region = m[i].project = m[i].type = "";
 		m[i].phase = m[i].phase != NULL ? m[i].phase : "";
-		m[i].since = m[i].created = now - 5 * NSEC_SEC;
+		m[i].since = m[i].created = wall_add(now, -5 * NSEC_SEC);
 	}
 	add_job(&j[0], "17", m[0].name, "");
 	add_job(&j[1], "18", "", "Waiting for a machine: the cloud account may have no more machines (limit)");
-	j[1].arrived = now - 70 * NSEC_SEC;
-	j[1].waiting_until = now + 48 * NSEC_SEC;
+	j[1].arrived = wall_add(now, -70 * NSEC_SEC);
+	j[1].waiting_until = wall_add(now, 48 * NSEC_SEC);
 	buf_clear(&b);
 	watch_table_machines(&t, &v, WATCH_NARROW, now);
 	watch_table_put(&t, &b, 80, 0);
@@ -114,14 +114,14 @@ static void
 test_stale(void)
 {
 	wall_t now = wall_now();
-	struct view v = { .alive = true, .snapshot = true, .stale = "the disk is full", .at = now - 39 * NSEC_SEC };
+	struct view v = { .alive = true, .snapshot = true, .stale = "the disk is full", .at = wall_add(now, -39 * NSEC_SEC) };
 
 	buf_clear(&b);
 	watch_put_dead(&b, &v, "/x", now);
 	is_str(b.p, "As of 39s ago: the disk is full. No job is asked for until it has room.\n", "an old snapshot");
-	ok(watch_as_of(&v, now) == v.at, "ages as of then");
+	ok(wall_equal(watch_as_of(&v, now), v.at), "ages as of then");
 	v.stale = NULL;
-	ok(watch_as_of(&v, now) == now, "of a fresh one as of now");
+	ok(wall_equal(watch_as_of(&v, now), now), "of a fresh one as of now");
 }
 
 /* Rows 44, 45 and 57: the true cause, and the last error of a creation. */
@@ -130,21 +130,21 @@ test_notes(void)
 {
 	wall_t now = wall_now();
 	struct view_pool p = { .configured = true, .disabled = "", .held = "quota", .short_by = 1, .create_failures = 1, .create_not_before = now,
-	    .held_text = "the cloud account may have no more machines (droplet limit)", .held_until = now + 48 * NSEC_SEC, .create_error = "droplet limit",
+	    .held_text = "the cloud account may have no more machines (droplet limit)", .held_until = wall_add(now, 48 * NSEC_SEC), .create_error = "droplet limit",
 	    .ask_why = "", .ask_text = "", .trouble = "" };
-	struct view_machine m = { .state = "creating", .phase = "requested", .why = "", .error = "", .throttled_until = 1764415690 * NSEC_SEC };
+	struct view_machine m = { .state = "creating", .phase = "requested", .why = "", .error = "", .throttled_until = { 1764415690 * NSEC_SEC } };
 
 	buf_clear(&b);
 	watch_pool_note(&b, &p, now);
 	is_str(b.p, "1 machine fewer than wanted: the cloud account may have no more machines (droplet limit), next try in 48s", "quota is quota");
 	p.held = "back-off";
 	p.create_error = "GET https://mirror: no such host";
-	p.create_not_before = now + 50 * NSEC_SEC;
+	p.create_not_before = wall_add(now, 50 * NSEC_SEC);
 	buf_clear(&b);
 	watch_pool_note(&b, &p, now);
 	is_str(b.p, "creating failed 1 time in a row, next try in 50s; the last error: GET https://mirror: no such host", "the last error");
 	buf_clear(&b);
-	watch_machine_note(&b, &m, (wall_t)1764415680 * NSEC_SEC);
+	watch_machine_note(&b, &m, wall_of_seconds(1764415680));
 	is_str(b.p, "reached: requested; the cloud asks to wait until 11:28:10 UTC", "throttling is throttling");
 	p = (struct view_pool){ .configured = true, .disabled = "", .held = "", .ask_why = "", .ask_text = "", .trouble = "the disk is full: no job is asked for" };
 	buf_clear(&b);
@@ -157,16 +157,16 @@ test_events(void)
 {
 	struct view v = { .pid = 0 };
 	static const struct { struct view_event ev; const char *self, *want; } cases[] = {
-		{ { 1, "create", "p", "m-1", "", "waiting", "1 job waiting" }, NULL, "m-1 is to be made: 1 job waiting" },
-		{ { 1, "create", "p", "m-1", "", "waiting", "1 job waiting" }, "m-1", "is to be made: 1 job waiting" },
-		{ { 1, "phase", "p", "m-1", "", "booted", "" }, "m-1", "has come to booted" },
-		{ { 1, "assign", "p", "m-1", "42", "oldest", "the oldest" }, "m-1", "gets job 42: the oldest" },
-		{ { 1, "assign", "p", "m-1", "42", "oldest", "the oldest" }, "42", "gets m-1: the oldest" },
-		{ { 1, "ended", "p", "m-1", "42", "success", "" }, NULL, "job 42 ended on m-1: success" },
-		{ { 1, "ended", "p", "m-1", "42", "success", "" }, "m-1", "has run job 42: success" },
-		{ { 1, "held", "p", "", "", "growth", "2 fewer" }, NULL, "p: creating is held back: 2 fewer" },
-		{ { 1, "manager", "", "", "", "started", "windlass 1" }, NULL, "windlass: started: windlass 1" },
-		{ { 1, "of-a-newer-one", "p", "m-1", "", "x", "text\n" }, NULL, "m-1 of-a-newer-one: text?" },
+		{ { { 1 }, "create", "p", "m-1", "", "waiting", "1 job waiting" }, NULL, "m-1 is to be made: 1 job waiting" },
+		{ { { 1 }, "create", "p", "m-1", "", "waiting", "1 job waiting" }, "m-1", "is to be made: 1 job waiting" },
+		{ { { 1 }, "phase", "p", "m-1", "", "booted", "" }, "m-1", "has come to booted" },
+		{ { { 1 }, "assign", "p", "m-1", "42", "oldest", "the oldest" }, "m-1", "gets job 42: the oldest" },
+		{ { { 1 }, "assign", "p", "m-1", "42", "oldest", "the oldest" }, "42", "gets m-1: the oldest" },
+		{ { { 1 }, "ended", "p", "m-1", "42", "success", "" }, NULL, "job 42 ended on m-1: success" },
+		{ { { 1 }, "ended", "p", "m-1", "42", "success", "" }, "m-1", "has run job 42: success" },
+		{ { { 1 }, "held", "p", "", "", "growth", "2 fewer" }, NULL, "p: creating is held back: 2 fewer" },
+		{ { { 1 }, "manager", "", "", "", "started", "windlass 1" }, NULL, "windlass: started: windlass 1" },
+		{ { { 1 }, "of-a-newer-one", "p", "m-1", "", "x", "text\n" }, NULL, "m-1 of-a-newer-one: text?" },
 	};
 
 	for (size_t i = 0; i < NELEM(cases); i++) {

@@ -201,7 +201,7 @@ test_pools(void)
 	setenv("CONFIG_TEST_TOKEN", "glrt-fromenvironment", 1);
 	a = parse("[[runners]]\nurl = \"https://${CONFIG_TEST_HOST}h\"\ntoken = \"$CONFIG_TEST_TOKEN\"\n", &e);
 	ok(a != NULL, "variables");
-	is_str(a->runners[0].token, "glrt-fromenvironment", "  in the token");
+	is_str(secret_reveal(a->runners[0].token), "glrt-fromenvironment", "  in the token");
 	is_str(a->runners[0].url, "https://h", "  unknown ones are empty");
 	config_free(a);
 }
@@ -280,7 +280,8 @@ test_scaling_keys(void)
 	struct scale_policy p;
 	struct budget growth;
 	struct runner *r;
-	int64_t summer = (time_days(2026, 7, 1) * 86400 + 6 * 3600 + 1800) * NSEC_SEC;		/* a Wednesday, 8:30 in Berlin */
+	/* a Wednesday, 8:30 in Berlin */
+	wall_t summer = wall_of_seconds(time_days(2026, 7, 1) * 86400 + 6 * 3600 + 1800);
 
 	if (!ok(c != NULL, "all keys of scaling: %s", e.msg))
 		return;
@@ -297,16 +298,16 @@ test_scaling_keys(void)
 	ok(p.preemptive, "Preemptive");
 	is_int(p.rules, SCALE_BETTER & ~SCALE_PACE, "ScalingRules");
 	is_str(r->ready_command, "test -e /ok", "ReadyCommand");
-	p = runner_policy(r, periods_active(&r->periods, summer - 3600 * NSEC_SEC));
+	p = runner_policy(r, periods_active(&r->periods, wall_add(summer, -3600 * NSEC_SEC)));
 	is_int(p.idle_count, 1, "an hour before: the root's IdleCount");
-	p = runner_policy(r, periods_active(&r->periods, summer - 4 * 86400 * NSEC_SEC));
+	p = runner_policy(r, periods_active(&r->periods, wall_add(summer, -4 * 86400 * NSEC_SEC)));
 	is_int(p.idle_count, 0, "a Saturday: what that entry leaves out is not inherited");
 	ok(strstr(notes, "number 2 does not set IdleCount, so it is 0 there") != NULL, "  and it is said: %s", notes);
 	growth = runner_growth(r);
-	is_int(budget_available(&growth, summer), 4, "the bucket is full");
-	budget_take(&growth, 4, summer);
-	is_int(budget_available(&growth, summer + NSEC_SEC), 0, "  half a machine a second");
-	is_int(budget_available(&growth, summer + 2 * NSEC_SEC), 1, "  one in two");
+	is_int(budget_available(&growth, summer.ns), 4, "the bucket is full");
+	budget_take(&growth, 4, summer.ns);
+	is_int(budget_available(&growth, summer.ns + NSEC_SEC), 0, "  half a machine a second");
+	is_int(budget_available(&growth, summer.ns + 2 * NSEC_SEC), 1, "  one in two");
 	config_free(c);
 }
 

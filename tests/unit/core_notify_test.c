@@ -57,7 +57,7 @@ speaks(const char *name)
 	ok(notify_send("READY=1") == -1, "  nobody there any more: an error, and no more than that");
 }
 
-static int64_t
+static dur_t
 watchdog(const char *usec, const char *pid)
 {
 	unsetenv("WATCHDOG_USEC");

@@ -83,6 +83,28 @@ test_buf(void)
 	buf_free(&b);
 }
 
+/* What the zero of a point means where points are compared and moved. */
+static void
+test_points(void)
+{
+	mono_t early = { 5 }, late = { 7 };
+
+	ok(mono_before(early, late) && !mono_before(late, early) && !mono_before(early, early),
+	    "points in order");
+	ok(mono_before(late, MONO_NEVER) && !mono_before(MONO_NEVER, late) &&
+	    !mono_before(MONO_NEVER, MONO_NEVER), "never is after everything");
+	ok(mono_equal(mono_min(MONO_NEVER, late), late) && mono_equal(mono_min(late, early), early),
+	    "the earlier one");
+	ok(mono_is_never(mono_add(MONO_NEVER, 3)) && mono_equal(mono_add(early, 2), late),
+	    "never stays never, a point moves");
+	ok(!mono_passed(MONO_NEVER) && mono_passed(MONO_AT_ONCE), "at once is over, never is not");
+	ok(mono_ms_until(MONO_NEVER) == -1 && mono_ms_until(MONO_AT_ONCE) == 0, "for poll(2)");
+	ok(wall_before(WALL_UNKNOWN, (wall_t){ 1 }) && !wall_known(WALL_UNKNOWN),
+	    "a time that is not known comes first");
+	is_int(wall_seconds((wall_t){ -1 }), -1, "seconds are rounded down");
+	is_int(wall_of_seconds(-3).ns, -3 * NSEC_SEC, "and back");
+}
+
 static void
 test_time(void)
 {
@@ -95,7 +117,7 @@ test_time(void)
 		{ "2001-02-29T00:00:00Z", 0, 0, -1 }, { "2026-13-01T00:00:00Z", 0, 0, -1 },
 		{ "2026-03-01T08:15:30", 0, 0, -1 }, { "2026-03-01T08:15:30.Z", 0, 0, -1 },
 	};
-	static const struct { int64_t ns; const char *want; } d[] = {
+	static const struct { dur_t ns; const char *want; } d[] = {
 		{ 3600 * NSEC_SEC, "1h0m0s" }, { 1500 * NSEC_MSEC, "1.5s" }, { 300 * NSEC_MSEC, "300ms" },
 		{ 0, "0s" }, { 61 * NSEC_SEC, "1m1s" }, { 1500, "1.5\xc2\xb5s" }, { -2 * NSEC_SEC, "-2s" },
 		{ NSEC_SEC + 10 * NSEC_MSEC, "1.01s" },
@@ -104,16 +126,16 @@ test_time(void)
 	wall_t w;
 
 	for (size_t i = 0; i < NELEM(t); i++) {
-		w = 0;
+		w = WALL_UNKNOWN;
 		is_int(time_parse_rfc3339(str_from(t[i].text), &w), t[i].rc, "parse %s", t[i].text);
-		is_int(w, t[i].sec * NSEC_SEC + t[i].ns, "  value");
+		is_int(w.ns, t[i].sec * NSEC_SEC + t[i].ns, "  value");
 	}
-	time_rfc3339(INT64_C(1772352930123456789), 6, out);
+	time_rfc3339((wall_t){ 1772352930123456789 }, 6, out);
 	is_str(out, "2026-03-01T08:15:30.123456Z", "print");
-	time_rfc3339(-1, 9, out);
+	time_rfc3339((wall_t){ -1 }, 9, out);
 	is_str(out, "1969-12-31T23:59:59.999999999Z", "before the epoch");
 	is_int(time_parse_http(STR("Sun, 06 Nov 1994 08:49:37 GMT"), &w), 0, "http date");
-	is_int(w / NSEC_SEC, 784111777, "  value");
+	is_int(wall_seconds(w), 784111777, "  value");
 	for (size_t i = 0; i < NELEM(d); i++) {
 		time_go_duration(d[i].ns, dur);
 		is_str(dur, d[i].want, "Go duration");
@@ -585,6 +607,7 @@ main(void)
 		return 1;
 	test_str();
 	test_buf();
+	test_points();
 	test_time();
 	test_hash();
 	test_opt();

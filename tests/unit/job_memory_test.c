@@ -14,7 +14,7 @@ begin(struct run *r)
 {
 	*r = (struct run){ .dir = dir, .out = { .fd = -1 }, .job = { .arena = &r->arena, .id = 7, .timeout = NSEC_SEC } };
 	json_parse(&r->arena, STR(PAYLOAD), &r->job.root, NULL);
-	r->job.token = arena_dup(&r->arena, STR("glcbt-jobtokenjobtoken"));
+	r->job.token = SECRET(arena_dup(&r->arena, STR("glcbt-jobtokenjobtoken")));
 	r->job.short_token = arena_dup(&r->arena, STR("abcdef"));
 	r->job.system_id = arena_dup(&r->arena, STR("s_1"));
 	r->job.url = arena_dup(&r->arena, STR("https://gitlab.example"));

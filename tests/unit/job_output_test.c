@@ -55,7 +55,7 @@ main(void)
 
 	if (mkdtemp(dir) == NULL || json_parse(&a, STR(PAYLOAD), &p.root, &e) < 0)
 		return 1;
-	p.token = arena_dup(&a, STR("glcbt-jobtokenjobtoken"));
+	p.token = SECRET(arena_dup(&a, STR("glcbt-jobtokenjobtoken")));
 	p.short_token = arena_dup(&a, STR("abcdef"));
 	p.system_id = arena_dup(&a, STR("s_1"));
 	p.url = arena_dup(&a, STR("https://gitlab.example"));

@@ -126,7 +126,8 @@ test_sections(void)
 		start = strstr(said.p, "section_start:");
 		name = start != NULL ? strstr(start, ":section_script_step_1[hide_duration=true,collapsed=true]\r\033[0K\033[32;1m$ echo one\necho 'two'\033[0;m\n") : NULL;
 		ok(name != NULL && str_to_i64(str_of(start + 14, (size_t)(name - start) - 14), &at) == 0, "%s: a section for the command's text", sh->name);
-		ok(at > wall_now() / NSEC_SEC - 100 && at <= wall_now() / NSEC_SEC, "%s: with the time", sh->name);
+		ok(at > wall_seconds(wall_now()) - 100 && at <= wall_seconds(wall_now()),
+		    "%s: with the time", sh->name);
 		ok(saw(arena_fmt(&arena, "section_end:%" PRId64 ":section_script_step_1\r\033[0Kone\ntwo\n", at)), "%s: that ends before it runs", sh->name);
 		ok(!saw("section_script_step_0"), "%s: not for a single line", sh->name);
 		is_int(step(&(struct fake_spec){ .script = "\"a=1\\nb=2\"", .flags = "\"FF_SCRIPT_SECTIONS\":true", .job = "\"features\":{\"trace_sections\":false}" }), 0, "%s", sh->name);
@@ -247,8 +248,8 @@ test_many(void)
 
 		is_int(rc, 0, "%s: 10,000 variables", sh->name);
 		ok(saw("value number 9999 0") && saw("value number 5000 0"), "%s: all are there", sh->name);
-		printf("# %s: %.2f s\n", sh->name, (double)(mono_now() - start) / NSEC_SEC);
-		ok(mono_now() - start < 20 * NSEC_SEC, "%s: in time", sh->name);
+		printf("# %s: %.2f s\n", sh->name, (double)(mono_since(start)) / NSEC_SEC);
+		ok(mono_since(start) < 20 * NSEC_SEC, "%s: in time", sh->name);
 		is_int(run_cleanup(&work), 0, "%s: and are cleaned up", sh->name);
 		ok(!exists(&arena, PROJECT ".tmp/VAR_5000"), "%s: files too", sh->name);
 	}
@@ -356,7 +357,8 @@ test_term(void)
 		make(&(struct fake_spec){ .script = "\"kill -TERM $$; sleep 0.2\",\"echo no\"" });
 		script_step(&work, &work.steps[0], &script);
 		is_int(run_script(&script), 1, "%s: TERM", sh->name);
-		ok(!saw("kill: ") && mono_now() - start < 10 * NSEC_SEC, "%s: without a word", sh->name);
+		ok(!saw("kill: ") && mono_since(start) < 10 * NSEC_SEC,
+		    "%s: without a word", sh->name);
 		buf_free(&script);
 	}
 }

@@ -692,7 +692,7 @@ main(int argc, char **argv)
 		test_clone_url();
 		test_forget();
 		test_tls();
-		printf("# %s: %.1f s\n", sh->name, (double)(mono_now() - start) / NSEC_SEC);
+		printf("# %s: %.1f s\n", sh->name, (double)(mono_since(start)) / NSEC_SEC);
 	}
 	close(in);
 	close(tls_in);

@@ -9,7 +9,9 @@
 
 #define OWNER	"0123456789abcdef"
 #define MINUTE	(60 * NSEC_SEC)
-#define NOW	(1000 * MINUTE)
+#define AT(d)	{ 1000 * MINUTE + (d) }
+#define NOW	((wall_t)AT(0))
+#define UNKNOWN	{ 0 }
 
 static void
 test_judge(void)
@@ -20,21 +22,21 @@ test_judge(void)
 		{ .name = "m3", .nonce = "", .id = "" },	/* a record that could not be read */
 	};
 	static const struct { const char *name; struct cloud_thing t; enum round_verdict want; } cases[] = {
-		{ "a machine by its id", { false, "1", "other", "", 0 }, ROUND_KNOWN },
-		{ "one by its nonce, id not recorded yet", { false, "9", "m2", "n2", 0 }, ROUND_KNOWN },
-		{ "one by its name alone", { false, "9", "m3", "n3", 0 }, ROUND_KNOWN },
-		{ "the name of one whose nonce is another", { false, "9", "m1", "n9", 0 }, ROUND_KNOWN },
-		{ "a second one of the same nonce", { false, "2", "m1", "n1", NOW - MINUTE }, ROUND_STRAY },
-		{ "a second one that is young", { false, "2", "m1", "n1", NOW - MINUTE + 1 }, ROUND_YOUNG },
-		{ "a stranger to the store", { false, "9", "m9", "n9", NOW - MINUTE }, ROUND_STRAY },
-		{ "one that was made just now", { false, "9", "m9", "n9", NOW }, ROUND_YOUNG },
-		{ "the cloud's clock is ahead a little", { false, "9", "m9", "n9", NOW + MINUTE - 1 }, ROUND_YOUNG },
-		{ "or an hour", { false, "9", "m9", "n9", NOW + 60 * MINUTE }, ROUND_STRAY },
-		{ "of unknown age", { false, "9", "m9", "n9", 0 }, ROUND_STRAY },
-		{ "an empty nonce is nobody's", { false, "9", "m9", "", 0 }, ROUND_STRAY },
-		{ "a key by its machine's name", { true, "7", "m1", "", 0 }, ROUND_KNOWN },
-		{ "a key whose number is a machine's", { true, "1", "m9", "", 0 }, ROUND_STRAY },
-		{ "a key of nobody", { true, "7", "m9", "", 0 }, ROUND_STRAY },
+		{ "a machine by its id", { false, "1", "other", "", UNKNOWN }, ROUND_KNOWN },
+		{ "one by its nonce, id not recorded yet", { false, "9", "m2", "n2", UNKNOWN }, ROUND_KNOWN },
+		{ "one by its name alone", { false, "9", "m3", "n3", UNKNOWN }, ROUND_KNOWN },
+		{ "the name of one whose nonce is another", { false, "9", "m1", "n9", UNKNOWN }, ROUND_KNOWN },
+		{ "a second one of the same nonce", { false, "2", "m1", "n1", AT(-MINUTE) }, ROUND_STRAY },
+		{ "a second one that is young", { false, "2", "m1", "n1", AT(-MINUTE + 1) }, ROUND_YOUNG },
+		{ "a stranger to the store", { false, "9", "m9", "n9", AT(-MINUTE) }, ROUND_STRAY },
+		{ "one that was made just now", { false, "9", "m9", "n9", AT(0) }, ROUND_YOUNG },
+		{ "the cloud's clock is ahead a little", { false, "9", "m9", "n9", AT(+MINUTE - 1) }, ROUND_YOUNG },
+		{ "or an hour", { false, "9", "m9", "n9", AT(+60 * MINUTE) }, ROUND_STRAY },
+		{ "of unknown age", { false, "9", "m9", "n9", UNKNOWN }, ROUND_STRAY },
+		{ "an empty nonce is nobody's", { false, "9", "m9", "", UNKNOWN }, ROUND_STRAY },
+		{ "a key by its machine's name", { true, "7", "m1", "", UNKNOWN }, ROUND_KNOWN },
+		{ "a key whose number is a machine's", { true, "1", "m9", "", UNKNOWN }, ROUND_STRAY },
+		{ "a key of nobody", { true, "7", "m9", "", UNKNOWN }, ROUND_STRAY },
 	};
 
 	for (size_t i = 0; i < NELEM(cases); i++)
@@ -51,7 +53,7 @@ test_judge_long(void)
 	for (size_t i = 0; i < NELEM(lengths); i++) {
 		char id[201] = "", other[201] = "";
 		struct round_known known = { .name = "m1", .nonce = "n1", .id = id };
-		struct cloud_thing same = { false, id, "m1", "n1", 1 }, second = { false, other, "m1", "n1", 1 };
+		struct cloud_thing same = { false, id, "m1", "n1", { 1 } }, second = { false, other, "m1", "n1", { 1 } };
 
 		memset(id, 'a', lengths[i]);
 		memset(other, 'a', lengths[i] - 1);
@@ -156,12 +158,12 @@ test_reconcile(void)
 	put(store, "m4", RECORD("ready", "k2", OWNER, "n4", "4"));	/* of another account */
 	put(store, "m5", RECORD("ready", "k1", "ffffffffffffffff", "n5", "5"));	/* of another bastion */
 	put(store, "m6", "{ broken");
-	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "1", "m1", "n1", 1 };
-	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "6", "m6", "n6", 1 };
-	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "9", "m9", "n9", 1 };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "1", "m1", "n1", { 1 } };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "6", "m6", "n6", { 1 } };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "9", "m9", "n9", { 1 } };
 	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "8", "m8", "n8", wall_now() };
-	in_cloud[nin_cloud++] = (struct cloud_thing){ true, "10", "m1", "", 0 };
-	in_cloud[nin_cloud++] = (struct cloud_thing){ true, "11", "m9", "", 0 };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ true, "10", "m1", "", UNKNOWN };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ true, "11", "m9", "", UNKNOWN };
 	is_int(run(store, OWNER, &e), 0, "a round %s", e.msg);
 	is_str(discarded, "9 key11 ", "  deletes what nobody knows, and nothing else");
 	ok(strstr(told, "missing m2\n") == told && strstr(told, "stray removed 9 machine m9\n") != NULL &&
@@ -201,7 +203,7 @@ test_recorded(void)
 		machine_host_init(&h, &a, &fake, store, name);
 		operation_init(&op, store, name);
 		ok(operation_plan(&op, &h, OWNER, "k1", "", &e) == 0, "a machine with an id of %zu bytes %s", lengths[i], e.msg);
-		in_cloud[0] = (struct cloud_thing){ false, id, name, op.rec.nonce, 1 };
+		in_cloud[0] = (struct cloud_thing){ false, id, name, op.rec.nonce, { 1 } };
 		nin_cloud = 1;
 		list_fails = discard_fails = false;
 		ok(run(store, OWNER, &e) == 0 && discarded[0] == '\0' && told[0] == '\0', "  is known: %s", told);

@@ -7,15 +7,15 @@
 #include "manager/history.h"
 #include "tap.h"
 
-#define AT	INT64_C(1772352906300000000)	/* 2026-03-01T08:15:06.3Z */
+#define AT	((wall_t){ INT64_C(1772352906300000000) })	/* 2026-03-01T08:15:06.3Z */
 
 static int dir;
 
 static struct history_record
 job(const char *id, wall_t arrived)
 {
-	return (struct history_record){ .what = HISTORY_JOB, .name = str_from(id), .runner = STR("1f00ba47"), .queued = arrived - NSEC_SEC,
-	    .arrived = arrived, .started = arrived + 70 * NSEC_SEC, .made = arrived, .at = arrived + 100 * NSEC_SEC,
+	return (struct history_record){ .what = HISTORY_JOB, .name = str_from(id), .runner = STR("1f00ba47"), .queued = wall_add(arrived, -NSEC_SEC),
+	    .arrived = arrived, .started = wall_add(arrived, 70 * NSEC_SEC), .made = arrived, .at = wall_add(arrived, 100 * NSEC_SEC),
 	    .machine = STR("runner-x"), .uses = 2, .result = STR("failed"), .reason = STR("script_failure") };
 }
 
@@ -61,7 +61,7 @@ static void
 test_round_trip(void)
 {
 	struct history_record r = job("4711", AT), gone = { .what = HISTORY_GONE, .name = STR("runner-x"), .driver = STR("digitalocean"),
-	    .made = AT, .at = AT + 5 * NSEC_SEC, .uses = 3, .reason = STR("too \"many\"\n") };
+	    .made = AT, .at = wall_add(AT, 5 * NSEC_SEC), .uses = 3, .reason = STR("too \"many\"\n") };
 	struct history_log l;
 	struct err e = { 0 };
 	struct stat st;
@@ -73,10 +73,11 @@ test_round_trip(void)
 	ok(l.n == 2 && l.skipped == 0, "two lines");
 	if (l.n == 2) {
 		ok(l.v[0].what == HISTORY_JOB && str_eqc(l.v[0].name, "4711") && str_eqc(l.v[0].runner, "1f00ba47") &&
-		    l.v[0].queued == r.queued && l.v[0].arrived == AT && l.v[0].started == r.started && l.v[0].at == r.at &&
-		    l.v[0].made == AT && l.v[0].uses == 2 && str_eqc(l.v[0].machine, "runner-x") &&
+		    wall_equal(l.v[0].queued, r.queued) && wall_equal(l.v[0].arrived, AT) && wall_equal(l.v[0].started, r.started) &&
+		    wall_equal(l.v[0].at, r.at) &&
+		    wall_equal(l.v[0].made, AT) && l.v[0].uses == 2 && str_eqc(l.v[0].machine, "runner-x") &&
 		    str_eqc(l.v[0].result, "failed") && str_eqc(l.v[0].reason, "script_failure"), "a job as it was");
-		ok(l.v[1].what == HISTORY_GONE && str_eqc(l.v[1].reason, "too \"many\"\n") && l.v[1].arrived == 0 &&
+		ok(l.v[1].what == HISTORY_GONE && str_eqc(l.v[1].reason, "too \"many\"\n") && !wall_known(l.v[1].arrived) &&
 		    str_eqc(l.v[1].driver, "digitalocean") && l.v[1].machine.n == 0, "a machine as it was");
 	}
 	history_free(&l);
@@ -104,7 +105,7 @@ test_torn(void)
 static void
 test_twins(void)
 {
-	struct history_record a = job("1", AT), b = job("2", AT), later = job("1", AT + NSEC_SEC), other = job("1", AT);
+	struct history_record a = job("1", AT), b = job("2", AT), later = job("1", wall_add(AT, NSEC_SEC)), other = job("1", AT);
 	struct history_log l;
 
 	fresh();
@@ -116,7 +117,7 @@ test_twins(void)
 	append(&other, HISTORY_MAX);
 	l = load();
 	ok(l.n == 4, "a job written twice is one, one with another arrival or runner is not: %zu", l.n);
-	ok(l.n == 4 && str_eqc(l.v[0].name, "1") && str_eqc(l.v[1].name, "2") && l.v[2].arrived == AT + NSEC_SEC, "in the order of the file");
+	ok(l.n == 4 && str_eqc(l.v[0].name, "1") && str_eqc(l.v[1].name, "2") && wall_equal(l.v[2].arrived, wall_add(AT, NSEC_SEC)), "in the order of the file");
 	history_free(&l);
 }
 
@@ -132,7 +133,7 @@ test_bounds(void)
 		struct history_record r;
 
 		snprintf(id, sizeof(id), "%d", i);
-		r = job(id, AT + i * NSEC_SEC);
+		r = job(id, wall_add(AT, i * NSEC_SEC));
 		append(&r, 10000);
 	}
 	if (fstatat(dir, HISTORY_FILE, &st, 0) < 0 || fstatat(dir, HISTORY_OLD, &old, 0) < 0)
@@ -142,7 +143,7 @@ test_bounds(void)
 	l = load();
 	ok(l.n > 30 && l.n < 100 && str_eqc(l.v[l.n - 1].name, "999"), "the newest %zu are kept", l.n);
 	for (size_t i = 1; i < l.n; i++)
-		if (l.v[i].arrived < l.v[i - 1].arrived)
+		if (wall_before(l.v[i].arrived, l.v[i - 1].arrived))
 			ok(false, "in order");
 	history_free(&l);
 }

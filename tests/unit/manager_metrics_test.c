@@ -90,13 +90,13 @@ world_init(struct world *w)
 	w->pool = (struct pool){ .key = "0a1b2c3d", .conf = &w->runner, .runner = token, .runner_name = name };
 	list_init(&w->pool.pollers);
 	list_add(&w->m.pools, &w->pool.link);
-	w->idle = (struct machine){ .name = "runner-a-1", .pool = &w->pool, .state = SCALE_IDLE, .phase = PHASE_READY, .created = wall_now() - 100 * NSEC_SEC };
-	w->used = (struct machine){ .name = "runner-a-2", .pool = &w->pool, .state = SCALE_USED, .phase = PHASE_READY, .created = wall_now() - 10 * NSEC_SEC, .uses = 2 };
+	w->idle = (struct machine){ .name = "runner-a-1", .pool = &w->pool, .state = SCALE_IDLE, .phase = PHASE_READY, .created = wall_add(wall_now(), -100 * NSEC_SEC) };
+	w->used = (struct machine){ .name = "runner-a-2", .pool = &w->pool, .state = SCALE_USED, .phase = PHASE_READY, .created = wall_add(wall_now(), -10 * NSEC_SEC), .uses = 2 };
 	list_add(&w->m.machines, &w->idle.link);
 	list_add(&w->m.machines, &w->used.link);
-	w->waiting = (struct job){ .id = id1, .pool = &w->pool, .state = JOB_WAITING, .arrived = wall_now() - 5 * NSEC_SEC, .waiting = "Waiting for a machine",
+	w->waiting = (struct job){ .id = id1, .pool = &w->pool, .state = JOB_WAITING, .arrived = wall_add(wall_now(), -5 * NSEC_SEC), .waiting = "Waiting for a machine",
 	    .waiting_why = "creating", .queued_s = 2, .queue_size = 9, .queue_depth = 1, .project_running = "+Inf" };
-	w->running = (struct job){ .id = id2, .pool = &w->pool, .state = JOB_RUNNING, .arrived = wall_now() - 50 * NSEC_SEC, .assigned = wall_now() - 20 * NSEC_SEC,
+	w->running = (struct job){ .id = id2, .pool = &w->pool, .state = JOB_RUNNING, .arrived = wall_add(wall_now(), -50 * NSEC_SEC), .assigned = wall_add(wall_now(), -20 * NSEC_SEC),
 	    .machine = &w->used, .machine_name = "runner-a-2", .doing = "step_script", .name = job, .project = project, .url = url, .queued_s = -1,
 	    .queue_size = -1, .queue_depth = -1 };
 	w->used.job = &w->running;
@@ -207,7 +207,7 @@ test_snapshot_file(void)
 	w.used.uses = 3;
 	snapshot_tend(&w.m, true);
 	ok(fstatat(w.m.state_fd, SNAPSHOT_FILE, &second, 0) == 0 && first.st_ino == second.st_ino, "a second time within the second: not yet");
-	ok(snapshot_wake(&w.m) != MONO_NEVER, "but the manager will wake for it");
+	ok(!mono_is_never(snapshot_wake(&w.m)), "but the manager will wake for it");
 	snapshot_end(&w.m);
 	fstatat(w.m.state_fd, SNAPSHOT_FILE, &second, 0);
 	ok(first.st_ino != second.st_ino || first.st_mtim.tv_nsec != second.st_mtim.tv_nsec, "a change is written");
@@ -217,7 +217,7 @@ test_snapshot_file(void)
 	ok(first.st_ino == second.st_ino && first.st_mtim.tv_nsec == second.st_mtim.tv_nsec, "what has not changed is not");
 	/* Nobody holds the lock: a dead manager. Its machines are not in the store: they are not shown. */
 	if (ok(view_load(&v, dir, NULL, &e) == 0, "a dead manager's directory can be looked at %s", e.msg)) {
-		ok(!v.alive && v.snapshot && v.at != 0, "it is known to be dead, and since when this is known");
+		ok(!v.alive && v.snapshot && wall_known(v.at), "it is known to be dead, and since when this is known");
 		is_int((long long)v.nmachines, 0, "what the directories do not have is not there");
 		is_int((long long)v.npools, 1, "its pools are");
 		view_free(&v);

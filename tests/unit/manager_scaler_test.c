@@ -23,7 +23,7 @@ machines_create(struct manager *mg, struct pool *p, const char *why, struct str 
 	mc = machine_add(mg, name, p);
 	mc->state = SCALE_CREATING;
 	mc->create_started = wall_now();
-	scale_create_started(&p->gate, wall_now());
+	scale_create_started(&p->gate, wall_now().ns);
 	buf_fmt(&done, "create %s for %s; ", p->conf->name, why);
 }
 
@@ -174,7 +174,7 @@ machine(const char *of, const char *name, enum scale_state state, int idle_s)
 
 	mc->state = state;
 	mc->phase = state == SCALE_CREATING ? PHASE_NONE : PHASE_READY;
-	mc->created = mc->used = wall_now() - idle_s * NSEC_SEC;
+	mc->created = mc->used = wall_add(wall_now(), -idle_s * NSEC_SEC);
 	mc->create_started = mc->created;
 	return mc;
 }
@@ -187,7 +187,7 @@ job(const char *of, const char *id, int waits_s)
 	j->id = xstrdup(id);
 	j->pool = pool(of);
 	j->state = JOB_WAITING;
-	j->arrived = wall_now() - waits_s * NSEC_SEC;
+	j->arrived = wall_add(wall_now(), -waits_s * NSEC_SEC);
 	j->announced = true;
 	list_add(&m.jobs, &j->link);
 	return j;
@@ -289,7 +289,7 @@ test_pace(void)
 	world("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", "IdleCount = 5\nGrowthRatePerSecond = 0.01\nGrowthBurst = 2\n"));
 	decided("create a for below-idle; create a for below-idle; ", "GrowthBurst: two of five at once");
 	is_int(pool("a")->plan.held, SCALE_WHY_PACE, "  held back by the pace");
-	ok(pool("a")->wake_at > wall_now() && pool("a")->wake_at <= wall_now() + 101 * NSEC_SEC, "  until the next token comes");
+	ok(wall_before(wall_now(), pool("a")->wake_at) && !wall_before(wall_add(wall_now(), 101 * NSEC_SEC), pool("a")->wake_at), "  until the next token comes");
 	decided("", "  no third one before");
 	configure("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", "IdleCount = 5\nGrowthRatePerSecond = 0.01\nGrowthBurst = 2\nMaxBuilds = 3\n"));
 	decided("", "  a reload does not fill the bucket");
@@ -307,20 +307,20 @@ test_account(void)
 	world("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", "MachineOptions = [\"x-access-token=T\"]\n")
 	    ENTRY("b", "glrt-bbbbbbbbbb", "MachineOptions = [\"x-access-token=T\"]\n") ENTRY("c", "glrt-cccccccccc", "MachineOptions = [\"x-access-token=U\"]\n"));
 	mc = machine("a", "a1", SCALE_CREATING, 5);
-	scaler_create_failed(&m, mc, EXIT_QUOTA, wall_now() + 300 * NSEC_SEC);
+	scaler_create_failed(&m, mc, EXIT_QUOTA, wall_add(wall_now(), 300 * NSEC_SEC));
 	machine_free(&m, mc);
 	job("a", "1", 3);
 	job("b", "2", 2);
 	job("c", "3", 1);
 	decided("create c for waiting; ", "a limit of the account stops all of its runners, and no other");
 	is_int(pool("b")->plan.held, SCALE_WHY_THROTTLED, "  and b is told why");
-	ok(pool("b")->wake_at > wall_now() + 290 * NSEC_SEC, "  until the cloud's own time");
+	ok(wall_before(wall_add(wall_now(), 290 * NSEC_SEC), pool("b")->wake_at), "  until the cloud's own time");
 
 	/* Findings row 44: a limit of the account is called that, in the cloud's own words, with the time of the next try. */
 	world("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", ""));
 	mc = machine("a", "a1", SCALE_CREATING, 5);
 	snprintf(mc->operator.error, sizeof(mc->operator.error), "machine a1: POST /v2/droplets: droplet limit");
-	scaler_create_failed(&m, mc, EXIT_QUOTA, 0);
+	scaler_create_failed(&m, mc, EXIT_QUOTA, WALL_UNKNOWN);
 	machine_free(&m, mc);
 	job("a", "1", 3);
 	decided("", "a limit of the account");
@@ -330,7 +330,7 @@ test_account(void)
 
 		is_str(j->waiting_why, "quota", "  the job's word");
 		is_str(j->waiting, "Waiting for a machine: the cloud account may have no more machines (POST /v2/droplets: droplet limit)", "  its sentence");
-		ok(j->waiting_until > wall_now() + 20 * NSEC_SEC, "  and when it is tried again");
+		ok(wall_before(wall_add(wall_now(), 20 * NSEC_SEC), j->waiting_until), "  and when it is tried again");
 	}
 
 	world("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", ""));
@@ -342,7 +342,7 @@ test_account(void)
 	{
 		struct buf ms = { 0 };
 
-		buf_fmt(&ms, "%" PRId64, (wall_now() + 30 * NSEC_SEC) / NSEC_MSEC);
+		buf_fmt(&ms, "%" PRId64, wall_add(wall_now(), 30 * NSEC_SEC).ns / NSEC_MSEC);
 		scaler_throttled(&m, mc, buf_str(&ms));
 		buf_free(&ms);
 	}
@@ -357,8 +357,8 @@ test_periods(void)
 	world("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", "IdleCount = 1\n[[runners.machine.autoscaling]]\nPeriods = [\"* * * * * * *\"]\n"
 	    "IdleCount = 3\nIdleTime = 60\nTimezone = \"UTC\"\n"));
 	decided("create a for below-idle; create a for below-idle; create a for below-idle; ", "the period's IdleCount");
-	ok(pool("a")->section_until > wall_now(), "  for as long as it is known to hold");
-	ok(pool("a")->wake_at != 0 && pool("a")->wake_at <= pool("a")->section_until, "  when the manager looks again");
+	ok(wall_before(wall_now(), pool("a")->section_until), "  for as long as it is known to hold");
+	ok(wall_known(pool("a")->wake_at) && !wall_before(pool("a")->section_until, pool("a")->wake_at), "  when the manager looks again");
 	configure("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", "IdleCount = 1\n"));
 	decided("call off new3; call off new2; ", "a reload without it: the root's IdleCount");
 }
@@ -380,7 +380,7 @@ test_gone(void)
 	job("a", "3", 7);
 	job("a", "4", 6);
 	configure("concurrent = 20\n" ENTRY("b", "glrt-bbbbbbbbbb", ""));
-	mc->pool->left -= 3600 * NSEC_SEC;
+	mc->pool->left = wall_add(mc->pool->left, -3600 * NSEC_SEC);
 	decided("give up 4; job 1 to a1; ", "a runner that is gone: its jobs get what is there and what is coming");
 	LIST_EACH(struct job, j, link, &m.jobs)
 		j->state = JOB_ENDED;
@@ -392,7 +392,7 @@ test_gone(void)
 	machine("a", "a2", SCALE_IDLE, 700);
 	configure("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", "MachineOptions = [\"--oops=1\"]\n"));
 	decided("", "an entry that is broken keeps its machines for IdleTime from then on");
-	pool("a")->left -= 3600 * NSEC_SEC;
+	pool("a")->left = wall_add(pool("a")->left, -3600 * NSEC_SEC);
 	decided("remove a2: idle; ", "  and after that those that were used since");
 	is_int(pool("a")->ask, 0, "  and asks for nothing");
 	configure("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", ""));
@@ -404,7 +404,7 @@ test_gone(void)
 	configure("concurrent = 20\n" ENTRY("b", "glrt-bbbbbbbbbb", ""));
 	decided("", "one that left keeps its machines for IdleTime, however long they have been idle");
 	configure("concurrent = 20\n" ENTRY("a", "glrt-aaaaaaaaaa", "IdleCount = 1\n") ENTRY("b", "glrt-bbbbbbbbbb", ""));
-	ok(pool("a")->left == 0, "  back, it has left no more");
+	ok(!wall_known(pool("a")->left), "  back, it has left no more");
 	decided("", "  and goes on as before");
 }
 
@@ -486,16 +486,16 @@ test_compat(void)
 	j = job("a", "1", 0);
 	j->announced = false;
 	decided("", "a job whose poller has not spoken yet has nothing made for it");
-	j->arrived -= 3 * NSEC_SEC;
+	j->arrived = wall_add(j->arrived, -3 * NSEC_SEC);
 	decided("create a for waiting; ", "  then one machine");
 	decided("", "  once");
 	mc = machine_find(&m, "new1");
-	scaler_create_failed(&m, mc, EXIT_FAIL, 0);
+	scaler_create_failed(&m, mc, EXIT_FAIL, WALL_UNKNOWN);
 	machine_free(&m, mc);
 	decided("create a for waiting; ", "  and another when that failed: there is no back-off");
 	for (int i = 2; i <= 9; i++) {
 		mc = machine_find(&m, m.machines.next != &m.machines ? LIST_ENTRY(m.machines.next, struct machine, link)->name : "");
-		scaler_create_failed(&m, mc, EXIT_FAIL, 0);
+		scaler_create_failed(&m, mc, EXIT_FAIL, WALL_UNKNOWN);
 		machine_free(&m, mc);
 		if (i < 9)
 			scaler_run(&m);

@@ -234,7 +234,7 @@ test_certs(void)
 		buf_clear(&shown);
 		x509_put_hosts(&shown, &c);
 		is_str(shown.p, certs[i].hosts, "... its names");
-		time_rfc3339(c.not_after * NSEC_SEC, 0, until);
+		time_rfc3339(wall_of_seconds(c.not_after), 0, until);
 		is_str(until, certs[i].until, "... its end");
 		ok(tls_cert_expiry(str_from(certs[i].pem), &t, &e) == 0 && t == c.not_after, "... told to others too");
 		ok(c.ca == certs[i].ca && x509_is_for_servers(&c) == certs[i].servers &&

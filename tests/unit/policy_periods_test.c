@@ -25,6 +25,12 @@ utc(int y, int mo, int d, int h, int mi, int s)
 	return time_days(y, mo, d) * 86400 + h * 3600 + mi * 60 + s;
 }
 
+static wall_t
+utc_time(int y, int mo, int d, int h, int mi, int s)
+{
+	return wall_of_seconds(utc(y, mo, d, h, mi, s));
+}
+
 /* One section with one expression. */
 static int
 compile(struct arena *a, const char *text, const char *tz, bool unix_syntax, struct periods *p,
@@ -127,23 +133,23 @@ test_sections(void)
 	ok(strstr(w.p, "number 3 does not set IdleTime, so it is 0 there: the 600 of [runners.machine] is not "
 	    "inherited\n") != NULL, "a key that is not inherited is warned of");
 	ok(strstr(w.p, "number 3 does not set IdleScaleFactor") == NULL, "one that is 0 anyway is not");
-	is_int(periods_active(&p, utc(2026, 3, 2, 7, 0, 0) * S), -1, "early: no section");
-	is_int(periods_active(&p, utc(2026, 3, 2, 9, 0, 0) * S), 0, "at work: the first");
-	is_int(periods_active(&p, utc(2026, 3, 2, 12, 30, 0) * S), 2, "at noon: the last that matches");
-	is_int(periods_active(&p, utc(2026, 3, 7, 12, 30, 0) * S), 2, "on Saturday: its second expression");
-	is_int(periods_active(&p, utc(2026, 3, 7, 13, 30, 0) * S), -1, "afterwards: none");
+	is_int(periods_active(&p, utc_time(2026, 3, 2, 7, 0, 0)), -1, "early: no section");
+	is_int(periods_active(&p, utc_time(2026, 3, 2, 9, 0, 0)), 0, "at work: the first");
+	is_int(periods_active(&p, utc_time(2026, 3, 2, 12, 30, 0)), 2, "at noon: the last that matches");
+	is_int(periods_active(&p, utc_time(2026, 3, 7, 12, 30, 0)), 2, "on Saturday: its second expression");
+	is_int(periods_active(&p, utc_time(2026, 3, 7, 13, 30, 0)), -1, "afterwards: none");
 
-	periods_apply(&p, utc(2026, 3, 2, 9, 0, 0) * S, &policy);
+	periods_apply(&p, utc_time(2026, 3, 2, 9, 0, 0), &policy);
 	ok(policy.idle_count == 10 && policy.idle_count_min == 2 && policy.idle_factor == 0.5 &&
 	    policy.idle_time == 60 * S, "all four values of the section");
 	is_int(policy.until / S, utc(2026, 3, 2, 11, 59, 59), "until a second before noon");
-	periods_apply(&p, utc(2026, 3, 2, 12, 0, 0) * S, &policy);
+	periods_apply(&p, utc_time(2026, 3, 2, 12, 0, 0), &policy);
 	ok(policy.idle_count == 3 && policy.idle_time == 0 && policy.idle_factor == 0, "nothing is inherited");
 	is_int(policy.until / S, utc(2026, 3, 2, 12, 59, 59), "until a second before one");
-	periods_apply(&p, utc(2026, 3, 2, 19, 59, 59) * S + 1, &policy);
+	periods_apply(&p, wall_add(utc_time(2026, 3, 2, 19, 59, 59), 1), &policy);
 	ok(policy.idle_count == 1 && policy.idle_time == 600 * S, "the root values");
 	is_int(policy.until / S, utc(2026, 3, 3, 7, 59, 59), "until tomorrow morning");
-	periods_apply(&p, utc(2026, 3, 7, 14, 0, 0) * S, &policy);
+	periods_apply(&p, utc_time(2026, 3, 7, 14, 0, 0), &policy);
 	is_int(policy.until / S, utc(2026, 3, 8, 14, 0, 59), "a day and a minute at most");
 	arena_reset(&a);
 	buf_free(&w);
@@ -169,14 +175,14 @@ test_until(void)
 
 		compile(&a, cases[i].text, cases[i].tz, cases[i].unix_syntax, &p, &w, &e);
 		while (t < end) {
-			int64_t until = periods_until(&p, t * S);
-			int now = periods_active(&p, t * S);
+			wall_t until = periods_until(&p, wall_of_seconds(t));
+			int now = periods_active(&p, wall_of_seconds(t));
 
 			asked++;
-			wrong += until <= t * S || until % S != 0;
-			for (; t * S < until; t++)
-				wrong += periods_active(&p, t * S) != now;
-			changes += periods_active(&p, t * S) != now;
+			wrong += wall_seconds(until) <= t || until.ns % S != 0;
+			for (; t < wall_seconds(until); t++)
+				wrong += periods_active(&p, wall_of_seconds(t)) != now;
+			changes += periods_active(&p, wall_of_seconds(t)) != now;
 			if (wrong > 0)
 				break;
 		}
@@ -199,8 +205,8 @@ main(void)
 		struct arena a = { 0 };
 		struct buf w = { 0 };
 		struct periods p;
-		int64_t now = utc(table[i].y, table[i].mo, table[i].d, table[i].h, table[i].mi, table[i].s) * S +
-		    table[i].ms * NSEC_MSEC;
+		wall_t now = wall_add(utc_time(table[i].y, table[i].mo, table[i].d, table[i].h,
+		    table[i].mi, table[i].s), table[i].ms * NSEC_MSEC);
 
 		if (ok(compile(&a, table[i].text, table[i].tz, table[i].unix_syntax, &p, &w, &e) == 0,
 		    "\"%s\" compiles", table[i].text))

@@ -5,7 +5,8 @@
 
 #define S	NSEC_SEC
 #define MS	NSEC_MSEC
-#define WALL	(INT64_C(1772445600) * NSEC_SEC)	/* Mon, 02 Mar 2026 10:00:00 GMT */
+#define WALL	((wall_t){ 1772445600000000000 })	/* Mon, 02 Mar 2026 10:00:00 GMT */
+#define T0	((wall_t){ 1000 * S })
 #define BIG	UINT64_MAX
 
 static const struct { int status; bool gitlab, cloud; } statuses[] = {
@@ -52,10 +53,11 @@ test_headers(void)
 
 		retry_hint_header(&h, headers[i].status, str_from(headers[i].name),
 		    str_from(headers[i].value), WALL);
-		is_int(h.not_before == 0 ? 0 : (h.not_before - WALL) / S, headers[i].after_s,
-		    "%d with %s: %s", headers[i].status, headers[i].name, headers[i].value);
+		is_int(wall_known(h.not_before) ? wall_between(WALL, h.not_before) / S : 0,
+		    headers[i].after_s, "%d with %s: %s", headers[i].status, headers[i].name, headers[i].value);
 		is_int(h.remaining, headers[i].remaining, "... calls remaining");
-		is_int(h.reset == 0 ? 0 : (h.reset - WALL) / S, headers[i].reset_s, "... reset");
+		is_int(wall_known(h.reset) ? wall_between(WALL, h.reset) / S : 0,
+		    headers[i].reset_s, "... reset");
 	}
 	/* both orders of an exhausted budget */
 	for (int order = 0; order < 2; order++) {
@@ -67,7 +69,8 @@ test_headers(void)
 			else
 				retry_hint_header(&h, 200, STR("RateLimit-Reset"), STR("1772445620"), WALL);
 		}
-		is_int((h.not_before - WALL) / S, 20, "nothing remaining: wait for the reset, order %d", order);
+		is_int(wall_between(WALL, h.not_before) / S, 20,
+		    "nothing remaining: wait for the reset, order %d", order);
 	}
 }
 
@@ -75,7 +78,7 @@ static void
 test_delays(void)
 {
 	/* { attempt, least, most } of each policy */
-	static const struct { const struct retry_policy *p; unsigned n; int64_t lo, hi; } cases[] = {
+	static const struct { const struct retry_policy *p; unsigned n; dur_t lo, hi; } cases[] = {
 		{ &retry_cloud, 0, 0, 1 * S }, { &retry_cloud, 3, 0, 8 * S },
 		{ &retry_cloud, 6, 0, 60 * S }, { &retry_cloud, 4000000000u, 0, 60 * S },
 		{ &retry_gitlab, 0, 100 * MS, 100 * MS }, { &retry_gitlab, 1, 100 * MS, 200 * MS },
@@ -84,10 +87,10 @@ test_delays(void)
 	};
 
 	for (size_t i = 0; i < NELEM(cases); i++) {
-		int64_t lo = INT64_MAX, hi = 0;
+		dur_t lo = INT64_MAX, hi = 0;
 
 		for (uint64_t r = 0; r < 2000; r++) {
-			int64_t d = retry_delay(cases[i].p, cases[i].n, r * UINT64_C(0x9e3779b97f4a7c15));
+			dur_t d = retry_delay(cases[i].p, cases[i].n, r * UINT64_C(0x9e3779b97f4a7c15));
 
 			lo = d < lo ? d : lo;
 			hi = d > hi ? d : hi;
@@ -100,14 +103,14 @@ test_delays(void)
 	is_int(retry_next(&retry_gitlab, 4, NULL, WALL, 0), -1, "GitLab: no sixth attempt");
 	ok(retry_next(&retry_cloud, 1000, NULL, WALL, 5) >= 0, "clouds: until the deadline");
 	for (uint64_t r = 0; r < 50; r++) {
-		struct retry_hint h = { WALL + 100 * S, -1, -1, 0 };
-		int64_t d = retry_next(&retry_cloud, 0, &h, WALL, r << 60 | r << 20);
+		struct retry_hint h = { wall_add(WALL, 100 * S), -1, -1, WALL_UNKNOWN };
+		dur_t d = retry_next(&retry_cloud, 0, &h, WALL, r << 60 | r << 20);
 
 		if (d < 100 * S || d > 105 * S)
 			ok(false, "a hint of 100 s gives %lld ms", (long long)(d / MS));
 	}
 	{
-		struct retry_hint h = { WALL + 1 * S, -1, -1, 0 };
+		struct retry_hint h = { wall_add(WALL, 1 * S), -1, -1, WALL_UNKNOWN };
 
 		ok(retry_next(&retry_final_update, 6, &h, WALL, BIG) > 5 * S, "the back-off wins over a shorter hint");
 	}
@@ -118,28 +121,28 @@ test_health(void)
 {
 	struct health_policy p = { 3, 3600 * S, 4 * 3600 * S };
 	struct health h = { 0 };
-	int64_t again = 0, t = 1000 * S;
+	wall_t again = WALL_UNKNOWN, t = T0;
 
 	ok(health_allows(&h, &p, t, &again), "healthy at first");
 	is_int(health_result(&h, &p, false, t), HEALTH_WORSE, "one refusal");
 	is_int(health_result(&h, &p, false, t), HEALTH_WORSE, "two refusals");
 	ok(health_allows(&h, &p, t, &again), "still asking");
 	is_int(health_result(&h, &p, false, t), HEALTH_LOST, "three refusals: lost");
-	ok(!health_allows(&h, &p, t + 3600 * S - 1, &again), "pause");
-	is_int(again, t + 3600 * S, "... until the interval is over");
+	ok(!health_allows(&h, &p, wall_add(t, 3600 * S - 1), &again), "pause");
+	is_int(wall_between(t, again), 3600 * S, "... until the interval is over");
 	ok(health_allows(&h, &p, again, &again), "one forced attempt");
 	is_int(health_result(&h, &p, false, again), HEALTH_WORSE, "refused again");
 	t = again;
-	ok(!health_allows(&h, &p, t + 2 * 3600 * S - 1, &again), "twice the pause");
+	ok(!health_allows(&h, &p, wall_add(t, 2 * 3600 * S - 1), &again), "twice the pause");
 	t = again;
 	health_result(&h, &p, false, t);
 	health_allows(&h, &p, t, &again);
-	is_int(again - t, 4 * 3600 * S, "four times");
+	is_int(wall_between(t, again), 4 * 3600 * S, "four times");
 	t = again;
 	health_result(&h, &p, false, t);
 	health_allows(&h, &p, t, &again);
-	is_int(again - t, 4 * 3600 * S, "and no longer");
-	ok(health_allows(&h, &p, t - 7200 * S, &again), "a clock set back does not prolong it");
+	is_int(wall_between(t, again), 4 * 3600 * S, "and no longer");
+	ok(health_allows(&h, &p, wall_add(t, -7200 * S), &again), "a clock set back does not prolong it");
 	is_int(health_result(&h, &p, true, again), HEALTH_BACK, "back");
 	ok(health_allows(&h, &p, again, &again), "asking again");
 	is_int(health_result(&h, &p, true, again), HEALTH_OK, "and well");
@@ -150,11 +153,11 @@ test_health(void)
 	for (int i = 0; i < 9; i++)
 		health_result(&h, &p, false, t);
 	health_allows(&h, &p, t, &again);
-	is_int(again - t, 3600 * S, "limit and interval have defaults");
+	is_int(wall_between(t, again), 3600 * S, "limit and interval have defaults");
 	for (int i = 0; i < 100; i++)
 		health_result(&h, &p, false, t);
 	health_allows(&h, &p, t, &again);
-	is_int(again - t, 3600 * S, "a hundred refusals do not overflow");
+	is_int(wall_between(t, again), 3600 * S, "a hundred refusals do not overflow");
 }
 
 static void
@@ -191,13 +194,14 @@ static void
 test_instance(void)
 {
 	struct instance i = { 0 };
-	int64_t t = 1000 * S, sum = 0;
+	wall_t t = T0;
+	dur_t sum = 0;
 
 	for (int n = 0; n < 10; n++) {
-		int64_t d;
+		dur_t d;
 
 		instance_failed(&i, t, (uint64_t)n * 77777777777);
-		d = i.not_before - t;
+		d = wall_between(t, i.not_before);
 		if (n == 0)
 			ok(d >= 2400 * MS && d <= 3600 * MS, "3 s +- 20 %% after the first failure");
 		if (n == 9)
@@ -206,12 +210,20 @@ test_instance(void)
 		t = i.not_before;
 	}
 	ok(sum < 600 * S, "ten failures take less than ten minutes");
-	instance_hold(&i, t + 30 * S);
-	is_int(i.not_before - t, 30 * S, "held as long as the server says");
-	instance_hold(&i, t + 10 * S);
-	is_int(i.not_before - t, 30 * S, "a shorter demand does not shorten it");
+	instance_hold(&i, wall_add(t, 30 * S));
+	is_int(wall_between(t, i.not_before), 30 * S, "held as long as the server says");
+	instance_hold(&i, wall_add(t, 10 * S));
+	is_int(wall_between(t, i.not_before), 30 * S, "a shorter demand does not shorten it");
 	instance_ok(&i);
-	is_int(i.not_before, 0, "an answer opens it");
+	is_int(i.not_before.ns, 0, "an answer opens it");
+}
+
+/* A request started at T0 and its answer came `later`: how long after T0 the next one may start. */
+static dur_t
+paced(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
+    const struct retry_hint *hint, dur_t later, uint64_t rnd)
+{
+	return wall_between(T0, pace_next(p, pol, a, hint, WALL, wall_add(T0, later), rnd));
 }
 
 static void
@@ -220,35 +232,37 @@ test_pace(void)
 	struct pace_policy pol = { 0 };
 	struct pace_policy strict = { 10 * S, true };
 	struct pace p = { 0 };
-	struct retry_hint hint = { WALL + 60 * S, -1, -1, 0 };
-	int64_t t = 1000 * S, at;
+	struct retry_hint hint = { wall_add(WALL, 60 * S), -1, -1, WALL_UNKNOWN };
+	dur_t at;
 	int asked = 0;
 
-	pace_started(&p, t);
-	is_int(pace_next(&p, &pol, PACE_NOTHING, NULL, WALL, t + S, 0) - t, 3 * S, "no job: 3 s from start to start");
-	is_int(pace_next(&p, &pol, PACE_NOTHING, NULL, WALL, t + 50 * S, 0) - t, 50 * S, "a long poll was wait enough");
-	is_int(pace_next(&p, &pol, PACE_JOB, NULL, WALL, t + S, 0) - t, S, "a job: at once");
-	is_int(pace_next(&p, &strict, PACE_JOB, NULL, WALL, t + S, 0) - t, 10 * S, "a job, strict_check_interval: not at once");
-	is_int(pace_next(&p, &pol, PACE_REFUSED, NULL, WALL, t + S, 0) - t, 3 * S, "refused: as always");
-	at = pace_next(&p, &pol, PACE_CONFLICT, NULL, WALL, t + S, 12345678901) - t - S;
+	pace_started(&p, T0);
+	is_int(paced(&p, &pol, PACE_NOTHING, NULL, S, 0), 3 * S, "no job: 3 s from start to start");
+	is_int(paced(&p, &pol, PACE_NOTHING, NULL, 50 * S, 0), 50 * S,
+	    "a long poll was wait enough");
+	is_int(paced(&p, &pol, PACE_JOB, NULL, S, 0), S, "a job: at once");
+	is_int(paced(&p, &strict, PACE_JOB, NULL, S, 0), 10 * S,
+	    "a job, strict_check_interval: not at once");
+	is_int(paced(&p, &pol, PACE_REFUSED, NULL, S, 0), 3 * S, "refused: as always");
+	at = paced(&p, &pol, PACE_CONFLICT, NULL, S, 12345678901) - S;
 	ok(at >= 200 * MS && at <= 1000 * MS, "a conflict: 0.2 to 1 s (%lld ms)", (long long)(at / MS));
-	at = pace_next(&p, &pol, PACE_LATER, NULL, WALL, t + S, 0) - t - S;
+	at = paced(&p, &pol, PACE_LATER, NULL, S, 0) - S;
 	ok(at >= 5 * S && at <= 6 * S, "429 without a time: 5 s (%lld ms)", (long long)(at / MS));
-	at = pace_next(&p, &pol, PACE_LATER, &hint, WALL, t + S, 0) - t - S;
+	at = paced(&p, &pol, PACE_LATER, &hint, S, 0) - S;
 	is_int(at, 60 * S, "429 with a time: that time");
-	is_int(pace_next(&p, &pol, PACE_JOB, &hint, WALL, t + S, 0) - t - S, 60 * S,
+	is_int(paced(&p, &pol, PACE_JOB, &hint, S, 0) - S, 60 * S,
 	    "a job with the last call of the budget: wait for the reset");
 
 	/* a queue that changes all the time, answered within 10 ms */
 	p = (struct pace){ 0 };
-	for (int64_t now = t; now < t + 60 * S; asked++) {
+	for (wall_t now = T0; wall_between(T0, now) < 60 * S; asked++) {
 		pace_started(&p, now);
-		now = pace_next(&p, &pol, PACE_CHANGED, NULL, WALL, now + 10 * MS, 0);
+		now = pace_next(&p, &pol, PACE_CHANGED, NULL, WALL, wall_add(now, 10 * MS), 0);
 	}
 	ok(asked >= 55 && asked <= 64, "a restless queue is asked about once a second (%d in 60 s)", asked);
 	p = (struct pace){ 0 };
-	pace_started(&p, t);
-	is_int(pace_next(&p, &pol, PACE_CHANGED, NULL, WALL, t + 20 * S, 0) - t, 20 * S,
+	pace_started(&p, T0);
+	is_int(paced(&p, &pol, PACE_CHANGED, NULL, 20 * S, 0), 20 * S,
 	    "woken in the middle of a long poll: at once");
 }
 
@@ -256,7 +270,7 @@ static void
 test_budget(void)
 {
 	struct budget b = { 0 };
-	int64_t t = WALL;
+	int64_t t = WALL.ns;
 
 	is_int(budget_available(&b, t), BUDGET_UNLIMITED, "zeroed: no limit");
 	budget_take(&b, 1000, t);

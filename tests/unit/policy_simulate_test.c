@@ -191,7 +191,7 @@ test_periods(void)
 
 	ok(periods_compile(&a, &pc, 1772409600, &p, &w, &e) == 0, "a period from 8 to 20 h");
 	c.periods = &p;
-	c.start = INT64_C(1772409600) * S;	/* 2026-03-02 00:00 UTC */
+	c.start = wall_of_seconds(1772409600);	/* 2026-03-02 00:00 UTC */
 	c.samples = 48;
 	r = simulate(&c, jobs, 2);
 	ok(r.timeline[5].idle < 0.1 && near(r.timeline[12].idle, 5) && r.timeline[22].idle < 0.1 &&

@@ -23,13 +23,14 @@ struct ref_line {
 static void
 ref_line_end(struct ref_line *r, wall_t begun, bool goes_on)
 {
-	time_t second = (time_t)(begun / NSEC_SEC);
+	time_t second = (time_t)wall_seconds(begun);
 	struct tm tm;
 	char when[40];
 
 	gmtime_r(&second, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-	buf_fmt(&r->out, "%s.%06dZ 01O%c", when, (int)(begun % NSEC_SEC / 1000), r->plus ? '+' : ' ');
+	buf_fmt(&r->out, "%s.%06dZ 01O%c", when,
+	    (int)(begun.ns % NSEC_SEC / 1000), r->plus ? '+' : ' ');
 	buf_putstr(&r->out, buf_str(&r->text));
 	buf_putc(&r->out, '\n');
 	buf_clear(&r->text);

@@ -5,7 +5,7 @@
 #include "tap.h"
 #include "traceline_reference.h"
 
-#define T0	(INT64_C(1772352930) * NSEC_SEC + 123456789)	/* 2026-03-01T08:15:30.123456789Z */
+#define T0	((wall_t){ 1772352930123456789 })	/* 2026-03-01T08:15:30.123456789Z */
 #define HOUR	(3600 * NSEC_SEC)
 #define H0	"2026-03-01T08:15:30.123456Z "
 #define H1	"2026-03-01T09:15:30.123456Z "
@@ -111,7 +111,7 @@ run(const struct mask_set *set, struct str in, size_t cut, bool save, bool raw, 
 		tl_entry_end(&s, &k);
 		if (save)
 			save_and_restore(&s, &k, set);
-		at += HOUR;
+		at = wall_add(at, HOUR);
 	}
 	tl_close(&s, &k);
 	if (k.written != out->n)
@@ -160,15 +160,15 @@ test_long_lines(void)
 		buf_putc(&in, 'x');
 	tl_entry(&s, &k, buf_str(&in), T0);
 	is_int((long long)out.n, 0, "8 KiB with the header are held");
-	tl_entry(&s, &k, STR("\n"), T0 + HOUR);
+	tl_entry(&s, &k, STR("\n"), wall_add(T0, HOUR));
 	is_int((long long)out.n, TL_HOLD + 1, "and are one line when the newline comes");
 	ok(str_starts(buf_str(&out), H0 "0fE x"), "of the service's stream");
 
 	buf_clear(&out);
 	tl_entry(&s, &k, buf_str(&in), T0);
-	tl_entry(&s, &k, STR("y"), T0 + HOUR);
+	tl_entry(&s, &k, STR("y"), wall_add(T0, HOUR));
 	is_int((long long)out.n, TL_HOLD + 1, "one byte more ends the line");
-	tl_entry(&s, &k, STR("z\n"), T0 + 2 * HOUR);
+	tl_entry(&s, &k, STR("z\n"), wall_add(T0, 2 * HOUR));
 	is_str(out.p + TL_HOLD + 1, H1 "0fE+yz\n", "and goes on in the next");
 
 	buf_clear(&out);
@@ -309,15 +309,15 @@ static void
 test_times(void)
 {
 	static const struct { wall_t at; const char *want; } t[] = {
-		{ 0, "1970-01-01T00:00:00.000000Z 01O x\n" },
-		{ -1, "1969-12-31T23:59:59.999999Z 01O x\n" },
-		{ INT64_C(951782399) * NSEC_SEC + 999999999, "2000-02-28T23:59:59.999999Z 01O x\n" },
-		{ INT64_C(951782400) * NSEC_SEC + 1000, "2000-02-29T00:00:00.000001Z 01O x\n" },
-		{ INT64_C(951868800) * NSEC_SEC, "2000-03-01T00:00:00.000000Z 01O x\n" },
-		{ INT64_C(4107542400) * NSEC_SEC, "2100-03-01T00:00:00.000000Z 01O x\n" },
-		{ INT64_C(1798761599) * NSEC_SEC, "2026-12-31T23:59:59.000000Z 01O x\n" },
-		{ INT64_MIN, "1677-09-21T00:12:43.145224Z 01O x\n" },
-		{ INT64_MAX, "2262-04-11T23:47:16.854775Z 01O x\n" },
+		{ { 0 }, "1970-01-01T00:00:00.000000Z 01O x\n" },
+		{ { -1 }, "1969-12-31T23:59:59.999999Z 01O x\n" },
+		{ { INT64_C(951782399) * NSEC_SEC + 999999999 }, "2000-02-28T23:59:59.999999Z 01O x\n" },
+		{ { INT64_C(951782400) * NSEC_SEC + 1000 }, "2000-02-29T00:00:00.000001Z 01O x\n" },
+		{ { INT64_C(951868800) * NSEC_SEC }, "2000-03-01T00:00:00.000000Z 01O x\n" },
+		{ { INT64_C(4107542400) * NSEC_SEC }, "2100-03-01T00:00:00.000000Z 01O x\n" },
+		{ { INT64_C(1798761599) * NSEC_SEC }, "2026-12-31T23:59:59.000000Z 01O x\n" },
+		{ { INT64_MIN }, "1677-09-21T00:12:43.145224Z 01O x\n" },
+		{ { INT64_MAX }, "2262-04-11T23:47:16.854775Z 01O x\n" },
 	};
 	struct mask_set *set = set_of(NULL);
 	struct buf out = { .max = 0 };
@@ -329,7 +329,7 @@ test_times(void)
 	for (size_t i = 0; i < NELEM(t); i++) {
 		buf_clear(&out);
 		tl_entry(&s, &k, STR("x\n"), t[i].at);
-		is_str(out.p, t[i].want, "time %lld", (long long)t[i].at);
+		is_str(out.p, t[i].want, "time %lld", (long long)t[i].at.ns);
 	}
 	tl_free(&s);
 	tl_sink_free(&k);
@@ -390,7 +390,7 @@ test_random(void)
 			for (size_t i = 0; i < entry.n; i++)
 				ref_byte(&r, (unsigned char)entry.p[i], at);
 			ref_entry_end(&r);
-			at += HOUR;
+			at = wall_add(at, HOUR);
 		}
 		ref_close(&r);
 		run(none, buf_str(&in), in.n > 0 ? roll((unsigned)in.n) : 0, roll(2), !r.timestamps, &out);
@@ -416,7 +416,7 @@ test_random(void)
 			tl_sink_init(&k, &small, limit, r.timestamps);
 			tl_init(&s, none, 1, 'O', TL_JOB);
 			rest = buf_str(&in);
-			for (at = T0; rest.p != NULL; at += HOUR)
+			for (at = T0; rest.p != NULL; at = wall_add(at, HOUR))
 				tl_entry(&s, &k, str_cut(&rest, '|'), at);
 			tl_close(&s, &k);
 			if (r.out.n < limit) {
