@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "books/failure.h"
 #include "core/chan.h"
 #include "core/crash.h"
 #include "core/exit.h"
@@ -359,7 +360,7 @@ out:
 static void
 give_back(struct poller *p, struct gitlab_job job, const struct err *why)
 {
-	struct gitlab_update u = { .state = "failed", .failure_reason = "runner_system_failure", .shell = p->shell, .gpus = p->gpus };
+	struct gitlab_update u = { .state = "failed", .failure_reason = failure_word(FAILURE_SYSTEM), .shell = p->shell, .gpus = p->gpus };
 	struct gitlab_answer a = { 0 };
 	struct err e = { 0 };
 

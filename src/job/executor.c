@@ -43,7 +43,7 @@ static const char *const dns_files[] = { "/etc/hosts", "/etc/resolv.conf" };
 
 /* Notes the first failure; what fails after it does not change the result (spec gitlab-runner 7.4). */
 static void
-fail(struct run *r, const char *reason, int64_t code, const char *text)
+fail(struct run *r, enum failure why, int64_t code, const char *text)
 {
 	struct memory *m = &r->mem;
 	struct buf masked = { .max = 4096 };
@@ -53,12 +53,11 @@ fail(struct run *r, const char *reason, int64_t code, const char *text)
 	output_mask(&r->out, str_from(text), &masked);
 	m->failed = true;
 	m->exit_code = code;
-	snprintf(m->reason, sizeof(m->reason), "%s", reason);
+	m->failure = why;
 	snprintf(m->text, sizeof(m->text), "%s", masked.n > 0 ? masked.p : "");
 	buf_free(&masked);
-	m->system = strcmp(reason, "runner_system_failure") == 0;
-	snprintf(m->status, sizeof(m->status), "%s", strcmp(reason, "job_execution_timeout") == 0 ? "timedout" :
-	    strcmp(reason, "job_canceled") == 0 ? "canceled" : "failed");
+	m->system = failure_is_system(why);
+	snprintf(m->status, sizeof(m->status), "%s", failure_status(why));
 }
 
 static void
@@ -68,20 +67,19 @@ fail_timeout(struct run *r, const char *what, dur_t over)
 
 	time_go_duration(over, limit);
 	snprintf(text, sizeof(text), "execution took longer than %s (%s)", limit, what);
-	fail(r, "job_execution_timeout", 0, text);
+	fail(r, FAILURE_TIMEOUT, 0, text);
 }
 
 static void
 fail_order(struct run *r)
 {
-	fail(r, r->order_reason[0] != '\0' ? r->order_reason : "job_canceled", 0,
+	fail(r, r->order_failure != FAILURE_NONE ? r->order_failure : FAILURE_CANCELED, 0,
 	    r->order_text[0] != '\0' ? r->order_text : "canceled");
 }
 
 /* Turns what became of a stage into the job's outcome. limit names the stage's own time limit, for its message. */
 static void
-judge(struct run *r, enum outcome out, const char *reason, const struct err *e, const char *limit,
-    dur_t limit_ns)
+judge(struct run *r, enum outcome out, const struct err *e, const char *limit, dur_t limit_ns)
 {
 	char text[64];
 
@@ -90,7 +88,7 @@ judge(struct run *r, enum outcome out, const char *reason, const struct err *e, 
 		break;
 	case OUT_EXIT:
 		snprintf(text, sizeof(text), "exit code %" PRId64, r->mem.exit_code);
-		fail(r, "script_failure", r->mem.exit_code, text);
+		fail(r, FAILURE_SCRIPT, r->mem.exit_code, text);
 		break;
 	case OUT_TIMEOUT:
 		say(r, tl_warning, "the job's time limit is over: what comes after this stage is not run. A shorter limit of the script alone (RUNNER_SCRIPT_TIMEOUT) leaves time for after_script");
@@ -104,8 +102,8 @@ judge(struct run *r, enum outcome out, const char *reason, const struct err *e, 
 		fail_order(r);
 		break;
 	case OUT_FAILED:
-		fail(r, reason[0] != '\0' ? reason : e->kind == ERR_CONFIG || e->kind == ERR_REFUSED ? "runner_configuration_error" : "runner_system_failure",
-		    0, e->msg);
+		fail(r, r->failure != FAILURE_NONE ? r->failure :
+		    e->kind == ERR_CONFIG || e->kind == ERR_REFUSED ? FAILURE_CONFIG : FAILURE_SYSTEM, 0, e->msg);
 		break;
 	}
 }
@@ -268,7 +266,6 @@ refuse_unsupported(const struct run *r, struct err *e)
 static void
 stage_prepare(struct run *r)
 {
-	const char *reason = "";
 	enum outcome out;
 	struct err e = { 0 };
 	dur_t limit = seconds(r, "prepare_timeout_s");
@@ -277,7 +274,7 @@ stage_prepare(struct run *r)
 	if (!r->mem.opened)
 		open_prepare(r);
 	if (r->work.bad_executor_opts != NULL) {
-		fail(r, "runner_system_failure", 3, r->work.bad_executor_opts);
+		fail(r, FAILURE_SYSTEM, 3, r->work.bad_executor_opts);
 		out = OUT_FAILED;
 	} else if (r->work.fault != NULL) {
 		err_set(&e, ERR_CONFIG, 0, "%s", r->work.fault);
@@ -285,12 +282,12 @@ stage_prepare(struct run *r)
 	} else if (refuse_unsupported(r, &e) < 0)
 		out = OUT_FAILED;
 	else
-		out = prepare(r, &reason, &e);
+		out = prepare(r, &e);
 	output_section_end(&r->out, "prepare_executor");
 	r->mem.opened = false;
 	if (give_back(r, out, &e))
 		return;
-	judge(r, out, reason, &e, "prepare_timeout", limit);
+	judge(r, out, &e, "prepare_timeout", limit);
 	go_to(r, out == OUT_OK ? STAGE_ENVIRONMENT : STAGE_END);
 }
 
@@ -318,7 +315,6 @@ say_environment(struct run *r)
 static void
 stage_environment(struct run *r)
 {
-	const char *reason;
 	struct err e = { 0 };
 	dur_t limit = seconds(r, "prepare_timeout_s");
 	enum outcome out;
@@ -329,14 +325,14 @@ stage_environment(struct run *r)
 		return;
 	}
 	r->mem.stage_deadline = limit > 0 ? wall_add(r->mem.started, limit) : WALL_UNKNOWN;
-	out = stage_run(r, CONTAINER_HELPER, "prepare_script", "Preparing environment", environment_script, &reason, &e);
+	out = stage_run(r, CONTAINER_HELPER, "prepare_script", "Preparing environment", environment_script, &e);
 	if (give_back(r, out, &e))
 		return;
 	if (out == OUT_EXIT) {
 		snprintf(text, sizeof(text), "prepare environment: exit code %" PRId64 ". Does the helper image have bash or sh, and does nothing in its shell profile fail?", r->mem.exit_code);
-		fail(r, "script_failure", r->mem.exit_code, text);
+		fail(r, FAILURE_SCRIPT, r->mem.exit_code, text);
 	} else
-		judge(r, out, reason, &e, "prepare_timeout", limit);
+		judge(r, out, &e, "prepare_timeout", limit);
 	go_to(r, out == OUT_OK ? STAGE_SOURCES : over(r, out) ? STAGE_END : STAGE_CLEANUP);
 }
 
@@ -359,7 +355,6 @@ pause_between(struct run *r)
 static void
 stage_sources(struct run *r)
 {
-	const char *reason;
 	struct err e = { 0 };
 	dur_t limit = seconds(r, "get_sources_timeout_s");
 	enum outcome out;
@@ -369,14 +364,14 @@ stage_sources(struct run *r)
 	for (;;) {
 		/* The second attempt begins with an empty worktree (stage 3a). */
 		if (r->mem.attempt == 2 && !r->mem.cleared) {
-			out = stage_run(r, CONTAINER_HELPER, "clear_worktree", "Deleting all tracked and untracked files due to source fetch failure", clear_script, &reason, &e);
+			out = stage_run(r, CONTAINER_HELPER, "clear_worktree", "Deleting all tracked and untracked files due to source fetch failure", clear_script, &e);
 			r->mem.cleared = true;
 			r->mem.phase = PHASE_ENTER;
 			commit(r);
 			if (out != OUT_OK && out != OUT_EXIT)
 				break;
 		}
-		out = stage_run(r, CONTAINER_HELPER, "get_sources", "Getting source from Git repository", sources_script, &reason, &e);
+		out = stage_run(r, CONTAINER_HELPER, "get_sources", "Getting source from Git repository", sources_script, &e);
 		if (out != OUT_EXIT || r->mem.attempt >= r->work.get_sources_attempts)
 			break;
 		r->mem.attempt++;
@@ -389,7 +384,7 @@ stage_sources(struct run *r)
 	}
 	if (give_back(r, out, &e))
 		return;
-	judge(r, out, reason, &e, "get_sources_timeout", limit);
+	judge(r, out, &e, "get_sources_timeout", limit);
 	/* A sources stage that ran out of time ends the job at once (spec job-execution 5.1). */
 	go_to(r, out == OUT_OK ? STAGE_STEP : over(r, out) || out == OUT_STAGE_TIMEOUT ? STAGE_END : STAGE_CLEANUP);
 }
@@ -397,7 +392,6 @@ stage_sources(struct run *r)
 static void
 stage_step(struct run *r)
 {
-	const char *reason = "";
 	struct err e = { 0 };
 	enum outcome out = OUT_OK;
 	char heading[200];
@@ -408,7 +402,7 @@ stage_step(struct run *r)
 		const char *stage = r->work.steps[r->mem.step].stage;
 
 		snprintf(heading, sizeof(heading), "Executing \"%s\" stage of the job script", stage);
-		out = stage_run(r, CONTAINER_BUILD, stage, heading, step_script, &reason, &e);
+		out = stage_run(r, CONTAINER_BUILD, stage, heading, step_script, &e);
 		if (out == OUT_OK) {
 			r->mem.step++;
 			r->mem.phase = PHASE_ENTER;
@@ -421,7 +415,7 @@ stage_step(struct run *r)
 		say(r, tl_warning, "script canceled externally (UI, API)");
 		r->mem.script_canceled = true;
 	}
-	judge(r, out, reason, &e, "RUNNER_SCRIPT_TIMEOUT", r->work.script_timeout);
+	judge(r, out, &e, "RUNNER_SCRIPT_TIMEOUT", r->work.script_timeout);
 	if (!r->mem.failed)
 		snprintf(r->mem.status, sizeof(r->mem.status), "success");
 	work_set_status(&r->work, r->mem.status);
@@ -431,7 +425,6 @@ stage_step(struct run *r)
 static void
 stage_after(struct run *r)
 {
-	const char *reason;
 	struct err e = { 0 };
 	enum outcome out;
 	int64_t code = r->mem.exit_code;
@@ -443,13 +436,13 @@ stage_after(struct run *r)
 	}
 	if (!wall_known(r->mem.stage_deadline))
 		r->mem.stage_deadline = wall_add(wall_now(), r->work.after_script_timeout);
-	out = stage_run(r, CONTAINER_BUILD, "after_script", "Running after_script", after_script, &reason, &e);
+	out = stage_run(r, CONTAINER_BUILD, "after_script", "Running after_script", after_script, &e);
 	if (out == OUT_OK) {
 		r->mem.exit_code = code;
 	} else if (out == OUT_TIMEOUT || out == OUT_CANCELED || out == OUT_FAILED) {
-		judge(r, out, reason, &e, "", 0);
+		judge(r, out, &e, "", 0);
 	} else if (out == OUT_EXIT && !r->work.after_script_ignore_errors && !r->mem.failed) {
-		judge(r, out, reason, &e, "", 0);
+		judge(r, out, &e, "", 0);
 	} else {
 		time_go_duration(r->work.after_script_timeout, limit);
 		if (out == OUT_STAGE_TIMEOUT)
@@ -464,12 +457,11 @@ stage_after(struct run *r)
 static void
 stage_cleanup(struct run *r)
 {
-	const char *reason;
 	struct err e = { 0 };
 	int64_t code = r->mem.exit_code;
 	enum outcome out;
 
-	out = stage_run(r, CONTAINER_HELPER, "cleanup_file_variables", "Cleaning up project directory and file based variables", cleanup_script, &reason, &e);
+	out = stage_run(r, CONTAINER_HELPER, "cleanup_file_variables", "Cleaning up project directory and file based variables", cleanup_script, &e);
 	/* Its failure is the runner's affair, not the job's. */
 	if (out != OUT_OK)
 		log_warn("Cleanup stage failed", F_INT("exit_code", r->mem.exit_code), F_ERR(&e));
@@ -506,7 +498,7 @@ put_result(const struct run *r, struct buf *b)
 	time_rfc3339(wall_now(), 3, now);
 	jw_object(&w, NULL);
 	jw_cstr(&w, "state", r->mem.failed ? "failed" : "success");
-	jw_cstr(&w, "failure_reason", r->mem.failed ? r->mem.reason : "");
+	jw_cstr(&w, "failure_reason", failure_word(r->mem.failure));
 	jw_i64(&w, "exit_code", r->mem.failed ? r->mem.exit_code : 0);
 	jw_cstr(&w, "text", r->mem.text);
 	jw_bool(&w, "dirty", r->dirty);
@@ -533,7 +525,7 @@ finish(struct run *r)
 	}
 	buf_free(&b);
 	crash_point("executor:result-written");
-	log_info(r->mem.failed ? "Job failed" : "Job succeeded", F_STR("failure_reason", r->mem.reason), F_STR("text", r->mem.text),
+	log_info(r->mem.failed ? "Job failed" : "Job succeeded", F_STR("failure_reason", failure_word(r->mem.failure)), F_STR("text", r->mem.text),
 	    F_INT("exit_code", r->mem.failed ? r->mem.exit_code : 0),
 	    F_DUR("duration", wall_between(r->mem.started, wall_now())),
 	    F_STR("name", r->machine));
@@ -748,7 +740,8 @@ static int
 lost_machine(struct run *r, const struct err *e)
 {
 	r->dirty = true;
-	judge(r, OUT_FAILED, "runner_system_failure", e, "", 0);
+	r->failure = FAILURE_SYSTEM;
+	judge(r, OUT_FAILED, e, "", 0);
 	return finish(r);
 }
 

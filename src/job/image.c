@@ -38,8 +38,8 @@ image_split(struct str ref, struct str *name, struct str *tag)
 	}
 }
 
-const char *
-image_pull_reason(const char *message, bool *retry)
+enum failure
+image_pull_failure(const char *message, bool *retry)
 {
 	static const char *const network[] = {
 		"dial tcp", "connection refused", "no such host", "i/o timeout", "tls handshake",
@@ -57,15 +57,15 @@ image_pull_reason(const char *message, bool *retry)
 	for (size_t i = 0; i < NELEM(network); i++)
 		if (str_casefind(m, network[i]) >= 0) {
 			*retry = true;
-			return "runner_external_dependency_failure";
+			return FAILURE_DEPENDENCY;
 		}
 	for (size_t i = 0; i < NELEM(config); i++)
 		if (str_casefind(m, config[i]) >= 0)
-			return "runner_configuration_error";
+			return FAILURE_CONFIG;
 	for (size_t i = 0; i < NELEM(busy); i++)
 		if (str_casefind(m, busy[i]) >= 0)
 			*retry = true;
-	return "image_pull_failure";
+	return FAILURE_IMAGE;
 }
 
 /* ---- allow list, names ---- */
@@ -570,7 +570,7 @@ inspect(struct engine *g, const struct work *w, struct str name, struct image *i
 
 static int
 pull(struct engine *g, const struct work *w, struct str image, struct str platform, image_say *say, void *ctx,
-    const char **reason, mono_t deadline, struct err *e)
+    enum failure *why, mono_t deadline, struct err *e)
 {
 	struct str name, tag;
 	struct buf auth = { .max = 65536 };
@@ -593,10 +593,10 @@ pull(struct engine *g, const struct work *w, struct str image, struct str platfo
 			break;
 		/* Not the registry's words: whoever called us knows how long a machine may be out of reach. */
 		if (engine_lost(e)) {
-			*reason = "runner_system_failure";
+			*why = FAILURE_SYSTEM;
 			break;
 		}
-		*reason = image_pull_reason(e->msg, &retry);
+		*why = image_pull_failure(e->msg, &retry);
 		if (!retry)
 			break;
 		say(ctx, IMAGE_WARNING, arena_fmt(w->a, "Pulling %.*s failed (try %d of %d): %s", STR_ARG(image), i + 1, PULL_TRIES, e->msg));
@@ -607,7 +607,7 @@ pull(struct engine *g, const struct work *w, struct str image, struct str platfo
 
 static int
 by_policy(struct engine *g, const struct work *w, struct str name, struct str policy, struct str platform,
-    image_say *say, void *ctx, struct image *img, const char **reason, mono_t deadline, struct err *e)
+    image_say *say, void *ctx, struct image *img, enum failure *why, mono_t deadline, struct err *e)
 {
 	int found = inspect(g, w, name, img, deadline, e);
 
@@ -616,7 +616,7 @@ by_policy(struct engine *g, const struct work *w, struct str name, struct str po
 	if (str_eqc(policy, "never")) {
 		if (found == 0)
 			return 0;
-		*reason = "runner_configuration_error";
+		*why = FAILURE_CONFIG;
 		return err_set(e, ERR_CONFIG, 0, "the image is not on the machine, and the pull policy is never");
 	}
 	if (found == 0 && strncmp(img->id, "sha256:", 7) == 0 && str_eqc(name, img->id))
@@ -626,7 +626,7 @@ by_policy(struct engine *g, const struct work *w, struct str name, struct str po
 		return 0;
 	}
 	say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Pulling docker image %.*s ...", STR_ARG(name)));
-	if (pull(g, w, name, platform, say, ctx, reason, deadline, e) < 0)
+	if (pull(g, w, name, platform, say, ctx, why, deadline, e) < 0)
 		return -1;
 	return inspect(g, w, name, img, deadline, e);
 }
@@ -642,14 +642,14 @@ short_digest(struct arena *a, const char *text)
 
 int
 image_ensure(struct engine *g, const struct work *w, struct str name, struct json_val job_policies, struct str platform,
-    image_say *say, void *ctx, struct image *img, const char **reason, mono_t deadline, struct err *e)
+    image_say *say, void *ctx, struct image *img, enum failure *why, mono_t deadline, struct err *e)
 {
 	struct str policies[8];
 	struct buf list = { .max = 256 };
 	size_t n;
 	int rc = -1;
 
-	*reason = "runner_configuration_error";
+	*why = FAILURE_CONFIG;
 	if (image_name_check(name, e) < 0 || effective_policies(w, job_policies, policies, &n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
@@ -657,10 +657,10 @@ image_ensure(struct engine *g, const struct work *w, struct str name, struct jso
 	say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Using effective pull policy of [%s] for container %.*s", list.p, STR_ARG(name)));
 	buf_free(&list);
 	for (size_t i = 0; i < n; i++) {
-		*reason = "runner_system_failure";
+		*why = FAILURE_SYSTEM;
 		if (i > 0)
 			say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Attempt #%zu: Trying \"%.*s\" pull policy", i + 1, STR_ARG(policies[i])));
-		rc = by_policy(g, w, name, policies[i], platform, say, ctx, img, reason, deadline, e);
+		rc = by_policy(g, w, name, policies[i], platform, say, ctx, img, why, deadline, e);
 		if (rc == 0 || e->kind == ERR_CANCELLED || mono_passed(deadline))
 			break;
 		if (i + 1 < n)

@@ -6,6 +6,7 @@
 #ifndef JOB_IMAGE_H
 #define JOB_IMAGE_H
 
+#include "books/failure.h"
 #include "docker/engine.h"
 #include "job/broker.h"
 #include "job/work.h"
@@ -22,10 +23,10 @@ struct image {
 
 /*
  * Makes `name` present by the effective pull policy. what: "container for ..." wording is ours; job_policies may be absent. 0 or
- * -1 with the runner's failure reason in *reason (static text).
+ * -1 with its class in *why.
  */
 int	image_ensure(struct engine *g, const struct work *w, struct str name, struct json_val job_policies, struct str platform,
-	    image_say *say, void *ctx, struct image *img, const char **reason, mono_t deadline, struct err *e);
+	    image_say *say, void *ctx, struct image *img, enum failure *why, mono_t deadline, struct err *e);
 
 /*
  * Whether a name is one at all, by the registries' grammar: asked before the engine hears of it. -1 (ERR_CONFIG) with the name
@@ -41,7 +42,7 @@ struct str image_helper_name(const struct work *w, struct str architecture);
 /* Splits "host:5000/name:tag" or "name@sha256:..." for the pull call: name without tag, tag or digest ("latest" if none). */
 void	image_split(struct str ref, struct str *name, struct str *tag);
 /* The class of a failed pull by the registry's words (spec gitlab-runner 7.2). */
-const char *image_pull_reason(const char *message, bool *retry);
+enum failure image_pull_failure(const char *message, bool *retry);
 /*
  * X-Registry-Auth for an image from docker config.json texts (highest priority first) and the job's credentials; appended to
  * b, nothing when none fits. source (may be NULL) gets a static or arena text that names where it came from. (spec 2.6)

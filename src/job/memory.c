@@ -46,11 +46,11 @@ static const struct field { const char *key; enum field_type type; size_t offset
 	NUMBER("helper_taken", helper_taken), NUMBER("build_taken", build_taken), TEXT("started_before", started_before),
 	TEXT("helper_image", helper_image), TEXT("build_image", build_image), TEXT("engine_run", engine_run), SWITCH("networked", networked), SWITCH("begun", begun),
 	SWITCH("failed", failed), SWITCH("system", system), SWITCH("script_canceled", script_canceled),
-	TEXT("reason", reason), TEXT("text", text), NUMBER("exit_code", exit_code), TEXT("job_status", status),
+	TEXT("text", text), NUMBER("exit_code", exit_code), TEXT("job_status", status),
 };
 
 /* Members that need a word of their own; with those of the table they are what this version knows. */
-static const char *const special[] = { "v", "trace", "stage", "phase", "output" };
+static const char *const special[] = { "v", "trace", "stage", "phase", "reason", "output" };
 
 static bool
 known_key(struct str key)
@@ -138,6 +138,7 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 			break;
 		}
 	}
+	m->failure = failure_of(json_str(&r->arena, json_get(v, "reason")));
 	m->unknown = unknown_members(&r->arena, v, &m->nunknown);
 	*saved = json_get(v, "output");
 	*trace = json_i64(json_get(v, "trace"), 0);
@@ -179,6 +180,7 @@ put_memory(const struct run *r, struct buf *b)
 			break;
 		}
 	}
+	jw_cstr(&w, "reason", failure_word(m->failure));
 	for (size_t i = 0; i < m->nunknown; i++)
 		jw_rawkey(&w, json_key(&a, m->unknown[i]), json_raw(m->unknown[i]));
 	arena_reset(&a);

@@ -1,4 +1,5 @@
 /* A job's payload as both of its processes read it: see payload.h. */
+#include "books/failure.h"
 #include "core/fs.h"
 #include "job/payload.h"
 #include "wire/jobhead.h"
@@ -177,26 +178,15 @@ payload_keep(struct payload *p, struct arena *a)
 }
 
 const char *
-payload_map_reason(const struct payload *p, const char *reason)
+payload_failure_word(const struct payload *p, const char *word)
 {
-	static const struct { const char *reason, *otherwise; } map[] = {
-		{ "image_pull_failure", "runner_system_failure" },
-		{ "runner_configuration_error", "script_failure" },
-		{ "runner_external_dependency_failure", "runner_system_failure" },
-		{ "runner_interrupted", "unknown_failure" },
-		{ "job_canceled", "unknown_failure" },
-	};
+	enum failure f = failure_of(str_from(word)), common = failure_common(f);
 
-	if (reason[0] == '\0')
-		return "script_failure";
-	if (strcmp(reason, "script_failure") == 0 || strcmp(reason, "runner_system_failure") == 0 ||
-	    strcmp(reason, "job_execution_timeout") == 0)
-		return reason;
+	if (f == FAILURE_NONE || (f == common && f != FAILURE_UNKNOWN))
+		return failure_word(common);
+	/* A newer version's word stands for itself too, where GitLab knows it. */
 	JSON_EACH(v, json_path(p->root, "features.failure_reasons"))
-		if (str_eqc(json_str(p->arena, v), reason))
-			return reason;
-	for (size_t i = 0; i < NELEM(map); i++)
-		if (strcmp(reason, map[i].reason) == 0)
-			return map[i].otherwise;
-	return "unknown_failure";
+		if (str_eqc(json_str(p->arena, v), word))
+			return word;
+	return failure_word(common);
 }

@@ -52,7 +52,7 @@ void	payload_keep(struct payload *p, struct arena *a);
 bool	payload_flag(const struct payload *p, const char *name, bool dflt);
 /* The raw value of the last variable of that name in the payload; p == NULL if there is none. */
 struct str payload_var(const struct payload *p, const char *name);
-/* The reason to send: the runner's own word mapped to what the server accepts (spec gitlab-runner 7.1). */
-const char *payload_map_reason(const struct payload *p, const char *reason);
+/* What this GitLab is told for the word of a failure in result.json (spec gitlab-runner 7.1): the word or a static text. */
+const char *payload_failure_word(const struct payload *p, const char *word);
 
 #endif

@@ -316,7 +316,7 @@ open_volumes(struct run *r, const char *id, struct err *e)
 }
 
 int
-container_make(struct run *r, enum container_kind kind, const char **reason, struct err *e)
+container_make(struct run *r, enum container_kind kind, struct err *e)
 {
 	bool build = kind == CONTAINER_BUILD;
 	const char *name = build ? r->work.build_name : r->work.helper_name;
@@ -325,13 +325,13 @@ container_make(struct run *r, enum container_kind kind, const char **reason, str
 	struct json_val v;
 	int rc = -1;
 
-	if (build && build_image_ready(r, reason, e) < 0)
+	if (build && build_image_ready(r, e) < 0)
 		return -1;
-	*reason = "runner_configuration_error";
+	r->failure = FAILURE_CONFIG;
 	if (container_put_create(&r->work, kind, str_from(build ? r->mem.build_image : r->mem.helper_image),
 	    engine_api(r->api), &r->volumes, &body, e) < 0)
 		goto out;
-	*reason = "";
+	r->failure = FAILURE_NONE;
 	snprintf(path, sizeof(path), "/containers/create?name=%s", name);
 	/* An earlier life of this executor may have made it and died before noting its id. */
 	if (remove_container(r, name, limit(r), e) < 0)
@@ -339,7 +339,7 @@ container_make(struct run *r, enum container_kind kind, const char **reason, str
 	rc = call(r, "POST", path, buf_str(&body), &v, e);
 	if (rc < 0) {
 		if (e->kind == ERR_REFUSED)
-			*reason = "runner_configuration_error";
+			r->failure = FAILURE_CONFIG;
 		/* An image that went away between pull and create must not look like a container that vanished. */
 		if (e->kind == ERR_NOTFOUND)
 			e->kind = ERR_SERVER;
@@ -358,11 +358,12 @@ out:
 void
 build_container_ahead(struct run *r)
 {
-	const char *reason;
+	enum failure of_stage = r->failure;
 	struct err e = { 0 };
 
-	if (r->mem.build[0] == '\0' && r->mem.build_image[0] != '\0' && container_make(r, CONTAINER_BUILD, &reason, &e) < 0)
+	if (r->mem.build[0] == '\0' && r->mem.build_image[0] != '\0' && container_make(r, CONTAINER_BUILD, &e) < 0)
 		log_debug("The build container could not be made ahead of its time", F_ERR(&e));
+	r->failure = of_stage;
 }
 
 /* ---- images ---- */
@@ -400,7 +401,7 @@ pull_and_exit(struct run *r, int fd)
 {
 	FILE *f = fdopen(fd, "w");
 	struct image img = { 0 };
-	const char *reason = "runner_system_failure";
+	enum failure why = FAILURE_SYSTEM;
 	mono_t give_up = mono_after(LOST_LIMIT);
 	struct err e = { 0 };
 	int rc = -1;
@@ -411,7 +412,7 @@ pull_and_exit(struct run *r, int fd)
 		/* A connection of its own: the parent's is in use. */
 		rc = machine_connect(r, &e);
 		if (rc == 0)
-			rc = image_ensure(r->api, &r->work, r->work.image, job_policies(r), platform(r), child_says, f, &img, &reason, deadline_of(r), &e);
+			rc = image_ensure(r->api, &r->work, r->work.image, job_policies(r), platform(r), child_says, f, &img, &why, deadline_of(r), &e);
 		if (rc == 0 || !engine_lost(&e) || mono_passed(mono_min(give_up, deadline_of(r))) || machine_gone(r))
 			break;
 		child_says(f, IMAGE_WARNING, arena_fmt(&r->arena, "The connection to the Docker Engine broke: %s", e.msg));
@@ -425,7 +426,7 @@ pull_and_exit(struct run *r, int fd)
 			fprintf(f, "i %s\n", img.reference);
 		else
 			/* This host's own trouble is not to be taken for the machine's. */
-			fprintf(f, "%c %s %s\n", e.kind == ERR_SYS || e.kind == ERR_FULL ? 's' : 'e', reason, e.msg);
+			fprintf(f, "%c %s %s\n", e.kind == ERR_SYS || e.kind == ERR_FULL ? 's' : 'e', failure_word(why), e.msg);
 		fflush(f);
 	}
 	_exit(0);
@@ -460,7 +461,7 @@ start_puller(struct run *r, struct err *e)
 	close(fd[1]);
 	r->puller_out = fd[0];
 	r->pull = PULL_ON;
-	r->pull_reason = "runner_system_failure";
+	r->pull_failure = FAILURE_SYSTEM;
 	err_set(&r->pull_error, ERR_SYS, 0, "the pull of the build image died");
 	buf_free(&r->puller_text);
 	r->puller_text = (struct buf){ .max = 1u << 20 };
@@ -488,7 +489,7 @@ take_line(struct run *r, struct str line)
 		str_copy(rest, r->mem.build_image, sizeof(r->mem.build_image));
 		r->pull = PULL_DONE;
 	} else if (str_eqc(kind, "e") || str_eqc(kind, "s")) {
-		r->pull_reason = arena_dup(&r->arena, str_cut(&rest, ' '));
+		r->pull_failure = failure_of(str_cut(&rest, ' '));
 		err_set(&r->pull_error, str_eqc(kind, "e") ? ERR_SERVER : ERR_SYS, 0, "%.*s", STR_ARG(rest));
 		r->pull = PULL_FAILED;
 	} else
@@ -514,11 +515,11 @@ hear_once(struct run *r)
 
 /* Reads what the child says until it has said how it ended. */
 static int
-hear_puller(struct run *r, const char **reason, struct err *e)
+hear_puller(struct run *r, struct err *e)
 {
 	for (;;) {
 		if (net_wait(r->puller_out, POLLIN, deadline_of(r), e) < 0) {
-			*reason = "runner_system_failure";
+			r->failure = FAILURE_SYSTEM;
 			return -1;
 		}
 		if (hear_once(r) == 0)
@@ -529,7 +530,7 @@ hear_puller(struct run *r, const char **reason, struct err *e)
 	}
 	if (r->pull == PULL_DONE)
 		return 0;
-	*reason = r->pull_reason;
+	r->failure = r->pull_failure;
 	*e = r->pull_error;
 	return -1;
 }
@@ -554,7 +555,7 @@ puller_ended(const struct run *r)
 }
 
 int
-build_image_ready(struct run *r, const char **reason, struct err *e)
+build_image_ready(struct run *r, struct err *e)
 {
 	int rc;
 
@@ -563,7 +564,7 @@ build_image_ready(struct run *r, const char **reason, struct err *e)
 	/* Started by a predecessor that died: its child went with it. */
 	if (r->puller <= 0 && start_puller(r, e) < 0)
 		return -1;
-	rc = hear_puller(r, reason, e);
+	rc = hear_puller(r, e);
 	end_puller(r);
 	return rc;
 }
@@ -571,13 +572,13 @@ build_image_ready(struct run *r, const char **reason, struct err *e)
 /* ---- the stage ---- */
 
 static int
-prepare_once(struct run *r, const char **reason, struct err *e)
+prepare_once(struct run *r, struct err *e)
 {
 	struct json_val info;
 	struct image helper = { 0 };
 	struct str arch;
 
-	*reason = "";
+	r->failure = FAILURE_NONE;
 	if (sweep(r, e) < 0 || call(r, "GET", "/info", STR_NULL, &info, e) < 0)
 		return -1;
 	arch = arena_str(&r->arena, json_str(&r->scratch, json_get(info, "Architecture")));
@@ -586,10 +587,10 @@ prepare_once(struct run *r, const char **reason, struct err *e)
 	arena_reset(&r->scratch);
 	if (engine_run(r, r->mem.engine_run, e) < 0)
 		return -1;
-	*reason = "runner_configuration_error";
+	r->failure = FAILURE_CONFIG;
 	if (image_allowed(&r->work, e) < 0 || volumes_plan(&r->work, &r->volumes, e) < 0)
 		return -1;
-	*reason = "";
+	r->failure = FAILURE_NONE;
 	say(r, tl_plain, "Using Docker executor with image %.*s ...", STR_ARG(r->work.image));
 	end_puller(r);
 	if (start_puller(r, e) < 0)
@@ -599,23 +600,23 @@ prepare_once(struct run *r, const char **reason, struct err *e)
 	if (make_volumes(r, e) < 0)
 		return -1;
 	if (image_ensure(r->api, &r->work, image_helper_name(&r->work, arch),
-	    JSON_NONE, STR_NULL, say_image, r, &helper, reason, deadline_of(r), e) < 0)
+	    JSON_NONE, STR_NULL, say_image, r, &helper, &r->failure, deadline_of(r), e) < 0)
 		return -1;
 	str_copy(str_from(helper.reference), r->mem.helper_image, sizeof(r->mem.helper_image));
-	if (container_make(r, CONTAINER_HELPER, reason, e) < 0)
+	if (container_make(r, CONTAINER_HELPER, e) < 0)
 		return -1;
 	/* An image that needs no wait is known now, and one that cannot be had is no reason to fetch the sources. */
 	if (puller_ended(r))
-		return build_image_ready(r, reason, e);
+		return build_image_ready(r, e);
 	hear_so_far(r);
 	return 0;
 }
 
 enum outcome
-prepare(struct run *r, const char **reason, struct err *e)
+prepare(struct run *r, struct err *e)
 {
 	for (int i = 1; ; i++) {
-		if (prepare_once(r, reason, e) == 0)
+		if (prepare_once(r, e) == 0)
 			return OUT_OK;
 		if (e->kind == ERR_CANCELLED) {
 			orders_read(r);
@@ -627,7 +628,7 @@ prepare(struct run *r, const char **reason, struct err *e)
 		if (mono_passed(deadline_of(r)))
 			return OUT_STAGE_TIMEOUT;
 		/* Classified errors are the job's or the registry's: repeating changes nothing (spec gitlab-runner 7.3). */
-		if ((*reason)[0] != '\0' && strcmp(*reason, "runner_system_failure") != 0)
+		if (r->failure != FAILURE_NONE && r->failure != FAILURE_SYSTEM)
 			return OUT_FAILED;
 		if (i == 3 || machine_gone(r) || machine_unfit(r, e))
 			return OUT_FAILED;

@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/failure.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -145,7 +146,7 @@ order(struct reporter *r, const char *how)
 	buf_clear(&b);
 	jw_object(&w, NULL);
 	jw_cstr(&w, "how", how);
-	jw_cstr(&w, "reason", "job_canceled");
+	jw_cstr(&w, "reason", failure_word(FAILURE_CANCELED));
 	jw_cstr(&w, "text", "canceled");
 	jw_end_object(&w);
 	log_info("GitLab ends the job", F_STR("how", how));
@@ -338,6 +339,7 @@ read_result(struct reporter *r, struct verdict *v, struct err *e)
 {
 	struct buf b = { .max = 1u << 20 };
 	struct json_val root;
+	const char *word;
 
 	if (fs_read(r->dir, "result.json", b.max, &b, e) < 0 ||
 	    json_parse(&r->arena, arena_str(&r->arena, buf_str(&b)), &root, e) < 0) {
@@ -348,10 +350,10 @@ read_result(struct reporter *r, struct verdict *v, struct err *e)
 	v->state = str_eqc(json_str(&r->arena, json_get(root, "state")), "success") ? "success" : "failed";
 	v->exit_code = json_i64(json_get(root, "exit_code"), 0);
 	v->untold = !json_bool(json_get(root, "told"), true);
-	v->system = str_eqc(json_str(&r->arena, json_get(root, "failure_reason")), "runner_system_failure");
+	word = json_cstr(&r->arena, json_get(root, "failure_reason"));
+	v->system = failure_is_system(failure_of(str_from(word)));
 	v->text = json_str(&r->arena, json_get(root, "text"));
-	v->reason = strcmp(v->state, "failed") == 0 ?
-	    payload_map_reason(&r->job, json_cstr(&r->arena, json_get(root, "failure_reason"))) : NULL;
+	v->reason = strcmp(v->state, "failed") == 0 ? payload_failure_word(&r->job, word) : NULL;
 	return 0;
 }
 
@@ -365,7 +367,7 @@ final_update(struct reporter *r, const struct verdict *v, bool plain_reason, dur
 	struct err e = { 0 };
 	int rc = -1;
 
-	u.failure_reason = v->reason != NULL && plain_reason ? "unknown_failure" : v->reason;
+	u.failure_reason = v->reason != NULL && plain_reason ? failure_word(FAILURE_UNKNOWN) : v->reason;
 	u.exit_code = v->exit_code;
 	*wait = INTERVAL;
 	*status = 0;
@@ -464,7 +466,7 @@ deliver(struct reporter *r)
 		/* It is over, and nobody can say how any more. */
 		log_error("The job's result is damaged: it is reported as failed", F_ERR(&e));
 		v = (struct verdict){ .state = "failed", .untold = true, .system = true, .text = STR("its result on the runner's host was damaged"),
-		    .reason = payload_map_reason(&r->job, "runner_system_failure") };
+		    .reason = failure_word(FAILURE_SYSTEM) };
 	}
 	mono_sleep(mono_ms_until(r->hold) * NSEC_MSEC);
 	for (int64_t failed = 0;;) {

@@ -6,6 +6,7 @@
 #ifndef JOB_RUN_H
 #define JOB_RUN_H
 
+#include "books/failure.h"
 #include "docker/engine.h"
 #include "job/container.h"
 #include "job/image.h"
@@ -54,7 +55,8 @@ struct memory {
 	/* the outcome so far */
 	bool		 failed, system;
 	bool		 script_canceled;	/* the script was cancelled; what follows is not */
-	char		 reason[48], text[300];
+	enum failure	 failure;
+	char		 text[300];
 	int64_t		 exit_code;
 	char		 status[16];		/* CI_JOB_STATUS */
 	struct json_val	*unknown;		/* members of stage.json that this version does not know: written back */
@@ -82,10 +84,13 @@ struct run {
 	int		 signals;		/* signalfd */
 	int		 sigterms;		/* seen: the second means now */
 	enum order	 order;
-	char		 order_reason[48], order_text[128];
+	enum failure	 order_failure;
+	char		 order_text[128];
 	mono_t		 next_commit;
 	bool		 lost_once;		/* the engine's connection broke under this stage */
 	bool		 not_started;		/* this stage's container could not be made or started, by this process */
+	/* The class of what last failed in this stage; FAILURE_NONE: its error's kind says it. */
+	enum failure	 failure;
 	bool		 given_back;
 	bool		 dirty;			/* something of this job may be left on the machine */
 	/* the build image, pulled by a child of ours while the sources are fetched */
@@ -93,7 +98,7 @@ struct run {
 	int		 puller_out;
 	struct buf	 puller_text;		/* the beginning of its next line */
 	enum { PULL_ON, PULL_DONE, PULL_FAILED } pull;
-	const char	*pull_reason;
+	enum failure	 pull_failure;
 	struct err	 pull_error;
 };
 
@@ -104,7 +109,7 @@ enum outcome {
 	OUT_TIMEOUT,		/* the job's time is over */
 	OUT_STAGE_TIMEOUT,	/* the stage's or the script's own time is over */
 	OUT_CANCELED,		/* an order: r->order */
-	OUT_FAILED,		/* see the err; the machine or the engine, or the configuration (reason set) */
+	OUT_FAILED,		/* see the err; the machine or the engine, or the configuration (failure set) */
 };
 
 /* memory.c: stage.json */
@@ -120,9 +125,9 @@ void	orders_read(struct run *r);
 mono_t	deadline_of(const struct run *r);
 /* Whether the job's own time limit is over; not one of the script or the stage alone. */
 bool	time_is_over(const struct run *r);
-/* Runs a script in a container as the current stage. *e for OUT_FAILED; reason names its class ("" = runner_system_failure). */
+/* Runs a script in a container as the current stage. *e and r->failure for OUT_FAILED. */
 enum outcome stage_run(struct run *r, enum container_kind kind, const char *name, const char *heading,
-	    void (*script)(const struct run *r, struct buf *b), const char **reason, struct err *e);
+	    void (*script)(const struct run *r, struct buf *b), struct err *e);
 void	say(struct run *r, void (*style)(struct buf *b, const char *fmt, ...), const char *fmt, ...) PRINTFLIKE(3, 4);
 
 /* prepare.c */
@@ -140,16 +145,16 @@ bool	machine_gone(const struct run *r);
 int	machine_gone_why(const struct run *r, struct err *e);
 /* First contact with the machine, before anything is written: -1 the machine is not usable. */
 int	machine_connect(struct run *r, struct err *e);
-enum outcome prepare(struct run *r, const char **reason, struct err *e);
-/* Waits for the puller and prints its lines. 0 (at once when the image is known), or -1 with the reason. */
-int	build_image_ready(struct run *r, const char **reason, struct err *e);
+enum outcome prepare(struct run *r, struct err *e);
+/* Waits for the puller and prints its lines. 0 (at once when the image is known), or -1 with r->failure. */
+int	build_image_ready(struct run *r, struct err *e);
 /*
  * What tells one run of the engine from the next: it makes its default network anew at each start, except when
  * containers lived on through it (live-restore). "" when the engine has no such network. 0 or -1.
  */
 int	engine_run(struct run *r, char out[80], struct err *e);
-/* Creates a container and puts its id into memory. */
-int	container_make(struct run *r, enum container_kind kind, const char **reason, struct err *e);
+/* Creates a container and puts its id into memory. 0, or -1 with r->failure. */
+int	container_make(struct run *r, enum container_kind kind, struct err *e);
 /* The build container, made while the sources are fetched if its image is there: its failure is left to whoever needs it. */
 void	build_container_ahead(struct run *r);
 /*

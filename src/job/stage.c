@@ -37,7 +37,7 @@ orders_read(struct run *r)
 		r->sigterms++;
 	if (fs_read(r->dir, "cancel", 4096, &b, NULL) == 0 && json_parse(&a, buf_str(&b), &v, NULL) == 0) {
 		r->order = str_eqc(json_str(&a, json_get(v, "how")), "abort") ? ORDER_ABORT : ORDER_CANCEL;
-		str_copy(json_str(&a, json_get(v, "reason")), r->order_reason, sizeof(r->order_reason));
+		r->order_failure = failure_of(json_str(&a, json_get(v, "reason")));
 		str_copy(json_str(&a, json_get(v, "text")), r->order_text, sizeof(r->order_text));
 	}
 	buf_free(&b);
@@ -182,14 +182,14 @@ put_script(struct run *r, const char *id, void (*script)(const struct run *r, st
 
 /* Puts the script in, notes what is about to be started, starts it. */
 static int
-begin(struct run *r, enum container_kind kind, void (*script)(const struct run *r, struct buf *b), const char **reason, struct err *e)
+begin(struct run *r, enum container_kind kind, void (*script)(const struct run *r, struct buf *b), struct err *e)
 {
 	struct arena a = { 0 };
 	struct json_val v;
 	char *id = container_id(r, kind);
 	int rc = -1;
 
-	if (id[0] == '\0' && container_make(r, kind, reason, e) < 0)
+	if (id[0] == '\0' && container_make(r, kind, e) < 0)
 		return -1;
 	crash_point("executor:container-made");
 	if (put_script(r, id, script, e) < 0 || inspect(r, id, &a, &v, call_deadline(r), e) < 0)
@@ -201,7 +201,7 @@ begin(struct run *r, enum container_kind kind, void (*script)(const struct run *
 	rc = post(r, id, "start", call_deadline(r), e);
 	/* An image without sh, or an entrypoint that is not there: the image's or the job's fault (spec job-execution 1.14). */
 	if (rc < 0 && (e->kind == ERR_REFUSED || (e->kind == ERR_SERVER && strstr(e->msg, "exec") != NULL)))
-		*reason = "script_failure";
+		r->failure = FAILURE_SCRIPT;
 	crash_point("executor:stage-started");
 	if (rc == 0 && r->mem.stage == STAGE_SOURCES)
 		build_container_ahead(r);
@@ -513,7 +513,7 @@ forget_container(struct run *r, enum container_kind kind)
 }
 
 static enum outcome
-run_once(struct run *r, enum container_kind kind, void (*script)(const struct run *r, struct buf *b), const char **reason, struct err *e)
+run_once(struct run *r, enum container_kind kind, void (*script)(const struct run *r, struct buf *b), struct err *e)
 {
 	mono_t lost_since = mono_now();
 
@@ -527,7 +527,7 @@ run_once(struct run *r, enum container_kind kind, void (*script)(const struct ru
 			/* Recorded but not started: the file is in place, or is put again with the same bytes. */
 			r->mem.phase = PHASE_ENTER;
 			asked = false;
-			started = begin(r, kind, script, reason, e) == 0 ? 1 : -1;
+			started = begin(r, kind, script, e) == 0 ? 1 : -1;
 			r->not_started = started < 0;
 		}
 		if (started > 0) {
@@ -536,7 +536,7 @@ run_once(struct run *r, enum container_kind kind, void (*script)(const struct ru
 		}
 		out = e->kind == ERR_NOTFOUND ? OUT_FAILED : interrupted(r, e);
 		/* An engine that says no to a start means it; one that cannot say how a container does may know later. */
-		if (out != OUT_FAILED || (*reason)[0] != '\0' || (!asked && e->kind == ERR_SERVER) ||
+		if (out != OUT_FAILED || r->failure != FAILURE_NONE || (!asked && e->kind == ERR_SERVER) ||
 		    (!may_pass(e) && e->kind != ERR_CANCELLED))
 			return out;
 		/* The connection broke around the start (or an order for another stage came): whether it happened, the engine knows. */
@@ -547,16 +547,16 @@ run_once(struct run *r, enum container_kind kind, void (*script)(const struct ru
 
 enum outcome
 stage_run(struct run *r, enum container_kind kind, const char *name, const char *heading,
-    void (*script)(const struct run *r, struct buf *b), const char **reason, struct err *e)
+    void (*script)(const struct run *r, struct buf *b), struct err *e)
 {
 	enum outcome out;
 
-	*reason = "";
+	r->failure = FAILURE_NONE;
 	if (r->mem.phase == PHASE_ENTER)
 		r->lost_once = false;
 	/* What is said of the image is not the script's: it stands in front of the script's section. */
 	if (kind == CONTAINER_BUILD && r->mem.phase == PHASE_ENTER && !r->mem.opened && container_id(r, kind)[0] == '\0' &&
-	    build_image_ready(r, reason, e) < 0) {
+	    build_image_ready(r, e) < 0) {
 		r->not_started = true;
 		out = interrupted(r, e);
 		if (out != OUT_FAILED || e->kind != ERR_CANCELLED)
@@ -572,7 +572,7 @@ stage_run(struct run *r, enum container_kind kind, const char *name, const char 
 		buf_free(&line);
 	}
 	for (int tries = 1; ; tries++) {
-		out = run_once(r, kind, script, reason, e);
+		out = run_once(r, kind, script, e);
 		if (out != OUT_FAILED || e->kind != ERR_NOTFOUND || tries >= r->work.executor_attempts || machine_unfit(r, e))
 			break;
 		r->mem.begun |= kind == CONTAINER_BUILD && !r->not_started;

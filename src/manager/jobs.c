@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/failure.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -41,13 +42,15 @@ job_dir(struct manager *m, struct job *j, struct err *e)
 static void
 judge_machine(struct manager *m, struct job *j, struct machine *mc)
 {
+	enum failure why = failure_of(str_from(j->result));
+
 	if (j->dirty)
 		mc->flags |= SCALE_F_DOOMED;
-	if (strcmp(j->result, "success") == 0 || strcmp(j->result, "script_failure") == 0) {
+	if (strcmp(j->result, "success") == 0 || why == FAILURE_SCRIPT) {
 		mc->system_failures = 0;
 		mc->tried_at = mono_now();
 	}
-	if (strcmp(j->result, "runner_system_failure") != 0 || ++mc->system_failures < SYSTEM_FAILURES_MAX)
+	if (!failure_is_system(why) || ++mc->system_failures < SYSTEM_FAILURES_MAX)
 		return;
 	log_warn("Machine goes: two of its jobs in a row were system failures", F_STR("name", mc->name), F_STR("error", j->result_text));
 	event_note(m, EVENT_MACHINE, NULL, mc, NULL, "unfit", "two of its jobs in a row were system failures, the last one: %s", j->result_text);
@@ -80,7 +83,7 @@ job_ended(struct manager *m, struct job *j)
 
 /* The result of a job that has no executor to write it. */
 static void
-job_fail(struct manager *m, struct job *j, const char *reason, const char *text, bool dirty)
+job_fail(struct manager *m, struct job *j, enum failure why, const char *text, bool dirty)
 {
 	struct buf b = { 0 };
 	struct json_w w = { .b = &b };
@@ -91,7 +94,7 @@ job_fail(struct manager *m, struct job *j, const char *reason, const char *text,
 	time_rfc3339(wall_now(), 3, now);
 	jw_object(&w, NULL);
 	jw_cstr(&w, "state", "failed");
-	jw_cstr(&w, "failure_reason", reason);
+	jw_cstr(&w, "failure_reason", failure_word(why));
 	jw_i64(&w, "exit_code", 0);
 	jw_cstr(&w, "text", text);
 	jw_bool(&w, "dirty", dirty);
@@ -104,9 +107,9 @@ job_fail(struct manager *m, struct job *j, const char *reason, const char *text,
 		/* A full disk: the next round of jobs_tend() comes here again. */
 		log_error("Result of the job could not be written", F_STR("job", j->id), F_ERR(&e));
 	} else {
-		snprintf(j->result, sizeof(j->result), "%s", reason);
+		snprintf(j->result, sizeof(j->result), "%s", failure_word(why));
 		snprintf(j->result_text, sizeof(j->result_text), "%s", text);
-		log_warn("Job failed before it could run", F_STR("job", j->id), F_STR("failure_reason", reason), F_STR("text", text));
+		log_warn("Job failed before it could run", F_STR("job", j->id), F_STR("failure_reason", j->result), F_STR("text", text));
 		j->dirty = dirty;
 		job_ended(m, j);
 	}
@@ -119,7 +122,7 @@ void
 job_give_up(struct manager *m, struct job *j, const char *text)
 {
 	if (j->state == JOB_WAITING)
-		job_fail(m, j, "runner_system_failure", text, false);
+		job_fail(m, j, FAILURE_SYSTEM, text, false);
 }
 
 /* The machine did not take the job: back into the queue, first come first served by its arrival. */
@@ -221,7 +224,7 @@ job_refresh(struct manager *m, struct job *j)
 		/* An order to end reaches a job that has no executor through us. */
 		if (j->state == JOB_WAITING && fs_exists(dir, "cancel")) {
 			close(dir);
-			job_fail(m, j, "job_canceled", "canceled", false);
+			job_fail(m, j, FAILURE_CANCELED, "canceled", false);
 			return;
 		}
 		close(dir);
@@ -261,12 +264,12 @@ executor_ended(struct manager *m, struct watch *w)
 		if (++j->machines_tried >= MACHINES_MAX) {
 			snprintf(text, sizeof(text), "three machines in a row could not be used%s%s; see the log of windlass on the bastion",
 			    j->refused[0] != '\0' ? ", the last one: " : "", j->refused);
-			job_fail(m, j, "runner_system_failure", text, false);
+			job_fail(m, j, FAILURE_SYSTEM, text, false);
 		}
 		return;
 	}
 	if (status == EXIT_DAMAGED) {
-		job_fail(m, j, "runner_system_failure", "its files on the runner's host are damaged; see the log of windlass there", true);
+		job_fail(m, j, FAILURE_SYSTEM, "its files on the runner's host are damaged; see the log of windlass there", true);
 		return;
 	}
 	if (!adopted && status != EXIT_RETRY)
@@ -275,7 +278,7 @@ executor_ended(struct manager *m, struct watch *w)
 	if (!quick)
 		j->executor.deaths = 0;
 	if (j->executor.deaths >= EXECUTOR_DEATHS_MAX) {
-		job_fail(m, j, "runner_system_failure", "its executor died again and again; see the log of windlass on the bastion", true);
+		job_fail(m, j, FAILURE_SYSTEM, "its executor died again and again; see the log of windlass on the bastion", true);
 		return;
 	}
 	/* The first restart is at once: a kill -9 should cost the job nothing. */
@@ -290,7 +293,7 @@ static void
 job_lost(struct manager *m, struct job *j)
 {
 	j->dirty = true;
-	snprintf(j->result, sizeof(j->result), "runner_system_failure");
+	snprintf(j->result, sizeof(j->result), "%s", failure_word(FAILURE_SYSTEM));
 	snprintf(j->result_text, sizeof(j->result_text), "its files were damaged");
 	job_ended(m, j);
 	if (j->wd >= 0)
@@ -627,7 +630,7 @@ order_abort(struct manager *m, struct job *j, const char *text)
 
 	jw_object(&w, NULL);
 	jw_cstr(&w, "how", "abort");
-	jw_cstr(&w, "reason", "runner_interrupted");
+	jw_cstr(&w, "reason", failure_word(FAILURE_INTERRUPTED));
 	jw_cstr(&w, "text", text);
 	jw_end_object(&w);
 	if (dir < 0 || fs_write(dir, "cancel", buf_str(&b), 0600, &e) < 0 ||
@@ -644,7 +647,7 @@ job_bereave(struct manager *m, struct job *j, const char *why)
 	struct err e = { 0 };
 	int dir = job_dir(m, j, &e);
 
-	/* The signal without an order makes the executor look up from whatever it waits for. */
+	/* The signal without an order ends the executor, and its successor finds `gone`. */
 	if (dir < 0 || fs_write(dir, "gone", str_from(why), 0600, &e) < 0 || lock_signal(dir, "executor.lock", SIGTERM, &e) < 0)
 		log_warn("Executor could not be told that its machine is gone", F_STR("job", j->id), F_ERR(&e));
 	if (dir >= 0)
@@ -659,7 +662,7 @@ jobs_refuse(struct manager *m, const char *signal_name)
 	snprintf(text, sizeof(text), "aborted: %s", signal_name);
 	LIST_EACH(struct job, j, link, &m->jobs)
 		if (j->state == JOB_WAITING)
-			job_fail(m, j, "runner_interrupted", text, false);
+			job_fail(m, j, FAILURE_INTERRUPTED, text, false);
 }
 
 void

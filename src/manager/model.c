@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "books/failure.h"
 #include "core/fs.h"
 #include "core/lock.h"
 #include "core/log.h"
@@ -372,7 +373,7 @@ job_take_result(struct job *j, struct arena *a, struct json_val result)
 	if (str_eqc(state, "success"))
 		reason = state;
 	else if (reason.n == 0)
-		reason = STR("script_failure");
+		reason = str_from(failure_word(FAILURE_SCRIPT));
 	str_copy(reason, j->result, sizeof(j->result));
 	str_copy(json_str(a, json_get(result, "text")), j->result_text, sizeof(j->result_text));
 }

@@ -24,24 +24,24 @@ test_split(void)
 }
 
 static void
-test_reasons(void)
+test_failures(void)
 {
-	static const struct { const char *message, *reason; bool retry; } cases[] = {
-		{ "Get https://r/v2/: dial tcp 1.2.3.4:443: connect: connection refused", "runner_external_dependency_failure", true },
-		{ "manifest for x:1 not found: manifest unknown", "runner_configuration_error", false },
-		{ "pull access denied for x", "runner_configuration_error", false },
-		{ "toomanyrequests: You have reached your pull rate limit", "image_pull_failure", true },
-		{ "received unexpected HTTP status: 503 Service Unavailable", "image_pull_failure", true },
-		{ "no space left on device", "image_pull_failure", false },
+	static const struct { const char *message; enum failure why; bool retry; } cases[] = {
+		{ "Get https://r/v2/: dial tcp 1.2.3.4:443: connect: connection refused", FAILURE_DEPENDENCY, true },
+		{ "manifest for x:1 not found: manifest unknown", FAILURE_CONFIG, false },
+		{ "pull access denied for x", FAILURE_CONFIG, false },
+		{ "toomanyrequests: You have reached your pull rate limit", FAILURE_IMAGE, true },
+		{ "received unexpected HTTP status: 503 Service Unavailable", FAILURE_IMAGE, true },
+		{ "no space left on device", FAILURE_IMAGE, false },
 		/* Network words win over configuration words. */
-		{ "unauthorized: net/http: TLS handshake timeout", "runner_external_dependency_failure", true },
+		{ "unauthorized: net/http: TLS handshake timeout", FAILURE_DEPENDENCY, true },
 	};
 
 	for (size_t i = 0; i < NELEM(cases); i++) {
 		bool retry;
-		const char *reason = image_pull_reason(cases[i].message, &retry);
+		enum failure why = image_pull_failure(cases[i].message, &retry);
 
-		is_str(reason, cases[i].reason, "%s", cases[i].message);
+		is_int(why, cases[i].why, "%s", cases[i].message);
 		is_int(retry, cases[i].retry, "  again or not");
 	}
 }
@@ -196,7 +196,7 @@ main(int argc, char **argv)
 	test_helpers();
 	test_broker();
 	test_split();
-	test_reasons();
+	test_failures();
 	test_auth();
 	return done_testing();
 }
