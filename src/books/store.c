@@ -388,19 +388,18 @@ static const struct field record_more[] = {
 	FIELD(struct machine_record, INT, "unanswered", unanswered),
 	FIELD(struct machine_record, INT, "removal_failures", removal_failures),
 	FIELD(struct machine_record, INT, "system_failures", system_failures),
+	FIELD(struct machine_record, STR_IF, "rung", rung),
+	FIELD(struct machine_record, STR_IF, "step", step),
 	FIELD(struct machine_record, STR, "last_error", last_error),
 	FIELD(struct machine_record, STR, "remove_reason", remove_reason),
-};
-static const struct field record_ids[] = {
-	FIELD(struct machine_record, STR, "machine", id_machine),
-	FIELD(struct machine_record, STR, "key", id_key),
 };
 /*
  * A machine's id as versions before read and wrote it. Still read; and still written for the one cloud those versions
  * know, so that an older binary that comes back (docs/service.md) finds its machines by their ids.
  */
-static const struct field record_id_before[] = { FIELD(struct machine_record, STR, "droplet", id_machine) };
-#define DRIVER_BEFORE	"digitalocean"
+#define KIND_MACHINE_BEFORE	"droplet"
+#define KIND_OF_MACHINE		"machine"
+#define DRIVER_BEFORE		"digitalocean"
 
 /* Members that need a word of their own; here so that they are not taken for unknown ones. */
 static const char *const record_special[] = { "v", "phase", "ids" };
@@ -409,7 +408,7 @@ static void
 empty_record(struct machine_record *r)
 {
 	*r = (struct machine_record){
-		.name = "", .owner = "", .nonce = "", .driver = "", .runner = "", .id_key = "", .id_machine = "",
+		.name = "", .owner = "", .nonce = "", .driver = "", .runner = "", .rung = "", .step = "",
 		.host_key = "", .options_hash = "", .last_error = "", .remove_reason = "",
 	};
 }
@@ -430,6 +429,58 @@ unknown_members(struct arena *a, struct json_val root)
 	return fields_unknown(a, root, known, n, record_more, NELEM(record_more));
 }
 
+const char *
+record_id(const struct machine_record *r, const char *kind)
+{
+	for (size_t i = 0; i < r->nids; i++)
+		if (strcmp(r->ids[i].kind, kind) == 0)
+			return r->ids[i].id;
+	return "";
+}
+
+void
+record_set_id(struct machine_record *r, struct arena *a, const char *kind, const char *id)
+{
+	struct record_id *v;
+
+	for (size_t i = 0; i < r->nids; i++)
+		if (strcmp(r->ids[i].kind, kind) == 0) {
+			r->ids[i].id = arena_dup(a, str_from(id));
+			return;
+		}
+	if (id[0] == '\0')
+		return;
+	v = arena_calloc(a, r->nids + 1, sizeof(*v));
+	if (r->nids > 0)
+		memcpy(v, r->ids, r->nids * sizeof(*v));
+	v[r->nids] = (struct record_id){ arena_dup(a, str_from(kind)), arena_dup(a, str_from(id)) };
+	r->ids = v;
+	r->nids++;
+}
+
+/* Ids are text; what is not (of a later version, say) is kept as it is. */
+static void
+read_ids(struct arena *a, struct json_val ids, struct machine_record *r)
+{
+	struct field *known = arena_calloc(a, json_len(ids) + 1, sizeof(*known));
+	const char *before = json_cstr(a, json_get(ids, KIND_MACHINE_BEFORE));
+	size_t n = 0;
+
+	JSON_EACH(v, ids) {
+		const char *kind = arena_dup(a, json_key(a, v));
+
+		if (json_type(v) != JSON_STRING)
+			continue;
+		known[n++] = (struct field){ kind, FIELD_STR, 0 };
+		if (strcmp(kind, KIND_MACHINE_BEFORE) != 0)
+			record_set_id(r, a, kind, json_cstr(a, v));
+	}
+	/* Empty too when an older binary learned the id: it keeps "machine" as it was and writes only its own. */
+	if (record_id(r, KIND_OF_MACHINE)[0] == '\0')
+		record_set_id(r, a, KIND_OF_MACHINE, before);
+	r->rest_ids = fields_unknown(a, ids, known, n, NULL, 0);
+}
+
 int
 machine_record_parse(struct arena *a, struct str text, struct machine_record *r, struct err *e)
 {
@@ -444,13 +495,9 @@ machine_record_parse(struct arena *a, struct str text, struct machine_record *r,
 	fields_read(a, root, record_fields, NELEM(record_fields), r);
 	fields_read(a, root, record_times, NELEM(record_times), r);
 	fields_read(a, root, record_more, NELEM(record_more), r);
-	fields_read(a, ids, record_ids, NELEM(record_ids), r);
-	/* Empty too when an older binary learned the id: it keeps "machine" as it was and writes only its own. */
-	if (r->id_machine[0] == '\0')
-		fields_read(a, ids, record_id_before, NELEM(record_id_before), r);
+	read_ids(a, ids, r);
 	r->phase = phase_parse(json_str(a, json_get(root, "phase")));
 	r->rest = unknown_members(a, root);
-	r->rest_ids = fields_unknown(a, ids, record_ids, NELEM(record_ids), record_id_before, NELEM(record_id_before));
 	return 0;
 }
 
@@ -465,9 +512,10 @@ machine_record_print(const struct machine_record *r, struct buf *b)
 	jw_cstr(&w, "phase", phase_name(r->phase));
 	fields_write(&w, record_times, NELEM(record_times), r);
 	jw_object(&w, "ids");
-	fields_write(&w, record_ids, NELEM(record_ids), r);
+	for (size_t i = 0; i < r->nids; i++)
+		jw_cstr(&w, r->ids[i].kind, r->ids[i].id);
 	if (r->driver != NULL && strcmp(r->driver, DRIVER_BEFORE) == 0)
-		fields_write(&w, record_id_before, NELEM(record_id_before), r);
+		jw_cstr(&w, KIND_MACHINE_BEFORE, record_id(r, KIND_OF_MACHINE));
 	fields_write_unknown(&w, r->rest_ids);
 	jw_end_object(&w);
 	fields_write(&w, record_more, NELEM(record_more), r);

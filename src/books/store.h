@@ -29,6 +29,9 @@ enum machine_phase {
 const char		*phase_name(enum machine_phase p);
 enum machine_phase	 phase_parse(struct str s);	/* PHASE_NONE if unknown */
 
+/* A thing of a machine in its cloud: kind ("machine", "key", "disk") and id, text of any length. */
+struct record_id { const char *kind, *id; };
+
 /* windlass.json. Strings live in the arena given to machine_record_read(). Unknown keys are kept in `rest` and written back. */
 struct machine_record {
 	const char		*name;
@@ -36,8 +39,10 @@ struct machine_record {
 	const char		*runner;	/* runner_key, "" for machines made by hand */
 	enum machine_phase	 phase;
 	wall_t			 created, phase_since, last_used;
-	/* What the cloud calls its things, text of any length; "" unknown. Kinds this version does not know: rest_ids. */
-	const char		*id_machine, *id_key;
+	struct record_id	*ids;		/* what the cloud calls its things, by kind; see record_id() */
+	size_t			 nids;
+	const char		*rung;		/* of the driver's ladder: the one that is tried, or was taken; "" the options as they are */
+	const char		*step;		/* of a create of several calls: the last one that may have been made; "" none */
 	const char		*host_key;
 	const char		*options_hash;
 	int64_t			 uses;
@@ -49,7 +54,7 @@ struct machine_record {
 	const char		*last_error;
 	const char		*remove_reason;
 	struct str		 rest;		/* JSON members that this version does not know: an object's text */
-	struct str		 rest_ids;	/* the same of the ids object */
+	struct str		 rest_ids;	/* the same of the ids object: what is no text */
 };
 
 /* What config.toml asks of a machine, for noticing that it asks for something else now: 16 hex digits. */
@@ -71,6 +76,9 @@ int	 store_lock(int machine_dir, bool wait, struct err *e);
 
 /* ERR_NOTFOUND if there is no windlass.json. */
 int	 machine_record_read(int machine_dir, struct arena *a, struct machine_record *r, struct err *e);
+/* The id of a kind, "" unknown; and setting it, as a copy in the arena ("" takes it out). */
+const char *record_id(const struct machine_record *r, const char *kind);
+void	 record_set_id(struct machine_record *r, struct arena *a, const char *kind, const char *id);
 int	 machine_record_write(int machine_dir, const struct machine_record *r, struct err *e);
 /* The same on bytes: text must outlive *r. */
 int	 machine_record_parse(struct arena *a, struct str text, struct machine_record *r, struct err *e);

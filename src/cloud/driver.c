@@ -87,9 +87,76 @@ cloud_save(const struct cloud *c, struct json_w *w)
 void
 cloud_close(struct cloud *c)
 {
-	if (c->session != NULL && c->driver->close != NULL)
+	if ((c->rest != NULL || c->session != NULL) && c->driver->close != NULL)
 		c->driver->close(c);
+	c->rest = NULL;
 	c->session = NULL;
+}
+
+struct cloud_facts
+cloud_facts(const struct cloud *c)
+{
+	struct cloud_facts f = { 0 };
+
+	if (c->driver != NULL && c->driver->facts != NULL)
+		c->driver->facts(c, &f);
+	return f;
+}
+
+void
+cloud_things_add(struct cloud *c, struct cloud_things *list, const struct cloud_thing *t)
+{
+	if (list->n == list->cap) {
+		size_t cap = list->cap > 0 ? 2 * list->cap : 32;
+		struct cloud_thing *v = arena_calloc(c->a, cap, sizeof(*v));
+
+		if (list->n > 0)
+			memcpy(v, list->v, list->n * sizeof(*v));
+		list->v = v;
+		list->cap = cap;
+	}
+	list->v[list->n++] = *t;
+}
+
+/* Probing */
+
+void
+probe_found(const struct prober *p, enum cloud_found how, const char *option, const char *fmt, ...)
+{
+	char text[400], clean[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	/* Half of it is the cloud's. */
+	str_printable(str_from(text), clean, sizeof(clean));
+	p->say(p->ctx, how, option, clean);
+}
+
+static void
+note_first_bad(void *ctx, enum cloud_found how, const char *option, const char *text)
+{
+	struct err *e = ctx;
+
+	if (how == CLOUD_FOUND_BAD && e->kind == ERR_NONE)
+		err_set(e, ERR_CONFIG, 0, "%s%s%s", option, option[0] != '\0' ? ": " : "", text);
+}
+
+int
+cloud_precreate(struct cloud *c, mono_t deadline, struct err *e)
+{
+	struct err bad = { 0 };
+	struct prober p = { .c = c, .brief = true, .say = note_first_bad, .ctx = &bad, .deadline = deadline };
+
+	if (c->driver->probe == NULL)
+		return 0;
+	if (c->driver->probe(&p, e) < 0)
+		return -1;
+	if (bad.kind == ERR_NONE)
+		return 0;
+	*e = bad;
+	return -1;
 }
 
 const char *
@@ -116,7 +183,7 @@ cloud_need_driver(const struct cloud *c, struct err *e)
 int
 cloud_engine_port(const struct cloud *c)
 {
-	int port = c->driver != NULL && c->driver->engine_port != NULL ? c->driver->engine_port(c) : 0;
+	int port = cloud_facts(c).engine_port;
 
 	return port > 0 && port <= UINT16_MAX ? port : ENGINE_PORT;
 }
@@ -124,12 +191,12 @@ cloud_engine_port(const struct cloud *c)
 int
 cloud_engine(const struct cloud *c, const char **host, int *port, struct err *e)
 {
-	const char *url = c->driver != NULL && c->driver->url != NULL ? c->driver->url(c) : "";
+	const char *url = cloud_facts(c).url;
 	struct url u;
 
 	*host = c->base.ip != NULL ? c->base.ip : "";
 	*port = cloud_engine_port(c);
-	if (url[0] != '\0') {
+	if (url != NULL && url[0] != '\0') {
 		if (url_parse(str_from(url), &u, e) < 0)
 			return err_ctx(e, "address of the engine \"%s\"", url);
 		*host = arena_dup(c->a, u.host);
@@ -142,8 +209,10 @@ cloud_engine(const struct cloud *c, const char **host, int *port, struct err *e)
 const char *
 cloud_url(const struct cloud *c)
 {
-	if (c->driver != NULL && c->driver->url != NULL)
-		return c->driver->url(c);
+	const char *url = cloud_facts(c).url;
+
+	if (url != NULL)
+		return url;
 	if (c->base.ip == NULL || c->base.ip[0] == '\0')
 		return "";
 	return arena_fmt(c->a, strchr(c->base.ip, ':') != NULL ? "tcp://[%s]:%d" : "tcp://%s:%d",

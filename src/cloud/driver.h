@@ -1,17 +1,20 @@
 /*
- * Clouds, each behind the same table of functions.
+ * The seam to the clouds: the table that a cloud's driver fills in, a plugin's as well.
  *
- * A driver knows one cloud's API. It creates, finds and deletes a machine,
- * and its state is the `Driver` object of the machine's config.json (spec
- * cloud-drivers 0.2): exactly docker-machine's keys, unknown ones kept. It
- * writes no file: the operator (machine/operator.c) writes each state down
- * before the act it announces, and decides what happens next.
+ * A driver knows one cloud's API. It makes, lists, looks at and drops single things, each by one call
+ * where the API allows; what must hold in every cloud (find by nonce, keep the oldest, drop in reverse
+ * until gone, wait for an address) is in cloud/life.h, once. Its state is the `Driver` object of the
+ * machine's config.json: exactly docker-machine's keys, unknown ones kept. It writes no file: the
+ * operator (machine/operator.c) writes each state down before the act it announces, and decides what
+ * happens next.
  *
- * Every call takes a deadline. Errors are typed: ERR_AUTH (credentials),
- * ERR_QUOTA (a limit of the account, or its rate limit for longer than the
- * deadline), ERR_REFUSED (this request will never be accepted), ERR_NOTFOUND,
- * ERR_CONFIG (an option is wrong); ERR_NET, ERR_SERVER, ERR_TIMEOUT pass.
- * No error or log line holds a credential.
+ * A new cloud is three places: its rows in catalog/, its folder here, its double in tests/rig/clouds.
+ *
+ * Every call takes a deadline. Errors are typed: ERR_AUTH (credentials), ERR_CAPACITY (the cloud has
+ * none of this at present: another size or zone may do), ERR_QUOTA (a limit of the account, or its rate
+ * limit for longer than the deadline), ERR_REFUSED (this request will never be accepted), ERR_NOTFOUND,
+ * ERR_CONFLICT (busy: ask again), ERR_CONFIG (an option is wrong); ERR_NET, ERR_SERVER, ERR_TIMEOUT
+ * pass. No error or log line holds a credential.
  */
 #ifndef CLOUD_DRIVER_H
 #define CLOUD_DRIVER_H
@@ -21,6 +24,8 @@
 #include "core/opt.h"
 #include "core/secret.h"
 #include "wire/fields.h"
+
+struct rest;
 
 /* An option of `create`: --name VALUE, or its variable, or the default. */
 struct cloud_flag {
@@ -57,12 +62,8 @@ struct cloud {
 	struct cloud_base base;
 	void		*own;		/* the driver's own members, by its table */
 	struct str	 unknown;	/* members of Driver that no table names */
-	void		*session;	/* connection to the API; made at the first call */
-};
-
-/* A machine's things by kind, as the cloud names them: text of any length, "" while unknown. */
-struct cloud_ids {
-	const char	*machine, *key;
+	struct rest	*rest;		/* connection to the API; made at the first call, NULL before */
+	void		*session;	/* what else the driver holds for that long */
 };
 
 /*
@@ -74,17 +75,66 @@ struct cloud_labels {
 	const char	*nonce;
 };
 
+/* Host states with docker-machine's numbers and words (docs/machine.md). */
+enum cloud_state {
+	STATE_NONE, STATE_RUNNING, STATE_PAUSED, STATE_SAVED, STATE_STOPPED, STATE_STOPPING,
+	STATE_STARTING, STATE_ERROR, STATE_TIMEOUT,
+};
+
+/* Why a machine is in its state, where the cloud tells. */
+enum cloud_why { WHY_NONE, WHY_PREEMPTED, WHY_CAPACITY, WHY_BROKEN, WHY_STOPPED_BY_HAND };
+
+/* What one look shows of a thing. Strings live in the driver's arena. */
+struct cloud_sight {
+	bool		 coming;	/* asked by who awaits it: whether it failed to come is worth another call */
+	enum cloud_state state;		/* of a machine */
+	enum cloud_why	 why;
+	const char	*words;		/* the reason as the cloud has it, "" none */
+	const char	*address;	/* "" none yet */
+};
+
 /* Something of ours in the cloud, as a list shows it. */
 struct cloud_thing {
-	bool		 key;		/* an SSH key of the account; else a machine */
+	size_t		 kind;		/* row of the driver's kinds */
 	const char	*id, *name;
 	const char	*nonce;		/* "" if it carries none; of a stranger the other owner's mark */
 	wall_t		 created;	/* WALL_UNKNOWN: the cloud does not say */
+	struct cloud_sight sight;	/* of a machine, as far as the list tells */
 };
 
 struct cloud_things {
 	struct cloud_thing	*v;	/* in the driver's arena */
-	size_t			 n;
+	size_t			 n, cap;
+};
+
+/* What a list is to show. Exactly one of these ways; what is not asked for is NULL or "". */
+struct cloud_query {
+	const char	*owner;		/* all that carries this owner's mark */
+	const char	*nonce;		/* what one create call made */
+	const char	*name;		/* what has exactly this name (made by the original) */
+	const char	*pub_line;	/* the key with this public half */
+	const char	*prefix;	/* machines whose name begins so and that carry another owner's mark than `owner` */
+};
+
+/* One step of the ladder of sizes and zones, best first, as the driver makes it from its options. */
+struct cloud_rung {
+	const char	*name;		/* "c5.large us-east-1a spot": in the intent, logs and the account's memory */
+	const char	*size, *zone;	/* "": as the options have it */
+	bool		 spot;
+};
+
+/* What make() is told. */
+struct cloud_order {
+	struct cloud_labels	 labels;
+	const char		*pub_line;	/* of the machine's SSH key; "" none */
+	const struct cloud_rung	*rung;		/* NULL: the options as they are */
+	/*
+	 * A create of several calls writes each step down before it makes the call; step is the last one written, ""
+	 * none, so that whoever goes on after a death knows which call may have been carried out.
+	 */
+	const char		*step;
+	int			(*note)(void *ctx, const char *step, struct err *e);
+	void			*ctx;
 };
 
 enum cloud_made {
@@ -93,31 +143,67 @@ enum cloud_made {
 	CLOUD_UNSURE,		/* the answer was lost: look by nonce before asking again */
 };
 
-/* Host states with docker-machine's numbers and words (spec machines 4.5). */
-enum cloud_state {
-	STATE_NONE, STATE_RUNNING, STATE_PAUSED, STATE_SAVED, STATE_STOPPED, STATE_STOPPING,
-	STATE_STARTING, STATE_ERROR, STATE_TIMEOUT,
+/* Bits of struct cloud_kind.traits. */
+enum {
+	KIND_MACHINE = 1,	/* the machine itself: one kind of each cloud */
+	KIND_KEY = 2,		/* its SSH key's public half; without a nonce, found by the key itself; making it is safe to repeat */
+	KIND_BILLED = 4,	/* costs money as long as it exists */
+	KIND_SHARED = 8,	/* the account's, used by many machines: never dropped with one */
+};
+
+/* One kind of thing that a cloud holds for us. */
+struct cloud_kind {
+	const char	*name;		/* the key in windlass.json's ids, the word in logs and strays: "machine", "key", "disk" */
+	const char	*noun;		/* what the cloud calls it ("droplet"); NULL: the name */
+	unsigned	 traits;
+	size_t		 id_at;		/* offset in the driver's own struct of the id: const char *, text of any length, "" unknown */
+	/* Makes one; something shared or brought along is found instead. A machine's is never called twice without a look by nonce. */
+	enum cloud_made (*make)(struct cloud *c, const struct cloud_order *o, mono_t deadline, struct err *e);
+	/* 1 it is there, 0 the API does not know it, -1. NULL: cannot be looked at. */
+	int	(*sight)(struct cloud *c, const char *id, struct cloud_sight *s, mono_t deadline, struct err *e);
+	/* Adds what matches to *out: whole or an error. NULL: this kind cannot be listed. */
+	int	(*list)(struct cloud *c, const struct cloud_query *q, struct cloud_things *out, mono_t deadline, struct err *e);
+	/* One call: 0 accepted, 1 the API does not know it, -1 (ERR_CONFLICT: busy, may be asked again). */
+	int	(*drop)(struct cloud *c, const char *id, mono_t deadline, struct err *e);
 };
 
 /* What a probe found out about an option ("" if about none): for `check --online`. */
 enum cloud_found { CLOUD_FOUND_GOOD, CLOUD_FOUND_DOUBTFUL, CLOUD_FOUND_BAD };
 typedef void cloud_finding(void *ctx, enum cloud_found how, const char *option, const char *text);
 
+struct prober {
+	struct cloud	*c;
+	bool		 brief;		/* no more than the original's pre-create check asks */
+	cloud_finding	*say;
+	void		*ctx;
+	mono_t		 deadline;
+};
+
 enum cloud_power { POWER_START, POWER_STOP, POWER_RESTART, POWER_KILL };
+
+/* What holds of one machine of this cloud by its options and state. Zeros say nothing. */
+struct cloud_facts {
+	int		 engine_port;	/* 0: 2376 */
+	const char	*url;		/* of the engine, when it is not tcp://IP:port; NULL */
+	const char	*foreign_key;	/* path of a private key to use instead of one made for it; "": the client's default; NULL: make one */
+	bool		 user_data;	/* boots with instructions of the user's own, which provisioning has to wait for */
+	dur_t		 lag;		/* how long a new thing may be missing from answers; 0: 30 s */
+};
 
 /* Bits of struct cloud_driver.traits. */
 enum {
 	CLOUD_NO_SSH = 1,	/* nothing to provision: the machine is only an address (none) */
 	CLOUD_NO_VM = 2,	/* nothing is made in a cloud (none, generic): no nonce, no labels */
-	CLOUD_UPLOADS_KEY = 4,	/* the SSH key is a thing of its own in the account */
 };
 
-/* Functions return 0 or -1 with *e unless said otherwise; NULL where traits say there is nothing to do. */
+/* Functions return 0 or -1 with *e unless said otherwise; NULL where there is nothing to do. */
 struct cloud_driver {
 	const char			*name;
 	unsigned			 traits;
 	const struct cloud_flag		*flags;
 	size_t				 nflags;
+	const struct cloud_kind *const	*kinds;		/* in the order they are made; dropped in reverse */
+	size_t				 nkinds;
 	const struct field		*fields;	/* of `own` */
 	size_t				 nfields;
 	size_t				 own_size;
@@ -126,60 +212,22 @@ struct cloud_driver {
 	int	(*configure)(struct cloud *c, struct opt *opts, size_t nopts, struct err *e);
 	/* Things on this host that create needs: files that options name. No network. */
 	int	(*check)(struct cloud *c, struct err *e);
-	/* The original's pre-create check against the cloud. */
-	int	(*precreate)(struct cloud *c, mono_t deadline, struct err *e);
-	/*
-	 * Whether what create names exists and could be had: credentials, quota, region, size, image. Only
-	 * reads. 0 when all could be asked, whatever was found. NULL: precreate is all there is.
-	 */
-	int	(*probe)(struct cloud *c, cloud_finding *say, void *ctx, mono_t deadline, struct err *e);
-	/*
-	 * The account's own key pair to use instead of one made for this machine: path
-	 * of the private key to copy ("" if the client's default is meant), NULL: make one.
-	 */
-	const char *(*foreign_key)(const struct cloud *c);
-	/* Makes sure that the account holds this public key, marked with the owner; safe to repeat. */
-	int	(*key)(struct cloud *c, const struct cloud_labels *l, const char *pub_line, mono_t deadline, struct err *e);
-	/* One try to create the machine. */
-	enum cloud_made (*create)(struct cloud *c, const struct cloud_labels *l, mono_t deadline,
-		    struct err *e);
-	/*
-	 * Looks by nonce for what earlier create calls made, besides the machine whose id is in the state. Without an id
-	 * the oldest is taken into the state; the others are deleted. Returns how many there were, or -1.
-	 */
-	int	(*find)(struct cloud *c, const struct cloud_labels *l, mono_t deadline, struct err *e);
-	/* Waits until the address is known. */
-	int	(*address)(struct cloud *c, mono_t deadline, struct err *e);
-	/* While its SSH does not answer: 1 it will never come (*e says why), 0 it may, -1 could not ask. */
-	int	(*lost)(struct cloud *c, mono_t deadline, struct err *e);
-	int	(*state)(struct cloud *c, enum cloud_state *s, mono_t deadline, struct err *e);
+	void	(*facts)(const struct cloud *c, struct cloud_facts *f);
+	/* The i-th rung, false behind the last. NULL: there is one, the options as they are. */
+	bool	(*rung)(const struct cloud *c, size_t i, struct cloud_rung *r);
+	/* The client of its API (c->rest), credentials read; closed with the operation. */
+	int	(*open)(struct cloud *c, struct err *e);
+	void	(*close)(struct cloud *c);
 	int	(*power)(struct cloud *c, enum cloud_power p, mono_t deadline, struct err *e);
 	/*
-	 * Deletes until the cloud says that nothing of this machine is left; what is not there is success.
-	 * pub_line ("" if lost) finds a key whose id was never learned; l->nonce ("" if made by the original)
-	 * finds machines whose id was never learned. thorough: look by nonce even if an id is known.
+	 * Whether what create names exists and could be had: credentials, quota, region, size, image. Only
+	 * reads. 0 when all could be asked, whatever was found.
 	 */
-	int	(*destroy)(struct cloud *c, const struct cloud_labels *l, const char *pub_line, bool thorough,
-		    mono_t deadline, struct err *e);
-	/*
-	 * All that carries the owner's label, in the driver's arena; discard deletes one of them until the cloud says that it
-	 * is gone. A list is whole or an error. NULL: the cloud holds nothing (or cannot be asked).
-	 */
-	int	(*list)(struct cloud *c, const char *owner, struct cloud_thing **things, size_t *n, mono_t deadline,
-		    struct err *e);
-	/* Machines whose name begins with this and that carry another owner's label. NULL: as with list. */
-	int	(*strangers)(struct cloud *c, const char *owner, const char *prefix, struct cloud_things *found, mono_t deadline,
-		    struct err *e);
-	int	(*discard)(struct cloud *c, const struct cloud_thing *t, mono_t deadline, struct err *e);
-	/* Port of the engine; 0: 2376. url: the whole URL, when it is not tcp://IP:port (none). */
-	int	(*engine_port)(const struct cloud *c);
-	const char *(*url)(const struct cloud *c);
-	/* Whether it boots with instructions of the user's own, which provisioning has to wait for; NULL: never. */
-	bool	(*user_data)(const struct cloud *c);
-	/* Ids for windlass.json, in the driver's arena; adopt fills those that the state lacks. */
-	struct cloud_ids (*ids)(const struct cloud *c);
-	void	(*adopt)(struct cloud *c, const struct cloud_ids *ids);
-	void	(*close)(struct cloud *c);
+	int	(*probe)(const struct prober *p, struct err *e);
+	/* State of a machine that no kind makes (generic, none). */
+	int	(*state)(struct cloud *c, struct cloud_sight *s, mono_t deadline, struct err *e);
+	/* Removes marks that outlive the machine with this nonce. Best effort. */
+	void	(*tidy)(struct cloud *c, const char *nonce, mono_t deadline);
 };
 
 extern const struct cloud_driver cloud_digitalocean, cloud_generic, cloud_none;
@@ -198,6 +246,14 @@ void	cloud_init(struct cloud *c, struct arena *a, const struct cloud_driver *d, 
 void	cloud_load(struct cloud *c, struct arena *a, const char *driver_name, struct json_val obj);
 /* Writes the Driver object's members; the caller has opened it. */
 void	cloud_save(const struct cloud *c, struct json_w *w);
+/* What holds of it: all zero without a driver. */
+struct cloud_facts cloud_facts(const struct cloud *c);
+/* Adds a copy of *t to a list; its strings must live in the driver's arena. */
+void	cloud_things_add(struct cloud *c, struct cloud_things *list, const struct cloud_thing *t);
+/* One finding of a probe, printf-like; what the cloud said in it is made harmless. */
+void	probe_found(const struct prober *p, enum cloud_found how, const char *option, const char *fmt, ...) PRINTFLIKE(4, 5);
+/* The original's pre-create check: 0, or -1 with the first thing that is certainly wrong. */
+int	cloud_precreate(struct cloud *c, mono_t deadline, struct err *e);
 /* Closes the session and wipes what it held. The state stays. */
 void	cloud_close(struct cloud *c);
 /* ERR_CONFIG when we have no such driver. */

@@ -62,16 +62,17 @@ generic_check(struct cloud *c, struct err *e)
 	return 0;
 }
 
-static const char *
-generic_foreign_key(const struct cloud *c)
+static void
+generic_facts(const struct cloud *c, struct cloud_facts *f)
 {
 	const struct generic *own = c->own;
 
-	return own->ssh_key != NULL ? own->ssh_key : "";
+	f->foreign_key = own->ssh_key != NULL ? own->ssh_key : "";
+	f->engine_port = (int)own->engine_port;
 }
 
 static int
-generic_state(struct cloud *c, enum cloud_state *s, mono_t deadline, struct err *e)
+generic_state(struct cloud *c, struct cloud_sight *s, mono_t deadline, struct err *e)
 {
 	struct err why = { 0 };
 	int fd = dial_tcp(str_from(c->base.ip), (uint16_t)c->base.ssh_port, NULL,
@@ -81,7 +82,7 @@ generic_state(struct cloud *c, enum cloud_state *s, mono_t deadline, struct err 
 		*e = why;
 		return -1;
 	}
-	*s = fd >= 0 ? STATE_RUNNING : STATE_STOPPED;
+	*s = (struct cloud_sight){ .state = fd >= 0 ? STATE_RUNNING : STATE_STOPPED, .words = "", .address = "" };
 	if (fd >= 0)
 		close(fd);
 	return 0;
@@ -95,25 +96,6 @@ generic_power(struct cloud *c, enum cloud_power p, mono_t deadline, struct err *
 	return err_set(e, ERR_CONFIG, 0, "generic driver does not support %s", cloud_power_name(p));
 }
 
-static int
-generic_destroy(struct cloud *c, const struct cloud_labels *l, const char *pub_line, bool thorough, mono_t deadline,
-    struct err *e)
-{
-	(void)c;
-	(void)l;
-	(void)pub_line;
-	(void)thorough;
-	(void)deadline;
-	(void)e;
-	return 0;
-}
-
-static int
-generic_engine_port(const struct cloud *c)
-{
-	return (int)((const struct generic *)c->own)->engine_port;
-}
-
 const struct cloud_driver cloud_generic = {
 	.name = "generic",
 	.traits = CLOUD_NO_VM,
@@ -121,9 +103,7 @@ const struct cloud_driver cloud_generic = {
 	.fields = fields, .nfields = NELEM(fields), .own_size = sizeof(struct generic),
 	.configure = generic_configure,
 	.check = generic_check,
-	.foreign_key = generic_foreign_key,
+	.facts = generic_facts,
 	.state = generic_state,
 	.power = generic_power,
-	.destroy = generic_destroy,
-	.engine_port = generic_engine_port,
 };

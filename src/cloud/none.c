@@ -32,12 +32,12 @@ none_configure(struct cloud *c, struct opt *opts, size_t n, struct err *e)
 }
 
 static int
-none_state(struct cloud *c, enum cloud_state *s, mono_t deadline, struct err *e)
+none_state(struct cloud *c, struct cloud_sight *s, mono_t deadline, struct err *e)
 {
 	(void)c;
 	(void)deadline;
 	(void)e;
-	*s = STATE_RUNNING;
+	*s = (struct cloud_sight){ .state = STATE_RUNNING, .words = "", .address = "" };
 	return 0;
 }
 
@@ -51,25 +51,12 @@ none_power(struct cloud *c, enum cloud_power p, mono_t deadline, struct err *e)
 	return err_set(e, ERR_CONFIG, 0, "hosts without a driver cannot be %s", done[p]);
 }
 
-static int
-none_destroy(struct cloud *c, const struct cloud_labels *l, const char *pub_line, bool thorough, mono_t deadline,
-    struct err *e)
-{
-	(void)c;
-	(void)l;
-	(void)pub_line;
-	(void)thorough;
-	(void)deadline;
-	(void)e;
-	return 0;
-}
-
-static const char *
-none_url(const struct cloud *c)
+static void
+none_facts(const struct cloud *c, struct cloud_facts *f)
 {
 	const struct none *own = c->own;
 
-	return own->url != NULL ? own->url : "";
+	f->url = own->url != NULL ? own->url : "";
 }
 
 const struct cloud_driver cloud_none = {
@@ -78,8 +65,7 @@ const struct cloud_driver cloud_none = {
 	.flags = flags, .nflags = NELEM(flags),
 	.fields = fields, .nfields = NELEM(fields), .own_size = sizeof(struct none),
 	.configure = none_configure,
+	.facts = none_facts,
 	.state = none_state,
 	.power = none_power,
-	.destroy = none_destroy,
-	.url = none_url,
 };

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "cloud/life.h"
 #include "cmd/adopt.h"
 #include "core/crash.h"
 #include "core/fs.h"
@@ -163,7 +164,7 @@ ask_cloud(struct operation *op, struct adopt_probe *p)
 
 	if (d == NULL)
 		return;
-	if (d->state(&op->host.cloud, &s, op->deadline, &e) == 0) {
+	if (cloud_state(&op->host.cloud, &s, op->deadline, &e) == 0) {
 		p->cloud_ok = s == STATE_RUNNING;
 		p->cloud_gone = s == STATE_NONE;
 		snprintf(p->cloud, sizeof(p->cloud), "%s", s == STATE_NONE ? "does not know it" : cloud_state_name(s));
@@ -298,7 +299,7 @@ adopt_take(const struct adopt *a, const struct adopt_machine *m, struct err *e)
 	/* Ids stay in config.json alone, where the original put them. It counts as used once, as there (spec machines 1.12). */
 	r = (struct machine_record){ .name = m->name, .owner = a->owner, .nonce = "", .driver = m->driver, .runner = m->runner->key,
 		.phase = PHASE_READY, .created = m->created, .phase_since = m->created, .last_used = wall_now(), .uses = 1,
-		.id_key = "", .id_machine = "", .host_key = "", .options_hash = "", .last_error = "", .remove_reason = "" };
+		.rung = "", .step = "", .host_key = "", .options_hash = "", .last_error = "", .remove_reason = "" };
 	if (machine_record_write(dir, &r, e) < 0)
 		goto out;
 	crash_point("adopt:recorded");

@@ -3,6 +3,7 @@
  * cloud has what create will name, mirrors and caches answer, the clock is right. Nothing is created; but GitLab learns of this
  * host under the token, as from the first job request of `run`. See check.h.
  */
+#include "cloud/life.h"
 #include "cmd/check_machine.h"
 #include "cmd/runnercmd.h"
 #include "net/dial.h"
@@ -42,7 +43,6 @@ static void
 ask_gitlab(struct check *c, const struct runner *r, const struct toml *t, const char *system_id)
 {
 	static const struct gitlab_tries tries = { 2, -1 };
-	const struct gitlab_self self = { r->token, system_id, r->shell, runnercmd_gpus(r) };
 	struct check_at where = check_at(KS_RUNNER, "token", t);
 	struct gitlab_runner out = { 0 };
 	struct gitlab *g;
@@ -52,7 +52,7 @@ ask_gitlab(struct check *c, const struct runner *r, const struct toml *t, const 
 
 	if (!secret_is_set(r->token) || (g = runnercmd_gitlab_of(r, NULL, &e)) == NULL)
 		return;		/* said offline */
-	rc = gitlab_verify(g, &self, &tries, &out, mono_after(GITLAB_NS), &e);
+	rc = gitlab_verify(g, r->token, system_id, r->shell, runnercmd_gpus(r), &tries, &out, mono_after(GITLAB_NS), &e);
 	if (rc == 0 && wall_known(out.expires_at)) {
 		runnercmd_date(out.expires_at, expires);
 		check_say(c, wall_between(wall_now(), out.expires_at) < EXPIRES_SOON ?
@@ -161,8 +161,8 @@ ask_strangers(struct check *c, const struct runner *r, struct cloud *cloud, stru
 	if (dir == NULL || manager_owner(dir, false, owner, &e) < 0)
 		owner[0] = '\0';
 	free(dir);
-	if (cloud->driver->strangers == NULL || r->names.prefix[0] == '\0' ||
-	    cloud->driver->strangers(cloud, owner, r->names.prefix, &found, mono_after(CLOUD_NS), &e) < 0)
+	if (!cloud_lists(cloud->driver) || r->names.prefix[0] == '\0' ||
+	    cloud_list_all(cloud, &(struct cloud_query){ .owner = owner, .prefix = r->names.prefix }, &found, mono_after(CLOUD_NS), &e) < 0)
 		return;
 	for (size_t i = 0; i < found.n; i++)
 		check_say(c, CHECK_WARNING, CHECK_ASKED, where, "machine %s (%s) has this runner's name and the mark of another windlass (%s): is another "
@@ -185,11 +185,7 @@ ask_cloud(struct check *c, const struct runner *r, const struct toml *machine)
 	for (size_t i = 0; i < h.engine.registry_mirror.n; i++)
 		ask_mirror(c, h.engine.registry_mirror.v[i], f.where);
 	if (d->probe != NULL) {
-		rc = d->probe(&h.cloud, take_finding, &f, mono_after(CLOUD_NS), &e);
-	} else if (d->precreate != NULL) {
-		rc = d->precreate(&h.cloud, mono_after(CLOUD_NS), &e);
-		if (rc == 0)
-			check_say(c, CHECK_INFO, CHECK_ASKED, f.where, "%s: the pre-create check passes", d->name);
+		rc = d->probe(&(struct prober){ .c = &h.cloud, .say = take_finding, .ctx = &f, .deadline = mono_after(CLOUD_NS) }, &e);
 	} else {
 		check_say(c, CHECK_INFO, CHECK_ASKED, f.where, "%s: there is no cloud to ask", d->name);
 		rc = 0;

@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "cloud/life.h"
 #include "cmd/cmd.h"
 #include "cmd/machine.h"
 #include "core/exit.h"
@@ -212,8 +213,8 @@ create_machine(const struct machine_cli *m, struct operation *op, struct machine
 	rc = d->check != NULL ? d->check(&h->cloud, e) : 0;
 	if (rc == 0)
 		rc = operation_keys(op, &h->cloud, e);
-	if (rc == 0 && d->precreate != NULL)
-		rc = d->precreate(&h->cloud, op->deadline, e);
+	if (rc == 0)
+		rc = cloud_precreate(&h->cloud, op->deadline, e);
 	if (rc < 0) {
 		cloud_close(&h->cloud);
 		return EXIT_PRECREATE;
@@ -301,7 +302,7 @@ await_state(struct operation *op, enum cloud_state want, struct err *e)
 	enum cloud_state s = STATE_NONE;
 
 	for (int i = 0; i < STATE_TRIES; i++) {
-		if (op->host.cloud.driver->state(&op->host.cloud, &s, op->deadline, e) == 0 && s == want)
+		if (cloud_state(&op->host.cloud, &s, op->deadline, e) == 0 && s == want)
 			return 0;
 		if (net_pause(STATE_PAUSE, e) < 0)
 			return -1;
@@ -353,7 +354,7 @@ power_one(const struct machine_cli *m, const char *name, enum cloud_power p, str
 	op.deadline = mono_after(OPERATOR_LIMIT_NS);
 	machine_speak(&op);
 	d = op.host.cloud.driver;
-	if (d->state(&op.host.cloud, &s, op.deadline, e) < 0)
+	if (cloud_state(&op.host.cloud, &s, op.deadline, e) < 0)
 		goto out;
 	if (p != POWER_RESTART && s == target) {
 		err_set(e, ERR_CONFIG, 0, "Machine \"%s\" is already %s.", name, s == STATE_RUNNING ? "running" : "stopped");
@@ -568,7 +569,7 @@ state_of(struct operation *op, enum cloud_state *s, struct err *e)
 
 	if (cloud_need_driver(&op->host.cloud, e) < 0)
 		return -1;
-	rc = op->host.cloud.driver->state(&op->host.cloud, s, op->deadline, e);
+	rc = cloud_state(&op->host.cloud, s, op->deadline, e);
 	/* docker-machine says Error for a machine that the cloud does not know. */
 	if (rc < 0 && e->kind == ERR_NOTFOUND) {
 		*s = STATE_ERROR;

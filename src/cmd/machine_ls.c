@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "cloud/life.h"
 #include "cmd/machine.h"
 #include "cmd/template.h"
 #include "core/fs.h"
@@ -128,7 +129,7 @@ ask(const struct machine_cli *m, const char *name, mono_t deadline, struct buf *
 	}
 	op.deadline = deadline;
 	if (cloud_need_driver(&op.host.cloud, &is.why) < 0 ||
-	    op.host.cloud.driver->state(&op.host.cloud, &s, deadline, &is.why) < 0)
+	    cloud_state(&op.host.cloud, &s, deadline, &is.why) < 0)
 		s = STATE_ERROR;
 	if (s == STATE_RUNNING && !(op.host.cloud.driver->traits & CLOUD_NO_SSH))
 		ask_engine(&op, shown, sizeof(shown), &is.why);

@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "cloud/life.h"
 #include "cmd/machine.h"
 #include "core/fs.h"
 #include "core/lock.h"
@@ -123,25 +124,24 @@ know(const struct machine_cli *m, const char *name, struct known *k)
 	int dir = store_open(m->store, name, NULL);
 	struct machine_record rec = { 0 };
 	struct machine_host h;
-	struct cloud_ids ids = { "", "" };
 
 	*k = (struct known){ .driver = "", .id = "", .key = "" };
 	if (dir < 0)
 		return;
 	if (machine_host_read(&h, &k->arena, dir, name, NULL) == 0) {
 		k->driver = h.cloud.driver_name;
-		if (h.cloud.driver != NULL && h.cloud.driver->ids != NULL)
-			ids = h.cloud.driver->ids(&h.cloud);
-		k->id = ids.machine;
-		k->key = ids.key;
+		k->id = cloud_machine_id(&h.cloud);
+		for (size_t i = 0; h.cloud.driver != NULL && i < h.cloud.driver->nkinds; i++)
+			if (h.cloud.driver->kinds[i]->traits & KIND_KEY)
+				k->key = cloud_id(&h.cloud, i);
 	}
 	if (machine_record_read(dir, &k->arena, &rec, NULL) == 0) {
 		if (k->driver[0] == '\0')
 			k->driver = rec.driver;
 		if (k->id[0] == '\0')
-			k->id = rec.id_machine;
+			k->id = record_id(&rec, "machine");
 		if (k->key[0] == '\0')
-			k->key = rec.id_key;
+			k->key = record_id(&rec, "key");
 	}
 	close(dir);
 	if (cloud_driver_find(str_from(k->driver)) != NULL)

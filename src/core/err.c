@@ -13,6 +13,7 @@ static const char *const kind_names[] = {
 	[ERR_NOTFOUND] = "not-found",
 	[ERR_CONFLICT] = "conflict",
 	[ERR_QUOTA] = "quota",
+	[ERR_CAPACITY] = "capacity",
 	[ERR_REFUSED] = "refused",
 	[ERR_SERVER] = "server",
 	[ERR_CANCELLED] = "cancelled",

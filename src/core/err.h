@@ -23,6 +23,7 @@ enum err_kind {
 	ERR_NOTFOUND,		/* the thing does not exist (any more) */
 	ERR_CONFLICT,		/* it exists already, or is busy */
 	ERR_QUOTA,		/* a limit of the account or server: later, not now */
+	ERR_CAPACITY,		/* a cloud has none of this size, here, at present: another may be had */
 	ERR_REFUSED,		/* the request itself is wrong: never retry as is */
 	ERR_SERVER,		/* the server failed (5xx): worth a retry */
 	ERR_CANCELLED,		/* someone told us to stop */

@@ -15,6 +15,7 @@
 #include "core/proc.h"
 #include "core/rand.h"
 #include "core/sandbox.h"
+#include "cloud/life.h"
 #include "docker/engine.h"
 #include "machine/certs.h"
 #include "machine/health.h"
@@ -38,11 +39,14 @@
 #define SSH_ASK_CLOUD_NS	(30 * NSEC_SEC)
 #define SSH_REFUSED_NS		(120 * NSEC_SEC)	/* a first boot installs the key after sshd is up */
 #define ENGINE_NS		(60 * NSEC_SEC)
-#define CHECK_NS		(20 * NSEC_SEC)
 #define LOOK_NS			(15 * NSEC_SEC)
 #define LOOK_AGAIN_NS		(3 * NSEC_SEC)
 #define RUBBISH_TRIES		3
 #define PROVISION_TRIES		3
+#define STOCK_OUT_NS		(600 * NSEC_SEC)	/* so long a choice that was out of stock is passed over */
+#define SEEN_FRESH_NS		(10 * NSEC_SEC)		/* a watcher's look this old is somebody's who lives */
+#define SEEN_FIRST_NS		(6 * NSEC_SEC)		/* so long its first look may take */
+#define SEEN_LAG_NS		(30 * NSEC_SEC)		/* a machine this young may be missing from lists */
 
 const char *const operator_crash_points[] = {
 	/* create */
@@ -52,7 +56,7 @@ const char *const operator_crash_points[] = {
 	"operator:key-made",		/* the account has the key; its id is not recorded */
 	"operator:key-recorded",
 	"operator:create-announced",	/* recorded: the create call is about to go out */
-	"operator:machine-made",	/* it was answered; the id is not recorded */
+	"operator:machine-made",	/* it, or what it stands on (a disk, say), was answered; the id is not recorded */
 	"operator:created",
 	"operator:address-known",	/* not recorded */
 	"operator:booted",
@@ -96,7 +100,7 @@ say(const struct operation *op, const char *fmt, ...)
 void
 operation_init(struct operation *op, const char *store, const char *name)
 {
-	*op = (struct operation){ .store = store, .name = name, .dir = -1, .lock = -1,
+	*op = (struct operation){ .store = store, .name = name, .dir = -1, .lock = -1, .account = { .dir = -1 },
 		.deadline = mono_after(OPERATOR_LIMIT_NS), .patience = UNSEEN_NS };
 }
 
@@ -110,6 +114,7 @@ operation_end(struct operation *op)
 	if (op->dir >= 0)
 		close(op->dir);
 	op->lock = op->dir = -1;
+	account_close(&op->account);
 	ssh_auth_free(op->auth);
 	op->auth = NULL;
 	arena_reset(&op->arena);
@@ -121,13 +126,21 @@ operation_end(struct operation *op)
 static void
 note_ids(struct operation *op)
 {
-	struct cloud_ids ids;
+	const struct cloud_driver *d = op->host.cloud.driver;
 
-	if (op->host.cloud.driver == NULL || op->host.cloud.driver->ids == NULL)
-		return;
-	ids = op->host.cloud.driver->ids(&op->host.cloud);
-	op->rec.id_key = arena_dup(&op->arena, str_from(ids.key));
-	op->rec.id_machine = arena_dup(&op->arena, str_from(ids.machine));
+	for (size_t i = 0; d != NULL && i < d->nkinds; i++)
+		record_set_id(&op->rec, &op->arena, d->kinds[i]->name, cloud_id(&op->host.cloud, i));
+}
+
+/* And those that the record has and the driver's state lacks: one of the two files may be behind. */
+static void
+take_ids(struct operation *op)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+
+	for (size_t i = 0; d != NULL && i < d->nkinds; i++)
+		if (cloud_id(&op->host.cloud, i)[0] == '\0')
+			cloud_note_id(&op->host.cloud, i, record_id(&op->rec, d->kinds[i]->name));
 }
 
 /* Both files: what is new is in both or in neither that matters, since reading joins them. */
@@ -213,14 +226,12 @@ key_name(const struct cloud *c)
 static int
 plan_key(int dir, const struct cloud *c, struct err *e)
 {
-	const struct cloud_driver *d = c->driver;
-	const char *foreign = d->foreign_key != NULL ? d->foreign_key(c) : NULL;
-	const char *name = key_name(c);
+	const char *foreign = cloud_facts(c).foreign_key, *name = key_name(c);
 	struct buf key = { .max = KEY_FILE_MAX }, pub = { .max = KEY_FILE_MAX };
 	char pub_name[300];
 	int rc = -1;
 
-	if ((d->traits & CLOUD_NO_SSH) || (foreign != NULL && foreign[0] == '\0'))
+	if ((c->driver->traits & CLOUD_NO_SSH) || (foreign != NULL && foreign[0] == '\0'))
 		return 0;
 	if (foreign == NULL ? ssh_keygen(&key, &pub, e) < 0 :
 	    read_key(foreign, &key, e) < 0 || ssh_public_line(buf_str(&key), &pub, e) < 0)
@@ -239,7 +250,7 @@ out:
 int
 operation_keys(struct operation *op, const struct cloud *c, struct err *e)
 {
-	const char *foreign = c->driver->foreign_key != NULL ? c->driver->foreign_key(c) : NULL;
+	const char *foreign = cloud_facts(c).foreign_key;
 
 	if (op->auth != NULL || foreign == NULL || foreign[0] != '\0' || (c->driver->traits & CLOUD_NO_SSH))
 		return 0;
@@ -326,10 +337,7 @@ load(struct operation *op, struct err *e)
 		}
 		adopt(op);
 	}
-	/* Ids are written to config.json first; one of the two may be behind. */
-	if (op->host.cloud.driver != NULL && op->host.cloud.driver->adopt != NULL)
-		op->host.cloud.driver->adopt(&op->host.cloud,
-		    &(struct cloud_ids){ .machine = text(op->rec.id_machine), .key = text(op->rec.id_key) });
+	take_ids(op);
 	note_ids(op);
 	return 0;
 }
@@ -370,10 +378,9 @@ pub_line(struct operation *op)
 /* Creating */
 
 static bool
-has_machine_id(struct operation *op)
+has_machine_id(const struct operation *op)
 {
-	note_ids(op);
-	return text(op->rec.id_machine)[0] != '\0';
+	return cloud_machine_id(&op->host.cloud)[0] != '\0';
 }
 
 /*
@@ -381,38 +388,55 @@ has_machine_id(struct operation *op)
  * once the call is so old that its machine must show. 1 found, 0 nothing, -1.
  */
 static int
-look_for_machine(struct operation *op, struct err *e)
+look_for_machine(struct operation *op, size_t kind, struct err *e)
 {
-	const struct cloud_driver *d = op->host.cloud.driver;
+	struct cloud *c = &op->host.cloud;
 	struct cloud_labels l = labels(op);
 
 	for (;;) {
-		wall_t from = wall_known(op->rec.asked) ? op->rec.asked : op->rec.phase_since;
-		dur_t age = wall_between(from, wall_now());
-		int found = d->find(&op->host.cloud, &l, op->deadline, e);
+		wall_t asked = wall_known(op->rec.asked) ? op->rec.asked : op->rec.phase_since;
+		dur_t age = wall_between(asked, wall_now());
+		int found = cloud_find(c, &l, op->deadline, e);
 
 		if (found > 0)
 			account_for(&op->rec, found);
-		if (found != 0)
-			return found;
+		if (found != 0 || cloud_id(c, kind)[0] != '\0')
+			return found < 0 ? -1 : 1;
 		/* A clock that was set back must not make us wait for ever. */
 		if (age < 0 || age >= op->patience)
 			return 0;
-		if (net_pause(shorter(op->patience - age + NSEC_MSEC, 3 * NSEC_SEC), e) < 0)
+		if (net_pause(op->patience - age < 3 * NSEC_SEC ? op->patience - age + NSEC_MSEC : 3 * NSEC_SEC, e) < 0)
 			return -1;
 	}
 }
 
+/* The step of a make that is about to be done, on disk before it is. */
 static int
-request_key(struct operation *op, struct err *e)
+note_step(void *ctx, const char *step, struct err *e)
 {
-	const struct cloud_driver *d = op->host.cloud.driver;
-	struct cloud_labels l = labels(op);
+	struct operation *op = ctx;
 
-	note_ids(op);
-	if (!(d->traits & CLOUD_UPLOADS_KEY) || text(op->rec.id_key)[0] != '\0')
+	op->rec.step = arena_dup(&op->arena, str_from(step));
+	return save(op, e);
+}
+
+static struct cloud_order
+order_of(struct operation *op)
+{
+	return (struct cloud_order){ .labels = labels(op), .pub_line = pub_line(op), .rung = op->rung.name != NULL ? &op->rung : NULL,
+		.step = text(op->rec.step), .note = note_step, .ctx = op };
+}
+
+/* The SSH key, which is the account's: making it is safe to repeat. */
+static int
+request_key(struct operation *op, size_t kind, struct err *e)
+{
+	struct cloud *c = &op->host.cloud;
+	struct cloud_order o = order_of(op);
+
+	if (cloud_id(c, kind)[0] != '\0')
 		return 0;
-	if (d->key(&op->host.cloud, &l, pub_line(op), op->deadline, e) < 0) {
+	if (cloud_open(c, e) < 0 || c->driver->kinds[kind]->make(c, &o, op->deadline, e) != CLOUD_MADE) {
 		/* Credentials that were refused at the very first call: the cloud holds nothing of this machine. */
 		if (e->kind == ERR_AUTH && op->rec.attempts == 0)
 			(void)set_phase(op, PHASE_PLANNED, NULL);
@@ -427,10 +451,10 @@ request_key(struct operation *op, struct err *e)
 
 /* One create call, announced. */
 static enum cloud_made
-request_once(struct operation *op, struct err *e)
+request_once(struct operation *op, size_t kind, struct err *e)
 {
-	const struct cloud_driver *d = op->host.cloud.driver;
-	struct cloud_labels l = labels(op);
+	struct cloud *c = &op->host.cloud;
+	struct cloud_order o = order_of(op);
 	wall_t before = op->rec.asked;
 	enum cloud_made made;
 
@@ -440,13 +464,15 @@ request_once(struct operation *op, struct err *e)
 	if (save(op, e) < 0)
 		return CLOUD_NOT_MADE;
 	crash_point("operator:create-announced");
-	made = d->create(&op->host.cloud, &l, op->deadline, e);
+	made = cloud_open(c, e) < 0 ? CLOUD_NOT_MADE : c->driver->kinds[kind]->make(c, &o, op->deadline, e);
 	/* If it shows later all the same, settle and remove find it. */
 	op->patience = made == CLOUD_UNSURE && e->kind == ERR_SERVER ? UNSEEN_5XX_NS : UNSEEN_NS;
 	if (made == CLOUD_UNSURE)
 		return made;
 	op->rec.unanswered--;
-	op->rec.asked = before;
+	/* That calls are counted shows by this one's time: see may_have_made(). */
+	if (wall_known(before))
+		op->rec.asked = before;
 	if (made == CLOUD_NOT_MADE) {
 		op->rec.attempts--;
 		(void)save(op, NULL);
@@ -454,34 +480,95 @@ request_once(struct operation *op, struct err *e)
 	return made;
 }
 
+/* The ladder: rungs that have just been out of stock are left out for a while, as long as there is another. */
+static bool
+take_rung(struct operation *op, size_t from)
+{
+	const struct cloud *c = &op->host.cloud;
+	struct cloud_rung r;
+
+	for (size_t i = from; c->driver->rung != NULL && c->driver->rung(c, i, &r); i++) {
+		if (account_knows(&op->account, ACCOUNT_STOCK_OUT, r.name, STOCK_OUT_NS))
+			continue;
+		op->rung = r;
+		op->rung_at = i;
+		op->rec.rung = arena_dup(&op->arena, str_from(r.name));
+		return true;
+	}
+	return false;
+}
+
+/* The rung of the intent, or the best one. All out of stock: the best one is asked again, since nothing else is left. */
+static void
+begin_ladder(struct operation *op)
+{
+	const struct cloud *c = &op->host.cloud;
+	struct cloud_rung r;
+
+	if (c->driver->rung == NULL || op->rung.name != NULL)
+		return;
+	for (size_t i = 0; c->driver->rung(c, i, &r); i++)
+		if (strcmp(r.name, text(op->rec.rung)) == 0) {
+			op->rung = r;
+			op->rung_at = i;
+			return;
+		}
+	if (!take_rung(op, 0) && c->driver->rung(c, 0, &op->rung)) {
+		op->rung_at = 0;
+		op->rec.rung = arena_dup(&op->arena, str_from(op->rung.name));
+	}
+}
+
+/* Out of stock: noted for the account, and the next rung, if there is one. */
+static bool
+next_rung(struct operation *op, const struct err *e)
+{
+	if (op->rung.name == NULL)
+		return false;
+	log_warn("Cloud has no capacity", F_STR("name", op->name), F_STR("rung", op->rung.name), F_ERR(e));
+	account_note(&op->account, ACCOUNT_STOCK_OUT, op->rung.name, 2 * STOCK_OUT_NS);
+	if (!take_rung(op, op->rung_at + 1))
+		return false;
+	log_info("Trying the next choice", F_STR("name", op->name), F_STR("rung", op->rung.name));
+	return true;
+}
+
 /* Whether a create call that failed may be followed by another (after a look, if it is not sure what it did). */
 static bool
 may_request_again(const struct operation *op, enum cloud_made made, unsigned attempt, const struct err *e)
 {
-	if (e->kind == ERR_CANCELLED || e->kind == ERR_QUOTA || mono_passed(op->deadline))
+	if (e->kind == ERR_CANCELLED || e->kind == ERR_QUOTA || e->kind == ERR_CAPACITY || mono_passed(op->deadline))
 		return false;
 	/* Rubbish for an answer may be a passing fault of something in between, but not for ever. */
 	return err_retryable(e) || (made == CLOUD_UNSURE && attempt + 1 < RUBBISH_TRIES);
 }
 
-/* Until the cloud has one machine with our nonce, and its id is known. */
+/* Whether a call went out whose answer nobody has. Records of an older version count none: there, any call is reason enough. */
+static bool
+may_have_made(const struct operation *op)
+{
+	return op->rec.unanswered > 0 || (!wall_known(op->rec.asked) && op->rec.attempts > 0);
+}
+
+/* Until the cloud has one of this kind with our nonce, and its id is known. */
 static int
-request_machine(struct operation *op, struct err *e)
+request_thing(struct operation *op, size_t kind, struct err *e)
 {
 	enum cloud_made made;
 
+	begin_ladder(op);
 	for (unsigned attempt = 0; ; attempt++) {
-		if (op->rec.attempts > 0 && !has_machine_id(op)) {
-			int found = look_for_machine(op, e);
-
-			if (found < 0)
-				return -1;
-		}
-		if (has_machine_id(op))
+		if (may_have_made(op) && cloud_id(&op->host.cloud, kind)[0] == '\0' && look_for_machine(op, kind, e) < 0)
+			return -1;
+		if (cloud_id(&op->host.cloud, kind)[0] != '\0')
 			return 0;
-		made = request_once(op, e);
+		made = request_once(op, kind, e);
 		if (made == CLOUD_MADE)
 			return 0;
+		if (made == CLOUD_NOT_MADE && e->kind == ERR_CAPACITY && next_rung(op, e)) {
+			attempt = 0;
+			continue;
+		}
 		if (!may_request_again(op, made, attempt, e))
 			return -1;
 		log_info("Create call failed, looking again", F_STR("name", op->name), F_ERR(e));
@@ -490,35 +577,87 @@ request_machine(struct operation *op, struct err *e)
 	}
 }
 
+/* All kinds in the order of their making. What is made is written down before the next one is begun. */
 static int
-step_request(struct operation *op, struct err *e)
+request_things(struct operation *op, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
 
+	for (size_t i = 0; i < d->nkinds; i++) {
+		if (d->kinds[i]->make == NULL)
+			continue;
+		if (d->kinds[i]->traits & KIND_KEY) {
+			if (request_key(op, i, e) < 0)
+				return -1;
+			continue;
+		}
+		if (request_thing(op, i, e) < 0)
+			return -1;
+		crash_point("operator:machine-made");
+		op->rec.step = "";
+		/* The last one is recorded with the phase that it begins. */
+		if (i + 1 < d->nkinds && save(op, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+step_request(struct operation *op, struct err *e)
+{
 	if (op->rec.phase < PHASE_REQUESTED) {
 		if (set_phase(op, PHASE_REQUESTED, e) < 0)
 			return -1;
 		crash_point("operator:requested");
 	}
-	if (!(d->traits & CLOUD_NO_VM)) {
-		if (request_key(op, e) < 0 || request_machine(op, e) < 0)
-			return -1;
-		crash_point("operator:machine-made");
-	}
+	if (request_things(op, e) < 0)
+		return -1;
 	if (set_phase(op, PHASE_CREATED, e) < 0)
 		return -1;
 	crash_point("operator:created");
 	return 0;
 }
 
+/*
+ * What the account's watcher saw of this machine, so that a hundred that boot cost one list a tick and not a
+ * hundred calls. 0 (ask the cloud) when it does not live, or says something else than that the machine is coming.
+ */
+static int
+look_at_seen(void *ctx, struct cloud *c)
+{
+	struct operation *op = ctx;
+	dur_t old = 0, young = wall_between(op->rec.phase_since, wall_now());
+	struct account_seen *v = NULL;
+	struct arena a = { 0 };
+	size_t n = 0;
+	int coming;
+
+	if (!op->watched)
+		return 0;
+	if (account_seen_read(&op->account, &a, &v, &n, &old) < 0 || old < 0 || old > SEEN_FRESH_NS)
+		coming = young >= 0 && young < SEEN_FIRST_NS;
+	else
+		coming = young >= 0 && young < SEEN_LAG_NS;
+	for (size_t i = 0; i < n && old >= 0 && old <= SEEN_FRESH_NS; i++) {
+		if (strcmp(v[i].id, cloud_machine_id(c)) != 0)
+			continue;
+		coming = v[i].why == WHY_NONE && (v[i].state == STATE_STARTING || v[i].state == STATE_RUNNING);
+		if (coming && v[i].address[0] != '\0')
+			c->base.ip = arena_dup(c->a, str_from(v[i].address));
+	}
+	arena_reset(&a);
+	return coming;
+}
+
 static int
 step_address(struct operation *op, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
+	const struct cloud_hint hint = { look_at_seen, op };
 
 	if (!(d->traits & CLOUD_NO_SSH))
 		say(op, "Waiting for machine to be running, this may take a few minutes...");
-	if (d->address != NULL && d->address(&op->host.cloud, op->deadline, e) < 0)
+	if (cloud_await(&op->host.cloud, &hint, op->deadline, e) < 0)
 		return -1;
 	crash_point("operator:address-known");
 	if (set_phase(op, PHASE_BOOTED, e) < 0)
@@ -604,10 +743,10 @@ ssh_may_come(struct operation *op, dur_t pause, mono_t *ask, mono_t *refused, st
 		*refused = mono_after(SSH_REFUSED_NS);
 	if (e->kind == ERR_AUTH && mono_passed(*refused))
 		return false;
-	if (d == NULL || d->lost == NULL || !mono_passed(*ask))
+	if (d == NULL || !mono_passed(*ask))
 		return true;
 	*ask = mono_after(SSH_ASK_CLOUD_NS);
-	if (d->lost(&op->host.cloud, mono_min(op->deadline, mono_after(SSH_ASK_CLOUD_NS)), &why) != 1)
+	if (cloud_lost(&op->host.cloud, mono_min(op->deadline, mono_after(SSH_ASK_CLOUD_NS)), &why) != 1)
 		return true;
 	*e = why;
 	return false;
@@ -825,7 +964,7 @@ step_provision(struct operation *op, struct err *e)
 	struct pems pems = { 0 };
 	struct provision p = { .name = op->name, .driver = c->driver_name, .user = c->base.ssh_user,
 		.engine = &op->host.engine, .port = cloud_engine_port(c),
-		.await_cloud_init = c->driver->user_data != NULL && c->driver->user_data(c) };
+		.await_cloud_init = cloud_facts(c).user_data };
 	int rc;
 
 	rc = pems_make(op, &pems, e);
@@ -1001,14 +1140,13 @@ destroy(struct operation *op, struct err *e)
 	bool thorough = op->rec.unanswered > 0 ||
 	    (!wall_known(op->rec.asked) && op->rec.attempts > 1);
 
-	return op->host.cloud.driver->destroy(&op->host.cloud, &l, pub_line(op), thorough, op->deadline, e);
+	return cloud_drop_all(&op->host.cloud, &l, pub_line(op), thorough, op->deadline, e);
 }
 
 /* The machine is gone. What a call without an answer may have made is looked for until it must have shown. */
 static int
 await_strays(struct operation *op, struct err *e)
 {
-	const struct cloud_driver *d = op->host.cloud.driver;
 	struct cloud_labels l = labels(op);
 	mono_t until = mono_after(unsettled_ns(op));
 
@@ -1021,7 +1159,7 @@ await_strays(struct operation *op, struct err *e)
 		if (net_pause(shorter(mono_between(mono_now(), until) + NSEC_MSEC, STRAY_PAUSE_NS),
 		    e) < 0)
 			return -1;
-		found = d->find(&op->host.cloud, &l, op->deadline, e);
+		found = cloud_find(&op->host.cloud, &l, op->deadline, e);
 		if (found < 0)
 			return -1;
 		account_for(&op->rec, found);
@@ -1037,8 +1175,8 @@ remove_from_cloud(struct operation *op, struct err *e)
 	const struct cloud_driver *d = op->host.cloud.driver;
 	struct cloud_labels l = labels(op);
 
-	if (!has_machine_id(op) && op->rec.attempts > 0 && d->find != NULL) {
-		int found = d->find(&op->host.cloud, &l, op->deadline, e);
+	if (!has_machine_id(op) && op->rec.attempts > 0 && cloud_lists(d)) {
+		int found = cloud_find(&op->host.cloud, &l, op->deadline, e);
 
 		if (found < 0)
 			return -1;
@@ -1046,7 +1184,7 @@ remove_from_cloud(struct operation *op, struct err *e)
 	}
 	if (destroy(op, e) < 0)
 		return -1;
-	return op->rec.unanswered > 0 && d->find != NULL ? await_strays(op, e) : 0;
+	return op->rec.unanswered > 0 && cloud_lists(d) ? await_strays(op, e) : 0;
 }
 
 int
@@ -1082,7 +1220,6 @@ operation_remove(struct operation *op, const char *reason, struct err *e)
 int
 operation_settle(struct operation *op, struct err *e)
 {
-	const struct cloud_driver *d = op->host.cloud.driver;
 	struct cloud_labels l = labels(op);
 	bool due = unsettled_ns(op) == 0;
 	struct machine_record now = { 0 };
@@ -1092,7 +1229,7 @@ operation_settle(struct operation *op, struct err *e)
 		return 0;
 	if (cloud_need_driver(&op->host.cloud, e) < 0)
 		return -1;
-	found = d->find(&op->host.cloud, &l, op->deadline, e);
+	found = cloud_find(&op->host.cloud, &l, op->deadline, e);
 	if (found < 0)
 		return -1;
 	/* Without the lock until here: a job may be given and a use counted meanwhile. */
@@ -1154,7 +1291,7 @@ parse_args(struct args *a, int argc, char **argv, struct err *e)
 	if (a->name == NULL)
 		a->name = "";	/* a round has none */
 	if (rc == 0 && (a->store == NULL || a->act == NULL || a->limit_s < 1 || a->limit_s > 86400 || a->grace_s < 0))
-		rc = err_set(e, ERR_CONFIG, 0, "usage: --store DIR --name NAME --do create|remove|check|look|settle|reconcile|health [--plan-fd N] "
+		rc = err_set(e, ERR_CONFIG, 0, "usage: --store DIR --name NAME --do create|remove|look|settle|reconcile|health|watch [--plan-fd N] "
 		    "[--owner HEX] [--control-fd N] [--reason TEXT] [--limit SECONDS] [--grace SECONDS]");
 	return rc;
 }
@@ -1293,8 +1430,11 @@ take_plan(struct operation *op, const struct args *args, struct json_val *root, 
 		return 0;
 	if (read_plan(args->plan_fd, &b, e) < 0 || json_parse(a, arena_str(a, buf_str(&b)), root, e) < 0)
 		rc = err_ctx(e, "plan");
-	else
+	else {
 		op->ready_command = json_cstr(a, json_get(*root, "ready_command"));
+		op->watched = json_bool(json_get(*root, "watched"), false);
+		account_open(&op->account, json_cstr(a, json_get(*root, "clouds")), json_cstr(a, json_get(*root, "account")));
+	}
 	buf_wipe(&b);
 	return rc;
 }
@@ -1356,7 +1496,7 @@ static int
 status_of(const struct err *e)
 {
 	switch (e->kind) {
-	case ERR_QUOTA:
+	case ERR_QUOTA: case ERR_CAPACITY:
 		return EXIT_QUOTA;
 	case ERR_REFUSED: case ERR_AUTH: case ERR_CONFIG:
 		return EXIT_REFUSED;
@@ -1412,8 +1552,9 @@ do_create(struct operation *op, const struct args *args, struct json_val root, s
 }
 
 static int
-do_remove(struct operation *op, const struct args *args, struct err *e)
+do_remove(struct operation *op, const struct args *args, struct json_val root, struct err *e)
 {
+	(void)root;
 	if (operation_open(op, e) < 0) {
 		if (e->kind == ERR_CONFLICT)
 			return EXIT_BUSY;
@@ -1429,18 +1570,10 @@ do_remove(struct operation *op, const struct args *args, struct err *e)
 }
 
 static int
-do_check(struct operation *op, struct err *e)
+do_settle(struct operation *op, const struct args *args, struct json_val root, struct err *e)
 {
-	if (operation_open(op, e) < 0)
-		return e->kind == ERR_CONFLICT ? EXIT_BUSY : EXIT_MACHINE;
-	if (health_check(&op->host, op->dir, mono_min(op->deadline, mono_after(CHECK_NS)), e) == 0)
-		return EXIT_OK;
-	return e->kind == ERR_CANCELLED ? EXIT_RETRY : EXIT_MACHINE;
-}
-
-static int
-do_settle(struct operation *op, struct err *e)
-{
+	(void)args;
+	(void)root;
 	if (operation_look(op, e) < 0)
 		return e->kind == ERR_NOTFOUND ? EXIT_OK : status_of(e);
 	return operation_settle(op, e) == 0 ? EXIT_OK : status_of(e);
@@ -1450,28 +1583,32 @@ do_settle(struct operation *op, struct err *e)
 static int
 look_once(struct operation *op, struct err *e)
 {
-	enum cloud_state s = STATE_NONE;
-	mono_t deadline = mono_min(op->deadline, mono_after(LOOK_NS));
+	static const char *const whys[] = {
+		[WHY_NONE] = "it is switched off", [WHY_PREEMPTED] = "it was preempted: the cloud took it back",
+		[WHY_CAPACITY] = "it has no capacity for it any more", [WHY_BROKEN] = "it is broken",
+		[WHY_STOPPED_BY_HAND] = "it was stopped by hand",
+	};
+	struct cloud_sight s;
 
-	if (op->host.cloud.driver->state(&op->host.cloud, &s, deadline, e) < 0)
+	if (cloud_look(&op->host.cloud, &s, mono_min(op->deadline, mono_after(LOOK_NS)), e) < 0)
 		return e->kind == ERR_NOTFOUND ? 0 : -1;
-	if (s != STATE_STOPPED)
+	if (s.state != STATE_STOPPED && s.why == WHY_NONE)
 		return 1;
-	err_set(e, ERR_NOTFOUND, 0, "the cloud says that it is switched off");
+	err_set(e, ERR_NOTFOUND, 0, "the cloud says that %s%s%s", whys[s.why], s.words[0] != '\0' ? ": " : "", s.words);
 	return 0;
 }
 
 /* Asks the cloud whether the machine still lives. One no is not believed. */
 static int
-do_look(struct operation *op, struct err *e)
+do_look(struct operation *op, const struct args *args, struct json_val root, struct err *e)
 {
-	const struct cloud_driver *d;
 	int there;
 
+	(void)args;
+	(void)root;
 	if (operation_look(op, e) < 0)
 		return e->kind == ERR_NOTFOUND ? EXIT_OK : status_of(e);
-	d = op->host.cloud.driver;
-	if (d == NULL || d->state == NULL || (d->traits & CLOUD_NO_VM) || !has_machine_id(op))
+	if (op->host.cloud.driver == NULL || !has_machine_id(op))
 		return EXIT_OK;
 	there = look_once(op, e);
 	if (there == 0) {
@@ -1490,41 +1627,96 @@ tell_found(enum chan_verb verb, const char *text)
 		(void)chan_send(control, CHAN_OPERATOR, verb, NULL, "%s", text);
 }
 
-static int
-do_round(struct operation *op, const struct args *args, struct json_val root, struct err *e)
+/* The round that an act of this process is. */
+static struct round
+round_of(const struct operation *op, const struct args *args)
 {
-	bool health = strcmp(args->act, "health") == 0;
-	struct round r = { .store = op->store, .owner = args->owner, .grace = args->grace_s * NSEC_SEC, .deadline = op->deadline,
+	return (struct round){ .store = op->store, .owner = args->owner, .grace = args->grace_s * NSEC_SEC, .deadline = op->deadline,
 		.tell = tell_found };
-	struct machine_host h;
-	const char **list, **probes, **prefixes;
-	char hash[17];
-	size_t n, nprobes, nprefixes;
-	int rc = -1;
+}
 
-	if (args->plan_fd < 0) {
-		err_set(e, ERR_CONFIG, 0, "--do %s: there is no plan", args->act);
-		return EXIT_CONFIG;
-	}
-	list = plan_list(root, health ? "machines" : "runners", &op->arena, &n);
-	if (health) {
-		struct err why = { 0 };
+static int
+do_health(struct operation *op, const struct args *args, struct json_val root, struct err *e)
+{
+	struct round r = round_of(op, args);
+	const char **names, **probes;
+	size_t n, nprobes;
+	struct err why = { 0 };
+	int rc;
 
-		/* Where no machine is made for months, nobody else renews it. The manager says each day that it ends. */
-		if (certs_renew(op->store, &why) < 0)
-			log_debug("Certificate authority could not be renewed", F_ERR(&why));
-		probes = plan_list(root, "probe", &op->arena, &nprobes);
-		rc = round_health(&r, list, n, probes, nprobes, e);
-	} else if (plan_host(op, root, &h, hash, e) == 0) {
-		op->host = h;	/* closed with the operation */
-		rc = round_reconcile(&r, &op->host.cloud, list, n, e);
-		if (rc == 0) {
-			prefixes = plan_list(root, "prefixes", &op->arena, &nprefixes);
-			rc = round_strangers(&r, &op->host.cloud, prefixes, nprefixes, e);
-		}
-	}
+	/* Where no machine is made for months, nobody else renews it. The manager says each day that it ends. */
+	if (certs_renew(op->store, &why) < 0)
+		log_debug("Certificate authority could not be renewed", F_ERR(&why));
+	names = plan_list(root, "machines", &op->arena, &n);
+	probes = plan_list(root, "probe", &op->arena, &nprobes);
+	rc = round_health(&r, names, n, probes, nprobes, e);
 	arena_reset(&r.arena);
 	return rc == 0 ? EXIT_OK : status_of(e);
+}
+
+/* The account that the plan describes; closed with the operation. */
+static int
+open_planned(struct operation *op, struct json_val root, struct err *e)
+{
+	struct machine_host h;
+	char hash[17];
+
+	if (plan_host(op, root, &h, hash, e) < 0)
+		return -1;
+	op->host = h;
+	return 0;
+}
+
+static int
+do_reconcile(struct operation *op, const struct args *args, struct json_val root, struct err *e)
+{
+	struct round r = round_of(op, args);
+	struct round_runners runners;
+	const char **prefixes;
+	size_t n;
+	int rc = open_planned(op, root, e);
+
+	runners.v = plan_list(root, "runners", &op->arena, &runners.n);
+	prefixes = plan_list(root, "prefixes", &op->arena, &n);
+	if (rc == 0)
+		rc = round_reconcile(&r, &op->host.cloud, &runners, e);
+	if (rc == 0)
+		rc = round_strangers(&r, &op->host.cloud, prefixes, n, e);
+	arena_reset(&r.arena);
+	return rc == 0 ? EXIT_OK : status_of(e);
+}
+
+static int
+do_watch(struct operation *op, const struct args *args, struct json_val root, struct err *e)
+{
+	struct round r = round_of(op, args);
+	int rc = open_planned(op, root, e);
+
+	if (rc == 0 && op->account.dir < 0)
+		rc = err_set(e, ERR_CONFIG, 0, "--do watch: there is no directory for what is seen");
+	if (rc == 0)
+		rc = round_watch(&r, &op->host.cloud, &op->account, e);
+	arena_reset(&r.arena);
+	return rc == 0 || e->kind == ERR_CANCELLED ? EXIT_OK : status_of(e);
+}
+
+/* What an operator can be told to do. */
+static const struct verb {
+	const char	*name;
+	int		(*act)(struct operation *op, const struct args *args, struct json_val plan, struct err *e);
+	bool		 of_account;	/* of many machines: it has no name, and needs a plan */
+} verbs[] = {
+	{ "create", do_create, false }, { "remove", do_remove, false }, { "settle", do_settle, false }, { "look", do_look, false },
+	{ "reconcile", do_reconcile, true }, { "health", do_health, true }, { "watch", do_watch, true },
+};
+
+static const struct verb *
+verb_find(const char *name)
+{
+	for (size_t i = 0; i < NELEM(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
 }
 
 int
@@ -1533,13 +1725,17 @@ operator_main(int argc, char **argv)
 	struct json_val plan = JSON_NONE;
 	struct err e = { 0 };
 	struct operation op;
+	const struct verb *verb;
 	struct args args;
 	uid_t self;
 	int status;
 
 	proc_harden();
 	signal(SIGPIPE, SIG_IGN);
-	if (parse_args(&args, argc, argv, &e) < 0) {
+	verb = parse_args(&args, argc, argv, &e) == 0 ? verb_find(args.act) : NULL;
+	if (verb == NULL || (verb->of_account && args.plan_fd < 0)) {
+		if (e.kind == ERR_NONE)
+			err_set(&e, ERR_CONFIG, 0, "--do %s: %s", args.act, verb == NULL ? "there is no such act" : "there is no plan");
 		log_error("Operator was started wrongly", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
@@ -1562,28 +1758,17 @@ operator_main(int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	self = take_store(&args, &op.arena, plan);
-	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, args.store, -1 }, 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
+	if (self != 0 && op.account.dir >= 0 && identity_changes() &&
+	    identity_hand_over_tree(op.account.dir, IDENTITY_OPERATOR, 1, &e) < 0)
+		account_close(&op.account);
+	sandbox_files((struct sandbox_place[]){ { SANDBOX_WRITE, args.store, -1 }, { SANDBOX_WRITE, NULL, op.account.dir } },
+	    op.account.dir >= 0 ? 2 : 1, SANDBOX_READ_ALL | SANDBOX_TCP, NULL);
 	identity_take(self, 0);
 	sandbox_calls(SANDBOX_OPERATOR);
 	op.deadline = mono_after(args.limit_s * NSEC_SEC);
 	op.on_phase = tell_phase;
 	cloud_throttled = tell_throttled;
-	if (strcmp(args.act, "create") == 0)
-		status = do_create(&op, &args, plan, &e);
-	else if (strcmp(args.act, "remove") == 0)
-		status = do_remove(&op, &args, &e);
-	else if (strcmp(args.act, "check") == 0)
-		status = do_check(&op, &e);
-	else if (strcmp(args.act, "settle") == 0)
-		status = do_settle(&op, &e);
-	else if (strcmp(args.act, "look") == 0)
-		status = do_look(&op, &e);
-	else if (strcmp(args.act, "reconcile") == 0 || strcmp(args.act, "health") == 0)
-		status = do_round(&op, &args, plan, &e);
-	else {
-		err_set(&e, ERR_CONFIG, 0, "--do %s: it is create, remove, check, look, settle, reconcile or health", args.act);
-		status = EXIT_CONFIG;
-	}
+	status = verb->act(&op, &args, plan, &e);
 out:
 	if (status != EXIT_OK) {
 		log_debug("Operator failed", F_STR("name", args.name), F_STR("do", args.act), F_INT("status", status), F_ERR(&e));

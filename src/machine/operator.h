@@ -13,6 +13,7 @@
 #ifndef MACHINE_OPERATOR_H
 #define MACHINE_OPERATOR_H
 
+#include "books/account.h"
 #include "books/store.h"
 #include "machine/options.h"
 
@@ -33,6 +34,9 @@ struct operation {
 	mono_t		 ssh_by;	/* no try at SSH begins later; never: until the deadline */
 	const char	*ready_command;	/* runs on a new machine over SSH before it counts as ready; NULL or "": none */
 
+	struct account_book account;	/* what is known of the cloud account; made by operation_init(): nothing */
+	bool		 watched;	/* somebody looks at all pending machines of the account and writes it there */
+
 	/* below: the operator's own */
 	int		 dir, lock;
 	struct ssh_auth	*auth;		/* for SSH, once loaded */
@@ -40,6 +44,8 @@ struct operation {
 	struct machine_record	rec;
 	struct machine_host	host;
 	dur_t		 patience;	/* how old a create call must be for its machine to show in lists */
+	struct cloud_rung rung;		/* of the driver's ladder that is tried; name NULL: it has none */
+	size_t		 rung_at;
 	bool		 adopted;	/* made by docker-machine: there was no windlass.json */
 };
 
@@ -83,15 +89,16 @@ int	operation_provision(struct operation *op, struct err *e);
 struct ssh *operation_ssh(struct operation *op, struct err *e);
 
 /*
- * The process. argv: windlass-operator --store DIR --name NAME --do create|remove|check|look|settle [--plan-fd N] [--owner HEX]
+ * The process. argv: windlass-operator --store DIR --name NAME --do create|remove|look|settle [--plan-fd N] [--owner HEX]
  * [--control-fd N] [--reason TEXT] [--limit SECONDS]. Plan: {"driver", "options": ["k=v"], "runner", "owner", "options_hash",
- * "ready_command"}; the last one counts also for a machine that is gone on with.
+ * "ready_command", "clouds" (the directory of books/account.h), "account" (its key there), "watched"}; the last four count also for
+ * a machine that is gone on with.
  * To the manager it says (core/chan.h) "phase NAME PHASE" for each phase that is on disk ("gone" when the directory is gone), and
  * "wait UNIX_MS" when the cloud throttles, "error KIND TEXT" before it fails. Anything that comes back, or the end of the other side, makes it stop.
- * Exit: EXIT_OK, EXIT_FAIL, EXIT_BUSY, EXIT_RETRY, EXIT_QUOTA, EXIT_REFUSED, EXIT_CONFIG; check: EXIT_OK or EXIT_MACHINE; look
+ * Exit: EXIT_OK, EXIT_FAIL, EXIT_BUSY, EXIT_RETRY, EXIT_QUOTA, EXIT_REFUSED, EXIT_CONFIG; look
  * (the cloud's word): EXIT_OK it is there, EXIT_GONE it is not, or is switched off; anything else: not known.
  * Rounds (round.h) need no name: --do reconcile [--grace SECONDS] with {"driver", "options", "runners": ["key"], "prefixes": ["name-"]}, --do health
- * with {"machines": ["name"], "probe": ["name"]}. What they find they say; reconcile fails when the list was not whole or a stray would not go.
+ * with {"machines": ["name"], "probe": ["name"]}, --do watch with {"driver", "options", "clouds", "account"}. What they find they say; reconcile fails when the list was not whole or a stray would not go.
  */
 int	operator_main(int argc, char **argv);
 

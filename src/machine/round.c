@@ -1,6 +1,8 @@
 /* Looks at many machines at once: see round.h. */
 #include <unistd.h>
 
+#include "books/account.h"
+#include "cloud/life.h"
 #include "core/crash.h"
 #include "core/fs.h"
 #include "core/log.h"
@@ -27,20 +29,30 @@ tell(const struct round *r, enum chan_verb verb, const char *fmt, ...)
 
 /* Reconciliation */
 
+/* The id that the record has of this kind; "" unknown. */
+static const char *
+known_id(const struct round_known *k, const char *kind)
+{
+	for (size_t i = 0; i < k->nids; i++)
+		if (strcmp(k->ids[i].kind, kind) == 0)
+			return k->ids[i].id;
+	return "";
+}
+
 enum round_verdict
-round_judge(const struct cloud_thing *t, const struct round_known *known, size_t n,
-    wall_t now, dur_t grace)
+round_judge(const struct cloud_kind *kind, const struct cloud_thing *t, const struct round_known *known, size_t n, wall_t now,
+    dur_t grace)
 {
 	dur_t age = wall_between(t->created, now);
 
 	for (size_t i = 0; i < n; i++) {
-		const struct round_known *k = &known[i];
+		const char *id = known_id(&known[i], kind->name);
+		bool same_id = id[0] != '\0' && strcmp(id, t->id) == 0;
+		bool same_nonce = t->nonce[0] != '\0' && strcmp(known[i].nonce, t->nonce) == 0;
 		/* Made by a create call whose answer was lost, beside the one in use. */
-		bool second = !t->key && k->id[0] != '\0' && t->nonce[0] != '\0' && strcmp(k->nonce, t->nonce) == 0 &&
-		    strcmp(k->id, t->id) != 0;
+		bool second = id[0] != '\0' && !same_id && same_nonce;
 
-		if (!second && ((!t->key && strcmp(k->id, t->id) == 0) || strcmp(k->name, t->name) == 0 ||
-		    (t->nonce[0] != '\0' && strcmp(k->nonce, t->nonce) == 0)))
+		if (!second && (same_id || same_nonce || strcmp(known[i].name, t->name) == 0))
 			return ROUND_KNOWN;
 	}
 	/* A clock of another opinion is no reason to wait for ever, nor to hurry. */
@@ -64,15 +76,16 @@ read_store(struct round *r, struct round_known **out, struct err *e)
 		struct err why = { 0 };
 		int dir = store_open(r->store, names[i], &why);
 
-		*k = (struct round_known){ .name = arena_dup(&r->arena, str_from(names[i])), .nonce = "", .id = "", .runner = "" };
+		*k = (struct round_known){ .name = arena_dup(&r->arena, str_from(names[i])), .nonce = "", .runner = "" };
 		if (dir < 0)
 			continue;
 		if (machine_record_read(dir, &r->arena, &rec, &why) == 0) {
 			k->nonce = rec.nonce;
-			k->id = rec.id_machine;
+			k->ids = rec.ids;
+			k->nids = rec.nids;
 			k->runner = rec.runner;
 			k->ready = rec.phase == PHASE_READY;
-			k->ours = strcmp(rec.owner, r->owner) == 0 && rec.id_machine[0] != '\0';
+			k->ours = strcmp(rec.owner, r->owner) == 0 && record_id(&rec, "machine")[0] != '\0';
 		}
 		close(dir);
 	}
@@ -80,93 +93,156 @@ read_store(struct round *r, struct round_known **out, struct err *e)
 	return n;
 }
 
+/* One that the store does not know: 0, or -1 when it would not go. */
 static int
-remove_strays(struct round *r, struct cloud *c, const struct cloud_thing *t, size_t nt, const struct round_known *k, size_t nk,
+remove_stray(struct round *r, struct cloud *c, const struct cloud_thing *t, struct err *e)
+{
+	const char *what = c->driver->kinds[t->kind]->name;
+	int rc;
+
+	crash_point("operator:stray-found");
+	rc = cloud_discard(c, t, r->deadline, e);
+	if (rc < 0)
+		tell(r, CHAN_STRAY, "failed %s %s %s: %s", t->id, what, t->name, e->msg);
+	else
+		tell(r, CHAN_STRAY, "removed %s %s %s", t->id, what, t->name);
+	crash_point("operator:stray-removed");
+	return rc;
+}
+
+/* In the order of the list: a machine before the disk it holds. */
+static int
+remove_strays(struct round *r, struct cloud *c, const struct cloud_things *things, const struct round_known *k, size_t nk,
     struct err *e)
 {
-	dur_t again = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < nt; i++) {
-		const char *what = t[i].key ? "key" : "machine";
+	for (size_t i = 0; i < things->n; i++) {
+		const struct cloud_thing *t = &things->v[i];
 		struct err why = { 0 };
 
-		switch (round_judge(&t[i], k, nk, wall_now(), r->grace)) {
+		switch (round_judge(c->driver->kinds[t->kind], t, k, nk, wall_now(), r->grace)) {
 		case ROUND_KNOWN:
 			break;
 		case ROUND_YOUNG:
-			again = r->grace - wall_between(t[i].created, wall_now());
-			tell(r, CHAN_STRAY, "young %s %" PRId64, t[i].id, again / NSEC_SEC + 1);
+			tell(r, CHAN_STRAY, "young %s %" PRId64, t->id,
+			    (r->grace - wall_between(t->created, wall_now())) / NSEC_SEC + 1);
 			break;
 		case ROUND_STRAY:
-			crash_point("operator:stray-found");
-			if (c->driver->discard(c, &t[i], r->deadline, &why) < 0) {
-				rc = -1;
-				*e = why;
-				tell(r, CHAN_STRAY, "failed %s %s %s: %s", t[i].id, what, t[i].name, why.msg);
-				if (why.kind == ERR_CANCELLED)
-					return -1;
-			} else
-				tell(r, CHAN_STRAY, "removed %s %s %s", t[i].id, what, t[i].name);
-			crash_point("operator:stray-removed");
+			if (remove_stray(r, c, t, &why) == 0)
+				break;
+			rc = -1;
+			*e = why;
+			if (why.kind == ERR_CANCELLED)
+				return -1;
 			break;
 		}
 	}
 	return rc;
 }
 
-static void
-report_missing(struct round *r, const struct cloud_thing *t, size_t nt, const struct round_known *k, size_t nk,
-    const char *const *runners, size_t nrunners)
+static bool
+lists_machine(const struct cloud *c, const struct cloud_things *things, const char *id)
 {
-	for (size_t i = 0; i < nk; i++) {
-		bool here = false, asked = false;
+	for (size_t i = 0; i < things->n; i++)
+		if ((c->driver->kinds[things->v[i].kind]->traits & KIND_MACHINE) && strcmp(things->v[i].id, id) == 0)
+			return true;
+	return false;
+}
 
-		if (!k[i].ready || !k[i].ours)
-			continue;
-		for (size_t j = 0; j < nrunners; j++)
-			asked = asked || strcmp(runners[j], k[i].runner) == 0;
-		for (size_t j = 0; asked && j < nt; j++)
-			here = here || (!t[j].key && strcmp(t[j].id, k[i].id) == 0);
-		if (asked && !here)
+static void
+report_missing(struct round *r, const struct cloud *c, const struct cloud_things *things, const struct round_known *k,
+    size_t nk, const struct round_runners *runners)
+{
+	const char *machine = c->driver->kinds[cloud_machine_kind(c->driver)]->name;
+
+	for (size_t i = 0; i < nk; i++) {
+		bool asked = false;
+
+		for (size_t j = 0; j < runners->n; j++)
+			asked = asked || strcmp(runners->v[j], k[i].runner) == 0;
+		if (asked && k[i].ready && k[i].ours && !lists_machine(c, things, known_id(&k[i], machine)))
 			tell(r, CHAN_MISSING, "%s", k[i].name);
 	}
 }
 
 int
-round_reconcile(struct round *r, struct cloud *c, const char *const *runners, size_t nrunners, struct err *e)
+round_reconcile(struct round *r, struct cloud *c, const struct round_runners *runners, struct err *e)
 {
+	struct cloud_things things;
 	struct round_known *known;
-	struct cloud_thing *things;
-	size_t n;
 	ssize_t nk;
 
 	/* Without an owner everything and nothing would be ours. */
-	if (c->driver == NULL || c->driver->list == NULL || r->owner[0] == '\0')
+	if (!cloud_lists(c->driver) || r->owner[0] == '\0')
 		return 0;
-	if (c->driver->list(c, r->owner, &things, &n, r->deadline, e) < 0)
+	if (cloud_list_all(c, &(struct cloud_query){ .owner = r->owner }, &things, r->deadline, e) < 0)
 		return -1;
 	nk = read_store(r, &known, e);
 	if (nk < 0)
 		return err_ctx(e, "store %s", r->store);
-	report_missing(r, things, n, known, (size_t)nk, runners, nrunners);
-	return remove_strays(r, c, things, n, known, (size_t)nk, e);
+	report_missing(r, c, &things, known, (size_t)nk, runners);
+	return remove_strays(r, c, &things, known, (size_t)nk, e);
 }
 
 int
 round_strangers(struct round *r, struct cloud *c, const char *const *prefixes, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
+		struct cloud_query q = { .owner = r->owner, .prefix = prefixes[i] };
 		struct cloud_things found = { 0 };
 
-		if (c->driver == NULL || c->driver->strangers == NULL || prefixes[i][0] == '\0')
+		if (!cloud_lists(c->driver) || prefixes[i][0] == '\0')
 			continue;
-		if (c->driver->strangers(c, r->owner, prefixes[i], &found, r->deadline, e) < 0)
+		if (cloud_list_all(c, &q, &found, r->deadline, e) < 0)
 			return -1;
 		for (size_t k = 0; k < found.n; k++)
 			tell(r, CHAN_STRAY, "foreign %s %s (owner %s)", found.v[k].id, found.v[k].name, found.v[k].nonce);
 	}
 	return 0;
+}
+
+/* Watching */
+
+static int
+write_seen(const struct account_book *book, struct arena *a, const struct cloud_things *things, struct err *e)
+{
+	struct account_seen *v = arena_calloc(a, things->n + 1, sizeof(*v));
+
+	for (size_t i = 0; i < things->n; i++) {
+		const struct cloud_thing *t = &things->v[i];
+
+		v[i] = (struct account_seen){ .id = t->id, .name = t->name, .nonce = t->nonce, .address = t->sight.address,
+			.state = t->sight.state, .why = t->sight.why, .words = t->sight.words };
+	}
+	return account_seen_write(book, v, things->n, e);
+}
+
+int
+round_watch(struct round *r, struct cloud *c, const struct account_book *book, struct err *e)
+{
+	struct cloud_query q = { .owner = r->owner };
+	struct arena scratch = { 0 };
+	int rc;
+
+	if (!cloud_lists(c->driver))
+		return 0;
+	rc = cloud_open(c, e);
+	while (rc == 0 && !mono_passed(r->deadline)) {
+		struct cloud_things things;
+		struct cloud view = *c;
+
+		/* What one look shows is forgotten before the next. */
+		view.a = &scratch;
+		rc = cloud_list_machines(&view, &q, &things, r->deadline, e);
+		if (rc == 0)
+			rc = write_seen(book, &scratch, &things, e);
+		arena_reset(&scratch);
+		if (rc == 0 && rest_wait(rest_poll_pause(c->rest, 1), r->deadline, e) < 0)
+			break;
+	}
+	arena_reset(&scratch);
+	return rc;
 }
 
 /* Health */
@@ -213,9 +289,9 @@ cloud_answers(struct round *r, struct pinged *p, struct err *e)
 	enum cloud_state s;
 	bool answers;
 
-	if (c->driver == NULL || c->driver->state == NULL || (c->driver->traits & CLOUD_NO_VM))
+	if (c->driver == NULL || (c->driver->traits & CLOUD_NO_VM))
 		return true;
-	answers = c->driver->state(c, &s, mono_min(r->deadline, mono_after(ASK_CLOUD_NS)), e) == 0 || e->kind == ERR_NOTFOUND;
+	answers = cloud_state(c, &s, mono_min(r->deadline, mono_after(ASK_CLOUD_NS)), e) == 0 || e->kind == ERR_NOTFOUND;
 	cloud_close(c);
 	return answers;
 }

@@ -38,25 +38,38 @@ struct round {
 /* What the store knows of one machine. */
 struct round_known {
 	const char	*name;
-	const char	*nonce, *id;	/* "" if not known */
+	const char	*nonce;		/* "" if not known */
+	const struct record_id *ids;	/* of its things */
+	size_t		 nids;
 	const char	*runner;
 	bool		 ready, ours;	/* ours: by this owner, with an id */
 };
 
 enum round_verdict { ROUND_KNOWN, ROUND_YOUNG, ROUND_STRAY };
 
-/* What is to be made of a thing in the cloud. Pure. Names are kept: what bears a known machine's name is never a stray, unless it is a second one with its nonce. */
-enum round_verdict round_judge(const struct cloud_thing *t, const struct round_known *known, size_t n,
-	    wall_t now, dur_t grace);
+/*
+ * What is to be made of a thing of this kind in the cloud. Pure. Names are kept: what bears a known machine's name is never a
+ * stray, unless it is a second one with its nonce.
+ */
+enum round_verdict round_judge(const struct cloud_kind *kind, const struct cloud_thing *t,
+	    const struct round_known *known, size_t n, wall_t now, dur_t grace);
 
 /*
  * Names machines that carry one of these names' beginnings and another owner's mark: a bastion that was replaced without its
  * state directory left them behind, or another one uses the same runner. They are told as strays ("foreign") and left alone.
  */
 int	round_strangers(struct round *r, struct cloud *c, const char *const *prefixes, size_t n, struct err *e);
-/* c: the account. runners: those whose machines are in it. -1: nothing is known, or a stray would not go. */
-int	round_reconcile(struct round *r, struct cloud *c, const char *const *runners, size_t nrunners,
-	    struct err *e);
+/* Runners whose machines are in the account: their keys. */
+struct round_runners { const char *const *v; size_t n; };
+/* c: the account. -1: nothing is known, or a stray would not go. */
+int	round_reconcile(struct round *r, struct cloud *c, const struct round_runners *runners, struct err *e);
+/*
+ * The watcher: looks at all machines of ours in the account again and again, and writes what it saw into the account's book
+ * (books/account.h), so that a hundred operators whose machines boot need not ask, each for its own. Until it is told to
+ * stop or its deadline; -1 when the account cannot be asked any more.
+ */
+struct account_book;
+int	round_watch(struct round *r, struct cloud *c, const struct account_book *book, struct err *e);
 /*
  * Tells one verdict for each name that is still in the store; the engines of those that are among `probes`, too, are tried
  * out (docker/probe.h): "fit" instead of "ok", or "unfit" when the machine can run no container. -1 only when told to stop.

@@ -58,6 +58,7 @@ machines_plan(struct manager *m, const struct pool *p, const char *name, struct 
 	const struct runner *r = p->conf;
 	struct buf b = { 0 };
 	struct json_w w = { .b = &b };
+	char *clouds = fs_join(m->state_dir, "clouds");
 	int fd;
 
 	jw_object(&w, NULL);
@@ -91,7 +92,11 @@ machines_plan(struct manager *m, const struct pool *p, const char *name, struct 
 	jw_cstr(&w, "owner", m->owner);
 	jw_cstr(&w, "options_hash", r->options_hash);
 	jw_cstr(&w, "ready_command", r->ready_command);
+	jw_cstr(&w, "clouds", clouds);
+	jw_cstr(&w, "account", r->account);
+	jw_bool(&w, "watched", rounds_watch(m, p));
 	jw_end_object(&w);
+	free(clouds);
 	fd = proc_memfd("plan", buf_str(&b), e);
 	buf_wipe(&b);
 	return fd;
@@ -259,7 +264,7 @@ machines_used(struct manager *m, struct machine *mc, bool ended)
 	if (machine_record_read(dir, &a, &r, &e) < 0 && e.kind == ERR_NOTFOUND)
 		r = (struct machine_record){ .name = mc->name, .owner = m->owner, .nonce = "", .driver = "",
 		    .runner = mc->pool->key, .phase = PHASE_READY, .created = mc->created, .phase_since = mc->created,
-		    .id_key = "", .id_machine = "", .host_key = "", .options_hash = "", .last_error = "", .remove_reason = "" };
+		    .rung = "", .step = "", .host_key = "", .options_hash = "", .last_error = "", .remove_reason = "" };
 	else if (r.name == NULL)
 		goto out;
 	r.uses = mc->uses;
@@ -325,7 +330,7 @@ static void
 removed(struct manager *m, struct machine *mc, int status, uint16_t before)
 {
 	int most = pool_removal_attempts(mc->pool);
-	dur_t wait = 5 * NSEC_SEC;
+	int64_t wait = 5 * NSEC_SEC;
 
 	if (status == EXIT_OK) {
 		log_info("Machine removed", F_STR("name", mc->name), F_STR("reason", mc->why),
@@ -364,7 +369,7 @@ removed(struct manager *m, struct machine *mc, int status, uint16_t before)
 		mc->state = SCALE_STUCK;
 		wait = QUARANTINE_AGAIN;
 	}
-	mc->operator.again = mono_after(wait + (dur_t)rand_below((uint64_t)wait / 5 + 1));
+	mc->operator.again = mono_after(wait + (int64_t)rand_below((uint64_t)wait / 5 + 1));
 }
 
 /* Whether its create calls had only one result is not known yet: the machine is in use all the same. */

@@ -23,6 +23,8 @@
 #define CHECKERS		4
 #define CERTS_LOOK		(20 * NSEC_SEC)
 #define CERTS_SAY		(86400 * NSEC_SEC)
+#define WATCH_NEVER		(600 * NSEC_SEC)
+#define WATCH_LEAST		3			/* fewer machines on their way ask for themselves */
 #define BATCH			16			/* machines a round: one dead one costs it seconds */
 
 struct reconciler {
@@ -32,6 +34,7 @@ struct reconciler {
 	mono_t		 next;		/* MONO_AT_ONCE when it is made */
 	mono_t		 sooner;	/* somebody has seen a reason to look again then; MONO_NEVER: nobody */
 	unsigned	 failed;	/* in a row */
+	struct child	 watcher;	/* looks at all of the account's pending machines, while there are several */
 	bool		 looked;	/* for strangers: once */
 };
 
@@ -204,7 +207,7 @@ reconciler_of(struct rounds *r, const char *key)
 			return known;
 	a = xcalloc(1, sizeof(*a));
 	snprintf(a->key, sizeof(a->key), "%s", key);
-	a->child = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 }, .again = MONO_AT_ONCE };
+	a->child = a->watcher = (struct child){ .exit = { .fd = -1 }, .control = { .fd = -1 }, .again = MONO_AT_ONCE };
 	a->next = MONO_AT_ONCE;
 	list_add(&r->accounts, &a->link);
 	return a;
@@ -219,6 +222,79 @@ rounds_reconcile(struct manager *m)
 	}
 }
 
+/* Watching */
+
+/* Machines of the account whose address is awaited, or soon will be. */
+static unsigned
+pending(const struct manager *m, const char *account)
+{
+	unsigned n = 0;
+
+	LIST_EACH(struct machine, mc, link, &m->machines)
+		n += mc->state == SCALE_CREATING && mc->phase < PHASE_BOOTED && mc->pool->conf != NULL &&
+		    strcmp(mc->pool->conf->account, account) == 0;
+	return n;
+}
+
+bool
+rounds_watch(const struct manager *m, const struct pool *p)
+{
+	return has_account(p) && pending(m, p->conf->account) >= WATCH_LEAST;
+}
+
+static void
+watcher_says(struct manager *m, struct watch *w)
+{
+	struct reconciler *a = w->owner;
+	struct chan_msg msg;
+	struct err e = { 0 };
+	int rc;
+
+	while ((rc = chan_recv(w->fd, CHAN_OPERATOR, &msg, &e)) > 0)
+		if (msg.verb == CHAN_ERROR)
+			note_error(&a->watcher, &msg);
+	if (rc < 0)
+		watch_drop(m, w);
+}
+
+static void
+watcher_ended(struct manager *m, struct watch *w)
+{
+	struct reconciler *a = w->owner;
+	int status;
+
+	if (a->watcher.control.fd >= 0)
+		watcher_says(m, &a->watcher.control);
+	status = child_bury(m, &a->watcher);
+	if (status == EXIT_OK) {
+		a->watcher.deaths = 0;
+		/* One that ends by itself has a driver whose machines cannot be listed. */
+		a->watcher.again = pending(m, a->key) == 0 ? MONO_AT_ONCE : mono_after(WATCH_NEVER);
+		return;
+	}
+	/* Its operators notice that what it wrote grows old, and ask for themselves. */
+	log_warn("Cloud account is not watched", F_STR("account", a->key), F_INT("status", status), F_STR("error", a->watcher.error));
+	child_again_later(&a->watcher);
+}
+
+static void
+tend_watcher(struct manager *m, struct reconciler *a, const struct pool *p)
+{
+	unsigned n = pending(m, a->key);
+	struct err e = { 0 };
+
+	if (child_alive(&a->watcher)) {
+		/* The end of the conversation ends it. */
+		if (n == 0 && a->watcher.control.fd >= 0)
+			watch_drop(m, &a->watcher.control);
+		return;
+	}
+	if (n < WATCH_LEAST || !mono_passed(a->watcher.again))
+		return;
+	if (start(m, &a->watcher, "watch", machines_plan(m, p, "watch", &e), watcher_says, watcher_ended, a) < 0)
+		child_again_later(&a->watcher);
+}
+
 static void
 tend_accounts(struct manager *m)
 {
@@ -229,6 +305,7 @@ tend_accounts(struct manager *m)
 		if (!has_account(p))
 			continue;
 		a = reconciler_of(rounds(m), p->conf->account);
+		tend_watcher(m, a, p);
 		if (child_alive(&a->child) || !mono_passed(a->next))
 			continue;
 		a->sooner = MONO_NEVER;

@@ -38,6 +38,10 @@ fields_read(struct arena *a, struct json_val obj, const struct field *f, size_t 
 			if (json_type(v) == JSON_STRING)
 				*(const char **)member = json_cstr(a, v);
 			break;
+		case FIELD_NUMBER:
+			if (json_i64(v, 0) > 0)
+				*(const char **)member = arena_fmt(a, "%" PRId64, json_i64(v, 0));
+			break;
 		case FIELD_BOOL:
 			*(bool *)member = json_bool(v, *(bool *)member);
 			break;
@@ -70,6 +74,15 @@ write_list(struct json_w *w, const char *key, const struct field_list *l)
 }
 
 static void
+write_number(struct json_w *w, const char *key, const char *digits)
+{
+	int64_t v = 0;
+
+	(void)str_to_i64(str_from(digits != NULL ? digits : ""), &v);
+	jw_i64(w, key, v);
+}
+
+static void
 write_time(struct json_w *w, const char *key, wall_t t)
 {
 	char text[TIME_RFC3339_MAX] = "";
@@ -92,6 +105,9 @@ fields_write(struct json_w *w, const struct field *f, size_t n, const void *from
 			s = *(const char *const *)member;
 			if (f[i].type == FIELD_STR || (s != NULL && s[0] != '\0'))
 				jw_str(w, f[i].key, s != NULL ? str_from(s) : STR(""));
+			break;
+		case FIELD_NUMBER:
+			write_number(w, f[i].key, *(const char *const *)member);
 			break;
 		case FIELD_BOOL:
 			jw_bool(w, f[i].key, *(const bool *)member);

@@ -84,7 +84,7 @@ test_record(void)
 	ok(machine_record_parse(&a, str_from(text), &r, &e) == 0, "a record is read");
 	is_str(r.nonce, "ab", "nonce");
 	is_int(r.phase, PHASE_CREATED, "phase");
-	is_str(r.id_machine, "2", "an id");
+	is_str(record_id(&r, "machine"), "2", "an id");
 	is_int(r.uses, 3, "uses");
 	is_int(wall_between(r.created, r.phase_since), 1500 * NSEC_MSEC, "times");
 	is_int(r.last_used.ns, 0, "a time that never was");
@@ -132,12 +132,12 @@ test_ids(void)
 		const char *before = arena_fmt(&a, "\"droplet\": \"%s\"", cases[i].want);
 
 		ok(machine_record_parse(&a, str_from(text), &r, NULL) == 0, "ids %zu", i);
-		is_str(r.id_machine, cases[i].want, "  the machine's");
+		is_str(record_id(&r, "machine"), cases[i].want, "  the machine's");
 		machine_record_print(&r, &b);
 		ok((strstr(b.p, before) != NULL) == cases[i].before, "  versions before %s it", cases[i].before ? "read" : "never see");
 		ok(strstr(cases[i].more, "disk") == NULL || strstr(b.p, "\"disk\": \"d\"") != NULL, "  other kinds are kept");
 		ok(machine_record_parse(&a, buf_str(&b), &again, NULL) == 0, "  written and read again");
-		is_str(again.id_machine, cases[i].want, "  it is the same");
+		is_str(record_id(&again, "machine"), cases[i].want, "  it is the same");
 		arena_reset(&a);
 		buf_free(&b);
 	}

@@ -1,5 +1,5 @@
 /* cloud/digitalocean against a scripted API: what it asks, what it makes of the answers, and how long it waits. */
-#include "cloud/driver.h"
+#include "cloud/life.h"
 #include "core/fs.h"
 #include "core/log.h"
 #include "machine/options.h"
@@ -9,7 +9,7 @@
 #define PUB	"ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBLeDZHQwW85y3/F2A0qv83xpw3PMASro5A8LHjK6nMRV7bTYOx81qA4Y8S0cVGOoZUSxwY0U4c6Z0pGgRZ5v4pM="
 #define NONCE	"00112233445566778899aabbccddeeff"
 #define TAGGED	"\"tags\":[\"wl-nonce-" NONCE "\"]"
-#define LIST	"GET /v2/droplets?tag_name=wl-nonce-" NONCE "&per_page=200"
+#define LIST	"GET /v2/droplets?tag_name=wl-nonce-" NONCE "&per_page=200&page=1"
 
 static const struct cloud_labels labels = { "0123456789abcdef", NONCE };
 static struct arena arena;
@@ -35,6 +35,33 @@ machine(const struct fake_cloud *f, const char *name, const char *const *more)
 		printf("Bail out! %s\n", e.msg);
 	machine_options_free(&o);
 	return h.cloud;
+}
+
+/* The ids that a record brings. */
+static void
+adopt(struct cloud *c, const char *id, const char *key)
+{
+	cloud_note_id(c, 0, key);
+	cloud_note_id(c, 1, id);
+}
+
+/* As the operator has it: what is there is not made again. */
+static int
+make_key(struct cloud *c, mono_t deadline, struct err *e)
+{
+	struct cloud_order o = { .labels = labels, .pub_line = PUB, .step = "" };
+
+	if (cloud_id(c, 0)[0] != '\0')
+		return 0;
+	return cloud_open(c, e) == 0 && c->driver->kinds[0]->make(c, &o, deadline, e) == CLOUD_MADE ? 0 : -1;
+}
+
+static enum cloud_made
+make_machine(struct cloud *c, mono_t deadline, struct err *e)
+{
+	struct cloud_order o = { .labels = labels, .pub_line = PUB, .step = "" };
+
+	return cloud_open(c, e) == 0 ? c->driver->kinds[1]->make(c, &o, deadline, e) : CLOUD_NOT_MADE;
 }
 
 static void
@@ -66,10 +93,10 @@ test_regions(void)
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
 
-	is_int(c.driver->precreate(&c, soon(10), &e), 0, "the region is on the second page");
-	is_int(c.driver->precreate(&c, soon(10), &e), -1, "it is nowhere");
-	is_str(e.msg, "digitalocean requires a valid region", "  said as docker-machine says it");
-	is_int(c.driver->precreate(&c, soon(10), &e), -1, "the token is refused");
+	is_int(cloud_precreate(&c, soon(10), &e), 0, "the region is on the second page");
+	is_int(cloud_precreate(&c, soon(10), &e), -1, "it is nowhere");
+	is_str(e.msg, "digitalocean-region: there is no region fra1", "  said with the option and its value");
+	is_int(cloud_precreate(&c, soon(10), &e), -1, "the token is refused");
 	is_int(e.kind, ERR_AUTH, "  which is final");
 	ok(strstr(e.msg, "secret") == NULL && strstr(e.msg, "Unable to authenticate you") != NULL, "  with the reason, without the token: %s", e.msg);
 	done(&f, &c, 4);
@@ -90,21 +117,18 @@ test_key(void)
 	struct fake_cloud f = fake_start(calls);
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
-	struct cloud_ids ids;
 
-	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), 0, "a key is uploaded %s", e.msg);
-	ids = c.driver->ids(&c);
-	is_str(ids.key, "42", "  its id");
+	is_int(make_key(&c, soon(10), &e), 0, "a key is uploaded %s", e.msg);
+	is_str(cloud_id(&c, 0), "42", "  its id");
 	is_str(f.log->body[0], "{\"name\":\"m wl-owner-0123456789abcdef\",\"public_key\":\"" PUB "\"}", "  what was sent");
-	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), 0, "known: nothing is asked");
+	is_int(make_key(&c, soon(10), &e), 0, "known: nothing is asked");
 	cloud_close(&c);
 	c = machine(&f, "m", NULL);
-	is_int(c.driver->key(&c, &labels, PUB, soon(20), &e), 0, "the answer is lost, the account has it then");
-	ids = c.driver->ids(&c);
-	is_str(ids.key, "43", "  its id by the fingerprint");
+	is_int(make_key(&c, soon(20), &e), 0, "the answer is lost, the account has it then");
+	is_str(cloud_id(&c, 0), "43", "  its id by the fingerprint");
 	cloud_close(&c);
 	c = machine(&f, "m", NULL);
-	is_int(c.driver->key(&c, &labels, PUB, soon(20), &e), -1, "a key that the cloud does not take");
+	is_int(make_key(&c, soon(20), &e), -1, "a key that the cloud does not take");
 	is_int(e.kind, ERR_REFUSED, "  is refused for good");
 	done(&f, &c, 6);
 }
@@ -132,21 +156,19 @@ test_list(void)
 	};
 	struct fake_cloud f = fake_start(calls);
 	struct cloud c = machine(&f, "m", NULL);
-	struct cloud_thing *t;
+	struct cloud_things t;
 	struct err e = { 0 };
-	size_t n;
 
-	is_int(c.driver->list(&c, labels.owner, &t, &n, soon(20), &e), 0, "a list of two pages, and of keys %s", e.msg);
-	is_int((int)n, 3, "  three are ours");
-	ok(!t[0].key && strcmp(t[0].id, "7") == 0 && strcmp(t[0].name, "m7") == 0 && strcmp(t[0].nonce, "ab") == 0 &&
-	    wall_known(t[0].created), "  a machine with its nonce");
-	ok(!t[1].key && strcmp(t[1].id, "9") == 0 && t[1].nonce[0] == '\0', "  one without");
-	ok(t[2].key && strcmp(t[2].id, "1") == 0 && strcmp(t[2].name, "m7") == 0, "  a key by its mark, under the machine's name");
-	is_int(c.driver->discard(&c, &t[0], soon(20), &e), 0, "a machine goes, with its tag");
-	is_int(c.driver->discard(&c, &t[2], soon(20), &e), 0, "a key goes");
-	is_int(c.driver->list(&c, labels.owner, &t, &n, soon(20), &e), -1, "keys that may not be listed");
-	ok(n == 0 && t == NULL, "  are no list");
-	is_int(c.driver->list(&c, labels.owner, &t, &n, soon(20), &e), -1, "an answer that is no list");
+	is_int(cloud_list_all(&c, &(struct cloud_query){ .owner = labels.owner }, &t, soon(20), &e), 0, "a list of two pages, and of keys %s", e.msg);
+	is_int((int)t.n, 3, "  three are ours");
+	ok(t.v[0].kind == 1 && strcmp(t.v[0].id, "7") == 0 && strcmp(t.v[0].name, "m7") == 0 && strcmp(t.v[0].nonce, "ab") == 0 &&
+	    wall_known(t.v[0].created), "  a machine with its nonce");
+	ok(t.v[1].kind == 1 && strcmp(t.v[1].id, "9") == 0 && t.v[1].nonce[0] == '\0', "  one without");
+	ok(t.v[2].kind == 0 && strcmp(t.v[2].id, "1") == 0 && strcmp(t.v[2].name, "m7") == 0, "  a key by its mark, under the machine's name");
+	is_int(cloud_discard(&c, &t.v[0], soon(20), &e), 0, "a machine goes, with its tag");
+	is_int(cloud_discard(&c, &t.v[2], soon(20), &e), 0, "a key goes");
+	is_int(cloud_list_all(&c, &(struct cloud_query){ .owner = labels.owner }, &t, soon(20), &e), -1, "keys that may not be listed");
+	is_int(cloud_list_all(&c, &(struct cloud_query){ .owner = labels.owner }, &t, soon(20), &e), -1, "an answer that is no list");
 	done(&f, &c, 10);
 }
 
@@ -166,12 +188,12 @@ test_own_key(void)
 	struct cloud c = machine(&f, "m", more);
 	struct err e = { 0 };
 
-	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), -1, "a fingerprint that the account does not have");
+	is_int(make_key(&c, soon(10), &e), -1, "a fingerprint that the account does not have");
 	is_str(e.msg, "Digital Ocean SSH key with fingerprint aa:bb doesn't exist", "  in docker-machine's words");
-	is_int(c.driver->key(&c, &labels, PUB, soon(10), &e), 0, "one that it has");
+	is_int(make_key(&c, soon(10), &e), 0, "one that it has");
 	is_str(c.base.ssh_key_path, "", "the private key is the client's own");
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
-	is_int(c.driver->destroy(&c, &labels, PUB, false, soon(10), &e), 0, "removing leaves the account's key alone");
+	adopt(&c, "7", "");
+	is_int(cloud_drop_all(&c, &labels, PUB, false, soon(10), &e), 0, "removing leaves the account's key alone");
 	done(&f, &c, 5);
 }
 
@@ -189,17 +211,15 @@ test_create(void)
 	struct fake_cloud f = fake_start(calls);
 	struct cloud c = machine(&f, "runner-1", more);
 	struct err e = { 0 };
-	struct cloud_ids ids;
 
 	ok(fd >= 0 && write(fd, "#cloud\n", 7) == 7, "a file of the user's");
 	close(fd);
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "", .key = "42" });
-	is_int(c.driver->create(&c, &labels, soon(10), &e), CLOUD_MADE, "a droplet is made %s", e.msg);
+	adopt(&c, "", "42");
+	is_int(make_machine(&c, soon(10), &e), CLOUD_MADE, "a droplet is made %s", e.msg);
 	is_str(f.log->body[0], "{\"name\":\"runner-1\",\"region\":\"fra1\",\"size\":\"s-2vcpu-2gb\",\"image\":123,\"ssh_keys\":[42],"
 	    "\"backups\":false,\"ipv6\":true,\"private_networking\":false,\"monitoring\":true,\"user_data\":\"#cloud\\n\","
 	    "\"tags\":[\"a\",\"b\",\"wl-owner-0123456789abcdef\",\"wl-nonce-" NONCE "\"]}", "  what was sent");
-	ids = c.driver->ids(&c);
-	is_str(ids.machine, "9007199254740993", "  its id, all 64 bits of it");
+	is_str(cloud_machine_id(&c), "9007199254740993", "  its id, all 64 bits of it");
 	unlink(user_data);
 	done(&f, &c, 1);
 }
@@ -222,7 +242,7 @@ test_create_answers(void)
 		{ "droplet limit", { "POST /v2/droplets", 422, "{\"message\":\"creating this/these droplet(s) will exceed your droplet limit\"}", NULL, ANSWER },
 		  CLOUD_NOT_MADE, ERR_QUOTA, "droplet limit" },
 		{ "sold out", { "POST /v2/droplets", 422, "{\"message\":\"Size is not available in this region.\",\"error_attributes\":"
-		  "{\"available_regions\":[\"ams3\",\"lon1\"]}}", NULL, ANSWER }, CLOUD_NOT_MADE, ERR_QUOTA, "available in ams3 lon1" },
+		  "{\"available_regions\":[\"ams3\",\"lon1\"]}}", NULL, ANSWER }, CLOUD_NOT_MADE, ERR_CAPACITY, "available in ams3 lon1" },
 		{ "redirect", { "POST /v2/droplets", 302, "", NULL, ANSWER }, CLOUD_NOT_MADE, ERR_PROTO, "302" },
 	};
 
@@ -232,7 +252,7 @@ test_create_answers(void)
 		struct cloud c = machine(&f, "m", NULL);
 		struct err e = { 0 };
 
-		is_int(c.driver->create(&c, &labels, soon(10), &e), cases[i].made, "create, %s", cases[i].name);
+		is_int(make_machine(&c, soon(10), &e), cases[i].made, "create, %s", cases[i].name);
 		is_int(e.kind, cases[i].kind, "  %s: %s", err_kind_name(e.kind), e.msg);
 		ok(strstr(e.msg, cases[i].word) != NULL, "  says \"%s\"", cases[i].word);
 		done(&f, &c, 1);
@@ -250,7 +270,7 @@ test_unreachable(void)
 
 	kill(f.pid, SIGKILL);
 	waitpid(f.pid, NULL, 0);
-	is_int(c.driver->create(&c, &labels, soon(2), &e), CLOUD_NOT_MADE, "an API that nobody serves");
+	is_int(make_machine(&c, soon(2), &e), CLOUD_NOT_MADE, "an API that nobody serves");
 	is_int(e.kind, ERR_NET, "  passes: %s", e.msg);
 	cloud_close(&c);
 }
@@ -276,17 +296,14 @@ test_find(void)
 	struct fake_cloud f = fake_start(calls);
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
-	struct cloud_ids ids;
 
-	is_int(c.driver->find(&c, &labels, soon(10), &e), 0, "nothing carries the nonce");
-	is_int(c.driver->find(&c, &labels, soon(10), &e), 2, "two do");
-	ids = c.driver->ids(&c);
-	is_str(ids.machine, "11", "  the oldest is kept, the other deleted, a stranger left alone");
-	is_int(c.driver->find(&c, &labels, soon(10), &e), 1, "an older one shows when one is in use");
-	ids = c.driver->ids(&c);
-	is_str(ids.machine, "11", "  the one in use stays");
-	is_int(c.driver->find(&c, &labels, soon(10), &e), 0, "the one in use alone is nothing new");
-	is_int(c.driver->find(&c, &labels, soon(10), &e), -1, "an answer that is no list");
+	is_int(cloud_find(&c, &labels, soon(10), &e), 0, "nothing carries the nonce");
+	is_int(cloud_find(&c, &labels, soon(10), &e), 2, "two do");
+	is_str(cloud_machine_id(&c), "11", "  the oldest is kept, the other deleted, a stranger left alone");
+	is_int(cloud_find(&c, &labels, soon(10), &e), 1, "an older one shows when one is in use");
+	is_str(cloud_machine_id(&c), "11", "  the one in use stays");
+	is_int(cloud_find(&c, &labels, soon(10), &e), 0, "the one in use alone is nothing new");
+	is_int(cloud_find(&c, &labels, soon(10), &e), -1, "an answer that is no list");
 	is_int(e.kind, ERR_PROTO, "  is not taken for an empty one");
 	done(&f, &c, 10);
 }
@@ -307,10 +324,10 @@ test_address(void)
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
 
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
-	is_int(c.driver->address(&c, soon(20), &e), 0, "the address comes %s", e.msg);
+	adopt(&c, "7", "");
+	is_int(cloud_await(&c, NULL, soon(20), &e), 0, "the address comes %s", e.msg);
 	is_str(c.base.ip, "192.0.2.2", "  the last public one");
-	is_int(c.driver->address(&c, soon(20), &e), 0, "known: nothing is asked");
+	is_int(cloud_await(&c, NULL, soon(20), &e), 0, "known: nothing is asked");
 	done(&f, &c, 3);
 }
 
@@ -333,15 +350,15 @@ test_lost(void)
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
 
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
-	is_int(c.driver->address(&c, soon(20), &e), -1, "a droplet that vanishes");
+	adopt(&c, "7", "");
+	is_int(cloud_await(&c, NULL, soon(20), &e), -1, "a droplet that vanishes");
 	is_int(e.kind, ERR_NOTFOUND, "  is not waited for: %s", e.msg);
-	is_int(c.driver->lost(&c, soon(20), &e), 1, "  while SSH is awaited neither");
+	is_int(cloud_lost(&c, soon(20), &e), 1, "  while SSH is awaited neither");
 	done(&f, &c, 3);
 	f = fake_start(errored);
 	c = machine(&f, "m", NULL);
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
-	is_int(c.driver->address(&c, soon(20), &e), -1, "a create action that ends in an error");
+	adopt(&c, "7", "");
+	is_int(cloud_await(&c, NULL, soon(20), &e), -1, "a create action that ends in an error");
 	ok(e.kind == ERR_NOTFOUND && strstr(e.msg, "ended in an error") != NULL, "  is told: %s", e.msg);
 	done(&f, &c, 4);
 }
@@ -376,18 +393,18 @@ test_destroy(void)
 	struct cloud c = machine(&f, "m", NULL);
 	struct err e = { 0 };
 
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "42" });
-	is_int(c.driver->destroy(&c, &labels, PUB, false, soon(20), &e), 0, "droplet first, until it is gone, then the key and the tag %s", e.msg);
+	adopt(&c, "7", "42");
+	is_int(cloud_drop_all(&c, &labels, PUB, false, soon(20), &e), 0, "droplet first, until it is gone, then the key and the tag %s", e.msg);
 	done(&f, &c, 6);
 	f = fake_start(hard);
 	c = machine(&f, "m", NULL);
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
-	is_int(c.driver->destroy(&c, &labels, PUB, true, soon(30), &e), 0, "a cloud that resists %s", e.msg);
+	adopt(&c, "7", "");
+	is_int(cloud_drop_all(&c, &labels, PUB, true, soon(30), &e), 0, "a cloud that resists %s", e.msg);
 	done(&f, &c, 9);
 	f = fake_start(refused);
 	c = machine(&f, "m", NULL);
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "42" });
-	is_int(c.driver->destroy(&c, &labels, PUB, false, soon(20), &e), -1, "a token that may not delete");
+	adopt(&c, "7", "42");
+	is_int(cloud_drop_all(&c, &labels, PUB, false, soon(20), &e), -1, "a token that may not delete");
 	is_int(e.kind, ERR_AUTH, "  leaves the rest alone: %s", e.msg);
 	done(&f, &c, 1);
 }
@@ -398,7 +415,7 @@ test_adopted(void)
 {
 	static const struct cloud_labels none = { "", "" };
 	static const struct fake_call named[] = {
-		{ "GET /v2/droplets?name=runner-abcdefghi-auto-1772445600-9f3a01bc&per_page=200", 200,
+		{ "GET /v2/droplets?name=runner-abcdefghi-auto-1772445600-9f3a01bc&per_page=200&page=1", 200,
 		  "{\"droplets\":[{\"id\":8,\"name\":\"runner-abcdefghi-auto-1772445600-9f3a01bc\"},{\"id\":9,\"name\":\"RUNNER-abcdefghi-auto-1772445600-9f3a01bc\"}]}", NULL, ANSWER },
 		{ "DELETE /v2/droplets/8", 204, NULL, NULL, ANSWER },
 		{ "GET /v2/droplets/8", 404, "{}", NULL, ANSWER },
@@ -409,12 +426,12 @@ test_adopted(void)
 	struct cloud c = machine(&f, "runner-abcdefghi-auto-1772445600-9f3a01bc", NULL);
 	struct err e = { 0 };
 
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "", .key = "42" });
-	is_int(c.driver->destroy(&c, &none, "", false, soon(20), &e), 0, "a runner's machine without an id is found by name %s", e.msg);
+	adopt(&c, "", "42");
+	is_int(cloud_drop_all(&c, &none, "", false, soon(20), &e), 0, "a runner's machine without an id is found by name %s", e.msg);
 	done(&f, &c, 4);
 	f = fake_start(nothing);
 	c = machine(&f, "default", NULL);
-	is_int(c.driver->destroy(&c, &none, "", false, soon(20), &e), -1, "one called default is not");
+	is_int(cloud_drop_all(&c, &none, "", false, soon(20), &e), -1, "one called default is not");
 	ok(strstr(e.msg, "may be somebody else's") != NULL, "  and that is said");
 	done(&f, &c, 0);
 }
@@ -438,12 +455,12 @@ test_state_and_power(void)
 	struct err e = { 0 };
 	enum cloud_state s;
 
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
+	adopt(&c, "7", "");
 	for (size_t i = 0; i < NELEM(want); i++) {
-		is_int(c.driver->state(&c, &s, soon(10), &e), 0, "a state");
+		is_int(cloud_state(&c, &s, soon(10), &e), 0, "a state");
 		is_int(s, want[i], "  is \"%s\"", cloud_state_name(want[i]));
 	}
-	is_int(c.driver->state(&c, &s, soon(10), &e), -1, "a droplet that is not there");
+	is_int(cloud_state(&c, &s, soon(10), &e), -1, "a droplet that is not there");
 	is_int(e.kind, ERR_NOTFOUND, "  is typed so");
 	is_int(c.driver->power(&c, POWER_STOP, soon(10), &e), 0, "stop");
 	is_str(f.log->body[5], "{\"type\":\"shutdown\"}", "  is a shutdown");
@@ -486,8 +503,8 @@ pause_one(const struct pause_case *p)
 	double took;
 	int rc;
 
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = p->status_read ? "7" : "", .key = "42" });
-	rc = p->status_read ? c.driver->state(&c, &s, soon(60), &e) : (int)c.driver->create(&c, &labels, soon(60), &e);
+	adopt(&c, p->status_read ? "7" : "", "42");
+	rc = p->status_read ? cloud_state(&c, &s, soon(60), &e) : (int)make_machine(&c, soon(60), &e);
 	took = f.log->n == 2 ? (double)mono_between(f.log->at[0], f.log->at[1]) / 1e9 : -1;
 	if (rc != 0 || f.log->wrong[0] != '\0' || took < p->least || took >= p->most + 0.3) {
 		printf("# %s: rc %d, %.2f s, %s %s\n", p->name, rc, took, f.log->wrong, e.msg);
@@ -538,11 +555,11 @@ test_impatient(void)
 	mono_t began = mono_now();
 	enum cloud_state s;
 
-	is_int(c.driver->create(&c, &labels, soon(20), &e), CLOUD_NOT_MADE, "a 429 that ends behind the deadline");
+	is_int(make_machine(&c, soon(20), &e), CLOUD_NOT_MADE, "a 429 that ends behind the deadline");
 	ok(mono_since(began) < 2 * NSEC_SEC, "  is not waited for");
 	is_int(e.kind, ERR_QUOTA, "  it is a matter of quota: %s", e.msg);
-	c.driver->adopt(&c, &(struct cloud_ids){ .machine = "7", .key = "" });
-	is_int(c.driver->state(&c, &s, soon(20), &e), 0, "a status read that fails once is repeated");
+	adopt(&c, "7", "");
+	is_int(cloud_state(&c, &s, soon(20), &e), 0, "a status read that fails once is repeated");
 	done(&f, &c, 3);
 }
 

@@ -1,6 +1,7 @@
 /* machine/config_json and machine/options: the file as docker-machine writes it, and what `create` makes. */
 #include <unistd.h>
 
+#include "cloud/life.h"
 #include "books/store.h"
 #include "core/fs.h"
 #include "machine/config_json.h"
@@ -113,14 +114,12 @@ test_round(void)
 	struct machine_host h;
 	struct arena a = { 0 };
 	struct err e = { 0 };
-	struct cloud_ids ids;
 
 	is_int(machine_host_parse(&h, &a, str_from(example), NAME, &e), 0, "the specification's example is read");
 	is_str(printed(&a, &h), example, "and written byte for byte");
 	is_str(h.cloud.base.ip, "203.0.113.25", "its address");
-	ids = h.cloud.driver->ids(&h.cloud);
-	is_str(ids.key, "43219876", "its key");
-	is_str(ids.machine, "412345678", "its droplet");
+	is_str(cloud_id(&h.cloud, 0), "43219876", "its key");
+	is_str(cloud_machine_id(&h.cloud), "412345678", "its droplet");
 	is_str(cloud_url(&h.cloud), "tcp://203.0.113.25:2376", "its URL");
 	is_int((long long)h.engine.registry_mirror.n, 1, "its mirror");
 	arena_reset(&a);
@@ -184,7 +183,8 @@ test_options(void)
 	is_int(machine_options_take(&o, &a, options, NELEM(options), &e), 0, "MachineOptions are taken");
 	is_int(machine_options_host(&o, &h, &a, "/root/.docker/machine", NAME, &e), 0, "and make a machine");
 	h.cloud.base.ip = "203.0.113.25";
-	h.cloud.driver->adopt(&h.cloud, &(struct cloud_ids){ .machine = "412345678", .key = "43219876" });
+	cloud_note_id(&h.cloud, 0, "43219876");
+	cloud_note_id(&h.cloud, 1, "412345678");
 	is_str(printed(&a, &h), example, "which is written as the example");
 	machine_options_free(&o);
 	arena_reset(&a);

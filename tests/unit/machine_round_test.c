@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cloud/life.h"
 #include "core/fs.h"
 #include "machine/operator.h"
 #include "machine/round.h"
@@ -13,35 +14,42 @@
 #define NOW	((wall_t)AT(0))
 #define UNKNOWN	{ 0 }
 
+/* A cloud of three kinds, which is a table. */
+enum { KEY, DISK, MACHINE };
+struct fake_own { const char *key, *disk, *machine; };
+
+static const struct record_id id_1[] = { { "machine", "1" } };
+extern const struct cloud_driver fake;	/* below */
+
 static void
 test_judge(void)
 {
 	static const struct round_known known[] = {
-		{ .name = "m1", .nonce = "n1", .id = "1" },
-		{ .name = "m2", .nonce = "n2", .id = "" },	/* its id is not known yet */
-		{ .name = "m3", .nonce = "", .id = "" },	/* a record that could not be read */
+		{ .name = "m1", .nonce = "n1", .ids = id_1, .nids = 1 },
+		{ .name = "m2", .nonce = "n2", },	/* its id is not known yet */
+		{ .name = "m3", .nonce = "", },	/* a record that could not be read */
 	};
 	static const struct { const char *name; struct cloud_thing t; enum round_verdict want; } cases[] = {
-		{ "a machine by its id", { false, "1", "other", "", UNKNOWN }, ROUND_KNOWN },
-		{ "one by its nonce, id not recorded yet", { false, "9", "m2", "n2", UNKNOWN }, ROUND_KNOWN },
-		{ "one by its name alone", { false, "9", "m3", "n3", UNKNOWN }, ROUND_KNOWN },
-		{ "the name of one whose nonce is another", { false, "9", "m1", "n9", UNKNOWN }, ROUND_KNOWN },
-		{ "a second one of the same nonce", { false, "2", "m1", "n1", AT(-MINUTE) }, ROUND_STRAY },
-		{ "a second one that is young", { false, "2", "m1", "n1", AT(-MINUTE + 1) }, ROUND_YOUNG },
-		{ "a stranger to the store", { false, "9", "m9", "n9", AT(-MINUTE) }, ROUND_STRAY },
-		{ "one that was made just now", { false, "9", "m9", "n9", AT(0) }, ROUND_YOUNG },
-		{ "the cloud's clock is ahead a little", { false, "9", "m9", "n9", AT(+MINUTE - 1) }, ROUND_YOUNG },
-		{ "or an hour", { false, "9", "m9", "n9", AT(+60 * MINUTE) }, ROUND_STRAY },
-		{ "of unknown age", { false, "9", "m9", "n9", UNKNOWN }, ROUND_STRAY },
-		{ "an empty nonce is nobody's", { false, "9", "m9", "", UNKNOWN }, ROUND_STRAY },
-		{ "a key by its machine's name", { true, "7", "m1", "", UNKNOWN }, ROUND_KNOWN },
-		{ "a key whose number is a machine's", { true, "1", "m9", "", UNKNOWN }, ROUND_STRAY },
-		{ "a key of nobody", { true, "7", "m9", "", UNKNOWN }, ROUND_STRAY },
+		{ "a machine by its id", { MACHINE, "1", "other", "", UNKNOWN, { 0 } }, ROUND_KNOWN },
+		{ "one by its nonce, id not recorded yet", { MACHINE, "9", "m2", "n2", UNKNOWN, { 0 } }, ROUND_KNOWN },
+		{ "one by its name alone", { MACHINE, "9", "m3", "n3", UNKNOWN, { 0 } }, ROUND_KNOWN },
+		{ "the name of one whose nonce is another", { MACHINE, "9", "m1", "n9", UNKNOWN, { 0 } }, ROUND_KNOWN },
+		{ "a second one of the same nonce", { MACHINE, "2", "m1", "n1", AT(-MINUTE), { 0 } }, ROUND_STRAY },
+		{ "a second one that is young", { MACHINE, "2", "m1", "n1", AT(-MINUTE + 1), { 0 } }, ROUND_YOUNG },
+		{ "a stranger to the store", { MACHINE, "9", "m9", "n9", AT(-MINUTE), { 0 } }, ROUND_STRAY },
+		{ "one that was made just now", { MACHINE, "9", "m9", "n9", AT(0), { 0 } }, ROUND_YOUNG },
+		{ "the cloud's clock is ahead a little", { MACHINE, "9", "m9", "n9", AT(+MINUTE - 1), { 0 } }, ROUND_YOUNG },
+		{ "or an hour", { MACHINE, "9", "m9", "n9", AT(+60 * MINUTE), { 0 } }, ROUND_STRAY },
+		{ "of unknown age", { MACHINE, "9", "m9", "n9", UNKNOWN, { 0 } }, ROUND_STRAY },
+		{ "an empty nonce is nobody's", { MACHINE, "9", "m9", "", UNKNOWN, { 0 } }, ROUND_STRAY },
+		{ "a key by its machine's name", { KEY, "7", "m1", "", UNKNOWN, { 0 } }, ROUND_KNOWN },
+		{ "a key whose number is a machine's", { KEY, "1", "m9", "", UNKNOWN, { 0 } }, ROUND_STRAY },
+		{ "a key of nobody", { KEY, "7", "m9", "", UNKNOWN, { 0 } }, ROUND_STRAY },
 	};
 
 	for (size_t i = 0; i < NELEM(cases); i++)
-		is_int(round_judge(&cases[i].t, known, NELEM(known), NOW, MINUTE), cases[i].want, "%s", cases[i].name);
-	is_int(round_judge(&cases[6].t, NULL, 0, NOW, MINUTE), ROUND_STRAY, "an empty store knows nothing");
+		is_int(round_judge(fake.kinds[cases[i].t.kind], &cases[i].t, known, NELEM(known), NOW, MINUTE), cases[i].want, "%s", cases[i].name);
+	is_int(round_judge(fake.kinds[MACHINE], &cases[6].t, NULL, 0, NOW, MINUTE), ROUND_STRAY, "an empty store knows nothing");
 }
 
 /* Ids that begin alike and are as long as clouds make them: only the whole says whether it is the machine in use. */
@@ -52,54 +60,67 @@ test_judge_long(void)
 
 	for (size_t i = 0; i < NELEM(lengths); i++) {
 		char id[201] = "", other[201] = "";
-		struct round_known known = { .name = "m1", .nonce = "n1", .id = id };
-		struct cloud_thing same = { false, id, "m1", "n1", { 1 } }, second = { false, other, "m1", "n1", { 1 } };
+		struct round_known known = { .name = "m1", .nonce = "n1", .ids = &(struct record_id){ "machine", id }, .nids = 1 };
+		struct cloud_thing same = { MACHINE, id, "m1", "n1", { 1 }, { 0 } }, second = { MACHINE, other, "m1", "n1", { 1 }, { 0 } };
 
 		memset(id, 'a', lengths[i]);
 		memset(other, 'a', lengths[i] - 1);
 		other[lengths[i] - 1] = 'b';
-		is_int(round_judge(&same, &known, 1, NOW, MINUTE), ROUND_KNOWN, "%zu bytes: in use", lengths[i]);
-		is_int(round_judge(&second, &known, 1, NOW, MINUTE), ROUND_STRAY, "  the last byte tells another one");
+		is_int(round_judge(fake.kinds[MACHINE], &same, &known, 1, NOW, MINUTE), ROUND_KNOWN, "%zu bytes: in use", lengths[i]);
+		is_int(round_judge(fake.kinds[MACHINE], &second, &known, 1, NOW, MINUTE), ROUND_STRAY, "  the last byte tells another one");
 	}
 }
 
-/* A driver whose cloud is a table. */
 static struct cloud_thing in_cloud[8];
 static size_t nin_cloud;
 static bool list_fails, discard_fails;
 static char discarded[200];
 
 static int
-fake_list(struct cloud *c, const char *owner, struct cloud_thing **things, size_t *n, mono_t deadline, struct err *e)
+fake_list(struct cloud *c, size_t kind, const struct cloud_query *q, struct cloud_things *out, struct err *e)
 {
-	(void)c;
-	(void)deadline;
-	is_str(owner, OWNER, "  it is asked for what is ours");
-	*things = in_cloud;
-	*n = nin_cloud;
+	is_str(q->owner, OWNER, "  it is asked for what is ours");
+	for (size_t i = 0; i < nin_cloud; i++)
+		if (in_cloud[i].kind == kind)
+			cloud_things_add(c, out, &in_cloud[i]);
 	return list_fails ? err_set(e, ERR_SERVER, 500, "half a list") : 0;
 }
 
 static int
-fake_discard(struct cloud *c, const struct cloud_thing *t, mono_t deadline, struct err *e)
+fake_drop(const char *what, const char *id, struct err *e)
 {
-	(void)c;
-	(void)deadline;
-	snprintf(discarded + strlen(discarded), sizeof(discarded) - strlen(discarded), "%s%s ", t->key ? "key" : "", t->id);
+	snprintf(discarded + strlen(discarded), sizeof(discarded) - strlen(discarded), "%s%s ", what, id);
 	return discard_fails ? err_set(e, ERR_AUTH, 403, "no") : 0;
 }
 
-static const char *id_given = "";
-
-static struct cloud_ids
-fake_ids(const struct cloud *c)
-{
-	(void)c;
-	return (struct cloud_ids){ .machine = id_given, .key = "" };
+#define FAKE_KIND(name, number, what) \
+static int \
+list_##name(struct cloud *c, const struct cloud_query *q, struct cloud_things *out, mono_t deadline, struct err *e) \
+{ \
+	(void)deadline; \
+	return fake_list(c, number, q, out, e); \
+} \
+static int \
+drop_##name(struct cloud *c, const char *id, mono_t deadline, struct err *e) \
+{ \
+	(void)c; \
+	(void)deadline; \
+	return fake_drop(what, id, e); \
 }
 
-static const struct cloud_driver fake = {
-	.name = "fake", .traits = CLOUD_NO_SSH, .list = fake_list, .discard = fake_discard, .ids = fake_ids,
+FAKE_KIND(keys, KEY, "key")
+FAKE_KIND(disks, DISK, "disk")
+FAKE_KIND(machines, MACHINE, "")
+
+static const struct cloud_kind
+	fake_key = { .name = "key", .traits = KIND_KEY, .id_at = offsetof(struct fake_own, key), .list = list_keys, .drop = drop_keys },
+	fake_disk = { .name = "disk", .traits = KIND_BILLED, .id_at = offsetof(struct fake_own, disk), .list = list_disks, .drop = drop_disks },
+	fake_machine = { .name = "machine", .traits = KIND_MACHINE, .id_at = offsetof(struct fake_own, machine), .list = list_machines,
+	    .drop = drop_machines };
+static const struct cloud_kind *const fake_kinds[] = { &fake_key, &fake_disk, &fake_machine };
+
+const struct cloud_driver fake = {
+	.name = "fake", .traits = CLOUD_NO_SSH, .kinds = fake_kinds, .nkinds = NELEM(fake_kinds), .own_size = sizeof(struct fake_own),
 };
 static char told[1000];
 
@@ -132,12 +153,14 @@ run(const char *store, const char *owner, struct err *e)
 {
 	static const char *const runners[] = { "k1" };
 	struct round r = { .store = store, .owner = owner, .grace = MINUTE, .deadline = mono_after(MINUTE), .tell = hear };
-	struct cloud c = { .driver = &fake };
+	struct arena a = { 0 };
+	struct cloud c = { .driver = &fake, .driver_name = "fake", .a = &a };
 	int rc;
 
 	told[0] = discarded[0] = '\0';
-	rc = round_reconcile(&r, &c, runners, NELEM(runners), e);
+	rc = round_reconcile(&r, &c, &(struct round_runners){ runners, NELEM(runners) }, e);
 	arena_reset(&r.arena);
+	arena_reset(&a);
 	return rc;
 }
 
@@ -158,20 +181,22 @@ test_reconcile(void)
 	put(store, "m4", RECORD("ready", "k2", OWNER, "n4", "4"));	/* of another account */
 	put(store, "m5", RECORD("ready", "k1", "ffffffffffffffff", "n5", "5"));	/* of another bastion */
 	put(store, "m6", "{ broken");
-	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "1", "m1", "n1", { 1 } };
-	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "6", "m6", "n6", { 1 } };
-	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "9", "m9", "n9", { 1 } };
-	in_cloud[nin_cloud++] = (struct cloud_thing){ false, "8", "m8", "n8", wall_now() };
-	in_cloud[nin_cloud++] = (struct cloud_thing){ true, "10", "m1", "", UNKNOWN };
-	in_cloud[nin_cloud++] = (struct cloud_thing){ true, "11", "m9", "", UNKNOWN };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ MACHINE, "1", "m1", "n1", { 1 }, { 0 } };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ MACHINE, "6", "m6", "n6", { 1 }, { 0 } };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ MACHINE, "9", "m9", "n9", { 1 }, { 0 } };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ MACHINE, "8", "m8", "n8", wall_now(), { 0 } };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ KEY, "10", "m1", "", UNKNOWN, { 0 } };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ KEY, "11", "m9", "", UNKNOWN, { 0 } };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ DISK, "20", "m1", "n1", UNKNOWN, { 0 } };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ DISK, "1", "m9", "n9", UNKNOWN, { 0 } };
 	is_int(run(store, OWNER, &e), 0, "a round %s", e.msg);
-	is_str(discarded, "9 key11 ", "  deletes what nobody knows, and nothing else");
+	is_str(discarded, "9 disk1 key11 ", "  deletes what nobody knows, and nothing else");
 	ok(strstr(told, "missing m2\n") == told && strstr(told, "stray removed 9 machine m9\n") != NULL &&
 	    strstr(told, "stray removed 11 key m9\n") != NULL && strstr(told, "stray young 8 6") != NULL, "  and says: %s", told);
 	ok(strstr(told, "m3") == NULL && strstr(told, "m4") == NULL && strstr(told, "m5") == NULL, "  what is not its affair it does not report");
 	discard_fails = true;
 	is_int(run(store, OWNER, &e), -1, "one that would not go");
-	is_str(discarded, "9 key11 ", "  does not keep the others");
+	is_str(discarded, "9 disk1 key11 ", "  does not keep the others");
 	ok(strstr(told, "stray failed 9 machine m9: no\n") != NULL, "  is told");
 	list_fails = true;
 	is_int(run(store, OWNER, &e), -1, "a list that is not whole");
@@ -198,12 +223,12 @@ test_recorded(void)
 		struct err e = { 0 };
 
 		memset(id, 'a', lengths[i]);
-		id_given = id;
 		snprintf(name, sizeof(name), "m%zu", i);
 		machine_host_init(&h, &a, &fake, store, name);
 		operation_init(&op, store, name);
+		cloud_note_id(&h.cloud, MACHINE, id);
 		ok(operation_plan(&op, &h, OWNER, "k1", "", &e) == 0, "a machine with an id of %zu bytes %s", lengths[i], e.msg);
-		in_cloud[0] = (struct cloud_thing){ false, id, name, op.rec.nonce, { 1 } };
+		in_cloud[0] = (struct cloud_thing){ MACHINE, id, name, op.rec.nonce, { 1 }, { 0 } };
 		nin_cloud = 1;
 		list_fails = discard_fails = false;
 		ok(run(store, OWNER, &e) == 0 && discarded[0] == '\0' && told[0] == '\0', "  is known: %s", told);
@@ -215,21 +240,23 @@ test_recorded(void)
 
 static char line_given[300];
 
-static int
-fake_key(struct cloud *c, const struct cloud_labels *l, const char *pub_line, mono_t deadline, struct err *e)
+static enum cloud_made
+take_line(struct cloud *c, const struct cloud_order *o, mono_t deadline, struct err *e)
 {
 	(void)c;
-	(void)l;
 	(void)deadline;
-	snprintf(line_given, sizeof(line_given), "%s", pub_line);
-	return err_set(e, ERR_AUTH, 401, "no");
+	snprintf(line_given, sizeof(line_given), "%s", o->pub_line);
+	err_set(e, ERR_AUTH, 401, "no");
+	return CLOUD_NOT_MADE;
 }
 
 /* The key's file has the name that its driver gives it, and what is uploaded is the public half of that one. */
 static void
 test_key_name(void)
 {
-	static const struct cloud_driver keyed = { .name = "keyed", .traits = CLOUD_UPLOADS_KEY, .key = fake_key };
+	static const struct cloud_kind key = { .name = "key", .traits = KIND_KEY, .id_at = offsetof(struct fake_own, key), .make = take_line };
+	static const struct cloud_kind *const kinds[] = { &key };
+	static const struct cloud_driver keyed = { .name = "keyed", .kinds = kinds, .nkinds = 1, .own_size = sizeof(struct fake_own) };
 	static const char *const names[] = { "id_rsa", "id_ecdsa", "ci key.pem" };
 	char store[] = "/tmp/round_test.XXXXXX";
 
