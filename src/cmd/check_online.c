@@ -43,6 +43,7 @@ static void
 ask_gitlab(struct check *c, const struct runner *r, const struct toml *t, const char *system_id)
 {
 	static const struct gitlab_tries tries = { 2, -1 };
+	const struct gitlab_self self = { r->token, system_id, r->shell, runnercmd_gpus(r) };
 	struct check_at where = check_at(KS_RUNNER, "token", t);
 	struct gitlab_runner out = { 0 };
 	struct gitlab *g;
@@ -52,7 +53,7 @@ ask_gitlab(struct check *c, const struct runner *r, const struct toml *t, const 
 
 	if (!secret_is_set(r->token) || (g = runnercmd_gitlab_of(r, NULL, &e)) == NULL)
 		return;		/* said offline */
-	rc = gitlab_verify(g, r->token, system_id, r->shell, runnercmd_gpus(r), &tries, &out, mono_after(GITLAB_NS), &e);
+	rc = gitlab_verify(g, &self, &tries, &out, mono_after(GITLAB_NS), &e);
 	if (rc == 0 && wall_known(out.expires_at)) {
 		runnercmd_date(out.expires_at, expires);
 		check_say(c, wall_between(wall_now(), out.expires_at) < EXPIRES_SOON ?

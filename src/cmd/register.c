@@ -153,14 +153,14 @@ static int
 try_url(struct registering *r, struct err *e)
 {
 	static const struct gitlab_tries once = { 1, -1 };
+	const struct gitlab_self nobody = { SECRET(""), "", "", STR("") };
 	struct gitlab *g = runnercmd_gitlab(text(r, "url"), text(r, "tls-ca-file"), text(r, "tls-cert-file"), text(r, "tls-key-file"), e);
 	struct gitlab_runner out = { 0 };
 	int rc = -1;
 
 	if (g == NULL)
 		return -1;
-	if (gitlab_verify(g, SECRET(""), "", "", STR(""), &once, &out,
-	    mono_after(TRY_URL_NS), e) == 0 ||
+	if (gitlab_verify(g, &nobody, &once, &out, mono_after(TRY_URL_NS), e) == 0 ||
 	    (e->kind != ERR_TLS && e->kind != ERR_NET && e->kind != ERR_TIMEOUT && e->kind != ERR_CANCELLED))
 		rc = 0;
 	if (rc < 0 && e->kind == ERR_TLS)
@@ -429,11 +429,13 @@ mention_expiry(const struct gitlab_runner *g)
 static int
 verify(struct registering *r, struct err *e)
 {
+	const struct gitlab_self self = { SECRET(text(r, "token")), r->system_id, text(r, "shell"),
+	    gpus(r) };
 	char runner[NAMES_SHORT_SIZE];
 
 	names_short_token(str_from(text(r, "token")), runner);
-	if (gitlab_verify(r->gitlab, SECRET(text(r, "token")), r->system_id, text(r, "shell"),
-	    gpus(r), &r->tries, &r->runner, mono_after(RUNNERCMD_CALL_NS), e) < 0) {
+	if (gitlab_verify(r->gitlab, &self, &r->tries, &r->runner, mono_after(RUNNERCMD_CALL_NS),
+	    e) < 0) {
 		if (e->kind == ERR_TOKEN)
 			return err_ctx(e, "GitLab does not know this token (was it copied whole? was the runner deleted?)");
 		return err_ctx(e, "the token could not be verified");

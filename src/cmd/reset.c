@@ -38,6 +38,7 @@ static int
 ask_gitlab(const struct resetting *s, const struct runner *r, struct gitlab_runner *out, struct err *e)
 {
 	mono_t deadline = mono_after(RUNNERCMD_CALL_NS);
+	struct gitlab_reset by = { r->token, 0 };
 	struct gitlab *g;
 	int rc;
 
@@ -46,8 +47,9 @@ ask_gitlab(const struct resetting *s, const struct runner *r, struct gitlab_runn
 	g = runnercmd_gitlab_of(r, NULL, e);
 	if (g == NULL)
 		return -1;
-	rc = s->by_pat ? gitlab_reset_token_by(g, s->pat, r->id, &s->tries, out, deadline, e) :
-	    gitlab_reset_token(g, r->token, &s->tries, out, deadline, e);
+	if (s->by_pat)
+		by = (struct gitlab_reset){ s->pat, r->id };
+	rc = gitlab_reset_token(g, by, &s->tries, out, deadline, e);
 	gitlab_close(g);
 	if (rc < 0 && (e->kind == ERR_TOKEN || e->kind == ERR_AUTH))
 		err_ctx(e, s->by_pat ? "GitLab refuses the personal access token for this" :

@@ -27,6 +27,7 @@ struct verifying {
 static enum verdict
 verify_one(const struct verifying *v, const struct runner *r)
 {
+	const struct gitlab_self self = { r->token, v->system_id, r->shell, runnercmd_gpus(r) };
 	struct gitlab *g = NULL;
 	struct gitlab_runner out = { 0 };
 	struct err e = { 0 };
@@ -37,8 +38,7 @@ verify_one(const struct verifying *v, const struct runner *r)
 	else if ((g = runnercmd_gitlab_of(r, v->ca, &e)) == NULL)
 		rc = -1;
 	else
-		rc = gitlab_verify(g, r->token, v->system_id, r->shell, runnercmd_gpus(r), &v->tries, &out,
-		    mono_after(RUNNERCMD_CALL_NS), &e);
+		rc = gitlab_verify(g, &self, &v->tries, &out, mono_after(RUNNERCMD_CALL_NS), &e);
 	gitlab_close(g);
 	gitlab_runner_wipe(&out);
 	if (rc == 0) {

@@ -154,35 +154,47 @@ days_in_month(int year, int month)
 	return month == 2 && leap ? 29 : d[month - 1];
 }
 
+struct civil { int year, mon, day, h, m, s; };
+
+/* "08:15:30" off the front of *s. */
 static int
-to_wall(int year, int mon, int day, int h, int m, int s, wall_t *t)
+clock_time(struct str *s, struct civil *c)
 {
-	if (mon < 1 || mon > 12 || day < 1 || day > days_in_month(year, mon) ||
-	    h > 23 || m > 59 || s > 60)
+	if (digits(s, 2, &c->h) < 0 || literal(s, ":") < 0 || digits(s, 2, &c->m) < 0 ||
+	    literal(s, ":") < 0 || digits(s, 2, &c->s) < 0)
+		return -1;
+	return c->h > 23 || c->m > 59 || c->s > 60 ? -1 : 0;
+}
+
+static int
+to_wall(const struct civil *c, wall_t *t)
+{
+	if (c->mon < 1 || c->mon > 12 || c->day < 1 || c->day > days_in_month(c->year, c->mon))
 		return -1;
 	/* Beyond this range 64-bit nanoseconds overflow. Year 1 is Go's zero time: it means "not set". */
-	if (year < 1678 || year > 2261) {
+	if (c->year < 1678 || c->year > 2261) {
 		*t = WALL_UNKNOWN;
-		return year == 1 ? 0 : -1;
+		return c->year == 1 ? 0 : -1;
 	}
-	*t = wall_of_seconds(time_days(year, mon, day) * 86400 + h * 3600 + m * 60 + s);
+	*t = wall_of_seconds(time_days(c->year, c->mon, c->day) * 86400 +
+	    c->h * 3600 + c->m * 60 + c->s);
 	return 0;
 }
 
 int
 time_parse_rfc3339(struct str s, wall_t *t)
 {
-	int year, mon, day, h, m, sec, oh, om, sign;
+	struct civil c;
+	int oh, om, sign;
 	dur_t ns = 0, unit = NSEC_SEC / 10;
 	wall_t base;
 
-	if (digits(&s, 4, &year) < 0 || literal(&s, "-") < 0 || digits(&s, 2, &mon) < 0 ||
-	    literal(&s, "-") < 0 || digits(&s, 2, &day) < 0 || s.n == 0 ||
+	if (digits(&s, 4, &c.year) < 0 || literal(&s, "-") < 0 || digits(&s, 2, &c.mon) < 0 ||
+	    literal(&s, "-") < 0 || digits(&s, 2, &c.day) < 0 || s.n == 0 ||
 	    (s.p[0] != 'T' && s.p[0] != 't' && s.p[0] != ' '))
 		return -1;
 	s = str_sub(s, 1, s.n);
-	if (digits(&s, 2, &h) < 0 || literal(&s, ":") < 0 || digits(&s, 2, &m) < 0 ||
-	    literal(&s, ":") < 0 || digits(&s, 2, &sec) < 0)
+	if (clock_time(&s, &c) < 0)
 		return -1;
 	if (literal(&s, ".") == 0) {
 		if (s.n == 0 || s.p[0] < '0' || s.p[0] > '9')
@@ -192,7 +204,7 @@ time_parse_rfc3339(struct str s, wall_t *t)
 			unit /= 10;
 		}
 	}
-	if (to_wall(year, mon, day, h, m, sec, &base) < 0)
+	if (to_wall(&c, &base) < 0)
 		return -1;
 	if (s.n == 1 && (s.p[0] == 'Z' || s.p[0] == 'z')) {
 		*t = wall_add(base, ns);
@@ -214,23 +226,21 @@ time_parse_http(struct str s, wall_t *t)
 {
 	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 	    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
-	int day, mon, year, h, m, sec;
+	struct civil c;
 
 	s = str_trim(s);
 	if (str_chr(s, ',') < 0)
 		return -1;
 	s = str_sub(s, (size_t)str_chr(s, ',') + 1, s.n);
-	if (literal(&s, " ") < 0 || digits(&s, 2, &day) < 0 || literal(&s, " ") < 0)
+	if (literal(&s, " ") < 0 || digits(&s, 2, &c.day) < 0 || literal(&s, " ") < 0)
 		return -1;
-	for (mon = 0; mon < 12; mon++)
-		if (literal(&s, months[mon]) == 0)
+	for (c.mon = 1; c.mon <= 12; c.mon++)
+		if (literal(&s, months[c.mon - 1]) == 0)
 			break;
-	if (mon == 12 || literal(&s, " ") < 0 || digits(&s, 4, &year) < 0 ||
-	    literal(&s, " ") < 0 || digits(&s, 2, &h) < 0 || literal(&s, ":") < 0 ||
-	    digits(&s, 2, &m) < 0 || literal(&s, ":") < 0 || digits(&s, 2, &sec) < 0 ||
-	    !(str_eqc(s, " GMT") || str_eqc(s, " UTC")))
+	if (c.mon > 12 || literal(&s, " ") < 0 || digits(&s, 4, &c.year) < 0 ||
+	    literal(&s, " ") < 0 || clock_time(&s, &c) < 0 || !(str_eqc(s, " GMT") || str_eqc(s, " UTC")))
 		return -1;
-	return to_wall(year, mon + 1, day, h, m, sec, t);
+	return to_wall(&c, t);
 }
 
 /* ns of a unit as a decimal number without trailing zeros: 1500000 of 1 ms is "1.5". */

@@ -348,24 +348,23 @@ out:
 }
 
 int
-gitlab_request_job(struct gitlab *g, struct secret token, const char *system_id,
-    const char *last_update, const char *shell, struct str gpus, struct gitlab_answer *a,
-    mono_t deadline, struct err *e)
+gitlab_request_job(struct gitlab *g, const struct gitlab_self *self, const char *last_update,
+    struct gitlab_answer *a, mono_t deadline, struct err *e)
 {
 	struct buf body = { .max = REQUEST_MAX }, head = { .max = 8192 };
 	struct json_w w = { .b = &body };
 	int rc;
 
 	jw_object(&w, NULL);
-	gitlab_put_info(&w, shell, gpus, g->offer);
-	jw_cstr(&w, "token", secret_reveal(token));
-	if (system_id[0] != '\0')
-		jw_cstr(&w, "system_id", system_id);
+	gitlab_put_info(&w, self->shell, self->gpus, g->offer);
+	jw_cstr(&w, "token", secret_reveal(self->token));
+	if (self->system_id[0] != '\0')
+		jw_cstr(&w, "system_id", self->system_id);
 	if (last_update[0] != '\0')
 		jw_cstr(&w, "last_update", last_update);
 	jw_end_object(&w);
 	buf_fmt(&head, "Content-Type: application/json\r\nRUNNER-TOKEN: %s\r\n",
-	    secret_reveal(token));
+	    secret_reveal(self->token));
 	if (body.failed || head.failed)
 		rc = err_set(e, ERR_REFUSED, 0, "job request above %u bytes", REQUEST_MAX);
 	else
@@ -376,38 +375,40 @@ gitlab_request_job(struct gitlab *g, struct secret token, const char *system_id,
 }
 
 int
-gitlab_patch_trace(struct gitlab *g, int64_t id, struct secret token, struct str bytes,
-    int64_t start, bool debug_trace, struct gitlab_answer *a, mono_t deadline, struct err *e)
+gitlab_patch_trace(struct gitlab *g, struct gitlab_job job, const struct gitlab_piece *piece,
+    struct gitlab_answer *a, mono_t deadline, struct err *e)
 {
 	struct buf head = { .max = 16384 };
 	char path[96];
 	int rc;
 
 	/* The server takes an empty body for a protocol error. */
-	assert(bytes.n > 0);
-	snprintf(path, sizeof(path), "jobs/%" PRId64 "/trace?debug_trace=%s", id, debug_trace ? "true" : "false");
+	assert(piece->bytes.n > 0);
+	snprintf(path, sizeof(path), "jobs/%" PRId64 "/trace?debug_trace=%s", job.id,
+	    piece->debug_trace ? "true" : "false");
 	buf_fmt(&head, "Content-Type: text/plain\r\nJOB-TOKEN: %s\r\nContent-Range: %" PRId64 "-%" PRId64 "\r\n",
-	    secret_reveal(token), start, start + (int64_t)bytes.n - 1);
+	    secret_reveal(job.token), piece->start, piece->start + (int64_t)piece->bytes.n - 1);
 	rc = head.failed ? err_set(e, ERR_REFUSED, 0, "job token too long") :
-	    gitlab_exchange(g, &(struct gitlab_call){ "PATCH", path, head.p, bytes, false }, a, deadline, e);
+	    gitlab_exchange(g, &(struct gitlab_call){ "PATCH", path, head.p, piece->bytes, false },
+	    a, deadline, e);
 	buf_wipe(&head);
 	return rc;
 }
 
 int
-gitlab_update_job(struct gitlab *g, int64_t id, struct secret token,
-    const struct gitlab_update *u, struct gitlab_answer *a, mono_t deadline, struct err *e)
+gitlab_update_job(struct gitlab *g, struct gitlab_job job, const struct gitlab_update *u,
+    struct gitlab_answer *a, mono_t deadline, struct err *e)
 {
 	struct buf body = { .max = 64u << 10 }, head = { .max = 16384 };
 	struct json_w w = { .b = &body };
 	char path[64], crc[24];
 	int rc;
 
-	snprintf(path, sizeof(path), "jobs/%" PRId64, id);
+	snprintf(path, sizeof(path), "jobs/%" PRId64, job.id);
 	snprintf(crc, sizeof(crc), "crc32:%08" PRIx32, u->crc);
 	jw_object(&w, NULL);
 	gitlab_put_info(&w, u->shell, u->gpus, g->offer);
-	jw_cstr(&w, "token", secret_reveal(token));
+	jw_cstr(&w, "token", secret_reveal(job.token));
 	jw_cstr(&w, "state", u->state);
 	if (u->failure_reason != NULL)
 		jw_cstr(&w, "failure_reason", u->failure_reason);
@@ -421,7 +422,7 @@ gitlab_update_job(struct gitlab *g, int64_t id, struct secret token,
 		jw_i64(&w, "exit_code", u->exit_code);
 	jw_end_object(&w);
 	buf_fmt(&head, "Content-Type: application/json\r\nJOB-TOKEN: %s\r\n",
-	    secret_reveal(token));
+	    secret_reveal(job.token));
 	rc = body.failed || head.failed ? err_set(e, ERR_REFUSED, 0, "job token too long") :
 	    gitlab_exchange(g, &(struct gitlab_call){ "PUT", path, head.p, buf_str(&body), false }, a, deadline, e);
 	buf_wipe(&body);

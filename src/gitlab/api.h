@@ -80,18 +80,32 @@ int	gitlab_exchange(struct gitlab *g, const struct gitlab_call *c, struct gitlab
 /* Shared by all bodies that carry `info` (spec 1.5). */
 void	gitlab_put_info(struct json_w *w, const char *shell, struct str gpus, enum gitlab_offer offer);
 
-/*
- * POST jobs/request. 0 when an answer came (a->status, 201's body in a->body), -1 with a->error and *e. While it waits for the
- * first byte of the answer it can be cancelled (net_control); once the answer has begun it is read to its end.
- */
-int	gitlab_request_job(struct gitlab *g, struct secret token, const char *system_id,
-	    const char *last_update, const char *shell, struct str gpus, struct gitlab_answer *a,
-	    mono_t deadline, struct err *e);
+/* The runner that asks, and what it says of this host. */
+struct gitlab_self {
+	struct secret	 token;
+	const char	*system_id;	/* "": not said */
+	const char	*shell;
+	struct str	 gpus;
+};
 
-/* PATCH jobs/:id/trace with bytes that begin at offset `start`. */
-int	gitlab_patch_trace(struct gitlab *g, int64_t id, struct secret token, struct str bytes,
-	    int64_t start, bool debug_trace, struct gitlab_answer *a, mono_t deadline,
-	    struct err *e);
+/*
+ * POST jobs/request; last_update is the mark of the answer before, or "". 0 when an answer came
+ * (a->status, 201's body in a->body), -1 with a->error and *e. While it waits for the first byte of
+ * the answer it can be cancelled (net_control); once the answer has begun it is read to its end.
+ */
+int	gitlab_request_job(struct gitlab *g, const struct gitlab_self *self,
+	    const char *last_update, struct gitlab_answer *a, mono_t deadline, struct err *e);
+
+struct gitlab_job { int64_t id; struct secret token; };
+
+struct gitlab_piece {
+	struct str	 bytes;		/* at least one */
+	int64_t		 start;		/* their offset in the trace */
+	bool		 debug_trace;
+};
+/* PATCH jobs/:id/trace. */
+int	gitlab_patch_trace(struct gitlab *g, struct gitlab_job job,
+	    const struct gitlab_piece *piece, struct gitlab_answer *a, mono_t deadline, struct err *e);
 
 struct gitlab_update {
 	const char	*state;			/* running, success, failed */
@@ -103,8 +117,8 @@ struct gitlab_update {
 	struct str	 gpus;
 };
 /* PUT jobs/:id. */
-int	gitlab_update_job(struct gitlab *g, int64_t id, struct secret token,
-	    const struct gitlab_update *u, struct gitlab_answer *a, mono_t deadline, struct err *e);
+int	gitlab_update_job(struct gitlab *g, struct gitlab_job job, const struct gitlab_update *u,
+	    struct gitlab_answer *a, mono_t deadline, struct err *e);
 
 /* The member "calls": what was counted of updates and traces, for the manager's metrics (docs/state.md, reported). */
 void	gitlab_put_calls(const struct gitlab *g, struct json_w *w);

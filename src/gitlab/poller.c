@@ -195,9 +195,17 @@ put_job(struct arena *a, struct json_w *w, struct json_val root)
 	jw_end_object(w);
 }
 
+/* A job as GitLab sent it. */
+struct sent {
+	struct gitlab_job job;
+	double		 queued_s;	/* how long GitLab kept it, by its own word */
+	struct arena	*arena;
+	struct json_val	 root;
+};
+
 /* The plan's runner object with what is known only now. */
 static void
-put_runner(struct poller *p, const char *correlation_id, double queued_s, struct arena *a, struct json_val root, struct buf *b)
+put_runner(struct poller *p, const char *correlation_id, const struct sent *sent, struct buf *b)
 {
 	struct json_w w = { .b = b };
 	char now[TIME_RFC3339_MAX];
@@ -208,10 +216,10 @@ put_runner(struct poller *p, const char *correlation_id, double queued_s, struct
 		jw_rawkey(&w, json_key(&p->arena, v), json_raw(v));
 	jw_cstr(&w, "received", now);
 	/* How long GitLab kept it before we asked. */
-	jw_f64(&w, "queued_s", queued_s);
+	jw_f64(&w, "queued_s", sent->queued_s);
 	/* Git's requests for this job carry it too, so that the server's logs can be read together. */
 	jw_cstr(&w, "correlation_id", correlation_id);
-	put_job(a, &w, root);
+	put_job(sent->arena, &w, sent->root);
 	put_pem(&w, "tls_ca", p->ca_file, gitlab_chain(p->gitlab));
 	put_pem(&w, "tls_cert", p->cert_file, STR(""));
 	put_pem(&w, "tls_key", p->key_file, STR(""));
@@ -293,7 +301,7 @@ arriving(void *ctx, struct str piece)
  * The reporter and the manager ask it then.
  */
 static void
-put_ticket(struct poller *p, int64_t id, struct secret token, struct buf *b)
+put_ticket(struct poller *p, struct gitlab_job job, struct buf *b)
 {
 	static const char *const same[] = { "name", "short_token", "system_id", "url", "runner_key" };
 	struct json_w w = { .b = b };
@@ -301,8 +309,8 @@ put_ticket(struct poller *p, int64_t id, struct secret token, struct buf *b)
 
 	time_rfc3339(wall_now(), 9, now);
 	jw_object(&w, NULL);
-	jw_i64(&w, "id", id);
-	jw_cstr(&w, "token", secret_reveal(token));
+	jw_i64(&w, "id", job.id);
+	jw_cstr(&w, "token", secret_reveal(job.token));
 	for (size_t i = 0; i < NELEM(same); i++)
 		jw_raw(&w, same[i], json_raw(json_get(p->runner, same[i])));
 	jw_cstr(&w, "received", now);
@@ -314,8 +322,8 @@ put_ticket(struct poller *p, int64_t id, struct secret token, struct buf *b)
 
 /* With its other files the directory is a job: it is renamed into view. */
 static int
-keep_job(struct poller *p, int64_t id, double queued_s, const struct gitlab_answer *a, struct arena *ar, struct json_val root,
-    char name[96], struct err *e)
+keep_job(struct poller *p, const struct gitlab_answer *a, const struct sent *sent, char name[96],
+    struct err *e)
 {
 	struct arrival *at = &p->arrival;
 	struct buf runner = { .max = PLAN_MAX }, ticket = { .max = PLAN_MAX };
@@ -329,9 +337,9 @@ keep_job(struct poller *p, int64_t id, double queued_s, const struct gitlab_answ
 		err_sys(e, "fsync jobs/%s/payload.json", at->name);
 		goto out;
 	}
-	job_name(p, id, name);
-	put_ticket(p, id, SECRET(json_cstr(ar, json_get(root, "token"))), &ticket);
-	put_runner(p, a->request_id, queued_s, ar, root, &runner);
+	job_name(p, sent->job.id, name);
+	put_ticket(p, sent->job, &ticket);
+	put_runner(p, a->request_id, sent, &runner);
 	if (fs_write(at->dir, "ticket.json", buf_str(&ticket), 0600, e) < 0 ||
 	    fs_write(at->dir, "runner.json", buf_str(&runner), 0600, e) < 0)
 		goto out;
@@ -350,17 +358,19 @@ out:
 
 /* The server believes that we run this job; it must hear that we do not. */
 static void
-give_back(struct poller *p, int64_t id, struct secret token, const struct err *why)
+give_back(struct poller *p, struct gitlab_job job, const struct err *why)
 {
 	struct gitlab_update u = { .state = "failed", .failure_reason = failure_word(FAILURE_SYSTEM), .shell = p->shell, .gpus = p->gpus };
 	struct gitlab_answer a = { 0 };
 	struct err e = { 0 };
 
-	log_error("Job cannot be taken: it is given back as failed", F_INT("job", id), F_ERR(why));
-	if (gitlab_update_job(p->gitlab, id, token, &u, &a, mono_after(60 * NSEC_SEC), &e) < 0)
-		log_error("GitLab could not be told", F_INT("job", id), F_ERR(&e));
+	log_error("Job cannot be taken: it is given back as failed", F_INT("job", job.id),
+	    F_ERR(why));
+	if (gitlab_update_job(p->gitlab, job, &u, &a, mono_after(60 * NSEC_SEC), &e) < 0)
+		log_error("GitLab could not be told", F_INT("job", job.id), F_ERR(&e));
 	else if (a.status == 400)
-		log_info("GitLab waits for the job to be acknowledged: it will give it to a runner again", F_INT("job", id));
+		log_info("GitLab waits for the job to be acknowledged: it will give it to a runner again",
+		    F_INT("job", job.id));
 	gitlab_answer_free(&a);
 }
 
@@ -386,7 +396,7 @@ give_back_broken(struct poller *p, struct str body, const struct err *why)
 
 	if (!jobhead_read(body, &h) || str_copy(h.token, token, sizeof(token)) < 0)
 		return;
-	give_back(p, h.id, SECRET(token), why);
+	give_back(p, (struct gitlab_job){ h.id, SECRET(token) }, why);
 	explicit_bzero(token, sizeof(token));
 }
 
@@ -394,20 +404,21 @@ static void
 take_job(struct poller *p, struct gitlab_answer *a)
 {
 	struct arena ar = { 0 };
-	struct json_val root;
+	struct sent sent = { .arena = &ar };
+	struct gitlab_job *job = &sent.job;
 	struct err e = { 0 };
-	struct secret token = { NULL };
 	char name[96];
-	double queued_s = 0;
-	int64_t id = 0;
 
-	if (json_parse(&ar, buf_str(&a->body), &root, &e) == 0) {
-		id = json_i64(json_get(root, "id"), 0);
-		token = SECRET(json_cstr(&ar, json_get(root, "token")));
-		queued_s = json_f64(json_path(root, "job_info.time_in_queue_seconds"), 0);
+	if (json_parse(&ar, buf_str(&a->body), &sent.root, &e) == 0) {
+		job->id = json_i64(json_get(sent.root, "id"), 0);
+		job->token = SECRET(json_cstr(&ar, json_get(sent.root, "token")));
+		sent.queued_s = json_f64(json_path(sent.root, "job_info.time_in_queue_seconds"), 0);
+		if (!(sent.queued_s > 0 && sent.queued_s < QUEUED_MAX))
+			sent.queued_s = 0;
 	}
 	/* Without these two nothing could ever be said about it. */
-	if (id <= 0 || !secret_is_set(token) || strlen(secret_reveal(token)) >= TOKEN_MAX) {
+	if (job->id <= 0 || !secret_is_set(job->token) ||
+	    strlen(secret_reveal(job->token)) >= TOKEN_MAX) {
 		if (e.kind == ERR_NONE)
 			err_set(&e, ERR_PROTO, 0, "no usable id and token in it");
 		err_ctx(&e, "the job that GitLab sent is not readable");
@@ -415,8 +426,8 @@ take_job(struct poller *p, struct gitlab_answer *a)
 		say(p, "lost", a, e.msg);
 		goto out;
 	}
-	if (keep_job(p, id, queued_s > 0 && queued_s < QUEUED_MAX ? queued_s : 0, a, &ar, root, name, &e) < 0) {
-		give_back(p, id, token, &e);
+	if (keep_job(p, a, &sent, name, &e) < 0) {
+		give_back(p, *job, &e);
 		say(p, "later", a, e.msg);
 		goto out;
 	}
@@ -440,6 +451,7 @@ has_room(const struct poller *p, struct err *e)
 static void
 ask(struct poller *p)
 {
+	const struct gitlab_self self = { p->token, p->system_id, p->shell, p->gpus };
 	struct gitlab_answer a = { .body = { .max = PAYLOAD_MAX }, .arriving = arriving, .arriving_ctx = p };
 	struct err e = { 0 };
 	mono_t began = mono_now();
@@ -453,8 +465,7 @@ ask(struct poller *p)
 		return;
 	}
 	net_control_late(p->control, LINGER);
-	gitlab_request_job(p->gitlab, p->token, p->system_id, p->last_update, p->shell, p->gpus,
-	    &a, mono_after(ANSWER_LIMIT), &e);
+	gitlab_request_job(p->gitlab, &self, p->last_update, &a, mono_after(ANSWER_LIMIT), &e);
 	net_control(-1);
 	/* A missing header never clears the remembered value: the next request then gets through at once. */
 	if (a.last_update[0] != '\0')

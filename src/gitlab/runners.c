@@ -136,6 +136,28 @@ take_date(const struct gitlab_answer *a, struct gitlab_runner *out)
 	out->date_here = wall_now();
 }
 
+/* Of a call whose answer is a runner with its token. */
+static int
+ask_token(struct gitlab *g, struct call *k, const struct gitlab_tries *t, struct gitlab_runner *out,
+    mono_t deadline, struct err *e)
+{
+	struct gitlab_answer a = { 0 };
+	int rc;
+
+	*out = (struct gitlab_runner){ 0 };
+	rc = perform(g, k, t, &a, deadline, e);
+	take_date(&a, out);
+	if (rc == 0)
+		rc = wanted(&a, 201, e);
+	if (rc == 0)
+		rc = take_runner(&a, out, e);
+	if (rc == 0 && out->token[0] == '\0')
+		rc = err_set(e, ERR_PROTO, a.status, "GitLab's answer holds no token");
+	gitlab_answer_free(&a);
+	end(k);
+	return rc;
+}
+
 int
 gitlab_register(struct gitlab *g, const struct gitlab_registration *r, const struct gitlab_tries *t,
     struct gitlab_runner *out, mono_t deadline, struct err *e)
@@ -144,11 +166,8 @@ gitlab_register(struct gitlab *g, const struct gitlab_registration *r, const str
 		{ "description", r->description }, { "maintenance_note", r->maintenance_note },
 		{ "tag_list", r->tag_list }, { "access_level", r->access_level },
 	};
-	struct gitlab_answer a = { 0 };
 	struct call k;
-	int rc;
 
-	*out = (struct gitlab_runner){ 0 };
 	begin(&k, "POST", "runners", r->token);
 	gitlab_put_info(&k.w, r->shell, r->gpus, GITLAB_OFFER_BUILT);
 	for (size_t i = 0; i < NELEM(texts); i++)
@@ -159,35 +178,24 @@ gitlab_register(struct gitlab *g, const struct gitlab_registration *r, const str
 	jw_bool(&k.w, "paused", r->paused);
 	if (r->maximum_timeout > 0)
 		jw_i64(&k.w, "maximum_timeout", r->maximum_timeout);
-	rc = perform(g, &k, t, &a, deadline, e);
-	take_date(&a, out);
-	if (rc == 0)
-		rc = wanted(&a, 201, e);
-	if (rc == 0)
-		rc = take_runner(&a, out, e);
-	if (rc == 0 && out->token[0] == '\0')
-		rc = err_set(e, ERR_PROTO, a.status, "GitLab's answer holds no token");
-	gitlab_answer_free(&a);
-	end(&k);
-	return rc;
+	return ask_token(g, &k, t, out, deadline, e);
 }
 
 int
-gitlab_verify(struct gitlab *g, struct secret token, const char *system_id, const char *shell,
-    struct str gpus, const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline,
-    struct err *e)
+gitlab_verify(struct gitlab *g, const struct gitlab_self *self, const struct gitlab_tries *t,
+    struct gitlab_runner *out, mono_t deadline, struct err *e)
 {
 	struct gitlab_answer a = { 0 };
 	struct call k;
 	int rc;
 
 	*out = (struct gitlab_runner){ 0 };
-	begin(&k, "POST", "runners/verify", token);
+	begin(&k, "POST", "runners/verify", self->token);
 	/* Servers before 14.6 say "200" in plain text. */
 	k.c.plain = true;
-	gitlab_put_info(&k.w, shell, gpus, GITLAB_OFFER_BUILT);
-	if (system_id[0] != '\0')
-		jw_cstr(&k.w, "system_id", system_id);
+	gitlab_put_info(&k.w, self->shell, self->gpus, GITLAB_OFFER_BUILT);
+	if (self->system_id[0] != '\0')
+		jw_cstr(&k.w, "system_id", self->system_id);
 	rc = perform(g, &k, t, &a, deadline, e);
 	take_date(&a, out);
 	if (rc == 0)
@@ -220,50 +228,20 @@ gitlab_unregister(struct gitlab *g, struct secret token, const char *system_id,
 	return rc;
 }
 
-static int
-reset(struct gitlab *g, struct call *k, const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline, struct err *e)
-{
-	struct gitlab_answer a = { 0 };
-	int rc;
-
-	*out = (struct gitlab_runner){ 0 };
-	rc = perform(g, k, t, &a, deadline, e);
-	take_date(&a, out);
-	if (rc == 0)
-		rc = wanted(&a, 201, e);
-	if (rc == 0)
-		rc = take_runner(&a, out, e);
-	if (rc == 0 && out->token[0] == '\0')
-		rc = err_set(e, ERR_PROTO, a.status, "GitLab's answer holds no token");
-	gitlab_answer_free(&a);
-	return rc;
-}
-
 int
-gitlab_reset_token(struct gitlab *g, struct secret token, const struct gitlab_tries *t,
+gitlab_reset_token(struct gitlab *g, struct gitlab_reset by, const struct gitlab_tries *t,
     struct gitlab_runner *out, mono_t deadline, struct err *e)
-{
-	struct call k;
-	int rc;
-
-	begin(&k, "POST", "runners/reset_authentication_token", token);
-	rc = reset(g, &k, t, out, deadline, e);
-	end(&k);
-	return rc;
-}
-
-int
-gitlab_reset_token_by(struct gitlab *g, struct secret personal_token, int64_t id,
-    const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline, struct err *e)
 {
 	struct call k = { .head = { .max = 8192 }, .body = { .max = BODY_MAX } };
 	char path[80];
-	int rc;
 
-	snprintf(path, sizeof(path), "runners/%" PRId64 "/reset_authentication_token", id);
-	k.c = (struct gitlab_call){ .method = "POST", .path = path };
-	buf_fmt(&k.head, "PRIVATE-TOKEN: %s\r\n", secret_reveal(personal_token));
-	rc = reset(g, &k, t, out, deadline, e);
-	end(&k);
-	return rc;
+	if (by.runner == 0) {
+		begin(&k, "POST", "runners/reset_authentication_token", by.token);
+	} else {
+		snprintf(path, sizeof(path), "runners/%" PRId64 "/reset_authentication_token",
+		    by.runner);
+		k.c = (struct gitlab_call){ .method = "POST", .path = path };
+		buf_fmt(&k.head, "PRIVATE-TOKEN: %s\r\n", secret_reveal(by.token));
+	}
+	return ask_token(g, &k, t, out, deadline, e);
 }

@@ -56,20 +56,21 @@ struct gitlab_registration {
 int	gitlab_register(struct gitlab *g, const struct gitlab_registration *r, const struct gitlab_tries *t,
 	    struct gitlab_runner *out, mono_t deadline, struct err *e);
 /* POST runners/verify: the token is good, and this host is known under it from here on. */
-int	gitlab_verify(struct gitlab *g, struct secret token, const char *system_id,
-	    const char *shell, struct str gpus, const struct gitlab_tries *t,
-	    struct gitlab_runner *out, mono_t deadline, struct err *e);
+int	gitlab_verify(struct gitlab *g, const struct gitlab_self *self,
+	    const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline, struct err *e);
 /*
  * Takes back what registering made: with a token that was created in GitLab (names_token_is_created()) only this host's
  * entry under it, since others may use it too, else the runner. ERR_NOTFOUND: there was none.
  */
 int	gitlab_unregister(struct gitlab *g, struct secret token, const char *system_id,
 	    const struct gitlab_tries *t, mono_t deadline, struct err *e);
+/* By what a runner's token is replaced. */
+struct gitlab_reset {
+	struct secret	 token;		/* the old one, or a personal access token */
+	int64_t		 runner;	/* with a personal one: the runner's number; else 0 */
+};
 /* A new token for the old one, which is dead when the answer comes: save the new one before anything else. */
-int	gitlab_reset_token(struct gitlab *g, struct secret token, const struct gitlab_tries *t,
+int	gitlab_reset_token(struct gitlab *g, struct gitlab_reset by, const struct gitlab_tries *t,
 	    struct gitlab_runner *out, mono_t deadline, struct err *e);
-/* The same with somebody's personal access token and the runner's number. */
-int	gitlab_reset_token_by(struct gitlab *g, struct secret personal_token, int64_t id,
-	    const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline, struct err *e);
 
 #endif

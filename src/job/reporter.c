@@ -197,6 +197,12 @@ pause_after(struct reporter *r, const struct gitlab_answer *a)
 	return wait;
 }
 
+static struct gitlab_job
+job_of(const struct reporter *r)
+{
+	return (struct gitlab_job){ r->job.id, r->job.token };
+}
+
 /*
  * Sends the next chunk of what is final. 1 something was accepted or the
  * server told where it stands, 0 nothing to send, -1 no success (the next try is scheduled).
@@ -207,6 +213,7 @@ patch(struct reporter *r, int64_t final)
 	struct gitlab_answer a = { .body = { .max = 64u << 10 } };
 	struct err e = { 0 };
 	int64_t want = final - r->sent;
+	struct gitlab_piece piece;
 	ssize_t n;
 	int rc = -1;
 
@@ -221,8 +228,8 @@ patch(struct reporter *r, int64_t final)
 		r->next_patch = mono_after(r->interval);
 		return -1;
 	}
-	if (gitlab_patch_trace(r->gitlab, r->job.id, r->job.token, str_of(r->chunk.p, (size_t)n), r->sent,
-	    r->job.debug_trace, &a, mono_after(CALL_LIMIT), &e) < 0) {
+	piece = (struct gitlab_piece){ str_of(r->chunk.p, (size_t)n), r->sent, r->job.debug_trace };
+	if (gitlab_patch_trace(r->gitlab, job_of(r), &piece, &a, mono_after(CALL_LIMIT), &e) < 0) {
 		log_warn("Appending trace to coordinator... failed", F_ERR(&e));
 		r->next_patch = mono_after(pause_after(r, NULL));
 		goto out;
@@ -280,7 +287,7 @@ heartbeat(struct reporter *r, int64_t final)
 	if (extend_crc(r, final, &e) < 0)
 		log_warn("Checksum of the trace", F_ERR(&e));
 	u = update_of(r, "running");
-	if (gitlab_update_job(r->gitlab, r->job.id, r->job.token, &u, &a, mono_after(CALL_LIMIT), &e) < 0) {
+	if (gitlab_update_job(r->gitlab, job_of(r), &u, &a, mono_after(CALL_LIMIT), &e) < 0) {
 		log_warn("Updating job... failed", F_ERR(&e));
 		r->next_beat = mono_after(pause_after(r, NULL));
 	} else if (a.status == 200 || a.status == 202) {
@@ -364,7 +371,7 @@ final_update(struct reporter *r, const struct verdict *v, bool plain_reason, dur
 	u.exit_code = v->exit_code;
 	*wait = INTERVAL;
 	*status = 0;
-	if (gitlab_update_job(r->gitlab, r->job.id, r->job.token, &u, &a, mono_after(CALL_LIMIT), &e) < 0) {
+	if (gitlab_update_job(r->gitlab, job_of(r), &u, &a, mono_after(CALL_LIMIT), &e) < 0) {
 		log_warn("Submitting job to coordinator... failed", F_ERR(&e));
 		*wait = pause_after(r, NULL);
 		goto out;

@@ -235,7 +235,7 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 		return;
 	pol.strict = p->conf->strict_check_interval;
 	hp = health_policy(p->conf);
-	p->ask_after = pace_next(&p->pace, &pol, a, &hint, now, now, random64());
+	p->ask_after = pace_next(&p->pace, &pol, a, &hint, now, random64());
 	adaptive_result(&p->adaptive, a == PACE_JOB ? ADAPTIVE_JOB : a == PACE_LATER ? ADAPTIVE_RETRIED : ADAPTIVE_NO_JOB,
 	    (int)p->conf->request_concurrency);
 	if (a == PACE_LOST)

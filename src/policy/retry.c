@@ -299,7 +299,7 @@ pace_early(struct pace *p, wall_t now)
 
 wall_t
 pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
-    const struct retry_hint *hint, wall_t wall, wall_t now, uint64_t rnd)
+    const struct retry_hint *hint, wall_t now, uint64_t rnd)
 {
 	dur_t interval = pol->check_interval > 0 ? pol->check_interval : PACE_INTERVAL;
 	wall_t regular = later(now, after(p->started, interval));
@@ -327,7 +327,7 @@ pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
 	case PACE_LOST:
 		break;
 	}
-	if (hint != NULL && wall_before(wall, hint->not_before))
-		at = later(at, after(now, wall_between(wall, hint->not_before)));
+	if (hint != NULL)
+		at = later(at, hint->not_before);
 	return at;
 }

@@ -143,6 +143,6 @@ void	pace_started(struct pace *p, wall_t now);
  * instance's not_before.
  */
 wall_t	pace_next(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
-	    const struct retry_hint *hint, wall_t wall, wall_t now, uint64_t rnd);
+	    const struct retry_hint *hint, wall_t now, uint64_t rnd);
 
 #endif

@@ -47,6 +47,8 @@ take_piece(void *ctx, struct str piece)
 static void
 about_job(int which)
 {
+	const struct gitlab_self self = { TOKEN, "s_1", "bash", STR("") };
+	const struct gitlab_job job = { 7, TOKEN };
 	static const struct gitlab_update u = { .state = "success", .crc = 1, .bytes = 5, .shell = "bash" };
 	struct buf came = { .max = PEER_MAX };
 	struct gitlab_answer a = { .body = { .max = BODY_MAX }, .arriving = take_piece, .arriving_ctx = &came };
@@ -55,11 +57,12 @@ about_job(int which)
 	int rc;
 
 	if (which == 0)
-		rc = gitlab_request_job(gitlab, TOKEN, "s_1", "", "bash", STR(""), &a, soon, &e);
+		rc = gitlab_request_job(gitlab, &self, "", &a, soon, &e);
 	else if (which == 1)
-		rc = gitlab_patch_trace(gitlab, 7, TOKEN, STR("lines"), 0, false, &a, soon, &e);
+		rc = gitlab_patch_trace(gitlab, job,
+		    &(struct gitlab_piece){ .bytes = STR("lines") }, &a, soon, &e);
 	else
-		rc = gitlab_update_job(gitlab, 7, TOKEN, &u, &a, soon, &e);
+		rc = gitlab_update_job(gitlab, job, &u, &a, soon, &e);
 	check_answer(&a, rc, &e, which == 0);
 	/* Whoever is told of a job's bytes as they come has them all, and nobody else's. */
 	if (rc == 0)
@@ -68,13 +71,14 @@ about_job(int which)
 	a.arriving = NULL;
 	/* The mark goes back to the server as it came, in JSON or not at all. */
 	if (which == 0 && rc == 0 && a.status == 204)
-		(void)gitlab_request_job(gitlab, TOKEN, "s_1", a.last_update, "bash", STR(""), &a, soon, &e);
+		(void)gitlab_request_job(gitlab, &self, a.last_update, &a, soon, &e);
 	gitlab_answer_free(&a);
 }
 
 static void
 about_runner(int which)
 {
+	const struct gitlab_self self = { TOKEN, "s_1", "bash", STR("") };
 	static const struct gitlab_tries once = { 1, -1 };
 	const struct gitlab_registration reg = { .token = TOKEN, .description = "d" };
 	struct gitlab_runner r = { 0 };
@@ -85,9 +89,10 @@ about_runner(int which)
 	if (which == 0)
 		rc = gitlab_register(gitlab, &reg, &once, &r, soon, &e);
 	else if (which == 1)
-		rc = gitlab_verify(gitlab, TOKEN, "s_1", "bash", STR(""), &once, &r, soon, &e);
+		rc = gitlab_verify(gitlab, &self, &once, &r, soon, &e);
 	else
-		rc = gitlab_reset_token(gitlab, TOKEN, &once, &r, soon, &e);
+		rc = gitlab_reset_token(gitlab, (struct gitlab_reset){ TOKEN, 0 }, &once, &r, soon,
+		    &e);
 	if (rc == 0) {
 		assert(memchr(r.token, '\0', sizeof(r.token)) != NULL);
 		for (const char *p = r.token; *p != '\0'; p++)

@@ -223,7 +223,7 @@ static dur_t
 paced(struct pace *p, const struct pace_policy *pol, enum pace_answer a,
     const struct retry_hint *hint, dur_t later, uint64_t rnd)
 {
-	return wall_between(T0, pace_next(p, pol, a, hint, WALL, wall_add(T0, later), rnd));
+	return wall_between(T0, pace_next(p, pol, a, hint, wall_add(T0, later), rnd));
 }
 
 static void
@@ -232,7 +232,7 @@ test_pace(void)
 	struct pace_policy pol = { 0 };
 	struct pace_policy strict = { 10 * S, true };
 	struct pace p = { 0 };
-	struct retry_hint hint = { wall_add(WALL, 60 * S), -1, -1, WALL_UNKNOWN };
+	struct retry_hint hint = { wall_add(T0, 61 * S), -1, -1, WALL_UNKNOWN };
 	dur_t at;
 	int asked = 0;
 
@@ -257,7 +257,7 @@ test_pace(void)
 	p = (struct pace){ 0 };
 	for (wall_t now = T0; wall_between(T0, now) < 60 * S; asked++) {
 		pace_started(&p, now);
-		now = pace_next(&p, &pol, PACE_CHANGED, NULL, WALL, wall_add(now, 10 * MS), 0);
+		now = pace_next(&p, &pol, PACE_CHANGED, NULL, wall_add(now, 10 * MS), 0);
 	}
 	ok(asked >= 55 && asked <= 64, "a restless queue is asked about once a second (%d in 60 s)", asked);
 	p = (struct pace){ 0 };
