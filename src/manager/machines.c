@@ -330,7 +330,7 @@ static void
 removed(struct manager *m, struct machine *mc, int status, uint16_t before)
 {
 	int most = pool_removal_attempts(mc->pool);
-	int64_t wait = 5 * NSEC_SEC;
+	dur_t wait = 5 * NSEC_SEC;
 
 	if (status == EXIT_OK) {
 		log_info("Machine removed", F_STR("name", mc->name), F_STR("reason", mc->why),
@@ -369,7 +369,7 @@ removed(struct manager *m, struct machine *mc, int status, uint16_t before)
 		mc->state = SCALE_STUCK;
 		wait = QUARANTINE_AGAIN;
 	}
-	mc->operator.again = mono_after(wait + (int64_t)rand_below((uint64_t)wait / 5 + 1));
+	mc->operator.again = mono_after(wait + (dur_t)rand_below((uint64_t)wait / 5 + 1));
 }
 
 /* Whether its create calls had only one result is not known yet: the machine is in use all the same. */

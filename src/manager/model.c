@@ -82,7 +82,7 @@ child_bury(struct manager *m, struct child *c)
 void
 child_again_later(struct child *c)
 {
-	int64_t wait = NSEC_SEC;
+	dur_t wait = NSEC_SEC;
 
 	for (unsigned i = 0; i < c->deaths && wait < AGAIN_MAX; i++)
 		wait *= 2;

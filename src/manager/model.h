@@ -46,7 +46,7 @@ struct child {
 	bool		 adopted;
 	struct watch	 exit;		/* pidfd */
 	struct watch	 control;	/* pollers and operators */
-	mono_t		 started;
+	mono_t		 started;	/* the last time; MONO_NEVER: not yet */
 	unsigned	 deaths;	/* in a row, without progress */
 	mono_t		 again;		/* not to be started before; MONO_AT_ONCE when it is made */
 	char		 error[256];	/* its own last words */
@@ -74,10 +74,10 @@ struct job {
 	int64_t		 slot;		/* CI_CONCURRENT_ID: the lowest number no other running job of the pool has */
 	int		 wd;		/* inotify watch of its directory */
 	char		 waiting[320];	/* what it waits for now; its own log is told what lasts (jobs.c) */
-	wall_t		 waiting_until;	/* when that ends at the latest, if time alone ends it; 0: not known */
-	mono_t		 waiting_since;
+	wall_t		 waiting_until;	/* when that ends at the latest, if time alone ends it; WALL_UNKNOWN: else */
+	mono_t		 waiting_since;	/* MONO_NEVER: `waiting` was never set */
 	uint64_t	 told[4];	/* hashes of what its log was told, the newest last */
-	mono_t		 told_at;
+	mono_t		 told_at;	/* MONO_NEVER: nothing yet */
 	/* for people and metrics, from runner.json */
 	char		*name, *stage, *project, *url;
 	char		 project_running[12];
@@ -108,16 +108,16 @@ struct machine {
 	struct child	 operator;
 	char		 doing[8];	/* what its operator does: create, remove, settle, look */
 	char		 why[160];	/* reason of its removal */
-	wall_t		 not_before;	/* what the cloud demanded when the creation failed; 0: nothing */
-	wall_t		 settle_at;	/* when create calls without an answer can be settled; 0: none */
-	wall_t		 create_started, remove_started;	/* 0: before this manager */
+	wall_t		 not_before;	/* what the cloud demanded when the creation failed; WALL_UNKNOWN: nothing */
+	wall_t		 settle_at;	/* when create calls without an answer can be settled; WALL_UNKNOWN: none */
+	wall_t		 create_started, remove_started;	/* WALL_UNKNOWN: before this manager */
 	const struct target *target;	/* manager/metrics.h; NULL: not looked at yet */
 	mono_t		 check_at;	/* its next health check; MONO_AT_ONCE when it is made */
 	mono_t		 tried_at;	/* when its engine last made a container, as far as is known; MONO_NEVER: not yet */
 	uint16_t	 system_failures; /* of its jobs, in a row */
 	int64_t		 ends;		/* when its certificates do, Unix s; 0: not known */
 	bool		 doubted;	/* somebody could not reach it: the cloud is to be asked whether it still exists */
-	mono_t		 look_after;	/* not to be asked about before; MONO_NEVER: nobody wants to */
+	mono_t		 look_after;	/* not to be asked about before; MONO_NEVER: no doubt so far, the first one is at once */
 };
 
 /* One poller process; a pool has request_concurrency of them at most. */
@@ -126,7 +126,7 @@ struct poller {
 	struct pool	*pool;
 	struct child	 child;
 	bool		 asked;		/* a request is under way */
-	mono_t		 asked_at;
+	mono_t		 asked_at;	/* the last one; MONO_NEVER: none yet */
 	struct machine	*acquired;	/* without SCALE_QUEUE: held for the job that the request may bring */
 	bool		 leaving;	/* was told to stop */
 	uint64_t	 plan_hash;
@@ -140,17 +140,17 @@ struct pool {
 	struct runner	*conf;
 	char		*runner, *runner_name;	/* short token and name, kept when the entry has gone; NULL: never known */
 	struct list	 pollers;
-	wall_t		 left;		/* since when there is no entry that can run; 0: there is */
+	wall_t		 left;		/* since when there is no entry that can run; WALL_UNKNOWN: there is */
 	dur_t		 grace;		/* how long idle machines stay all the same: the entry's last IdleTime */
 	struct scale_gate gate;
 	struct budget	 growth;	/* its own pace of creations */
 	struct account	*account;	/* whose limits it shares; NULL: not configured */
 	int		 section;	/* which [[runners.machine.autoscaling]] holds; -1: none */
-	wall_t		 section_from, section_until;	/* between these that is known; 0: ask */
+	wall_t		 section_from, section_until;	/* between these that is known; until WALL_UNKNOWN: ask */
 	struct health	 health;
 	struct adaptive	 adaptive;
 	struct pace	 pace;
-	wall_t		 ask_after;	/* pace and hints */
+	wall_t		 ask_after;	/* pace and hints; WALL_UNKNOWN: at once */
 	struct instance	*instance;
 	struct scale_plan plan;
 	int		 ask;		/* of the last plan */
@@ -161,7 +161,7 @@ struct pool {
 	enum scale_why	 held_noted;	/* what held creation back when that was last noted */
 	char		 trouble[200];	/* why no answer of GitLab's was had, the last time; "" it was */
 	uint64_t	 told;		/* hash of the last complaint about GitLab that was logged; 0 none */
-	mono_t		 told_at;
+	mono_t		 told_at;	/* MONO_NEVER: none so far */
 };
 
 /* One cloud account, shared by the pools with its credentials. */
@@ -187,10 +187,10 @@ struct life {
 	bool		 ready;		/* the first round is over */
 	bool		 ends;		/* LEAVING: ends instead of becoming its successor */
 	bool		 level_given, format_given;	/* by the command line or the environment */
-	wall_t		 left;		/* when our predecessor stopped asking; 0: not known */
+	wall_t		 left;		/* when our predecessor stopped asking; WALL_UNKNOWN: not known */
 	dur_t		 blind;		/* from then until we asked; -1: not known */
 	int		 adopted;	/* executors and reporters found alive */
-	mono_t		 watchdog;	/* when the service manager wants to hear from us */
+	mono_t		 watchdog;	/* when the service manager wants to hear from us; MONO_NEVER: it does not */
 };
 
 struct manager {
@@ -198,14 +198,14 @@ struct manager {
 	char		*config_path;
 	/* reload.c: what the file last decided on looked like; one that is looked at, since when; SIGHUP came; it was refused */
 	uint64_t	 config_stamp, config_pending;
-	mono_t		 config_since;
+	mono_t		 config_since;	/* of config_pending; MONO_NEVER: none so far */
 	bool		 config_forced, config_refused;
 	char		 system_id[15];
 	char		 owner[17];
 	char		*state_dir, *store;
 	struct {
 		int64_t		 ends;		/* when the store's certificate authority does, Unix s; 0: there is none */
-		mono_t		 look, say;	/* when to look, and to warn, again */
+		mono_t		 look, say;	/* when to look, and to warn, again; MONO_AT_ONCE when it is made */
 	} ca;
 	int		 state_fd, jobs_fd, lock_fd;
 	int		 epoll, inotify;
@@ -215,13 +215,13 @@ struct manager {
 	/* LEAVING: the next manager takes over, jobs and all (handover.c) */
 	enum manager_phase { MANAGER_RUNNING, MANAGER_DRAINING, MANAGER_STOPPING, MANAGER_LEAVING } phase;
 	int		 stop_signal;
-	mono_t		 stop_by;
+	mono_t		 stop_by;	/* MONO_NEVER: as long as it takes, or no stop is under way */
 	struct {
 		mono_t		 by;	/* shutdown_drain is under way until then; MONO_NEVER: it is not */
 		unsigned	 gone, failed;
 	} drain;
 	struct life	 life;
-	mono_t		 config_check;
+	mono_t		 config_check;	/* when to look at the file; MONO_NEVER: reload_note() was not called yet */
 	bool		 dirty;		/* something happened: decide again */
 	int		 exit_status;
 	bool		 done;

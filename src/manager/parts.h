@@ -16,7 +16,7 @@ void	job_refresh(struct manager *m, struct job *j);	/* its directory changed */
 void	jobs_tend(struct manager *m);			/* restarts what is due */
 mono_t	jobs_wake(const struct manager *m);
 /*
- * What it waits for: a static word, and a sentence; until: when time alone ends that, 0 not known. Its own log and the events are
+ * What it waits for: a static word, and a sentence; until: when time alone ends that, or WALL_UNKNOWN. Its own log and the events are
  * told only what lasts: nothing of the first two seconds, no line twice in a short while.
  */
 void	job_tell(struct manager *m, struct job *j, const char *why, const char *text, wall_t until);
@@ -105,9 +105,9 @@ void	scaler_reload(struct manager *m);		/* after pools got their entries */
  */
 bool	scaler_acquire(struct manager *m, struct pool *p, struct machine **got);
 void	scaler_throttled(struct manager *m, struct machine *mc, struct str unix_ms);	/* by the cloud */
-/* A creation failed with that status of its operator; not_before is what the cloud demanded, 0: nothing. */
+/* A creation failed with that status of its operator; not_before is what the cloud demanded, WALL_UNKNOWN: nothing. */
 void	scaler_create_failed(struct manager *m, struct machine *mc, int status, wall_t not_before);
-/* Appends why fewer machines are made than wanted, with the cloud's own words. Returns when that ends by time alone; 0: it does not. */
+/* Appends why fewer machines are made than wanted, with the cloud's own words. Returns when that ends by time alone; WALL_UNKNOWN: it does not. */
 wall_t	scaler_held(const struct pool *p, struct buf *b);
 wall_t	scaler_wake(const struct manager *m);		/* WALL_UNKNOWN: none */
 
