@@ -39,74 +39,7 @@
 
 static const char *const dns_files[] = { "/etc/hosts", "/etc/resolv.conf" };
 
-/* ---- the outcome ---- */
-
-/* Notes the first failure; what fails after it does not change the result (spec gitlab-runner 7.4). */
-static void
-fail(struct run *r, enum failure why, int64_t code, const char *text)
-{
-	struct memory *m = &r->mem;
-	struct buf masked = { .max = 4096 };
-
-	if (m->failed)
-		return;
-	output_mask(&r->out, str_from(text), &masked);
-	m->failed = true;
-	m->exit_code = code;
-	m->failure = why;
-	snprintf(m->text, sizeof(m->text), "%s", masked.n > 0 ? masked.p : "");
-	buf_free(&masked);
-	m->system = failure_is_system(why);
-	snprintf(m->status, sizeof(m->status), "%s", failure_status(why));
-}
-
-static void
-fail_timeout(struct run *r, const char *what, dur_t over)
-{
-	char limit[40], text[200];
-
-	time_go_duration(over, limit);
-	snprintf(text, sizeof(text), "execution took longer than %s (%s)", limit, what);
-	fail(r, FAILURE_TIMEOUT, 0, text);
-}
-
-static void
-fail_order(struct run *r)
-{
-	fail(r, r->order_failure != FAILURE_NONE ? r->order_failure : FAILURE_CANCELED, 0,
-	    r->order_text[0] != '\0' ? r->order_text : "canceled");
-}
-
-/* Turns what became of a stage into the job's outcome. limit names the stage's own time limit, for its message. */
-static void
-judge(struct run *r, enum outcome out, const struct err *e, const char *limit, dur_t limit_ns)
-{
-	char text[64];
-
-	switch (out) {
-	case OUT_OK:
-		break;
-	case OUT_EXIT:
-		snprintf(text, sizeof(text), "exit code %" PRId64, r->mem.exit_code);
-		fail(r, FAILURE_SCRIPT, r->mem.exit_code, text);
-		break;
-	case OUT_TIMEOUT:
-		say(r, tl_warning, "the job's time limit is over: what comes after this stage is not run. A shorter limit of the script alone (RUNNER_SCRIPT_TIMEOUT) leaves time for after_script");
-		fail_timeout(r, "the job's timeout", r->job.timeout);
-		break;
-	case OUT_STAGE_TIMEOUT:
-		say(r, tl_warning, "this stage did not end within its limit (%s)", limit);
-		fail_timeout(r, limit, limit_ns);
-		break;
-	case OUT_CANCELED:
-		fail_order(r);
-		break;
-	case OUT_FAILED:
-		fail(r, r->failure != FAILURE_NONE ? r->failure :
-		    e->kind == ERR_CONFIG || e->kind == ERR_REFUSED ? FAILURE_CONFIG : FAILURE_SYSTEM, 0, e->msg);
-		break;
-	}
-}
+/* ---- from stage to stage ---- */
 
 /*
  * A job whose machine cannot run it, before the job's own first line: it goes back, and gets another one. Its trace stays, with the
@@ -134,206 +67,23 @@ give_back(struct run *r, enum outcome out, const struct err *e)
 	return true;
 }
 
-/* Whether nothing but the end may follow: aborted, cancelled before the script, out of time, or the machine is lost. */
-static bool
-over(const struct run *r, enum outcome out)
-{
-	return r->order == ORDER_ABORT || out == OUT_TIMEOUT || out == OUT_FAILED ||
-	    (out == OUT_CANCELED && r->mem.stage < STAGE_STEP);
-}
-
 static void
-go_to(struct run *r, enum stage next)
+go_to(struct run *r, const struct stage *next)
 {
-	r->mem.stage = next;
-	r->mem.phase = PHASE_ENTER;
-	r->mem.step = 0;
-	r->mem.attempt = 1;
-	r->mem.stage_deadline = WALL_UNKNOWN;
+	struct memory *m = &r->mem;
+
+	if (next->side == STAGE_AFTER) {
+		if (!m->failed)
+			snprintf(m->status, sizeof(m->status), "success");
+		work_set_status(&r->work, m->status);
+	}
+	m->stage = next;
+	m->phase = PHASE_ENTER;
+	m->item = 0;
+	m->attempt = 1;
+	m->stage_deadline = WALL_UNKNOWN;
 	commit(r);
 	crash_point("executor:stage-done");
-}
-
-/* ---- scripts ---- */
-
-static void
-environment_script(const struct run *r, struct buf *b)
-{
-	script_prepare(&r->work, b);
-}
-
-static void
-sources_script(const struct run *r, struct buf *b)
-{
-	script_get_sources(&r->work, b);
-}
-
-static void
-clear_script(const struct run *r, struct buf *b)
-{
-	script_clear_worktree(&r->work, b);
-}
-
-static void
-step_script(const struct run *r, struct buf *b)
-{
-	script_step(&r->work, &r->work.steps[r->mem.step], b);
-}
-
-static void
-after_script(const struct run *r, struct buf *b)
-{
-	script_after(&r->work, b);
-}
-
-static void
-cleanup_script(const struct run *r, struct buf *b)
-{
-	script_cleanup(&r->work, b);
-}
-
-/* ---- stages ---- */
-
-static dur_t
-seconds(const struct run *r, const char *key)
-{
-	int64_t s = json_i64(json_get(r->job.runner, key), 0);
-
-	/* A limit that is not below the job's own is none (spec gitlab-runner 2.7). */
-	return s > 0 && s * NSEC_SEC < r->job.timeout ? s * NSEC_SEC : 0;
-}
-
-static void
-say_lines(struct run *r, struct str text, void (*style)(struct buf *b, const char *fmt, ...))
-{
-	while (text.p != NULL && text.n > 0) {
-		struct str line = str_cut(&text, '\n');
-
-		if (line.n > 0)
-			say(r, style, "%.*s", STR_ARG(line));
-	}
-}
-
-/* The runner's word that a job is worth running without what it asks for in vain. */
-static bool
-runs_unsupported(const struct run *r)
-{
-	return json_bool(json_get(r->job.runner, "ignore_unsupported"), false);
-}
-
-/* Before anything can fail: what the job asks for in vain is told once, also when a successor begins the stage again. */
-static void
-open_prepare(struct run *r)
-{
-	struct buf unsupported = { .max = 65536 }, heading = { .max = 4096 };
-	struct broker_pairs ignored = { .n = 0 };
-
-	if (work_flags_changed(&r->work)[0] != '\0')
-		say(r, tl_plain, "  feature flags: %s", work_flags_changed(&r->work));
-	output_section_start(&r->out, "prepare_executor");
-	tl_heading(&heading, "Preparing the \"docker+machine\" executor");
-	output_lines(&r->out, buf_str(&heading));
-	buf_free(&heading);
-	say_lines(r, buf_str(&r->work.warnings), tl_warning);
-	if (work_unsupported(&r->work, &unsupported) == 0 || runs_unsupported(r))
-		say_lines(r, buf_str(&unsupported), tl_warning);
-	else
-		say_lines(r, buf_str(&unsupported), tl_error);
-	buf_clear(&unsupported);
-	image_helpers(&r->work, &ignored, &unsupported);
-	say_lines(r, buf_str(&unsupported), tl_warning);
-	buf_free(&unsupported);
-	r->mem.opened = true;
-	commit(r);
-}
-
-/* A job that asks for what is not built fails before anything of it runs: green without it, it would deceive whoever looks. */
-static int
-refuse_unsupported(const struct run *r, struct err *e)
-{
-	struct buf lines = { .max = 65536 }, why = { .max = 512 };
-	unsigned asked = work_unsupported(&r->work, &lines);
-
-	buf_free(&lines);
-	if (asked == 0 || runs_unsupported(r))
-		return 0;
-	work_unsupported_why(asked, &why);
-	err_set(e, ERR_CONFIG, 0, "%s", why.p);
-	buf_free(&why);
-	return -1;
-}
-
-static void
-stage_prepare(struct run *r)
-{
-	enum outcome out;
-	struct err e = { 0 };
-	dur_t limit = seconds(r, "prepare_timeout_s");
-
-	r->mem.stage_deadline = limit > 0 ? wall_add(r->mem.started, limit) : WALL_UNKNOWN;
-	if (!r->mem.opened)
-		open_prepare(r);
-	if (r->work.bad_executor_opts != NULL) {
-		fail(r, FAILURE_SYSTEM, 3, r->work.bad_executor_opts);
-		out = OUT_FAILED;
-	} else if (r->work.fault != NULL) {
-		err_set(&e, ERR_CONFIG, 0, "%s", r->work.fault);
-		out = OUT_FAILED;
-	} else if (refuse_unsupported(r, &e) < 0)
-		out = OUT_FAILED;
-	else
-		out = prepare(r, &e);
-	output_section_end(&r->out, "prepare_executor");
-	r->mem.opened = false;
-	if (give_back(r, out, &e))
-		return;
-	judge(r, out, &e, "prepare_timeout", limit);
-	go_to(r, out == OUT_OK ? STAGE_ENVIRONMENT : STAGE_END);
-}
-
-/*
- * All that prepare_script has to tell is where the job runs. Where we know the container's host name without looking into it,
- * a whole start of the helper is saved; a trace of the script itself (CI_DEBUG_TRACE) is one of the things that needs it.
- */
-static bool
-say_environment(struct run *r)
-{
-	const char *host = container_hostname(&r->work);
-	struct buf heading = { .max = 256 };
-
-	if (host == NULL || r->work.debug_trace || r->mem.phase != PHASE_ENTER)
-		return false;
-	output_section_start(&r->out, "prepare_script");
-	tl_heading(&heading, "Preparing environment");
-	output_lines(&r->out, buf_str(&heading));
-	buf_free(&heading);
-	say(r, tl_plain, "Running on %s via %s...", host, r->machine);
-	output_section_end(&r->out, "prepare_script");
-	return true;
-}
-
-static void
-stage_environment(struct run *r)
-{
-	struct err e = { 0 };
-	dur_t limit = seconds(r, "prepare_timeout_s");
-	enum outcome out;
-	char text[200];
-
-	if (say_environment(r)) {
-		go_to(r, STAGE_SOURCES);
-		return;
-	}
-	r->mem.stage_deadline = limit > 0 ? wall_add(r->mem.started, limit) : WALL_UNKNOWN;
-	out = stage_run(r, CONTAINER_HELPER, "prepare_script", "Preparing environment", environment_script, &e);
-	if (give_back(r, out, &e))
-		return;
-	if (out == OUT_EXIT) {
-		snprintf(text, sizeof(text), "prepare environment: exit code %" PRId64 ". Does the helper image have bash or sh, and does nothing in its shell profile fail?", r->mem.exit_code);
-		fail(r, FAILURE_SCRIPT, r->mem.exit_code, text);
-	} else
-		judge(r, out, &e, "prepare_timeout", limit);
-	go_to(r, out == OUT_OK ? STAGE_SOURCES : over(r, out) ? STAGE_END : STAGE_CLEANUP);
 }
 
 /* Between attempts: 5 s, 10 s ... 5 min, or at once without the feature flag (spec gitlab-runner 7.3). */
@@ -352,125 +102,101 @@ pause_between(struct run *r)
 	return r->order == ORDER_NONE && !time_is_over(r);
 }
 
-static void
-stage_sources(struct run *r)
+/* One item of the current stage, as often as it may be tried. */
+static enum outcome
+run_item(struct run *r, struct err *e)
 {
-	struct err e = { 0 };
-	dur_t limit = seconds(r, "get_sources_timeout_s");
+	const struct stage *s = r->mem.stage;
+	size_t item = (size_t)r->mem.item;
 	enum outcome out;
 
-	if (!wall_known(r->mem.stage_deadline) && limit > 0)
-		r->mem.stage_deadline = wall_add(wall_now(), limit);
 	for (;;) {
-		/* The second attempt begins with an empty worktree (stage 3a). */
-		if (r->mem.attempt == 2 && !r->mem.cleared) {
-			out = stage_run(r, CONTAINER_HELPER, "clear_worktree", "Deleting all tracked and untracked files due to source fetch failure", clear_script, &e);
+		if (s->again != NULL && r->mem.attempt == 2 && !r->mem.cleared) {
+			out = stage_run(r, s->again, item, e);
 			r->mem.cleared = true;
 			r->mem.phase = PHASE_ENTER;
 			commit(r);
 			if (out != OUT_OK && out != OUT_EXIT)
-				break;
+				return out;
 		}
-		out = stage_run(r, CONTAINER_HELPER, "get_sources", "Getting source from Git repository", sources_script, &e);
-		if (out != OUT_EXIT || r->mem.attempt >= r->work.get_sources_attempts)
-			break;
+		out = stage_run(r, s, item, e);
+		if (out != OUT_EXIT || r->mem.attempt >= stage_attempts(s, &r->work))
+			return out;
 		r->mem.attempt++;
 		r->mem.phase = PHASE_ENTER;
 		commit(r);
-		if (!pause_between(r)) {
-			out = r->order != ORDER_NONE ? OUT_CANCELED : OUT_TIMEOUT;
-			break;
-		}
+		if (!pause_between(r))
+			return r->order != ORDER_NONE ? OUT_CANCELED : OUT_TIMEOUT;
 	}
-	if (give_back(r, out, &e))
-		return;
-	judge(r, out, &e, "get_sources_timeout", limit);
-	/* A sources stage that ran out of time ends the job at once (spec job-execution 5.1). */
-	go_to(r, out == OUT_OK ? STAGE_STEP : over(r, out) || out == OUT_STAGE_TIMEOUT ? STAGE_END : STAGE_CLEANUP);
 }
 
-static void
-stage_step(struct run *r)
+/* The items of the current stage one after the other; the first that fails is the last. */
+static enum outcome
+run_items(struct run *r, struct err *e)
 {
-	struct err e = { 0 };
+	int64_t n = (int64_t)stage_items(r->mem.stage, &r->work);
 	enum outcome out = OUT_OK;
-	char heading[200];
 
-	if (!wall_known(r->mem.script_deadline) && r->work.script_timeout > 0)
-		r->mem.script_deadline = wall_add(wall_now(), r->work.script_timeout);
-	while (out == OUT_OK && r->mem.step < (int64_t)r->work.nsteps) {
-		const char *stage = r->work.steps[r->mem.step].stage;
-
-		snprintf(heading, sizeof(heading), "Executing \"%s\" stage of the job script", stage);
-		out = stage_run(r, CONTAINER_BUILD, stage, heading, step_script, &e);
-		if (out == OUT_OK) {
-			r->mem.step++;
+	while (out == OUT_OK && r->mem.item < n) {
+		out = run_item(r, e);
+		if (out == OUT_OK && ++r->mem.item < n) {
 			r->mem.phase = PHASE_ENTER;
+			r->mem.attempt = 1;
 			commit(r);
 		}
 	}
+	return out;
+}
+
+/* A stage whose one line is known without running its script. */
+static bool
+say_instead(struct run *r)
+{
+	const struct stage *s = r->mem.stage;
+	struct buf line = { .max = 4096 };
+	bool enough = s->said != NULL && r->mem.phase == PHASE_ENTER && s->said(&r->work, &line);
+
+	if (enough) {
+		stage_open_section(r, s, 0);
+		say(r, tl_plain, "%s", line.p);
+		output_section_end(&r->out, s->section);
+	}
+	buf_free(&line);
+	return enough;
+}
+
+static void
+run_stage(struct run *r)
+{
+	const struct stage *s = r->mem.stage;
+	dur_t limit = stage_limit(s, &r->work);
+	enum outcome out;
+	struct err e = { 0 };
+
+	if (!wall_known(r->mem.stage_deadline) && limit > 0)
+		r->mem.stage_deadline = wall_add(s->limit.from_job ? r->mem.started : wall_now(), limit);
+	r->failure = FAILURE_NONE;
+	if (s->where == STAGE_ENGINE)
+		out = s->engine(r, &e);
+	else
+		out = say_instead(r) ? OUT_OK : run_items(r, &e);
 	if (give_back(r, out, &e))
 		return;
-	if (out == OUT_CANCELED && r->order == ORDER_CANCEL) {
-		say(r, tl_warning, "script canceled externally (UI, API)");
-		r->mem.script_canceled = true;
-	}
-	judge(r, out, &e, "RUNNER_SCRIPT_TIMEOUT", r->work.script_timeout);
-	if (!r->mem.failed)
-		snprintf(r->mem.status, sizeof(r->mem.status), "success");
-	work_set_status(&r->work, r->mem.status);
-	go_to(r, over(r, out) ? STAGE_END : STAGE_AFTER);
+	outcome_settle(r, out, &e);
+	go_to(r, outcome_ends_job(r, out) ? stage_end() : stage_next(s, &r->work, r->mem.failed));
 }
 
-static void
-stage_after(struct run *r)
+/* Whether the current stage is not begun because the job is over; says why. */
+static bool
+ended_before(struct run *r)
 {
-	struct err e = { 0 };
-	enum outcome out;
-	int64_t code = r->mem.exit_code;
-	char limit[40];
-
-	if (json_len(r->work.after_script) == 0) {
-		go_to(r, STAGE_CLEANUP);
-		return;
-	}
-	if (!wall_known(r->mem.stage_deadline))
-		r->mem.stage_deadline = wall_add(wall_now(), r->work.after_script_timeout);
-	out = stage_run(r, CONTAINER_BUILD, "after_script", "Running after_script", after_script, &e);
-	if (out == OUT_OK) {
-		r->mem.exit_code = code;
-	} else if (out == OUT_TIMEOUT || out == OUT_CANCELED || out == OUT_FAILED) {
-		judge(r, out, &e, "", 0);
-	} else if (out == OUT_EXIT && !r->work.after_script_ignore_errors && !r->mem.failed) {
-		judge(r, out, &e, "", 0);
-	} else {
-		time_go_duration(r->work.after_script_timeout, limit);
-		if (out == OUT_STAGE_TIMEOUT)
-			say(r, tl_warning, "after_script failed, but job will continue unaffected: it took longer than %s", limit);
-		else
-			say(r, tl_warning, "after_script failed, but job will continue unaffected: exit code %" PRId64, r->mem.exit_code);
-		r->mem.exit_code = r->mem.failed ? code : 0;
-	}
-	go_to(r, over(r, out) ? STAGE_END : STAGE_CLEANUP);
-}
-
-static void
-stage_cleanup(struct run *r)
-{
-	struct err e = { 0 };
-	int64_t code = r->mem.exit_code;
-	enum outcome out;
-
-	out = stage_run(r, CONTAINER_HELPER, "cleanup_file_variables", "Cleaning up project directory and file based variables", cleanup_script, &e);
-	/* Its failure is the runner's affair, not the job's. */
-	if (out != OUT_OK)
-		log_warn("Cleanup stage failed", F_INT("exit_code", r->mem.exit_code), F_ERR(&e));
-	r->mem.exit_code = code;
-	if (out == OUT_TIMEOUT)
-		fail_timeout(r, "the job's timeout", r->job.timeout);
-	else if (out == OUT_CANCELED && r->order == ORDER_ABORT)
-		fail_order(r);
-	go_to(r, STAGE_END);
+	if (r->order == ORDER_ABORT || (r->order == ORDER_CANCEL && !r->mem.script_canceled && r->mem.stage->side == STAGE_BEFORE))
+		outcome_fail_order(r);
+	else if (time_is_over(r))
+		outcome_fail_time(r);
+	else
+		return false;
+	return true;
 }
 
 /* ---- the end ---- */
@@ -591,25 +317,15 @@ confine(struct run *r, uid_t self, struct err *e)
 static int
 execute(struct run *r)
 {
-	static void (*const stages[])(struct run *r) = {
-		[STAGE_PREPARE] = stage_prepare, [STAGE_ENVIRONMENT] = stage_environment, [STAGE_SOURCES] = stage_sources,
-		[STAGE_STEP] = stage_step, [STAGE_AFTER] = stage_after, [STAGE_CLEANUP] = stage_cleanup,
-	};
-
-	while (r->mem.stage != STAGE_END) {
+	while (!stage_is_end(r->mem.stage)) {
 		/* An order that came between stages, or while nobody lived to hear it. */
 		orders_read(r);
-		if (r->mem.phase == PHASE_ENTER && (r->order == ORDER_ABORT || (r->order == ORDER_CANCEL && !r->mem.script_canceled && r->mem.stage < STAGE_STEP))) {
-			fail_order(r);
-			go_to(r, STAGE_END);
-			break;
-		}
-		if (r->mem.phase == PHASE_ENTER && time_is_over(r)) {
-			fail_timeout(r, "the job's timeout", r->job.timeout);
-			go_to(r, STAGE_END);
-			break;
-		}
-		stages[r->mem.stage](r);
+		if (r->mem.phase == PHASE_ENTER && ended_before(r))
+			go_to(r, stage_end());
+		else if (r->mem.phase == PHASE_ENTER && !stage_wanted(r->mem.stage, &r->work))
+			go_to(r, stage_next(r->mem.stage, &r->work, r->mem.failed));
+		else
+			run_stage(r);
 		if (r->given_back)
 			return EXIT_MACHINE;
 	}
@@ -687,6 +403,7 @@ begin(struct run *r, struct err *e)
 	rand_hex(r->mem.tag, 16);
 	r->mem.started = wall_now();
 	r->mem.deadline = wall_add(r->mem.started, r->job.timeout);
+	r->mem.stage = stage_at(0);
 	r->mem.attempt = 1;
 	snprintf(r->mem.status, sizeof(r->mem.status), "running");
 	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
@@ -724,14 +441,17 @@ begin(struct run *r, struct err *e)
 static int
 resume(struct run *r, struct json_val saved, int64_t trace, struct err *e)
 {
+	int64_t n;
+
 	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
-	if (r->mem.step > (int64_t)r->work.nsteps || (r->mem.stage == STAGE_STEP && r->mem.phase == PHASE_STARTED && r->mem.step >= (int64_t)r->work.nsteps))
-		return err_set(e, ERR_PARSE, 0, "stage.json is damaged: step %" PRId64 " of %zu", r->mem.step, r->work.nsteps);
-	if (r->mem.stage >= STAGE_AFTER)
+	n = (int64_t)stage_items(r->mem.stage, &r->work);
+	if (r->mem.item > n || (r->mem.phase == PHASE_STARTED && r->mem.item >= n))
+		return err_set(e, ERR_PARSE, 0, "stage.json is damaged: step %" PRId64 " of %" PRId64, r->mem.item, n);
+	if (r->mem.stage->side == STAGE_AFTER)
 		work_set_status(&r->work, r->mem.status);
 	if (output_resume(&r->out, r->dir, &r->work, trace, saved, e) < 0)
 		return -1;
-	log_info("Going on with a job", F_INT("trace", trace), F_INT("stage", r->mem.stage));
+	log_info("Going on with a job", F_INT("trace", trace), F_STR("stage", r->mem.stage->name));
 	return 0;
 }
 
@@ -740,8 +460,7 @@ static int
 lost_machine(struct run *r, const struct err *e)
 {
 	r->dirty = true;
-	r->failure = FAILURE_SYSTEM;
-	judge(r, OUT_FAILED, e, "", 0);
+	outcome_fail(r, FAILURE_SYSTEM, 0, e->msg);
 	return finish(r);
 }
 
@@ -819,7 +538,7 @@ executor_main(int argc, char **argv)
 			return EXIT_RETRY;
 		}
 		if (r->api == NULL) {
-			fail_order(r);
+			outcome_fail_order(r);
 			return finish(r);
 		}
 	} else {
@@ -827,7 +546,7 @@ executor_main(int argc, char **argv)
 			log_error("Executor cannot go on", F_ERR(&e));
 			return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;
 		}
-		if (r->mem.stage != STAGE_END && connect_patiently(r, &e) < 0)
+		if (!stage_is_end(r->mem.stage) && connect_patiently(r, &e) < 0)
 			return lost_machine(r, &e);
 		if (r->api == NULL && machine_connect(r, &e) < 0)
 			return lost_machine(r, &e);

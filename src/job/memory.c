@@ -9,23 +9,7 @@
 #define STAGE_JSON_MAX	(96u << 20)
 #define COMMIT_EVERY	NSEC_SEC
 
-static const char *const stage_names[] = {
-	[STAGE_PREPARE] = "prepare_executor", [STAGE_ENVIRONMENT] = "prepare_script", [STAGE_SOURCES] = "get_sources",
-	[STAGE_STEP] = "step", [STAGE_AFTER] = "after_script", [STAGE_CLEANUP] = "cleanup_file_variables", [STAGE_END] = "end",
-};
-
-static int
-stage_of(struct str s, enum stage *out)
-{
-	for (size_t i = 0; i < NELEM(stage_names); i++)
-		if (str_eqc(s, stage_names[i])) {
-			*out = (enum stage)i;
-			return 0;
-		}
-	return -1;
-}
-
-/* An unknown one is refused: a stage that was begun, taken for one that was not, would run a job's script twice. */
+/* An unknown phase is refused: a stage that was begun, taken for one that was not, would run a job's script twice. */
 static int
 phase_of(struct str s, enum phase *out)
 {
@@ -40,8 +24,8 @@ static const struct field { const char *key; enum field_type type; size_t offset
 #define NUMBER(k, f)	{ k, FT_NUMBER, offsetof(struct memory, f), 0 }
 #define SWITCH(k, f)	{ k, FT_SWITCH, offsetof(struct memory, f), 0 }
 #define TIME(k, f)	{ k, FT_TIME, offsetof(struct memory, f), 0 }
-	NUMBER("step", step), NUMBER("attempt", attempt), SWITCH("cleared", cleared), SWITCH("opened", opened), TEXT("tag", tag),
-	TIME("started", started), TIME("deadline", deadline), TIME("script_deadline", script_deadline),
+	NUMBER("step", item), NUMBER("attempt", attempt), SWITCH("cleared", cleared), SWITCH("opened", opened), TEXT("tag", tag),
+	TIME("started", started), TIME("deadline", deadline),
 	TIME("stage_deadline", stage_deadline), TEXT("helper", helper), TEXT("build", build),
 	NUMBER("helper_taken", helper_taken), NUMBER("build_taken", build_taken), TEXT("started_before", started_before),
 	TEXT("helper_image", helper_image), TEXT("build_image", build_image), TEXT("engine_run", engine_run), SWITCH("networked", networked), SWITCH("begun", begun),
@@ -50,7 +34,7 @@ static const struct field { const char *key; enum field_type type; size_t offset
 };
 
 /* Members that need a word of their own; with those of the table they are what this version knows. */
-static const char *const special[] = { "v", "trace", "stage", "phase", "reason", "output" };
+static const char *const special[] = { "v", "trace", "stage", "phase", "script_deadline", "reason", "output" };
 
 static bool
 known_key(struct str key)
@@ -86,7 +70,7 @@ check_ranges(const struct memory *m, int64_t trace, struct err *e)
 {
 	static const int64_t bytes_max = INT64_C(1) << 50;
 	const struct { const char *key; int64_t value, max; } numbers[] = {
-		{ "trace", trace, bytes_max }, { "step", m->step, 1 << 20 }, { "attempt", m->attempt, 1 << 20 },
+		{ "trace", trace, bytes_max }, { "step", m->item, 1 << 20 }, { "attempt", m->attempt, 1 << 20 },
 		{ "helper_taken", m->helper_taken, bytes_max }, { "build_taken", m->build_taken, bytes_max },
 	};
 
@@ -94,6 +78,14 @@ check_ranges(const struct memory *m, int64_t trace, struct err *e)
 		if (numbers[i].value < 0 || numbers[i].value > numbers[i].max)
 			return err_set(e, ERR_PARSE, 0, "stage.json is damaged: \"%s\" is %" PRId64, numbers[i].key, numbers[i].value);
 	return 0;
+}
+
+static wall_t
+time_of(struct arena *a, struct json_val v)
+{
+	wall_t at;
+
+	return time_parse_rfc3339(json_str(a, v), &at) == 0 ? at : WALL_UNKNOWN;
 }
 
 int
@@ -115,7 +107,8 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 	*m = (struct memory){ .phase = PHASE_ENTER };
 	if (phase_of(json_str(&r->arena, json_get(v, "phase")), &m->phase) < 0)
 		return err_set(e, ERR_PARSE, 0, "stage.json: no phase that exists");
-	if (stage_of(json_str(&r->arena, json_get(v, "stage")), &m->stage) < 0)
+	m->stage = stage_find(json_str(&r->arena, json_get(v, "stage")));
+	if (m->stage == NULL)
 		return err_set(e, ERR_PARSE, 0, "stage.json: no stage that exists");
 	for (size_t i = 0; i < NELEM(fields); i++) {
 		const struct field *f = &fields[i];
@@ -133,11 +126,13 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 			*(bool *)(void *)to = json_bool(value, false);
 			break;
 		case FT_TIME:
-			if (time_parse_rfc3339(json_str(&r->arena, value), (wall_t *)(void *)to) < 0)
-				*(wall_t *)(void *)to = WALL_UNKNOWN;
+			*(wall_t *)(void *)to = time_of(&r->arena, value);
 			break;
 		}
 	}
+	/* An older version had a member of its own for the script's limit. */
+	if (m->stage->side == STAGE_SCRIPT && !wall_known(m->stage_deadline))
+		m->stage_deadline = time_of(&r->arena, json_get(v, "script_deadline"));
 	m->failure = failure_of(json_str(&r->arena, json_get(v, "reason")));
 	m->unknown = unknown_members(&r->arena, v, &m->nunknown);
 	*saved = json_get(v, "output");
@@ -146,17 +141,27 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 }
 
 static void
+put_time(struct json_w *w, const char *key, wall_t at)
+{
+	char text[TIME_RFC3339_MAX];
+
+	if (!wall_known(at))
+		return;
+	time_rfc3339(at, 9, text);
+	jw_cstr(w, key, text);
+}
+
+static void
 put_memory(const struct run *r, struct buf *b)
 {
 	struct json_w w = { .b = b };
 	const struct memory *m = &r->mem;
 	struct arena a = { 0 };
-	char time[TIME_RFC3339_MAX];
 
 	jw_object(&w, NULL);
 	jw_i64(&w, "v", 1);
 	jw_i64(&w, "trace", r->out.length);
-	jw_cstr(&w, "stage", stage_names[m->stage]);
+	jw_cstr(&w, "stage", m->stage->name);
 	jw_cstr(&w, "phase", m->phase == PHASE_STARTED ? "started" : "enter");
 	for (size_t i = 0; i < NELEM(fields); i++) {
 		const struct field *f = &fields[i];
@@ -173,13 +178,12 @@ put_memory(const struct run *r, struct buf *b)
 			jw_bool(&w, f->key, *(const bool *)(const void *)from);
 			break;
 		case FT_TIME:
-			if (wall_known(*(const wall_t *)(const void *)from)) {
-				time_rfc3339(*(const wall_t *)(const void *)from, 9, time);
-				jw_cstr(&w, f->key, time);
-			}
+			put_time(&w, f->key, *(const wall_t *)(const void *)from);
 			break;
 		}
 	}
+	if (m->stage->side == STAGE_SCRIPT)
+		put_time(&w, "script_deadline", m->stage_deadline);
 	jw_cstr(&w, "reason", failure_word(m->failure));
 	for (size_t i = 0; i < m->nunknown; i++)
 		jw_rawkey(&w, json_key(&a, m->unknown[i]), json_raw(m->unknown[i]));

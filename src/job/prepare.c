@@ -185,7 +185,8 @@ out:
 bool
 machine_unfit(const struct run *r, const struct err *e)
 {
-	if (r->mem.begun || r->mem.step > 0 || r->mem.stage > STAGE_STEP || (r->mem.stage == STAGE_STEP && !r->not_started))
+	if (r->mem.begun || r->mem.stage->side == STAGE_AFTER ||
+	    (r->mem.stage->side == STAGE_SCRIPT && (r->mem.item > 0 || !r->not_started)))
 		return false;
 	return fault_of_err(e) != FAULT_NONE;
 }
@@ -612,7 +613,7 @@ prepare_once(struct run *r, struct err *e)
 	return 0;
 }
 
-enum outcome
+static enum outcome
 prepare(struct run *r, struct err *e)
 {
 	for (int i = 1; ; i++) {
@@ -638,6 +639,89 @@ prepare(struct run *r, struct err *e)
 		if (net_pause(3 * NSEC_SEC, e) < 0)
 			orders_read(r);
 	}
+}
+
+static void
+say_lines(struct run *r, struct str text, void (*style)(struct buf *b, const char *fmt, ...))
+{
+	while (text.p != NULL && text.n > 0) {
+		struct str line = str_cut(&text, '\n');
+
+		if (line.n > 0)
+			say(r, style, "%.*s", STR_ARG(line));
+	}
+}
+
+/* The runner's word that a job is worth running without what it asks for in vain. */
+static bool
+runs_unsupported(const struct run *r)
+{
+	return json_bool(json_get(r->job.runner, "ignore_unsupported"), false);
+}
+
+/* Before anything can fail: what the job asks for in vain is told once, also when a successor begins the stage again. */
+static void
+begin_log(struct run *r)
+{
+	struct buf unsupported = { .max = 65536 };
+	struct broker_pairs ignored = { .n = 0 };
+
+	if (work_flags_changed(&r->work)[0] != '\0')
+		say(r, tl_plain, "  feature flags: %s", work_flags_changed(&r->work));
+	stage_open_section(r, r->mem.stage, 0);
+	say_lines(r, buf_str(&r->work.warnings), tl_warning);
+	if (work_unsupported(&r->work, &unsupported) == 0 || runs_unsupported(r))
+		say_lines(r, buf_str(&unsupported), tl_warning);
+	else
+		say_lines(r, buf_str(&unsupported), tl_error);
+	buf_clear(&unsupported);
+	image_helpers(&r->work, &ignored, &unsupported);
+	say_lines(r, buf_str(&unsupported), tl_warning);
+	buf_free(&unsupported);
+	r->mem.opened = true;
+	commit(r);
+}
+
+/* A job that asks for what is not built fails before anything of it runs: green without it, it would deceive whoever looks. */
+static int
+refuse_unsupported(const struct run *r, struct err *e)
+{
+	struct buf lines = { .max = 65536 }, why = { .max = 512 };
+	unsigned asked = work_unsupported(&r->work, &lines);
+
+	buf_free(&lines);
+	if (asked == 0 || runs_unsupported(r))
+		return 0;
+	work_unsupported_why(asked, &why);
+	err_set(e, ERR_CONFIG, 0, "%s", why.p);
+	buf_free(&why);
+	return -1;
+}
+
+/* Whether the job can be begun at all; -1 with why not. */
+static int
+check_job(struct run *r, struct err *e)
+{
+	if (r->work.bad_executor_opts != NULL) {
+		outcome_fail(r, FAILURE_SYSTEM, 3, r->work.bad_executor_opts);
+		return -1;
+	}
+	if (r->work.fault != NULL)
+		return err_set(e, ERR_CONFIG, 0, "%s", r->work.fault);
+	return refuse_unsupported(r, e);
+}
+
+enum outcome
+prepare_executor(struct run *r, struct err *e)
+{
+	enum outcome out;
+
+	if (!r->mem.opened)
+		begin_log(r);
+	out = check_job(r, e) < 0 ? OUT_FAILED : prepare(r, e);
+	output_section_end(&r->out, r->mem.stage->section);
+	r->mem.opened = false;
+	return out;
 }
 
 /* ---- the end ---- */
@@ -673,7 +757,7 @@ machine_tidy(struct run *r)
 	end_puller(r);
 	net_control(-1);
 	/* Nothing was made, or the machine is out of reach: then it is dirty, and goes. */
-	if (r->api == NULL || (r->mem.helper[0] == '\0' && r->mem.build[0] == '\0' && r->mem.stage == STAGE_PREPARE))
+	if (r->api == NULL || (r->mem.helper[0] == '\0' && r->mem.build[0] == '\0' && r->mem.stage->where == STAGE_ENGINE))
 		return;
 	if (remove_container(r, r->work.build_name, deadline, &e) < 0 || remove_container(r, r->work.helper_name, deadline, &e) < 0) {
 		log_warn("Containers of the job could not be removed: the machine will not be used again", F_STR("name", r->machine), F_ERR(&e));

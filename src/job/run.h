@@ -6,11 +6,14 @@
 #ifndef JOB_RUN_H
 #define JOB_RUN_H
 
+#include <sys/types.h>
+
 #include "books/failure.h"
 #include "docker/engine.h"
 #include "job/container.h"
 #include "job/image.h"
 #include "job/output.h"
+#include "job/stages.h"
 #include "net/dial.h"
 
 /* How long a machine may be out of reach under a running job before the job is given up. */
@@ -21,11 +24,6 @@
 /* Why the machine cannot run this job: for the manager, with EXIT_MACHINE. */
 #define UNFIT_FILE	"unfit"
 
-/* Stages in order. Each is entered, done, and left once; memory.stage says which is next or under way. */
-enum stage {
-	STAGE_PREPARE, STAGE_ENVIRONMENT, STAGE_SOURCES, STAGE_STEP, STAGE_AFTER, STAGE_CLEANUP, STAGE_END,
-};
-
 enum phase {
 	PHASE_ENTER,		/* nothing of it was begun */
 	PHASE_STARTED,		/* its container may have been started: ask the engine */
@@ -34,16 +32,15 @@ enum phase {
 enum order { ORDER_NONE, ORDER_CANCEL, ORDER_ABORT };
 
 struct memory {
-	enum stage	 stage;
+	const struct stage *stage;		/* the next one, or the one under way */
 	enum phase	 phase;
-	int64_t		 step;			/* index of the step in STAGE_STEP */
-	int64_t		 attempt;		/* of the stage, from 1 */
+	int64_t		 item;			/* of the stage, from 0 */
+	int64_t		 attempt;		/* of the item, from 1 */
 	bool		 cleared;		/* the worktree was cleared before the second attempt */
 	bool		 opened;		/* this stage's section and heading are in the trace: said once, however often it is begun */
 	char		 tag[17];		/* 16 hex digits in this job's names */
 	wall_t		 started;		/* of the job's first stage: the timeout runs from here */
 	wall_t		 deadline;		/* of the job */
-	wall_t		 script_deadline;	/* of all steps (RUNNER_SCRIPT_TIMEOUT), if known */
 	wall_t		 stage_deadline;	/* of this stage alone, if known */
 	char		 helper[80], build[80];	/* container ids; "" not created */
 	int64_t		 helper_taken, build_taken;	/* bytes of each one's log already in the trace */
@@ -57,7 +54,7 @@ struct memory {
 	bool		 script_canceled;	/* the script was cancelled; what follows is not */
 	enum failure	 failure;
 	char		 text[300];
-	int64_t		 exit_code;
+	int64_t		 exit_code;		/* of the script that failed the job */
 	char		 status[16];		/* CI_JOB_STATUS */
 	struct json_val	*unknown;		/* members of stage.json that this version does not know: written back */
 	size_t		 nunknown;
@@ -91,6 +88,7 @@ struct run {
 	bool		 not_started;		/* this stage's container could not be made or started, by this process */
 	/* The class of what last failed in this stage; FAILURE_NONE: its error's kind says it. */
 	enum failure	 failure;
+	int64_t		 exit_code;		/* of the stage's script, with OUT_OK and OUT_EXIT */
 	bool		 given_back;
 	bool		 dirty;			/* something of this job may be left on the machine */
 	/* the build image, pulled by a child of ours while the sources are fetched */
@@ -102,21 +100,23 @@ struct run {
 	struct err	 pull_error;
 };
 
-/* What became of a stage. */
-enum outcome {
-	OUT_OK,
-	OUT_EXIT,		/* the script ended with r->mem.exit_code != 0 */
-	OUT_TIMEOUT,		/* the job's time is over */
-	OUT_STAGE_TIMEOUT,	/* the stage's or the script's own time is over */
-	OUT_CANCELED,		/* an order: r->order */
-	OUT_FAILED,		/* see the err; the machine or the engine, or the configuration (failure set) */
-};
-
 /* memory.c: stage.json */
 /* 1 read, 0 there is none (the job begins), -1 error. saved is the output's checkpoint. */
 int	memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e);
 /* Writes what is pending of the trace, then stage.json. Waits for space on a full disk as long as no order comes. */
 void	commit(struct run *r);
+
+/* outcome.c: how the job stands */
+/* Notes the first failure; what fails after it does not change the result (spec gitlab-runner 7.4). */
+void	outcome_fail(struct run *r, enum failure why, int64_t code, const char *text);
+/* The job's own time limit is over. */
+void	outcome_fail_time(struct run *r);
+/* Somebody ended the job: r->order. */
+void	outcome_fail_order(struct run *r);
+/* Turns what became of the current stage into what becomes of the job. */
+void	outcome_settle(struct run *r, enum outcome out, const struct err *e);
+/* Whether nothing but the end may follow: aborted, cancelled before the script, out of time, or the machine is lost. */
+bool	outcome_ends_job(const struct run *r, enum outcome out);
 
 /* stage.c: containers and scripts */
 /* Makes the wait functions of net end by the order signal; takes an order that is there. */
@@ -125,9 +125,10 @@ void	orders_read(struct run *r);
 mono_t	deadline_of(const struct run *r);
 /* Whether the job's own time limit is over; not one of the script or the stage alone. */
 bool	time_is_over(const struct run *r);
-/* Runs a script in a container as the current stage. *e and r->failure for OUT_FAILED. */
-enum outcome stage_run(struct run *r, enum container_kind kind, const char *name, const char *heading,
-	    void (*script)(const struct run *r, struct buf *b), struct err *e);
+/* The beginning of a stage's section in the job's log, with its heading. */
+void	stage_open_section(struct run *r, const struct stage *s, size_t item);
+/* Runs the script of one item in its container, as the current stage. *e and r->failure for OUT_FAILED. */
+enum outcome stage_run(struct run *r, const struct stage *s, size_t item, struct err *e);
 void	say(struct run *r, void (*style)(struct buf *b, const char *fmt, ...), const char *fmt, ...) PRINTFLIKE(3, 4);
 
 /* prepare.c */
@@ -145,7 +146,8 @@ bool	machine_gone(const struct run *r);
 int	machine_gone_why(const struct run *r, struct err *e);
 /* First contact with the machine, before anything is written: -1 the machine is not usable. */
 int	machine_connect(struct run *r, struct err *e);
-enum outcome prepare(struct run *r, struct err *e);
+/* The stage prepare_executor: leftovers removed, images, network, volumes and the helper container made. */
+enum outcome prepare_executor(struct run *r, struct err *e);
 /* Waits for the puller and prints its lines. 0 (at once when the image is known), or -1 with r->failure. */
 int	build_image_ready(struct run *r, struct err *e);
 /*

@@ -68,10 +68,7 @@ deadline_of(const struct run *r)
 {
 	mono_t d = mono_of(r->mem.deadline);
 
-	d = mono_min(d, mono_of(r->mem.stage_deadline));
-	if (r->mem.stage == STAGE_STEP)
-		d = mono_min(d, mono_of(r->mem.script_deadline));
-	return d;
+	return mono_min(d, mono_of(r->mem.stage_deadline));
 }
 
 bool
@@ -86,13 +83,13 @@ call_deadline(const struct run *r)
 	return mono_min(deadline_of(r), mono_after(CALL_LIMIT));
 }
 
-/* Whether an order ends what runs now: a cancel ends only the script, or everything as long as no step has begun. */
+/* Whether an order ends what runs now. A cancel does until the script is over. */
 static bool
 order_applies(const struct run *r)
 {
 	if (r->order == ORDER_ABORT)
 		return true;
-	return r->order == ORDER_CANCEL && !r->mem.script_canceled && r->mem.stage <= STAGE_STEP;
+	return r->order == ORDER_CANCEL && !r->mem.script_canceled && r->mem.stage->side != STAGE_AFTER;
 }
 
 /*
@@ -132,6 +129,12 @@ say(struct run *r, void (*style)(struct buf *b, const char *fmt, ...), const cha
 
 /* ---- the container ---- */
 
+static enum container_kind
+container_of(const struct stage *s)
+{
+	return s->where == STAGE_BUILD ? CONTAINER_BUILD : CONTAINER_HELPER;
+}
+
 static char *
 container_id(struct run *r, enum container_kind kind)
 {
@@ -164,12 +167,12 @@ post(struct run *r, const char *id, const char *verb, mono_t deadline, struct er
 }
 
 static int
-put_script(struct run *r, const char *id, void (*script)(const struct run *r, struct buf *b), struct err *e)
+put_script(struct run *r, const char *id, const struct stage *s, size_t item, struct err *e)
 {
 	struct buf text = { .max = SCRIPT_MAX }, tar = { .max = SCRIPT_MAX + 65536 };
 	int rc;
 
-	script(r, &text);
+	s->script(&r->work, item, &text);
 	engine_tar_dir(&tar, STAGE_DIR, 0755);
 	engine_tar_file(&tar, &STAGE_FILE[1], buf_str(&text), 0644);
 	engine_tar_end(&tar);
@@ -182,17 +185,18 @@ put_script(struct run *r, const char *id, void (*script)(const struct run *r, st
 
 /* Puts the script in, notes what is about to be started, starts it. */
 static int
-begin(struct run *r, enum container_kind kind, void (*script)(const struct run *r, struct buf *b), struct err *e)
+begin(struct run *r, const struct stage *s, size_t item, struct err *e)
 {
 	struct arena a = { 0 };
 	struct json_val v;
+	enum container_kind kind = container_of(s);
 	char *id = container_id(r, kind);
 	int rc = -1;
 
 	if (id[0] == '\0' && container_make(r, kind, e) < 0)
 		return -1;
 	crash_point("executor:container-made");
-	if (put_script(r, id, script, e) < 0 || inspect(r, id, &a, &v, call_deadline(r), e) < 0)
+	if (put_script(r, id, s, item, e) < 0 || inspect(r, id, &a, &v, call_deadline(r), e) < 0)
 		goto out;
 	str_copy(json_str(&a, json_path(v, "State.StartedAt")), r->mem.started_before, sizeof(r->mem.started_before));
 	r->mem.phase = PHASE_STARTED;
@@ -203,7 +207,7 @@ begin(struct run *r, enum container_kind kind, void (*script)(const struct run *
 	if (rc < 0 && (e->kind == ERR_REFUSED || (e->kind == ERR_SERVER && strstr(e->msg, "exec") != NULL)))
 		r->failure = FAILURE_SCRIPT;
 	crash_point("executor:stage-started");
-	if (rc == 0 && r->mem.stage == STAGE_SOURCES)
+	if (rc == 0 && (r->mem.stage->when & STAGE_AHEAD))
 		build_container_ahead(r);
 out:
 	arena_reset(&a);
@@ -386,7 +390,7 @@ exit_code(struct run *r, enum container_kind kind, struct err *e)
 	if (json_bool(json_path(v, "State.Running"), false))
 		goto out;
 	code = json_i64(json_path(v, "State.ExitCode"), -1);
-	r->mem.exit_code = (int32_t)code;
+	r->exit_code = (int32_t)code;
 	if (str_eqc(json_str(&a, json_path(v, "State.Status")), "created")) {
 		rc = err_set(e, ERR_SERVER, 0, "container did not start: %.200s", json_cstr(&a, json_path(v, "State.Error")));
 		goto out;
@@ -475,7 +479,7 @@ attend(struct run *r, enum container_kind kind, struct err *e)
 		 * were sent. Once it has stopped the log is whole: what is missing is read now.
 		 */
 		if (rc > 0 && follow(r, kind, false, deadline_of(r), e) == FOLLOW_ENDED)
-			return r->mem.exit_code == 0 ? OUT_OK : OUT_EXIT;
+			return r->exit_code == 0 ? OUT_OK : OUT_EXIT;
 		if (rc > 0)
 			rc = -1;
 		if (rc == 0) {
@@ -513,8 +517,9 @@ forget_container(struct run *r, enum container_kind kind)
 }
 
 static enum outcome
-run_once(struct run *r, enum container_kind kind, void (*script)(const struct run *r, struct buf *b), struct err *e)
+run_once(struct run *r, const struct stage *s, size_t item, struct err *e)
 {
+	enum container_kind kind = container_of(s);
 	mono_t lost_since = mono_now();
 
 	for (;;) {
@@ -527,7 +532,7 @@ run_once(struct run *r, enum container_kind kind, void (*script)(const struct ru
 			/* Recorded but not started: the file is in place, or is put again with the same bytes. */
 			r->mem.phase = PHASE_ENTER;
 			asked = false;
-			started = begin(r, kind, script, e) == 0 ? 1 : -1;
+			started = begin(r, s, item, e) == 0 ? 1 : -1;
 			r->not_started = started < 0;
 		}
 		if (started > 0) {
@@ -545,10 +550,23 @@ run_once(struct run *r, enum container_kind kind, void (*script)(const struct ru
 	}
 }
 
-enum outcome
-stage_run(struct run *r, enum container_kind kind, const char *name, const char *heading,
-    void (*script)(const struct run *r, struct buf *b), struct err *e)
+void
+stage_open_section(struct run *r, const struct stage *s, size_t item)
 {
+	struct buf heading = { .max = 1024 }, line = { .max = 2048 };
+
+	output_section_start(&r->out, stage_section(s, &r->work, item));
+	stage_put_heading(s, &r->work, item, &heading);
+	tl_heading(&line, "%s", buf_str(&heading).p);
+	output_lines(&r->out, buf_str(&line));
+	buf_free(&line);
+	buf_free(&heading);
+}
+
+enum outcome
+stage_run(struct run *r, const struct stage *s, size_t item, struct err *e)
+{
+	enum container_kind kind = container_of(s);
 	enum outcome out;
 
 	r->failure = FAILURE_NONE;
@@ -563,16 +581,11 @@ stage_run(struct run *r, enum container_kind kind, const char *name, const char 
 			return out;
 	}
 	if (r->mem.phase == PHASE_ENTER && !r->mem.opened) {
-		struct buf line = { .max = 1024 };
-
 		r->mem.opened = true;
-		output_section_start(&r->out, name);
-		tl_heading(&line, "%s", heading);
-		output_lines(&r->out, buf_str(&line));
-		buf_free(&line);
+		stage_open_section(r, s, item);
 	}
 	for (int tries = 1; ; tries++) {
-		out = run_once(r, kind, script, e);
+		out = run_once(r, s, item, e);
 		if (out != OUT_FAILED || e->kind != ERR_NOTFOUND || tries >= r->work.executor_attempts || machine_unfit(r, e))
 			break;
 		r->mem.begun |= kind == CONTAINER_BUILD && !r->not_started;
@@ -585,7 +598,7 @@ stage_run(struct run *r, enum container_kind kind, const char *name, const char 
 	if (out == OUT_FAILED && e->kind == ERR_NOTFOUND)
 		err_ctx(e, "the container of this stage has vanished from machine %s", r->machine);
 	output_stage_end(&r->out);
-	output_section_end(&r->out, name);
+	output_section_end(&r->out, stage_section(s, &r->work, item));
 	r->mem.opened = false;
 	return out;
 }

@@ -5,6 +5,7 @@
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/log.h"
+#include "job/stages.h"
 #include "manager/parts.h"
 #include "manager/snapshot.h"
 #include "versions.h"
@@ -208,14 +209,6 @@ put_machine(struct json_w *w, struct manager *m, struct machine *mc)
 	jw_end_object(w);
 }
 
-struct str
-snapshot_stage(struct str stage)
-{
-	if (str_eqc(stage, "step"))
-		return STR("step_script");
-	return str_eqc(stage, "end") ? STR("") : stage;
-}
-
 /* Only when it was written since: a job's checkpoints come every second or so, and this is looked at by few. */
 static void
 look_at_stage(struct manager *m, struct job *j)
@@ -231,7 +224,7 @@ look_at_stage(struct manager *m, struct job *j)
 	j->stage_news = false;
 	dir = fs_opendir(m->jobs_fd, j->id, &e);
 	if (dir >= 0 && fs_read(dir, "stage.json", STAGE_JSON_MAX, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0)
-		str_copy(snapshot_stage(json_str(&a, json_get(v, "stage"))), j->doing, sizeof(j->doing));
+		str_copy(stage_shown(json_str(&a, json_get(v, "stage"))), j->doing, sizeof(j->doing));
 	if (dir >= 0)
 		close(dir);
 	buf_wipe(&b);

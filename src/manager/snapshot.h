@@ -28,8 +28,6 @@ void	snapshot_tend(struct manager *m, bool event);
 /* The last one, at the end. */
 void	snapshot_end(struct manager *m);
 mono_t	snapshot_wake(const struct manager *m);
-/* Upstream's name of a stage (spec gitlab-runner 6.4) for the one that stage.json has. */
-struct str snapshot_stage(struct str stage);
 /* The file's text. With the counters only when somebody serves them. */
 void	snapshot_put(struct manager *m, struct buf *b);
 

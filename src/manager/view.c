@@ -5,6 +5,7 @@
 #include "books/store.h"
 #include "core/fs.h"
 #include "core/lock.h"
+#include "job/stages.h"
 #include "manager/snapshot.h"
 #include "manager/view.h"
 
@@ -298,7 +299,7 @@ look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
 	if (strcmp(out->state, "running") == 0) {
 		out->waiting = "";
 		if (read_json(dir, "stage.json", a, &stage) == 0)
-			out->stage = arena_dup(a, snapshot_stage(json_str(a, json_get(stage, "stage"))));
+			out->stage = arena_dup(a, stage_shown(json_str(a, json_get(stage, "stage"))));
 	} else if (known != NULL)
 		out->waiting_why = known->waiting_why;
 	if (read_json(dir, "result.json", a, &result) == 0) {

@@ -71,7 +71,7 @@ go_on(struct run *r, struct json_val saved, int64_t trace)
 	struct err e = { 0 };
 	int64_t t;
 
-	assert(r->mem.step >= 0 && r->mem.attempt >= 0 && r->mem.helper_taken >= 0 && r->mem.build_taken >= 0 && trace >= 0);
+	assert(r->mem.item >= 0 && r->mem.attempt >= 0 && r->mem.helper_taken >= 0 && r->mem.build_taken >= 0 && trace >= 0);
 	if (output_resume(&r->out, dir, &r->work, trace, saved, &e) < 0)
 		return;
 	output_feed(&r->out, false, STR("a line with hunter2hunter2 in it\n"), WALL_UNKNOWN, true);
@@ -82,7 +82,7 @@ go_on(struct run *r, struct json_val saved, int64_t trace)
 	buf_free(&b);
 	begin(&again);
 	assert(memory_read(&again, &v, &t, &e) == 1 && t == r->out.length);
-	assert(again.mem.stage == r->mem.stage && again.mem.step == r->mem.step && strcmp(again.mem.helper, r->mem.helper) == 0);
+	assert(again.mem.stage == r->mem.stage && again.mem.item == r->mem.item && strcmp(again.mem.helper, r->mem.helper) == 0);
 	end(&again);
 }
 
