@@ -498,31 +498,35 @@ print_table(const struct table *t)
 	}
 }
 
+static const char *const wait_names[] = { "wait mean", "p50", "p95", "p99", "max" };
+
+/* What a row tells, whether it was simulated or happened. */
+struct numbers {
+	size_t	made;
+	int	peak;		/* machines at once; -1: not known */
+	double	paid, busy;	/* hours */
+	double	money;
+	dur_t	waits[NELEM(wait_names)];
+};
+
 static void
-cell_waits(struct table *t, size_t *c, const dur_t waits[5])
+put_numbers(const struct study *s, struct table *t, size_t *c, const struct numbers *n)
 {
 	char span[SPAN_MAX];
 
-	for (size_t i = 0; i < 5; i++) {
-		span_print(waits[i], span);
-		cell(t, c, "%s", span);
-	}
-}
-
-static void
-put_numbers(struct study *s, struct table *t, size_t *c, size_t made, int peak, double paid,
-    double busy, double money, const dur_t waits[5])
-{
-	cell(t, c, "%zu", made);
-	if (peak >= 0)
-		cell(t, c, "%d", peak);
+	cell(t, c, "%zu", n->made);
+	if (n->peak >= 0)
+		cell(t, c, "%d", n->peak);
 	else
 		cell(t, c, "-");
-	cell(t, c, "%.1f", paid);
-	cell(t, c, "%.0f %%", paid > 0 ? 100 * busy / paid : 0);
+	cell(t, c, "%.1f", n->paid);
+	cell(t, c, "%.0f %%", n->paid > 0 ? 100 * n->busy / n->paid : 0);
 	if (s->priced)
-		cell(t, c, "%.2f", money);
-	cell_waits(t, c, waits);
+		cell(t, c, "%.2f", n->money);
+	for (size_t i = 0; i < NELEM(wait_names); i++) {
+		span_print(n->waits[i], span);
+		cell(t, c, "%s", span);
+	}
 }
 
 /* Which columns tell the runs apart. */
@@ -539,7 +543,6 @@ varying(const struct study *s)
 static void
 print_runs(struct study *s)
 {
-	static const char *const waits[] = { "wait mean", "p50", "p95", "p99", "max" };
 	struct table t = { .a = &s->a };
 	const struct past_truth *truth = &s->past.truth;
 	bool label = varying(s) == 0 && s->past.record, unfinished = false;
@@ -559,8 +562,8 @@ print_runs(struct study *s)
 	cell(&t, &c, "in use");
 	if (s->priced)
 		cell(&t, &c, "%s", s->currency[0] != '\0' ? s->currency : "money");
-	for (size_t i = 0; i < NELEM(waits); i++)
-		cell(&t, &c, "%s", waits[i]);
+	for (size_t i = 0; i < NELEM(wait_names); i++)
+		cell(&t, &c, "%s", wait_names[i]);
 	if (unfinished)
 		cell(&t, &c, "never ran");
 	for (size_t i = 0; i < s->nruns; i++) {
@@ -573,9 +576,9 @@ print_runs(struct study *s)
 				cell(&t, &c, "%.*s", STR_ARG(sweep_value(&s->sweep, i, k)));
 		if (label)
 			cell(&t, &c, "simulated");
-		put_numbers(s, &t, &c, r->created, r->peak_machines, r->paid_hours, r->busy_hours, r->money,
-		    (const dur_t[5]){ r->wait_mean, r->wait_p50, r->wait_p95,
-		    r->wait_p99, r->wait_max });
+		put_numbers(s, &t, &c, &(struct numbers){ r->created, r->peak_machines,
+		    r->paid_hours, r->busy_hours, r->money,
+		    { r->wait_mean, r->wait_p50, r->wait_p95, r->wait_p99, r->wait_max } });
 		if (unfinished)
 			cell(&t, &c, "%zu", r->unfinished);
 	}
@@ -585,10 +588,10 @@ print_runs(struct study *s)
 		cell(&t, &c, "as it was");
 		if (varying(s) > 1)
 			c = varying(s);
-		put_numbers(s, &t, &c, truth->made, -1, truth->machine_hours, truth->busy_hours,
-		    truth->machine_hours * s->base.price_per_hour,
-		    (const dur_t[5]){ truth->wait_mean, truth->wait_p50, truth->wait_p95,
-		    truth->wait_p99, truth->wait_max });
+		put_numbers(s, &t, &c, &(struct numbers){ truth->made, -1, truth->machine_hours,
+		    truth->busy_hours, truth->machine_hours * s->base.price_per_hour,
+		    { truth->wait_mean, truth->wait_p50, truth->wait_p95, truth->wait_p99,
+		    truth->wait_max } });
 	}
 	print_table(&t);
 	free(t.cells);

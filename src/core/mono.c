@@ -238,7 +238,8 @@ time_parse_http(struct str s, wall_t *t)
 		if (literal(&s, months[c.mon - 1]) == 0)
 			break;
 	if (c.mon > 12 || literal(&s, " ") < 0 || digits(&s, 4, &c.year) < 0 ||
-	    literal(&s, " ") < 0 || clock_time(&s, &c) < 0 || !(str_eqc(s, " GMT") || str_eqc(s, " UTC")))
+	    literal(&s, " ") < 0 || clock_time(&s, &c) < 0 ||
+	    !(str_eqc(s, " GMT") || str_eqc(s, " UTC")))
 		return -1;
 	return to_wall(&c, t);
 }

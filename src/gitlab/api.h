@@ -105,7 +105,8 @@ struct gitlab_piece {
 };
 /* PATCH jobs/:id/trace. */
 int	gitlab_patch_trace(struct gitlab *g, struct gitlab_job job,
-	    const struct gitlab_piece *piece, struct gitlab_answer *a, mono_t deadline, struct err *e);
+	    const struct gitlab_piece *piece, struct gitlab_answer *a, mono_t deadline,
+	    struct err *e);
 
 struct gitlab_update {
 	const char	*state;			/* running, success, failed */

@@ -369,7 +369,7 @@ give_back(struct poller *p, struct gitlab_job job, const struct err *why)
 	if (gitlab_update_job(p->gitlab, job, &u, &a, mono_after(60 * NSEC_SEC), &e) < 0)
 		log_error("GitLab could not be told", F_INT("job", job.id), F_ERR(&e));
 	else if (a.status == 400)
-		log_info("GitLab waits for the job to be acknowledged: it will give it to a runner again",
+		log_info("GitLab waits for the job to be acknowledged: it goes to a runner again",
 		    F_INT("job", job.id));
 	gitlab_answer_free(&a);
 }

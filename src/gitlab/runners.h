@@ -57,7 +57,8 @@ int	gitlab_register(struct gitlab *g, const struct gitlab_registration *r, const
 	    struct gitlab_runner *out, mono_t deadline, struct err *e);
 /* POST runners/verify: the token is good, and this host is known under it from here on. */
 int	gitlab_verify(struct gitlab *g, const struct gitlab_self *self,
-	    const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline, struct err *e);
+	    const struct gitlab_tries *t, struct gitlab_runner *out, mono_t deadline,
+	    struct err *e);
 /*
  * Takes back what registering made: with a token that was created in GitLab (names_token_is_created()) only this host's
  * entry under it, since others may use it too, else the runner. ERR_NOTFOUND: there was none.

@@ -79,9 +79,10 @@ events_close(struct manager *m)
 }
 
 void
-event_note(struct manager *m, enum event_kind kind, struct pool *p, struct machine *mc,
-    struct job *j, const char *reason, const char *fmt, ...)
+event_note(struct manager *m, enum event_kind kind, const struct event_of *about,
+    const char *reason, const char *fmt, ...)
 {
+	struct event_of of = about != NULL ? *about : (struct event_of){ NULL, NULL, NULL };
 	struct events *ev = m->events;
 	struct buf b = { 0 };
 	struct json_w w = { .b = &b };
@@ -91,22 +92,22 @@ event_note(struct manager *m, enum event_kind kind, struct pool *p, struct machi
 	/* Unit tests run parts of the manager without a state directory. */
 	if (ev == NULL)
 		return;
-	if (p == NULL && mc != NULL)
-		p = mc->pool;
-	if (p == NULL && j != NULL)
-		p = j->pool;
-	metrics_event(m, kind, p, mc, j, reason);
+	if (of.pool == NULL && of.machine != NULL)
+		of.pool = of.machine->pool;
+	if (of.pool == NULL && of.job != NULL)
+		of.pool = of.job->pool;
+	metrics_event(m, kind, of.pool, of.machine, of.job, reason);
 	TEXT_OF(text, fmt);
 	time_rfc3339(wall_now(), 3, now);
 	jw_object(&w, NULL);
 	jw_cstr(&w, "at", now);
 	jw_cstr(&w, "kind", kinds[kind]);
-	if (p != NULL)
-		jw_cstr(&w, "pool", p->key);
-	if (mc != NULL)
-		jw_cstr(&w, "machine", mc->name);
-	if (j != NULL)
-		jw_cstr(&w, "job", j->id);
+	if (of.pool != NULL)
+		jw_cstr(&w, "pool", of.pool->key);
+	if (of.machine != NULL)
+		jw_cstr(&w, "machine", of.machine->name);
+	if (of.job != NULL)
+		jw_cstr(&w, "job", of.job->id);
 	jw_cstr(&w, "reason", reason);
 	if (text[0] != '\0')
 		jw_cstr(&w, "text", text);

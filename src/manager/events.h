@@ -46,13 +46,22 @@ enum event_kind {
 /* Once, when the state directory is open. */
 void	events_open(struct manager *m);
 void	events_close(struct manager *m);
+/* What an event is about, each NULL or not; without a pool the machine's or the job's is meant. */
+struct event_of {
+	struct pool	*pool;
+	struct machine	*machine;
+	struct job	*job;
+};
+#define ABOUT(...)	(&(const struct event_of){ __VA_ARGS__ })
+#define ABOUT_ALL	NULL
+
 /*
- * p, mc and j may each be NULL; the pool of the machine or the job is taken
- * when p is. reason is one word of a small set (scale_why_word(), an enum's name): it becomes
- * the label of a metric. The text is a sentence without the nouns that the other members name.
+ * Tells of an event: ABOUT(.machine = mc). reason is one word of a small set (scale_why_word(), an
+ * enum's name): it becomes the label of a metric. The text is a sentence without the nouns that the
+ * other members name.
  */
-void	event_note(struct manager *m, enum event_kind kind, struct pool *p, struct machine *mc,
-	    struct job *j, const char *reason, const char *fmt, ...) PRINTFLIKE(7, 8);
+void	event_note(struct manager *m, enum event_kind kind, const struct event_of *of,
+	    const char *reason, const char *fmt, ...) PRINTFLIKE(5, 6);
 /* At the end of a round: what is not in the file yet goes there. */
 void	events_flush(struct manager *m);
 const char	*event_kind_name(enum event_kind kind);

@@ -143,7 +143,8 @@ life_ready(struct manager *m)
 	/* The first round has asked GitLab wherever there was something to ask for. */
 	if (wall_known(m->life.left) && !wall_before(wall_now(), m->life.left)) {
 		m->life.blind = wall_between(m->life.left, wall_now());
-		event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "took-over", "nobody asked for jobs for %" PRId64 " ms", m->life.blind / NSEC_MSEC);
+		event_note(m, EVENT_MANAGER, ABOUT_ALL, "took-over",
+		    "nobody asked for jobs for %" PRId64 " ms", m->life.blind / NSEC_MSEC);
 		log_info("Took over from the manager before", F_DUR("blind", m->life.blind), F_INT("adopted", m->life.adopted));
 	}
 	life_write(m);
@@ -195,7 +196,8 @@ handover(struct manager *m)
 	m->stop_by = mono_after(LEAVE_WAIT);
 	LIST_EACH(struct pool, p, link, &m->pools)
 		pollers_stop(m, p);
-	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "leaving", "%s", m->life.ends ? "ends; running jobs go on" : "hands over; running jobs go on");
+	event_note(m, EVENT_MANAGER, ABOUT_ALL, "leaving", "%s",
+	    m->life.ends ? "ends; running jobs go on" : "hands over; running jobs go on");
 	life_write(m);
 	crash_point("manager:leaving");
 }
@@ -216,7 +218,7 @@ become_successor(struct manager *m)
 		unsetenv("LOG_FORMAT");
 	proc_again(&e);
 	log_error("Cannot hand over: this version goes on", F_ERR(&e));
-	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "handover-failed", "%s", e.msg);
+	event_note(m, EVENT_MANAGER, ABOUT_ALL, "handover-failed", "%s", e.msg);
 	setenv("LOG_LEVEL", log_level_name(log_level()), 1);
 	setenv("LOG_FORMAT", log_format_name(log_format()), 1);
 	m->phase = MANAGER_RUNNING;

@@ -53,7 +53,8 @@ judge_machine(struct manager *m, struct job *j, struct machine *mc)
 	if (!failure_is_system(why) || ++mc->system_failures < SYSTEM_FAILURES_MAX)
 		return;
 	log_warn("Machine goes: two of its jobs in a row were system failures", F_STR("name", mc->name), F_STR("error", j->result_text));
-	event_note(m, EVENT_MACHINE, NULL, mc, NULL, "unfit", "two of its jobs in a row were system failures, the last one: %s", j->result_text);
+	event_note(m, EVENT_MACHINE, ABOUT(.machine = mc), "unfit",
+	    "two of its jobs in a row were system failures, the last one: %s", j->result_text);
 	mc->flags |= SCALE_F_DOOMED;
 }
 
@@ -67,7 +68,8 @@ job_ended(struct manager *m, struct job *j)
 	j->state = JOB_ENDED;
 	j->ended = wall_now();
 	history_job(m, j);
-	event_note(m, EVENT_ENDED, NULL, mc, j, j->result[0] != '\0' ? j->result : "unknown", "%s", j->result_text);
+	event_note(m, EVENT_ENDED, ABOUT(.machine = mc, .job = j),
+	    j->result[0] != '\0' ? j->result : "unknown", "%s", j->result_text);
 	log_info("Removed job from processing list", F_STR("job", j->id),
 	    F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", m->config->concurrent));
 	m->dirty = true;
@@ -147,7 +149,8 @@ job_unassign(struct manager *m, struct job *j)
 		close(dir);
 	}
 	buf_free(&why);
-	event_note(m, EVENT_BACK, NULL, mc, j, "unavailable", "the machine could not be used%s%s", j->refused[0] != '\0' ? ": " : "", j->refused);
+	event_note(m, EVENT_BACK, ABOUT(.machine = mc, .job = j), "unavailable",
+	    "the machine could not be used%s%s", j->refused[0] != '\0' ? ": " : "", j->refused);
 	j->state = JOB_WAITING;
 	j->assigned = WALL_UNKNOWN;
 	j->machine = NULL;
@@ -178,7 +181,7 @@ start_worker(struct manager *m, struct job *j, struct child *c, const char *role
 		child_again_later(c);
 		return;
 	}
-	child_watch(m, c, pid, fd, false, ended, j);
+	child_watch(m, c, (struct child_process){ pid, fd, false }, ended, j);
 	log_debug("Started", F_STR("role", role), F_STR("job", j->id), F_INT("pid", pid));
 }
 
@@ -362,7 +365,8 @@ job_bury(struct manager *m, struct job *j)
 		return;
 	}
 	crash_point("manager:job-renamed");
-	event_note(m, EVENT_DONE, NULL, NULL, j, j->result[0] != '\0' ? j->result : "unknown", "%s", "GitLab has its result");
+	event_note(m, EVENT_DONE, ABOUT(.job = j), j->result[0] != '\0' ? j->result : "unknown",
+	    "%s", "GitLab has its result");
 	if (fs_remove_tree(m->jobs_fd, gone, &e) < 0)
 		log_warn("Job directory could not be deleted; the next start sweeps it", F_STR("directory", gone), F_ERR(&e));
 	log_debug("Job is done", F_STR("job", j->id));
@@ -467,7 +471,7 @@ job_arrived(struct manager *m, struct str id)
 	crash_point("manager:job-known");
 	log_info("Added job to processing list", F_STR("job", j->id), F_STR("runner", j->pool->conf != NULL ? j->pool->conf->short_token : ""),
 	    F_INT("builds", jobs_active(m, NULL)), F_INT("max_builds", m->config->concurrent));
-	event_note(m, EVENT_ARRIVED, NULL, NULL, j, "job", "%s", "");
+	event_note(m, EVENT_ARRIVED, ABOUT(.job = j), "job", "%s", "");
 	watch_dir(m, j);
 	job_refresh(m, j);
 	m->dirty = true;
@@ -514,7 +518,7 @@ job_assign(struct manager *m, struct job *j, struct machine *mc, const char *why
 	snprintf(j->machine_name, sizeof(j->machine_name), "%s", mc->name);
 	mc->job = j;
 	mc->state = SCALE_USED;
-	event_note(m, EVENT_ASSIGN, NULL, mc, j, why, "%.*s", STR_ARG(sentence));
+	event_note(m, EVENT_ASSIGN, ABOUT(.machine = mc, .job = j), why, "%.*s", STR_ARG(sentence));
 	log_info("Using existing docker-machine", F_STR("job", j->id), F_STR("name", mc->name), F_INT("usedCount", mc->uses));
 	start_executor(m, j);
 out:
@@ -562,7 +566,7 @@ tell_now(struct manager *m, struct job *j)
 	memmove(&j->told[0], &j->told[1], sizeof(j->told) - sizeof(j->told[0]));
 	j->told[NELEM(j->told) - 1] = hash_fnv(str_from(j->waiting));
 	j->told_at = mono_now();
-	event_note(m, EVENT_WAITING, NULL, NULL, j, j->waiting_why, "%s", j->waiting);
+	event_note(m, EVENT_WAITING, ABOUT(.job = j), j->waiting_why, "%s", j->waiting);
 	dir = job_dir(m, j, &e);
 	if (dir < 0)
 		return;

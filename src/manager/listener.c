@@ -63,7 +63,7 @@ start_listener(struct manager *m)
 		child_again_later(&m->listener);
 		return;
 	}
-	child_watch(m, &m->listener, pid, fd, false, ended, m);
+	child_watch(m, &m->listener, (struct child_process){ pid, fd, false }, ended, m);
 }
 
 void

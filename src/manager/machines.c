@@ -38,7 +38,8 @@ operator_says(struct manager *m, struct watch *w)
 			mc->phase = phase_parse(msg.arg[1]);
 			/* "ready" and that it is gone are noted when the operator has ended well. */
 			if (mc->phase != PHASE_READY && mc->phase != PHASE_NONE)
-				event_note(m, EVENT_PHASE, NULL, mc, NULL, phase_name(mc->phase), "%s", "");
+				event_note(m, EVENT_PHASE, ABOUT(.machine = mc),
+				    phase_name(mc->phase), "%s", "");
 			log_debug("Machine has come further", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
 			m->dirty = true;
 		} else if (msg.verb == CHAN_WAIT)
@@ -105,63 +106,43 @@ machines_plan(struct manager *m, const struct pool *p, const char *name, struct 
 static void
 start_operator(struct manager *m, struct machine *mc, const char *what)
 {
-	const char *argv[20];
-	size_t n = 0;
-	struct proc_fd fds[2];
-	struct err e = { 0 };
-	int pair[2], plan = -1, pidfd;
 	bool create = strcmp(what, "create") == 0;
-	pid_t pid;
+	bool ask = strcmp(what, "settle") == 0 || strcmp(what, "look") == 0;
+	const char *argv[18] = { "windlass-operator", "--store", m->store, "--name", mc->name,
+		"--do", what, "--plan-fd", "3", "--owner", m->owner, "--control-fd", "4" };
+	/*
+	 * It may use the cloud's key and this machine's SSH key; it dies with us, and its work is
+	 * safe to repeat.
+	 */
+	struct child_start s = { argv, -1, PROC_DIES_WITH_PARENT, operator_says, operator_ended,
+		mc };
+	size_t n = 13;
+	struct err e = { 0 };
 
-	if (chan_pair(pair, &e) < 0)
-		goto failed;
-	/* An empty plan continues what the record says; files that options name are believed by the configuration as long as it has the runner. */
-	plan = mc->pool->conf != NULL ? machines_plan(m, mc->pool, mc->name, &e) : proc_memfd("plan", STR("{}"), &e);
-	if (plan < 0) {
-		close(pair[0]);
-		close(pair[1]);
-		goto failed;
-	}
-	argv[n++] = "windlass-operator";
-	argv[n++] = "--store";
-	argv[n++] = m->store;
-	argv[n++] = "--name";
-	argv[n++] = mc->name;
-	argv[n++] = "--do";
-	argv[n++] = what;
-	argv[n++] = "--plan-fd";
-	argv[n++] = "3";
-	argv[n++] = "--owner";
-	argv[n++] = m->owner;
-	argv[n++] = "--control-fd";
-	argv[n++] = "4";
 	if (!create) {
 		argv[n++] = "--reason";
 		argv[n++] = mc->why;
 	}
-	if (strcmp(what, "settle") == 0 || strcmp(what, "look") == 0) {
+	if (ask) {
 		argv[n++] = "--limit";
 		argv[n++] = ASK_LIMIT;
 	}
-	argv[n] = NULL;
-	fds[0] = (struct proc_fd){ plan, 3 };
-	fds[1] = (struct proc_fd){ pair[1], 4 };
-	/* It may use the cloud's key and this machine's SSH key; it dies with us, and its work is safe to repeat. */
-	pidfd = proc_self(argv, fds, 2, PROC_DIES_WITH_PARENT, &pid, &e);
-	close(plan);
-	close(pair[1]);
-	if (pidfd < 0) {
-		close(pair[0]);
-		goto failed;
+	/*
+	 * An empty plan continues what the record says; files that options name are believed by the
+	 * configuration as long as it has the runner.
+	 */
+	if (mc->pool->conf != NULL)
+		s.plan = machines_plan(m, mc->pool, mc->name, &e);
+	else
+		s.plan = proc_memfd("plan", STR("{}"), &e);
+	if (child_start(m, &mc->operator, &s, &e) < 0) {
+		log_error("Operator could not be started", F_STR("name", mc->name),
+		    F_STR("operation", what), F_ERR(&e));
+		child_again_later(&mc->operator);
+		return;
 	}
 	snprintf(mc->doing, sizeof(mc->doing), "%s", what);
-	child_watch(m, &mc->operator, pid, pidfd, false, operator_ended, mc);
-	watch_add(m, &mc->operator.control, pair[0], operator_says, mc);
 	crash_point("manager:operator-started");
-	return;
-failed:
-	log_error("Operator could not be started", F_STR("name", mc->name), F_STR("operation", what), F_ERR(&e));
-	child_again_later(&mc->operator);
 }
 
 void
@@ -177,7 +158,7 @@ machines_create(struct manager *m, struct pool *p, const char *why, struct str s
 	mc->state = SCALE_CREATING;
 	mc->phase = PHASE_NONE;
 	mc->create_started = wall_now();
-	event_note(m, EVENT_CREATE, NULL, mc, NULL, why, "%.*s", STR_ARG(sentence));
+	event_note(m, EVENT_CREATE, ABOUT(.machine = mc), why, "%.*s", STR_ARG(sentence));
 	log_info("Creating machine", F_STR("name", name), F_STR("driver", p->conf->machine_driver), F_STR("runner", p->conf->short_token));
 	scale_create_started(&p->gate, wall_now().ns);
 }
@@ -205,7 +186,7 @@ machines_remove_for(struct manager *m, struct machine *mc, const char *why, cons
 {
 	if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
 		return;
-	event_note(m, EVENT_REMOVE, NULL, mc, NULL, word, "%.*s", STR_ARG(sentence));
+	event_note(m, EVENT_REMOVE, ABOUT(.machine = mc), word, "%.*s", STR_ARG(sentence));
 	mc->state = SCALE_REMOVING;
 	mc->remove_started = wall_now();
 	mc->operator.again = MONO_AT_ONCE;
@@ -228,7 +209,8 @@ machines_call_off(struct manager *m, struct machine *mc, const char *why)
 	scale_create_cancelled(&mc->pool->gate, mc->create_started.ns);
 	if (mc->phase == PHASE_NONE && !child_alive(&mc->operator)) {
 		log_info("Machine is not created: not needed any more", F_STR("name", mc->name), F_STR("reason", why));
-		event_note(m, EVENT_REMOVED, NULL, mc, NULL, "called-off", "%s; nothing had been begun", why);
+		event_note(m, EVENT_REMOVED, ABOUT(.machine = mc), "called-off",
+		    "%s; nothing had been begun", why);
 		machine_free(m, mc);
 		m->dirty = true;
 		return;
@@ -292,7 +274,8 @@ created(struct manager *m, struct machine *mc, int status)
 		log_info("Machine created", F_STR("name", mc->name), F_DUR("duration", wall_between(mc->create_started, wall_now())));
 		mc->check_at = rounds_next_check();
 		mc->tried_at = mono_now();
-		event_note(m, EVENT_READY, NULL, mc, NULL, "ready", "after %" PRId64 " s", wall_between(mc->create_started, wall_now()) / NSEC_SEC);
+		event_note(m, EVENT_READY, ABOUT(.machine = mc), "ready", "after %" PRId64 " s",
+		    wall_between(mc->create_started, wall_now()) / NSEC_SEC);
 		scale_created(&p->gate);
 		p->create_error[0] = '\0';
 		history_machine(m, mc, HISTORY_READY);
@@ -312,8 +295,8 @@ created(struct manager *m, struct machine *mc, int status)
 			return;
 	}
 	log_error("Machine creation failed", F_STR("name", mc->name), F_INT("status", status), F_STR("error", mc->operator.error));
-	event_note(m, EVENT_CREATE_FAILED, NULL, mc, NULL, status == EXIT_QUOTA ? "quota" : status == EXIT_REFUSED ? "refused" : "failed",
-	    "%s", mc->operator.error);
+	event_note(m, EVENT_CREATE_FAILED, ABOUT(.machine = mc), status == EXIT_QUOTA ? "quota" :
+	    status == EXIT_REFUSED ? "refused" : "failed", "%s", mc->operator.error);
 	scaler_create_failed(m, mc, status, mc->not_before);
 	history_machine(m, mc, HISTORY_FAILED);
 	if (mc->phase == PHASE_NONE) {
@@ -335,7 +318,8 @@ removed(struct manager *m, struct machine *mc, int status, uint16_t before)
 	if (status == EXIT_OK) {
 		log_info("Machine removed", F_STR("name", mc->name), F_STR("reason", mc->why),
 		    F_DUR("lifetime", wall_between(mc->created, wall_now())), F_INT("usedCount", mc->uses));
-		event_note(m, EVENT_REMOVED, NULL, mc, NULL, word_of(mc->why), "it lived %" PRId64 " s and ran %" PRIu32 " job%s: %s",
+		event_note(m, EVENT_REMOVED, ABOUT(.machine = mc), word_of(mc->why),
+		    "it lived %" PRId64 " s and ran %" PRIu32 " job%s: %s",
 		    wall_between(mc->created, wall_now()) / NSEC_SEC, mc->uses, mc->uses == 1 ? "" : "s", mc->why);
 		history_machine(m, mc, HISTORY_GONE);
 		drain_removed(m, mc, true);
@@ -352,7 +336,8 @@ removed(struct manager *m, struct machine *mc, int status, uint16_t before)
 		mc->removal_retries = (uint16_t)(before + 1);
 	log_warn("Error while removing machine", F_STR("name", mc->name), F_INT("retries", mc->removal_retries),
 	    F_INT("status", status), F_STR("error", mc->operator.error));
-	event_note(m, EVENT_REMOVE_FAILED, NULL, mc, NULL, "failed", "%s", mc->operator.error);
+	event_note(m, EVENT_REMOVE_FAILED, ABOUT(.machine = mc), "failed", "%s",
+	    mc->operator.error);
 	if (drain_removed(m, mc, false))
 		return;
 	for (unsigned i = 1; i < mc->removal_retries && wait < REMOVE_AGAIN_CAP; i++)
@@ -363,7 +348,9 @@ removed(struct manager *m, struct machine *mc, int status, uint16_t before)
 		if (before < most) {
 			log_error("Giving up on machine removal. The remote VM may be orphaned. windlass keeps it in its books and tries every hour.",
 			    F_STR("name", mc->name), F_STR("error", mc->operator.error));
-			event_note(m, EVENT_STUCK, NULL, mc, NULL, "stuck", "removal failed %" PRIu16 " times; it is tried every hour", mc->removal_retries);
+			event_note(m, EVENT_STUCK, ABOUT(.machine = mc), "stuck",
+			    "removal failed %" PRIu16 " times; it is tried every hour",
+			    mc->removal_retries);
 			rounds_reconcile(m);
 		}
 		mc->state = SCALE_STUCK;

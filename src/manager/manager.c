@@ -122,7 +122,7 @@ drain(struct manager *m)
 		return;
 	notify_send("STOPPING=1\nSTATUS=No new jobs; waiting for %d", jobs_active(m, NULL));
 	m->phase = MANAGER_DRAINING;
-	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "draining", "SIGQUIT: no new jobs");
+	event_note(m, EVENT_MANAGER, ABOUT_ALL, "draining", "SIGQUIT: no new jobs");
 	log_info("Graceful shutdown: no new jobs; waiting for the running ones", F_INT("builds", jobs_active(m, NULL)));
 	stop_asking(m);
 	life_write(m);
@@ -141,7 +141,8 @@ stop(struct manager *m, int sig)
 	}
 	notify_send("STOPPING=1\nSTATUS=Aborting %d jobs", jobs_active(m, NULL));
 	m->phase = MANAGER_STOPPING;
-	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "stopping", "%s: jobs are aborted", sig == SIGINT ? "SIGINT" : "SIGTERM");
+	event_note(m, EVENT_MANAGER, ABOUT_ALL, "stopping", "%s: jobs are aborted",
+	    sig == SIGINT ? "SIGINT" : "SIGTERM");
 	m->stop_signal = sig;
 	m->stop_by = mono_after(m->config->shutdown_timeout * NSEC_SEC);
 	log_warn("Forceful shutdown: jobs are aborted", F_STR("signal", name), F_INT("builds", jobs_active(m, NULL)),
@@ -368,7 +369,8 @@ start(struct manager *m, const struct manager_opts *o, struct err *e)
 	jobs_watch(m);
 	if (model_scan(m, e) < 0)
 		return -1;
-	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "started", "windlass %s, pid %d", WL_VERSION, (int)getpid());
+	event_note(m, EVENT_MANAGER, ABOUT_ALL, "started", "windlass %s, pid %d", WL_VERSION,
+	    (int)getpid());
 	life_inherit(m);
 	life_write(m);
 	reload_loaded(m, true);
@@ -505,7 +507,7 @@ manager_run(const struct manager_opts *o)
 	life_ready(m);
 	snapshot_tend(m, true);
 	loop(m);
-	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "stopped", "%s", "");
+	event_note(m, EVENT_MANAGER, ABOUT_ALL, "stopped", "%s", "");
 	events_flush(m);
 	snapshot_end(m);
 	life_end(m);

@@ -41,14 +41,40 @@ watch_drop(struct manager *m, struct watch *w)
 }
 
 void
-child_watch(struct manager *m, struct child *c, pid_t pid, int pidfd, bool adopted, watch_fn *ended, void *owner)
+child_watch(struct manager *m, struct child *c, struct child_process p, watch_fn *ended,
+    void *owner)
 {
-	c->pid = pid;
-	c->adopted = adopted;
+	c->pid = p.pid;
+	c->adopted = p.adopted;
 	c->started = mono_now();
 	c->again = MONO_AT_ONCE;
 	c->error[0] = '\0';
-	watch_add(m, &c->exit, pidfd, ended, owner);
+	watch_add(m, &c->exit, p.pidfd, ended, owner);
+}
+
+int
+child_start(struct manager *m, struct child *c, const struct child_start *s, struct err *e)
+{
+	struct child_process p = { .pidfd = -1 };
+	int pair[2];
+
+	if (s->plan < 0)
+		return -1;
+	if (chan_pair(pair, e) < 0) {
+		close(s->plan);
+		return -1;
+	}
+	p.pidfd = proc_self(s->argv, (struct proc_fd[]){ { s->plan, 3 }, { pair[1], 4 } }, 2,
+	    s->life, &p.pid, e);
+	close(s->plan);
+	close(pair[1]);
+	if (p.pidfd < 0) {
+		close(pair[0]);
+		return -1;
+	}
+	child_watch(m, c, p, s->ended, s->owner);
+	watch_add(m, &c->control, pair[0], s->says, s->owner);
+	return 0;
 }
 
 bool
@@ -106,7 +132,7 @@ child_adopt(struct manager *m, struct child *c, int dirfd, const char *lock, wat
 			close(fd);
 		return false;
 	}
-	child_watch(m, c, pid, fd, true, ended, owner);
+	child_watch(m, c, (struct child_process){ pid, fd, true }, ended, owner);
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #include "core/chan.h"
 #include "core/list.h"
 #include "core/mono.h"
+#include "core/proc.h"
 #include "machine/certs.h"
 #include "policy/retry.h"
 #include "policy/scale.h"
@@ -243,7 +244,22 @@ void	watch_add(struct manager *m, struct watch *w, int fd, watch_fn *ready, void
 void	watch_drop(struct manager *m, struct watch *w);
 
 /* Children. child_watch() takes over a pidfd; on its end `ended` is called with w->owner. */
-void	child_watch(struct manager *m, struct child *c, pid_t pid, int pidfd, bool adopted, watch_fn *ended, void *owner);
+struct child_process {
+	pid_t	 pid;
+	int	 pidfd;
+	bool	 adopted;	/* somebody else's child, or one of this process in a life before */
+};
+void	child_watch(struct manager *m, struct child *c, struct child_process p, watch_fn *ended,
+	    void *owner);
+/* A role that gets a plan on descriptor 3 and a channel on 4, as its argv says. */
+struct child_start {
+	const char *const *argv;
+	int		 plan;		/* taken over; -1: *e tells already why there is none */
+	enum proc_life	 life;
+	watch_fn	*says, *ended;	/* called with w->owner */
+	void		*owner;
+};
+int	child_start(struct manager *m, struct child *c, const struct child_start *s, struct err *e);
 bool	child_alive(const struct child *c);
 /*
  * Reaps; returns the exit status (128 + signal) and forgets pid and descriptors. -1: an adopted one, not to be had

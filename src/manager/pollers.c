@@ -254,7 +254,8 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 		log_info("Runner is healthy again", F_STR("runner", p->conf->short_token));
 	if (a == PACE_NOTHING || a == PACE_CHANGED || a == PACE_JOB) {
 		if (p->told != 0)
-			event_note(m, EVENT_GITLAB, p, NULL, NULL, "answers", "GitLab answers again");
+			event_note(m, EVENT_GITLAB, ABOUT(.pool = p), "answers",
+			    "GitLab answers again");
 		p->told = 0;
 		p->trouble[0] = '\0';
 		return;
@@ -264,7 +265,8 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 	if (p->told == hash_fnv(text) && mono_since(p->told_at) < TELL_AGAIN)
 		return;
 	if (p->told != hash_fnv(text))
-		event_note(m, EVENT_GITLAB, p, NULL, NULL, a == PACE_LOST ? "lost" : a == PACE_LATER ? "later" : a == PACE_CONFLICT ? "conflict" : "refused",
+		event_note(m, EVENT_GITLAB, ABOUT(.pool = p), a == PACE_LOST ? "lost" :
+		    a == PACE_LATER ? "later" : a == PACE_CONFLICT ? "conflict" : "refused",
 		    "%.*s", STR_ARG(text));
 	p->told = hash_fnv(text);
 	p->told_at = mono_now();
@@ -357,41 +359,27 @@ files_mtime(const struct runner *r)
 static void
 start_poller(struct manager *m, struct poller *po)
 {
-	const char *argv[] = { "windlass-poller", "--state-dir", m->state_dir, "--control-fd", "3", "--plan-fd", "4", NULL };
+	const char *argv[] = { "windlass-poller", "--state-dir", m->state_dir, "--plan-fd", "3",
+	    "--control-fd", "4", NULL };
+	/*
+	 * It may use this runner's token and make directories under jobs/. It ends by itself when
+	 * the channel closes, once an answer that was on its way is kept: killed with us it would
+	 * take a job along that GitLab has just given.
+	 */
+	struct child_start s = { argv, -1, PROC_OUTLIVES_PARENT, poller_says, poller_ended, po };
 	struct buf plan = { 0 };
 	struct err e = { 0 };
-	struct proc_fd fds[2];
-	int pair[2], fd, pidfd;
-	pid_t pid;
 
-	if (chan_pair(pair, &e) < 0) {
-		log_error("Poller could not be started", F_ERR(&e));
-		child_again_later(&po->child);
-		return;
-	}
 	po->files_mtime = files_mtime(po->pool->conf);
 	put_plan(&plan, m, po->pool);
 	po->plan_hash = hash_fnv(buf_str(&plan));
-	fd = proc_memfd("plan", buf_str(&plan), &e);
+	s.plan = proc_memfd("plan", buf_str(&plan), &e);
 	buf_wipe(&plan);
-	fds[0] = (struct proc_fd){ pair[1], 3 };
-	fds[1] = (struct proc_fd){ fd, 4 };
-	/*
-	 * It may use this runner's token and make directories under jobs/. It ends by itself when the channel closes,
-	 * once an answer that was on its way is kept: killed with us it would take a job along that GitLab has just given.
-	 */
-	pidfd = fd < 0 ? -1 : proc_self(argv, fds, 2, PROC_OUTLIVES_PARENT, &pid, &e);
-	if (fd >= 0)
-		close(fd);
-	close(pair[1]);
-	if (pidfd < 0) {
+	if (child_start(m, &po->child, &s, &e) < 0) {
 		log_error("Poller could not be started", F_ERR(&e));
-		close(pair[0]);
 		child_again_later(&po->child);
 		return;
 	}
-	child_watch(m, &po->child, pid, pidfd, false, poller_ended, po);
-	watch_add(m, &po->child.control, pair[0], poller_says, po);
 	crash_point("manager:poller-started");
 }
 

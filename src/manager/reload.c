@@ -145,7 +145,7 @@ take(struct manager *m, struct look *l, bool forced)
 	/* Who has mended something wants it tried now, not after unhealthy_interval (spec gitlab-runner 2.2). */
 	LIST_EACH(struct pool, p, link, &m->pools)
 		p->health = (struct health){ 0 };
-	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "reloaded", "%s was read again", m->config_path);
+	event_note(m, EVENT_MANAGER, ABOUT_ALL, "reloaded", "%s was read again", m->config_path);
 	reload_loaded(m, false);
 }
 
@@ -154,7 +154,7 @@ refuse(struct manager *m, const char *why)
 {
 	notify_send("STATUS=%s", why);
 	log_error("Failed to load config: the last good one stays in force", F_STR("config", m->config_path), F_STR("error", why));
-	event_note(m, EVENT_MANAGER, NULL, NULL, NULL, "reload-failed", "%s", why);
+	event_note(m, EVENT_MANAGER, ABOUT_ALL, "reload-failed", "%s", why);
 }
 
 /* How long this file must have been as it is: 0 when somebody vouches for it. */

@@ -69,36 +69,25 @@ rounds_next_check(void)
 	return mono_after(jitter(CHECK_EVERY));
 }
 
-/* plan is taken over. 0 or -1. */
+/*
+ * A reconciler may use one account's key, a checker the machines' client keys; both only read the
+ * store. 0 or -1.
+ */
 static int
-start(struct manager *m, struct child *c, const char *what, int plan, watch_fn *says, watch_fn *ended, void *owner)
+start(struct manager *m, struct child *c, const char *what, struct child_start s)
 {
 	const char *argv[] = { "windlass-operator", "--store", m->store, "--do", what, "--plan-fd", "3", "--owner", m->owner,
 		"--control-fd", "4", "--limit", ROUND_LIMIT, NULL };
-	struct proc_fd fds[2];
 	struct err e = { 0 };
-	int pair[2], pidfd;
-	pid_t pid;
 
-	if (plan < 0 || chan_pair(pair, &e) < 0) {
-		if (plan >= 0)
-			close(plan);
+	s.argv = argv;
+	s.life = PROC_DIES_WITH_PARENT;
+	if (s.plan < 0)
 		return -1;
-	}
-	fds[0] = (struct proc_fd){ plan, 3 };
-	fds[1] = (struct proc_fd){ pair[1], 4 };
-	/* A reconciler may use one account's key, a checker the machines' client keys; both only read the store. */
-	pidfd = proc_self(argv, fds, 2, PROC_DIES_WITH_PARENT, &pid, &e);
-	close(plan);
-	close(pair[1]);
-	if (pidfd < 0) {
-		close(pair[0]);
-		log_error("Round could not be started", F_STR("round", what), F_ERR(&e));
-		return -1;
-	}
-	child_watch(m, c, pid, pidfd, false, ended, owner);
-	watch_add(m, &c->control, pair[0], says, owner);
-	return 0;
+	if (child_start(m, c, &s, &e) == 0)
+		return 0;
+	log_error("Round could not be started", F_STR("round", what), F_ERR(&e));
+	return -1;
 }
 
 static void
@@ -127,18 +116,21 @@ stray(struct manager *m, struct reconciler *a, const struct chan_msg *msg)
 		log_warn("A machine in the cloud has this runner's name and another windlass's mark: is another bastion using this runner? If not, its "
 		    "bastion was replaced: delete the machine in the cloud, or bring the old store here and run `windlass adopt`",
 		    F_VIEW("id", msg->arg[1]), F_VIEW("what", text));
-		event_note(m, EVENT_MACHINE, NULL, NULL, NULL, "foreign", "%.*s (%.*s) has this runner's name and another windlass's mark: it is left alone",
+		event_note(m, EVENT_MACHINE, ABOUT_ALL, "foreign", "%.*s (%.*s) has this runner's "
+		    "name and another windlass's mark: it is left alone",
 		    STR_ARG(text), STR_ARG(msg->arg[1]));
 	} else if (str_eqc(msg->arg[0], "young")) {
 		if (str_to_i64(text, &seconds) == 0 && seconds >= 0 && seconds <= RECONCILE_EVERY / NSEC_SEC)
 			a->sooner = mono_min(a->sooner, mono_after((seconds + 1) * NSEC_SEC));
 	} else if (str_eqc(msg->arg[0], "removed")) {
 		log_warn("Removed what nobody knew of", F_VIEW("id", msg->arg[1]), F_VIEW("what", text));
-		event_note(m, EVENT_MACHINE, NULL, NULL, NULL, "stray", "%.*s (%.*s) was in the cloud with our owner's mark and not in the store: removed",
+		event_note(m, EVENT_MACHINE, ABOUT_ALL, "stray", "%.*s (%.*s) was in the cloud "
+		    "with our owner's mark and not in the store: removed",
 		    STR_ARG(text), STR_ARG(msg->arg[1]));
 	} else {
 		log_error("Something of ours in the cloud that nobody knows of could not be removed", F_VIEW("id", msg->arg[1]), F_VIEW("what", text));
-		event_note(m, EVENT_MACHINE, NULL, NULL, NULL, "stray-stays", "%.*s (%.*s) is in the cloud, not in the store, and could not be removed",
+		event_note(m, EVENT_MACHINE, ABOUT_ALL, "stray-stays",
+		    "%.*s (%.*s) is in the cloud, not in the store, and could not be removed",
 		    STR_ARG(text), STR_ARG(msg->arg[1]));
 	}
 }
@@ -281,6 +273,7 @@ static void
 tend_watcher(struct manager *m, struct reconciler *a, const struct pool *p)
 {
 	unsigned n = pending(m, a->key);
+	struct child_start s;
 	struct err e = { 0 };
 
 	if (child_alive(&a->watcher)) {
@@ -291,7 +284,9 @@ tend_watcher(struct manager *m, struct reconciler *a, const struct pool *p)
 	}
 	if (n < WATCH_LEAST || !mono_passed(a->watcher.again))
 		return;
-	if (start(m, &a->watcher, "watch", machines_plan(m, p, "watch", &e), watcher_says, watcher_ended, a) < 0)
+	s = (struct child_start){ .says = watcher_says, .ended = watcher_ended, .owner = a,
+	    .plan = machines_plan(m, p, "watch", &e) };
+	if (start(m, &a->watcher, "watch", s) < 0)
 		child_again_later(&a->watcher);
 }
 
@@ -299,6 +294,7 @@ static void
 tend_accounts(struct manager *m)
 {
 	LIST_EACH(struct pool, p, link, &m->pools) {
+		struct child_start s;
 		struct reconciler *a;
 		struct err e = { 0 };
 
@@ -310,7 +306,9 @@ tend_accounts(struct manager *m)
 			continue;
 		a->sooner = MONO_NEVER;
 		a->next = mono_after(RECONCILE_AGAIN);
-		if (start(m, &a->child, "reconcile", machines_plan(m, p, a->looked ? "reconcile" : NULL, &e), reconciler_says, reconciler_ended, a) == 0)
+		s = (struct child_start){ .says = reconciler_says, .ended = reconciler_ended,
+		    .owner = a, .plan = machines_plan(m, p, a->looked ? "reconcile" : NULL, &e) };
+		if (start(m, &a->child, "reconcile", s) == 0)
 			crash_point("manager:reconciler-started");
 	}
 }
@@ -322,7 +320,8 @@ answers(struct manager *m, struct machine *mc, bool tried)
 {
 	if (mc->failures > 0 || (mc->flags & SCALE_F_BLIND) != 0) {
 		log_info("Machine answers again", F_STR("name", mc->name));
-		event_note(m, EVENT_MACHINE, NULL, mc, NULL, "reachable", "its engine answers again");
+		event_note(m, EVENT_MACHINE, ABOUT(.machine = mc), "reachable",
+		    "its engine answers again");
 		m->dirty = true;
 	}
 	mc->failures = 0;
@@ -356,7 +355,8 @@ does_not_answer(struct manager *m, struct machine *mc, struct str why)
 	if (mc->failures < UINT16_MAX)
 		mc->failures++;
 	log_warn("Machine does not answer", F_STR("name", mc->name), F_INT("failures", mc->failures), F_VIEW("error", why));
-	event_note(m, EVENT_MACHINE, NULL, mc, NULL, "unreachable", "check %" PRIu16 " in a row failed: %.*s", mc->failures, STR_ARG(why));
+	event_note(m, EVENT_MACHINE, ABOUT(.machine = mc), "unreachable",
+	    "check %" PRIu16 " in a row failed: %.*s", mc->failures, STR_ARG(why));
 	m->dirty = true;
 }
 
@@ -365,7 +365,8 @@ cannot_be_told(struct manager *m, struct machine *mc, struct str why)
 {
 	if ((mc->flags & SCALE_F_BLIND) == 0) {
 		log_warn("Health of machines cannot be told from here", F_STR("name", mc->name), F_VIEW("error", why));
-		event_note(m, EVENT_MACHINE, NULL, mc, NULL, "blind", "its health cannot be told: %.*s", STR_ARG(why));
+		event_note(m, EVENT_MACHINE, ABOUT(.machine = mc), "blind",
+		    "its health cannot be told: %.*s", STR_ARG(why));
 	}
 	mc->flags |= SCALE_F_BLIND;
 	mc->check_at = mono_after(CHECK_BLIND);
@@ -460,6 +461,7 @@ tend_checkers(struct manager *m)
 
 	for (int i = 0; i < CHECKERS; i++) {
 		struct child *c = &r->checker[i];
+		struct child_start s;
 		struct err e = { 0 };
 		bool due = false;
 
@@ -467,7 +469,11 @@ tend_checkers(struct manager *m)
 			due = due || to_check(mc, mono_now());
 		if (!due)
 			return;
-		if (!child_alive(c) && start(m, c, "health", checker_plan(m, &e), checker_says, checker_ended, c) == 0)
+		if (child_alive(c))
+			continue;
+		s = (struct child_start){ .says = checker_says, .ended = checker_ended, .owner = c,
+		    .plan = checker_plan(m, &e) };
+		if (start(m, c, "health", s) == 0)
 			crash_point("manager:checker-started");
 	}
 }

@@ -66,7 +66,8 @@ note_period(struct manager *m, struct pool *p, int section)
 	else
 		log_info("Autoscaling: another period has begun", F_STR("runner", p->conf->short_token), F_INT("number", section + 1),
 		    F_INT("IdleCount", v->idle_count), F_DUR("IdleTime", v->idle_time));
-	event_note(m, EVENT_MANAGER, p, NULL, NULL, "period", "[[runners.machine.autoscaling]] number %d holds now (0: none): IdleCount %d",
+	event_note(m, EVENT_MANAGER, ABOUT(.pool = p), "period",
+	    "[[runners.machine.autoscaling]] number %d holds now (0: none): IdleCount %d",
 	    section + 1, v->idle_count);
 }
 
@@ -513,7 +514,8 @@ note_held(struct manager *m, struct pool *p)
 		struct buf why = { .max = 1024 };
 
 		scaler_held(p, &why);
-		event_note(m, EVENT_HELD, p, NULL, NULL, scale_why_word(p->plan.held), "%d machine%s fewer than wanted: %s",
+		event_note(m, EVENT_HELD, ABOUT(.pool = p), scale_why_word(p->plan.held),
+		    "%d machine%s fewer than wanted: %s",
 		    p->plan.short_by, p->plan.short_by == 1 ? "" : "s", why.p);
 		buf_free(&why);
 	}

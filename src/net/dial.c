@@ -21,9 +21,12 @@
 #define SHARE_MAX	(10 * NSEC_SEC)	/* for one address while others remain */
 #define PROXY_ANSWER_MAX 8192
 
-static int control_fd = -1;
-static dur_t control_grace;			/* how long a wait goes on after it became readable */
-static mono_t control_ends;			/* it has: until then */
+/* Who may end this process's waits. */
+static struct {
+	int	fd;
+	dur_t	grace;		/* how long a wait goes on after it became readable */
+	mono_t	ends;		/* it has: until then */
+} control = { .fd = -1 };
 
 void
 net_control(int fd)
@@ -34,31 +37,31 @@ net_control(int fd)
 void
 net_control_late(int fd, dur_t ns)
 {
-	control_fd = fd;
-	control_grace = ns;
-	control_ends = MONO_NEVER;
+	control.fd = fd;
+	control.grace = ns;
+	control.ends = MONO_NEVER;
 }
 
 int
 net_wait(int fd, short events, mono_t deadline, struct err *e)
 {
 	/* poll(2) passes over descriptors below 0. */
-	struct pollfd p[2] = { { fd, events, 0 }, { control_fd, POLLIN, 0 } };
+	struct pollfd p[2] = { { fd, events, 0 }, { control.fd, POLLIN, 0 } };
 
 	for (;;) {
 		int n;
 
-		if (!mono_is_never(control_ends))
+		if (!mono_is_never(control.ends))
 			p[1].fd = -1;
-		n = poll(p, 2, mono_ms_until(mono_min(deadline, control_ends)));
+		n = poll(p, 2, mono_ms_until(mono_min(deadline, control.ends)));
 		if (n == -1 && errno != EINTR)
 			return err_sys(e, "poll");
 		if (n > 0 && p[1].fd >= 0 && p[1].revents != 0) {
-			if (control_grace == 0)
+			if (control.grace == 0)
 				return err_set(e, ERR_CANCELLED, 0, "cancelled");
-			control_ends = mono_after(control_grace);
+			control.ends = mono_after(control.grace);
 		}
-		if (mono_passed(control_ends))
+		if (mono_passed(control.ends))
 			return err_set(e, ERR_CANCELLED, 0, "cancelled");
 		if (n > 0 && p[0].revents != 0) {
 			assert((p[0].revents & POLLNVAL) == 0);

@@ -74,7 +74,8 @@ test_line(void)
 	struct buf b;
 	wall_t at = WALL_UNKNOWN;
 
-	event_note(&m, EVENT_ASSIGN, NULL, &mc, &j, "oldest", "the oldest\x01 \"job\"");
+	event_note(&m, EVENT_ASSIGN, ABOUT(.machine = &mc, .job = &j), "oldest",
+	    "the oldest\x01 \"job\"");
 	b = contents(&m, EVENTS_FILE);
 	is_int((long long)b.n, 0, "nothing is written before the round's end");
 	buf_free(&b);
@@ -114,7 +115,7 @@ test_file(void)
 	m = manager();
 	/* More than the ring holds within one round: nothing of it is lost. */
 	for (int i = 0; i < 3 * EVENTS_RING + 7; i++)
-		event_note(&m, EVENT_HELD, NULL, NULL, NULL, "growth", "%d", i);
+		event_note(&m, EVENT_HELD, ABOUT_ALL, "growth", "%d", i);
 	events_flush(&m);
 	b = contents(&m, EVENTS_FILE);
 	is_int(lines(&b), 3 * EVENTS_RING + 7, "a burst larger than the ring is whole");
@@ -125,7 +126,7 @@ test_file(void)
 	close(fd);
 	end(&m);
 	m = manager();
-	event_note(&m, EVENT_MANAGER, NULL, NULL, NULL, "started", "again");
+	event_note(&m, EVENT_MANAGER, ABOUT_ALL, "started", "again");
 	events_flush(&m);
 	b = contents(&m, EVENTS_FILE);
 	ok(str_find(buf_str(&b), "{\"at\":\"20\n{\"at\":\"2") > 0, "spoils no other");
@@ -135,7 +136,7 @@ test_file(void)
 	end(&m);
 	m = manager();
 	for (int i = 0; i < 40000; i++) {
-		event_note(&m, EVENT_MACHINE, NULL, NULL, NULL, "x", "%0200d", i);
+		event_note(&m, EVENT_MACHINE, ABOUT_ALL, "x", "%0200d", i);
 		if (i % 10 == 0)
 			events_flush(&m);
 	}
@@ -172,7 +173,7 @@ test_no_file(void)
 	ok(mkdirat(m.state_fd, EVENTS_FILE, 0700) == 0, "the file cannot be opened");
 	events_open(&m);
 	for (int i = 0; i < 1000; i++)
-		event_note(&m, EVENT_HELD, NULL, NULL, NULL, "limit", "%d", i);
+		event_note(&m, EVENT_HELD, ABOUT_ALL, "limit", "%d", i);
 	events_flush(&m);
 	events_each(&m, 3, take, &b);
 	is_int(lines(&b), 3, "memory still answers");

@@ -140,12 +140,13 @@ test_whole(void)
 	struct err e = { 0 };
 
 	world_init(&w);
-	event_note(&w.m, EVENT_ARRIVED, NULL, NULL, &w.waiting, "job", "%s", "");
-	event_note(&w.m, EVENT_ARRIVED, NULL, NULL, &w.running, "job", "%s", "");
-	event_note(&w.m, EVENT_ASSIGN, NULL, &w.used, &w.running, "oldest", "%s", "");
-	event_note(&w.m, EVENT_ENDED, NULL, NULL, &w.running, "script_failure", "%s", "");
-	event_note(&w.m, EVENT_REMOVE, NULL, &w.idle, NULL, "idle", "%s", "");
-	event_note(&w.m, EVENT_MACHINE, NULL, NULL, NULL, "stray-stays", "%s", "");
+	event_note(&w.m, EVENT_ARRIVED, ABOUT(.job = &w.waiting), "job", "%s", "");
+	event_note(&w.m, EVENT_ARRIVED, ABOUT(.job = &w.running), "job", "%s", "");
+	event_note(&w.m, EVENT_ASSIGN, ABOUT(.machine = &w.used, .job = &w.running), "oldest",
+	    "%s", "");
+	event_note(&w.m, EVENT_ENDED, ABOUT(.job = &w.running), "script_failure", "%s", "");
+	event_note(&w.m, EVENT_REMOVE, ABOUT(.machine = &w.idle), "idle", "%s", "");
+	event_note(&w.m, EVENT_MACHINE, ABOUT_ALL, "stray-stays", "%s", "");
 	metrics_request(&w.m, &w.pool, 204, 40 * NSEC_SEC);
 	metrics_request(&w.m, &w.pool, 0, NSEC_SEC / 2);
 	snapshot_put(&w.m, &text);
@@ -247,7 +248,8 @@ test_events_read(void)
 	events_close(&w.m);
 	events_open(&w.m);
 	for (int i = 0; i < 50; i++)
-		event_note(&w.m, EVENT_MACHINE, NULL, i % 2 ? &w.idle : &w.used, NULL, "x", "%d", i);
+		event_note(&w.m, EVENT_MACHINE, ABOUT(.machine = i % 2 ? &w.idle : &w.used), "x",
+		    "%d", i);
 	events_flush(&w.m);
 	n = view_events(&v, dir, of_machine, name, 10, &ev);
 	is_int((long long)n, 10, "the newest ten of one machine");

@@ -89,9 +89,10 @@ job_tell(struct manager *mg, struct job *j, const char *why, const char *text, w
 }
 
 void
-event_note(struct manager *mg, enum event_kind kind, struct pool *p, struct machine *mc, struct job *j, const char *reason, const char *fmt, ...)
+event_note(struct manager *mg, enum event_kind kind, const struct event_of *of, const char *reason,
+    const char *fmt, ...)
 {
-	(void)mg, (void)kind, (void)p, (void)mc, (void)j, (void)reason, (void)fmt;
+	(void)mg, (void)kind, (void)of, (void)reason, (void)fmt;
 }
 
 int
