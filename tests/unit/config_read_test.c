@@ -268,6 +268,121 @@ test_accounts(void)
 	}
 }
 
+/*
+ * An entry's account names files of clouds/ and decides which runners share a limit, so no file's
+ * may ever change: these are the values of the versions that told options by their names alone.
+ */
+static void
+test_account_values(void)
+{
+	static const struct { const char *driver, *account, *options; } cases[] = {
+		{ "digitalocean", "cc309c6c", "" },
+		{ "digitalocean", "cc309c6c",
+		  "'digitalocean-region=fra1', 'digitalocean-size=s-1vcpu-1gb', "
+		  "'digitalocean-image=ubuntu-22-04-x64', 'digitalocean-tags=project'" },
+		{ "digitalocean", "cc309c6c",
+		  "'digitalocean-ssh-key-fingerprint=aa:bb', 'digitalocean-ssh-key-path=/k', "
+		  "'digitalocean-ssh-user=auth', 'digitalocean-ssh-port=22'" },
+		{ "digitalocean", "cc309c6c",
+		  "'digitalocean-userdata=/u', 'digitalocean-api-ca-file=/c', "
+		  "'digitalocean-ipv6', 'digitalocean-backups', 'digitalocean-monitoring', "
+		  "'digitalocean-private-networking'" },
+		{ "digitalocean", "e9daab27", "'digitalocean-access-token=dop_v1_A'" },
+		{ "digitalocean", "81cca233", "'digitalocean-access-token=dop_v1_B'" },
+		{ "digitalocean", "81ad9216", "'digitalocean-access-token'" },
+		{ "digitalocean", "e9daab27",
+		  "'digitalocean-access-token=dop_v1_A', 'digitalocean-region=fra1', "
+		  "'digitalocean-size=c-2'" },
+		{ "digitalocean", "6680d168",
+		  "'digitalocean-region=fra1', 'digitalocean-access-token=dop_v1_A', "
+		  "'digitalocean-api-endpoint=https://api.example'" },
+		{ "digitalocean", "80eac218", "'digitalocean-api-endpoint=https://api.example'" },
+		{ "digitalocean", "bf27c867", "'digitalocean-project=p'" },
+		{ "digitalocean", "430b8e4d", "'google-project=p'" },
+		{ "digitalocean", "cc309c6c",
+		  "'engine-env=TOKEN=a', 'engine-label=auth=b', "
+		  "'engine-registry-mirror=https://user:password@mirror'" },
+		{ "digitalocean", "cc309c6c", "'swarm-discovery=token://x', 'swarm-opt=a'" },
+		{ "generic", "2208cd8a",
+		  "'generic-ip-address=10.0.0.1', 'generic-ssh-user=root', 'generic-ssh-key=/k', "
+		  "'generic-ssh-port=22', 'generic-engine-port=2376'" },
+		{ "none", "26b54c87", "'url=tcp://10.0.0.1:2376'" },
+		{ "google", "0ec65a30",
+		  "'google-project=p', 'google-zone=europe-west1-b', "
+		  "'google-machine-type=n1-standard-1'" },
+		{ "google", "6382a7d2",
+		  "'google-auth-encoded-json=j', 'google-username=u', 'google-scopes=s'" },
+		{ "google", "d280df1c",
+		  "'google-service-account=a', 'google-machine-image=i', 'google-disk-size=20', "
+		  "'google-tags=t'" },
+		{ "amazonec2", "4f667a1b",
+		  "'amazonec2-access-key=a', 'amazonec2-secret-key=b', "
+		  "'amazonec2-session-token=c'" },
+		{ "amazonec2", "3b197edc",
+		  "'amazonec2-region=us-east-1', 'amazonec2-zone=a', "
+		  "'amazonec2-instance-type=t3.small', 'amazonec2-vpc-id=v', 'amazonec2-ami=i'" },
+		{ "amazonec2", "80f5e02f",
+		  "'amazonec2-iam-instance-profile=p', 'amazonec2-endpoint=https://e', "
+		  "'amazonec2-ssh-keypath=/k', 'amazonec2-keypair-name=k'" },
+		{ "azure", "bb4084e4",
+		  "'azure-subscription-id=s', 'azure-client-id=c', 'azure-client-secret=d', "
+		  "'azure-tenant-id=t'" },
+		{ "azure", "93727dbb",
+		  "'azure-location=westeurope', 'azure-size=Standard_D2', "
+		  "'azure-resource-group=g', 'azure-environment=AzurePublicCloud'" },
+		{ "openstack", "dae5e6e7",
+		  "'openstack-auth-url=u', 'openstack-username=n', 'openstack-password=p', "
+		  "'openstack-tenant-name=t', 'openstack-domain-name=d'" },
+		{ "openstack", "646104aa",
+		  "'openstack-application-credential-id=i', 'openstack-endpoint-type=publicURL', "
+		  "'openstack-user-id=n'" },
+		{ "openstack", "c511e662",
+		  "'openstack-region=r', 'openstack-availability-zone=z', "
+		  "'openstack-flavor-name=f', 'openstack-sec-groups=g'" },
+		{ "hetzner", "18ab50d8", "'hetzner-api-token=t'" },
+		{ "hetzner", "c1059c3f",
+		  "'hetzner-server-type=cx22', 'hetzner-server-location=fsn1', "
+		  "'hetzner-image=ubuntu-22.04'" },
+		{ "exoscale", "551b18d2",
+		  "'exoscale-api-key=k', 'exoscale-api-secret-key=s', 'exoscale-url=u'" },
+		{ "exoscale", "f76b8f04", "'exoscale-instance-profile=small'" },
+		{ "exoscale", "3c103bda",
+		  "'exoscale-availability-zone=z', 'exoscale-disk-size=50', 'exoscale-image=i'" },
+		{ "linode", "150842ad", "'linode-token=t', 'linode-authorized-users=u'" },
+		{ "linode", "7dfbcb7d",
+		  "'linode-region=r', 'linode-instance-type=g6', 'linode-image=i'" },
+		{ "vultr", "534d4f5b", "'vultr-api-key=k'" },
+		{ "vultr", "97845e24",
+		  "'vultr-region=ewr', 'vultr-vps-plan=vc2', 'vultr-os-id=1743'" },
+		{ "scaleway", "2908c4ac", "'scaleway-organization=o', 'scaleway-token=t'" },
+		{ "scaleway", "dae0a68b",
+		  "'scaleway-commercial-type=VC1S', 'scaleway-region=par1', 'scaleway-name=n'" },
+		{ "yandex", "8dc942ad",
+		  "'yandex-sa-key-file=/k', 'yandex-cloud-id=c', 'yandex-folder-id=f'" },
+		{ "yandex", "51b21d79", "'yandex-token=t', 'yandex-cores=4', 'yandex-endpoint=e'" },
+		{ "otc", "a6ba5f02",
+		  "'otc-access-key-id=a', 'otc-project-name=p', 'otc-flavor-name=f'" },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct buf b = { 0 };
+		struct err e = { 0 };
+		struct config *c;
+
+		buf_fmt(&b, "[[runners]]\nname = 'r'\nurl = 'https://gitlab.example/'\n"
+		    "token = 'glrt-t1_AbCdEfGhIjKl'\nexecutor = 'docker+machine'\n"
+		    "[runners.docker]\nimage = 'alpine'\n[runners.machine]\n"
+		    "MachineName = 'auto-%%s'\nMachineDriver = '%s'\nMachineOptions = [%s]\n",
+		    cases[i].driver, cases[i].options);
+		c = parse(b.p, &e);
+		if (ok(c != NULL && c->nrunners == 1, "%s %.40s: read", cases[i].driver,
+		    cases[i].options))
+			is_str(c->runners[0].account, cases[i].account, "  its account");
+		config_free(c);
+		buf_free(&b);
+	}
+}
+
 static void
 test_scaling_keys(void)
 {
@@ -531,6 +646,7 @@ main(void)
 	test_pools();
 	test_shared_prefix();
 	test_accounts();
+	test_account_values();
 	test_scaling_keys();
 	test_scaling_faults();
 	test_rules();
