@@ -78,10 +78,10 @@ create_options(void)
 static struct optset
 driver_options(const struct cloud_driver *d)
 {
-	struct opt *o = arena_calloc(&arena, d->nflags + 1, sizeof(*o));
+	struct opt *o = arena_calloc(&arena, d->about->noptions + 1, sizeof(*o));
 
 	cloud_opts(d, o);
-	return (struct optset){ o, d->nflags };
+	return (struct optset){ o, d->about->noptions };
 }
 
 static struct optset
@@ -287,7 +287,7 @@ static void
 page_drivers(void)
 {
 	for (size_t i = 0; cloud_drivers[i] != NULL; i++) {
-		printf(".Ss Driver %s\n%s", cloud_drivers[i]->name, cloud_drivers[i]->nflags > 0 ? "Its options:\n" : "It has no options.\n");
+		printf(".Ss Driver %s\n%s", cloud_drivers[i]->about->name, cloud_drivers[i]->about->noptions > 0 ? "Its options:\n" : "It has no options.\n");
 		put_options(driver_options(cloud_drivers[i]));
 	}
 }
@@ -460,7 +460,7 @@ collect(void)
 			add(arena_fmt(&arena, "machine %s", machine_commands[i].name), machine_commands[i].help,
 			    machine_commands[i].usage->args, options_of(machine_commands[i].usage));
 	for (size_t i = 0; cloud_drivers[i] != NULL; i++)
-		add(arena_fmt(&arena, "machine create %s", cloud_drivers[i]->name), NULL, "", driver_options(cloud_drivers[i]));
+		add(arena_fmt(&arena, "machine create %s", cloud_drivers[i]->about->name), NULL, "", driver_options(cloud_drivers[i]));
 }
 
 /* The names of windlass's commands, or of `machine`'s. */
@@ -516,7 +516,7 @@ put_common_shell(void)
 	printf("# Made by docs/man/manual.c from the tables of windlass %s.\n\n", WL_VERSION);
 	printf("_windlass_drivers='");
 	for (i = 0; cloud_drivers[i] != NULL; i++)
-		printf("%s%s", i > 0 ? " " : "", cloud_drivers[i]->name);
+		printf("%s%s", i > 0 ? " " : "", cloud_drivers[i]->about->name);
 	puts("'\n\n"
 	    "# Names of the store; nobody is asked.\n"
 	    "_windlass_machines()\n{\n"
@@ -793,7 +793,7 @@ put_fish(void)
 	printf("# Made by docs/man/manual.c from the tables of windlass %s.\n\n", WL_VERSION);
 	printf("function __windlass_drivers\n\tprintf '%%s\\n'");
 	for (size_t i = 0; cloud_drivers[i] != NULL; i++)
-		printf(" %s", cloud_drivers[i]->name);
+		printf(" %s", cloud_drivers[i]->about->name);
 	puts("\nend\n\n"
 	    "function __windlass_machines\n"
 	    "\tset -l store ~/.docker/machine\n"

@@ -38,7 +38,7 @@ const struct cloud_driver *
 cloud_driver_find(struct str name)
 {
 	for (size_t i = 0; cloud_drivers[i] != NULL; i++)
-		if (str_eqc(name, cloud_drivers[i]->name))
+		if (str_eqc(name, cloud_drivers[i]->about->name))
 			return cloud_drivers[i];
 	return NULL;
 }
@@ -47,7 +47,7 @@ void
 cloud_init(struct cloud *c, struct arena *a, const struct cloud_driver *d, const char *store,
     const char *name)
 {
-	*c = (struct cloud){ .driver = d, .driver_name = d->name, .a = a };
+	*c = (struct cloud){ .driver = d, .driver_name = d->about->name, .a = a };
 	c->own = arena_alloc(a, d->own_size + 1);
 	c->base = (struct cloud_base){
 		.ip = "", .name = arena_dup(a, str_from(name)),
@@ -166,7 +166,7 @@ cloud_driver_names(char out[CLOUD_NAMES_MAX])
 
 	out[0] = '\0';
 	for (size_t i = 0; cloud_drivers[i] != NULL && n < CLOUD_NAMES_MAX; i++)
-		n += (size_t)snprintf(out + n, CLOUD_NAMES_MAX - n, "%s%s", i > 0 ? ", " : "", cloud_drivers[i]->name);
+		n += (size_t)snprintf(out + n, CLOUD_NAMES_MAX - n, "%s%s", i > 0 ? ", " : "", cloud_drivers[i]->about->name);
 	return out;
 }
 
@@ -222,26 +222,27 @@ cloud_url(const struct cloud *c)
 void
 cloud_opts(const struct cloud_driver *d, struct opt *out)
 {
-	for (size_t i = 0; i < d->nflags; i++)
-		out[i] = (struct opt){ .name = d->flags[i].name, .type = d->flags[i].type,
-			.env = d->flags[i].env, .help = d->flags[i].help };
+	for (size_t i = 0; i < d->about->noptions; i++) {
+		const struct catalog_option *o = &d->about->options[i];
+
+		out[i] = (struct opt){ .name = o->name, .type = o->type, .env = o->env, .help = o->help };
+	}
 }
 
 static const char *
-flag_default(const struct cloud_driver *d, const char *name)
+option_default(const struct cloud_driver *d, const char *name)
 {
-	for (size_t i = 0; i < d->nflags; i++)
-		if (strcmp(d->flags[i].name, name) == 0)
-			return d->flags[i].dflt;
-	assert(!"an option that the driver's table does not have");
-	return NULL;
+	const struct catalog_option *o = catalog_option(d->about, str_from(name));
+
+	assert(o != NULL);
+	return o->dflt;
 }
 
 const char *
 cloud_opt_str(const struct cloud_driver *d, struct opt *opts, size_t n, const char *name)
 {
 	const struct opt *o = opt_find(opts, n, name);
-	const char *dflt = flag_default(d, name);
+	const char *dflt = option_default(d, name);
 
 	if (o != NULL && o->given && o->value != NULL)
 		return o->value;
@@ -252,7 +253,7 @@ int64_t
 cloud_opt_int(const struct cloud_driver *d, struct opt *opts, size_t n, const char *name)
 {
 	const struct opt *o = opt_find(opts, n, name);
-	const char *dflt = flag_default(d, name);
+	const char *dflt = option_default(d, name);
 	int64_t v = 0;
 
 	if (o != NULL && o->given)
@@ -266,7 +267,7 @@ bool
 cloud_opt_bool(const struct cloud_driver *d, struct opt *opts, size_t n, const char *name)
 {
 	const struct opt *o = opt_find(opts, n, name);
-	const char *dflt = flag_default(d, name);
+	const char *dflt = option_default(d, name);
 
 	if (o != NULL && o->given)
 		return o->number != 0;

@@ -19,6 +19,7 @@
 #ifndef CLOUD_DRIVER_H
 #define CLOUD_DRIVER_H
 
+#include "catalog/clouds.h"
 #include "core/err.h"
 #include "core/mono.h"
 #include "core/opt.h"
@@ -26,15 +27,6 @@
 #include "wire/fields.h"
 
 struct rest;
-
-/* An option of `create`: --name VALUE, or its variable, or the default. */
-struct cloud_flag {
-	const char	*name;
-	const char	*env;		/* or NULL */
-	enum opt_type	 type;
-	const char	*dflt;		/* as text; NULL: none */
-	const char	*help;
-};
 
 /* What all drivers keep (docker-machine's BaseDriver). */
 struct cloud_base {
@@ -198,10 +190,8 @@ enum {
 
 /* Functions return 0 or -1 with *e unless said otherwise; NULL where there is nothing to do. */
 struct cloud_driver {
-	const char			*name;
+	const struct catalog_cloud	*about;		/* its name, options and prices; a plugin's is made when it has told them */
 	unsigned			 traits;
-	const struct cloud_flag		*flags;
-	size_t				 nflags;
 	const struct cloud_kind *const	*kinds;		/* in the order they are made; dropped in reverse */
 	size_t				 nkinds;
 	const struct field		*fields;	/* of `own` */
@@ -265,9 +255,9 @@ int	cloud_engine(const struct cloud *c, const char **host, int *port, struct err
 /* "tcp://IP:2376"; "" while there is no address. */
 const char *cloud_url(const struct cloud *c);
 
-/* Rows for opt_parse() from a driver's flags; room for nflags. */
+/* Rows for opt_parse() from a driver's options; room for about->noptions. */
 void	cloud_opts(const struct cloud_driver *d, struct opt *out);
-/* The option's value, or the flag's default; "" or 0 or false when it has neither. */
+/* The option's value, or its default; "" or 0 or false when it has neither. */
 const char *cloud_opt_str(const struct cloud_driver *d, struct opt *opts, size_t n, const char *name);
 int64_t	cloud_opt_int(const struct cloud_driver *d, struct opt *opts, size_t n, const char *name);
 bool	cloud_opt_bool(const struct cloud_driver *d, struct opt *opts, size_t n, const char *name);

@@ -20,15 +20,6 @@ static const struct field fields[] = {
 	FIELD(struct generic, STR, "SSHKey", ssh_key),
 };
 
-static const struct cloud_flag flags[] = {
-	{ "generic-engine-port", "GENERIC_ENGINE_PORT", OPT_INT, "2376", "port of the engine (default 2376)" },
-	{ "generic-ip-address", "GENERIC_IP_ADDRESS", OPT_STRING, NULL, "address of the machine" },
-	{ "generic-ssh-user", "GENERIC_SSH_USER", OPT_STRING, "root", "SSH user (default root)" },
-	{ "generic-ssh-key", "GENERIC_SSH_KEY", OPT_STRING, NULL,
-	  "private key (default: those of ssh-agent, ~/.ssh/id_ed25519, id_ecdsa and id_rsa)" },
-	{ "generic-ssh-port", "GENERIC_SSH_PORT", OPT_INT, "22", "SSH port (default 22)" },
-};
-
 static int
 generic_configure(struct cloud *c, struct opt *opts, size_t n, struct err *e)
 {
@@ -97,9 +88,8 @@ generic_power(struct cloud *c, enum cloud_power p, mono_t deadline, struct err *
 }
 
 const struct cloud_driver cloud_generic = {
-	.name = "generic",
+	.about = &catalog_generic,
 	.traits = CLOUD_NO_VM,
-	.flags = flags, .nflags = NELEM(flags),
 	.fields = fields, .nfields = NELEM(fields), .own_size = sizeof(struct generic),
 	.configure = generic_configure,
 	.check = generic_check,

@@ -10,10 +10,6 @@ static const struct field fields[] = {
 	FIELD(struct none, STR, "URL", url),
 };
 
-static const struct cloud_flag flags[] = {
-	{ "url", NULL, OPT_STRING, NULL, "URL of the engine when no driver is selected" },
-};
-
 static int
 none_configure(struct cloud *c, struct opt *opts, size_t n, struct err *e)
 {
@@ -60,9 +56,8 @@ none_facts(const struct cloud *c, struct cloud_facts *f)
 }
 
 const struct cloud_driver cloud_none = {
-	.name = "none",
+	.about = &catalog_none,
 	.traits = CLOUD_NO_SSH | CLOUD_NO_VM,
-	.flags = flags, .nflags = NELEM(flags),
 	.fields = fields, .nfields = NELEM(fields), .own_size = sizeof(struct none),
 	.configure = none_configure,
 	.facts = none_facts,

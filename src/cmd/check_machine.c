@@ -72,9 +72,9 @@ option_hint(struct check *c, const struct machine_options *rows, struct str name
 	if (best != NULL)
 		return arena_fmt(&c->arena, "did you mean %s?", best);
 	for (size_t i = 0; cloud_drivers[i] != NULL; i++)
-		if (cloud_drivers[i] != rows->driver && str_starts(name, cloud_drivers[i]->name))
-			return arena_fmt(&c->arena, "it is one of the driver %s", cloud_drivers[i]->name);
-	return arena_fmt(&c->arena, "`windlass machine create --driver %s --help` lists them", rows->driver->name);
+		if (cloud_drivers[i] != rows->driver && str_starts(name, cloud_drivers[i]->about->name))
+			return arena_fmt(&c->arena, "it is one of the driver %s", cloud_drivers[i]->about->name);
+	return arena_fmt(&c->arena, "`windlass machine create --driver %s --help` lists them", rows->driver->about->name);
 }
 
 /* In the words of the file: an option has no dashes there, and where it stands is said in front. */
@@ -106,7 +106,7 @@ check_option(struct check *c, const struct cloud_driver *d, const char *key, con
 		return;
 	machine_options_init(&o, d);
 	if (opt_find(o.opt, o.n, arena_dup(&c->arena, name)) == NULL)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "\"%.*s\" is no option of create with the driver %s: %s", STR_ARG(name), d->name,
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "\"%.*s\" is no option of create with the driver %s: %s", STR_ARG(name), d->about->name,
 		    option_hint(c, &o, name));
 	else if (machine_options_take(&o, &c->arena, one, 1, &e) < 0)
 		check_say(c, check_level_of(&e), CHECK_REFUSED, where, "%s", plain_words(e.msg));

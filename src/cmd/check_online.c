@@ -188,7 +188,7 @@ ask_cloud(struct check *c, const struct runner *r, const struct toml *machine)
 	if (d->probe != NULL) {
 		rc = d->probe(&(struct prober){ .c = &h.cloud, .say = take_finding, .ctx = &f, .deadline = mono_after(CLOUD_NS) }, &e);
 	} else {
-		check_say(c, CHECK_INFO, CHECK_ASKED, f.where, "%s: there is no cloud to ask", d->name);
+		check_say(c, CHECK_INFO, CHECK_ASKED, f.where, "%s: there is no cloud to ask", d->about->name);
 		rc = 0;
 	}
 	if (rc < 0)

@@ -278,8 +278,8 @@ check_unnamed(struct check *c, const struct runner *r, struct machine_options *o
 
 	if (machine_options_take(o, &c->arena, r->machine_options.v, r->machine_options.n, &e) < 0)
 		return;
-	for (size_t i = 0; i < o->driver->nflags; i++) {
-		const struct cloud_flag *f = &o->driver->flags[i];
+	for (size_t i = 0; i < o->driver->about->noptions; i++) {
+		const struct catalog_option *f = &o->driver->about->options[i];
 		const struct opt *given = opt_find(o->opt, o->n, f->name);
 
 		if (given->given && given->value != NULL && f->dflt != NULL && strcmp(given->value, f->dflt) == 0 && strstr(f->help, "the default is retired") != NULL)

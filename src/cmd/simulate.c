@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "catalog/clouds.h"
 #include "cmd/cmd.h"
 #include "cmd/simulate.h"
 #include "config/config.h"
@@ -270,18 +271,33 @@ choose_boot(struct study *s, struct err *e)
 	return 0;
 }
 
+static int
+bad_billing(const char *text, struct err *e)
+{
+	struct buf names = { .max = 256 };
+
+	for (size_t i = 0; catalog_clouds[i] != NULL; i++)
+		if (catalog_clouds[i]->billing != NULL)
+			buf_fmt(&names, "%s%s", names.n > 0 ? ", " : "", catalog_clouds[i]->name);
+	err_set(e, ERR_CONFIG, 0, "--billing %.60s: write second, minute, hour, a unit and a minimum such as 1s,60s, or a cloud driver (%s)",
+	    text, names.p);
+	buf_free(&names);
+	return -1;
+}
+
 /* "digitalocean", "second", "hour", or a unit and a minimum: "1h", "1s,60s". */
 static int
 billing_option(struct study *s, struct err *e)
 {
 	const char *text = s->o[O_BILLING].value;
-	const struct billing *known = billing_of(text);
+	const struct catalog_cloud *cloud = catalog_find(str_from(text));
+	const struct billing *known = catalog_billing(cloud);
 	struct str minimum = str_from(text), unit = str_cut(&minimum, ',');
 	struct billing b = { .currency = "" };
 
 	if (known != NULL) {
 		s->base.billing = *known;
-		s->driver = known->driver;
+		s->driver = cloud->name;
 		return 0;
 	}
 	if (str_eqc(unit, "second") || str_eqc(unit, "minute") || str_eqc(unit, "hour"))
@@ -293,8 +309,7 @@ billing_option(struct study *s, struct err *e)
 	s->base.billing = b;
 	return 0;
 bad:
-	return err_set(e, ERR_CONFIG, 0, "--billing %.60s: write second, minute, hour, a unit and a minimum such as 1s,60s, or a cloud driver "
-	    "(digitalocean, google, amazonec2, azure, hetzner, exoscale, linode, vultr, scaleway)", text);
+	return bad_billing(text, e);
 }
 
 /* What MachineOptions say of a driver option; "" if nothing. */
@@ -315,18 +330,19 @@ machine_option(const struct runner *r, const char *name)
 static int
 choose_billing(struct study *s, struct err *e)
 {
+	const struct catalog_option *size;
 	const struct billing *rule;
 
 	s->driver = s->runner != NULL && s->runner->machine_driver != NULL ? s->runner->machine_driver : "";
-	rule = billing_of(s->driver);
+	rule = catalog_billing(catalog_find(str_from(s->driver)));
 	if (s->o[O_BILLING].value != NULL) {
 		if (billing_option(s, e) < 0)
 			return -1;
 		snprintf(s->billing_from, sizeof(s->billing_from), "--billing");
-		rule = billing_of(s->driver);
+		rule = catalog_billing(catalog_find(str_from(s->driver)));
 	} else if (rule != NULL) {
 		s->base.billing = *rule;
-		snprintf(s->billing_from, sizeof(s->billing_from), "%s", rule->driver);
+		snprintf(s->billing_from, sizeof(s->billing_from), "%s", s->driver);
 	} else if (s->driver[0] != '\0')
 		snprintf(s->billing_from, sizeof(s->billing_from), "how the driver \"%s\" is billed is not known: --billing", s->driver);
 	else
@@ -335,10 +351,10 @@ choose_billing(struct study *s, struct err *e)
 	s->base.policy.billing_unit = billing_keeps(&s->base.billing);
 	if (s->o[O_SIZE].value != NULL)
 		s->size = str_from(s->o[O_SIZE].value);
-	else if (rule != NULL && rule->size_option != NULL) {
-		s->size = machine_option(s->runner, rule->size_option);
-		if (s->size.n == 0 && s->runner != NULL && rule->default_size != NULL)
-			s->size = str_from(rule->default_size);
+	else if ((size = catalog_option_for(catalog_find(str_from(s->driver)), OPTION_SIZE)) != NULL) {
+		s->size = machine_option(s->runner, size->name);
+		if (s->size.n == 0 && s->runner != NULL && size->dflt != NULL)
+			s->size = str_from(size->dflt);
 	}
 	return 0;
 }
@@ -346,7 +362,8 @@ choose_billing(struct study *s, struct err *e)
 static int
 choose_price(struct study *s, struct err *e)
 {
-	const struct billing_price *p = billing_price_of(s->driver, s->size);
+	const struct catalog_cloud *cloud = catalog_find(str_from(s->driver));
+	const struct catalog_price *p = catalog_price(cloud, s->size);
 	const char *text = s->o[O_PRICE].value;
 	char *end;
 
@@ -363,8 +380,8 @@ choose_price(struct study *s, struct err *e)
 	} else if (p != NULL) {
 		s->base.price_per_hour = p->per_hour;
 		s->priced = true;
-		snprintf(s->price_from, sizeof(s->price_from), "list price of %s%s%s, " BILLING_DATE ": --price", p->size,
-		    p->region != NULL ? " in " : "", p->region != NULL ? p->region : "");
+		snprintf(s->price_from, sizeof(s->price_from), "list price of %s%s%s, %s: --price", p->size,
+		    p->region != NULL ? " in " : "", p->region != NULL ? p->region : "", cloud->priced);
 	} else if (s->size.n > 0)
 		snprintf(s->price_from, sizeof(s->price_from), "price of %s %.*s not known: use --price", s->driver, (int)(s->size.n < 60 ? s->size.n : 60), s->size.p);
 	else

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "catalog/clouds.h"
 #include "config/config.h"
 #include "config/keys.h"
 #include "config/zones.h"
@@ -384,30 +385,15 @@ hash_pool(struct runner *run)
 	buf_wipe(&b);
 }
 
-/* Whether a driver's option says whose account it is, by its name: the manager knows no driver. */
-static bool
-names_account(const char *option)
-{
-	static const char *const words[] = { "token", "secret", "access-key", "api-key", "password", "username", "project", "tenant",
-		"subscription", "account", "credential", "client-id", "auth", "endpoint", "profile", "org" };
-	struct str name = str_of(option, strcspn(option, "="));
-
-	if (str_starts(name, "engine-") || str_find(name, "ssh") >= 0)
-		return false;
-	for (size_t i = 0; i < NELEM(words); i++)
-		if (str_find(name, words[i]) >= 0)
-			return true;
-	return false;
-}
-
 /* Credentials that are not among the options come from the environment, which all entries share. */
 static void
 hash_account(struct runner *run)
 {
+	const struct catalog_cloud *cloud = catalog_find(str_from(run->machine_driver));
 	uint64_t h = 0;
 
 	for (size_t i = 0; i < run->machine_options.n; i++)
-		if (names_account(run->machine_options.v[i]))
+		if (catalog_names_account(cloud, str_from(run->machine_options.v[i])))
 			h += hash_fnv(str_from(run->machine_options.v[i]));
 	hash_key(run->account, str_from(run->machine_driver), str_of((const char *)&h, sizeof(h)));
 }

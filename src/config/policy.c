@@ -1,6 +1,6 @@
 /* From keys to a policy: see policy.h. */
 #include "config/policy.h"
-#include "policy/billing.h"
+#include "catalog/clouds.h"
 
 /* Idle settings of one period; the rest is the runner's. */
 struct scale_policy
@@ -22,7 +22,7 @@ runner_policy(const struct runner *r, int section)
 	p.max_age = r->max_machine_age * NSEC_SEC;
 	p.preemptive = r->preemptive;
 	/* What is paid by the hour stays to the end of its hour. */
-	p.billing_unit = billing_keeps(billing_of(r->machine_driver != NULL ? r->machine_driver : ""));
+	p.billing_unit = billing_keeps(catalog_billing(catalog_find(str_from(r->machine_driver))));
 	/* Whoever writes a shorter IdleTime means it: a machine's youth does not hold the pool above its idle target for longer. */
 	if (p.grace > p.idle_time || p.idle_count == 0)
 		p.grace = 0;

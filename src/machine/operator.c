@@ -286,7 +286,7 @@ operation_plan(struct operation *op, const struct machine_host *h, const char *o
 	op->lock = new.lock;
 	rand_hex(nonce, 32);
 	op->rec = (struct machine_record){
-		.name = op->name, .owner = owner, .driver = d->name, .runner = runner, .options_hash = options_hash,
+		.name = op->name, .owner = owner, .driver = d->about->name, .runner = runner, .options_hash = options_hash,
 		.nonce = d->traits & CLOUD_NO_VM ? "" : arena_dup(&op->arena, str_from(nonce)), .created = wall_now(),
 	};
 	if (plan_key(op->dir, &h->cloud, e) < 0)
@@ -1466,7 +1466,7 @@ plan_host(struct operation *op, struct json_val root, struct machine_host *h, ch
 		return err_set(e, ERR_CONFIG, 0, "windlass has no driver \"%s\" (MachineDriver)", json_cstr(a, json_get(root, "driver")));
 	list = plan_list(root, "options", a, &n);
 	if (str_copy(json_str(a, json_get(root, "options_hash")), hash, 17) < 0 || hash[0] == '\0')
-		machine_options_hash(d->name, list, n, hash);
+		machine_options_hash(d->about->name, list, n, hash);
 	machine_options_init(&o, d);
 	if (machine_options_take(&o, a, list, n, e) == 0)
 		rc = machine_options_host(&o, h, a, op->store, op->name, e);
@@ -1517,7 +1517,7 @@ load_default_keys(struct operation *op, struct json_val plan, struct err *e)
 	const char **options, *named = getenv("GENERIC_SSH_KEY");
 	size_t n;
 
-	if (strcmp(text(json_cstr(&op->arena, json_get(plan, "driver"))), cloud_generic.name) != 0 ||
+	if (strcmp(text(json_cstr(&op->arena, json_get(plan, "driver"))), catalog_generic.name) != 0 ||
 	    (named != NULL && *named != '\0'))
 		return 0;
 	options = plan_list(plan, "options", &op->arena, &n);

@@ -33,9 +33,9 @@ machine_options_init(struct machine_options *o, const struct cloud_driver *d)
 	memcpy(o->opt, common, sizeof(common));
 	if (d == NULL)
 		return;
-	assert(NELEM(common) + d->nflags <= MACHINE_OPTS_MAX);
+	assert(NELEM(common) + d->about->noptions <= MACHINE_OPTS_MAX);
 	cloud_opts(d, o->opt + NELEM(common));
-	o->n += d->nflags;
+	o->n += d->about->noptions;
 }
 
 /*

@@ -1,6 +1,7 @@
 /* The table of metrics and the manager's counters: see metrics.h. */
 #include <unistd.h>
 
+#include "catalog/clouds.h"
 #include "core/fs.h"
 #include "core/hash.h"
 #include "manager/metrics.h"
@@ -152,23 +153,6 @@ metric_observe_labels(struct manager *m, enum metric id, double seconds, const c
 
 /* ---- where a machine is ---- */
 
-/* The members of each driver's part of config.json that say so; the first that has something counts. */
-static const struct {
-	const char	*driver;
-	const char	*zone[2], *region, *project, *type[2];
-} placed[] = {
-	{ "google", { "ResolvedZone", "Zone" }, NULL, "Project", { "ResolvedMachineType", "MachineType" } },
-	{ "amazonec2", { "Zone" }, "Region", NULL, { "InstanceType" } },
-	{ "digitalocean", { NULL }, "Region", NULL, { "Size" } },
-	{ "hetzner", { "Location" }, NULL, NULL, { "Type" } },
-	{ "azure", { NULL }, "Location", "ResourceGroup", { "Size" } },
-	{ "openstack", { "AvailabilityZone" }, "Region", "TenantName", { "FlavorName" } },
-	{ "exoscale", { "AvailabilityZone" }, NULL, NULL, { "InstanceProfile" } },
-	{ "linode", { NULL }, "Region", NULL, { "InstanceType" } },
-	{ "vultr", { NULL }, "RegionID", NULL, { "OSID" } },
-	{ "scaleway", { "Zone" }, NULL, "Project", { "CommercialType" } },
-};
-
 static const char *
 member(struct arena *a, struct json_val driver, const char *const names[], size_t n)
 {
@@ -202,6 +186,7 @@ metrics_target(struct manager *m, struct machine *mc)
 	struct buf b = { .max = CONFIG_MAX };
 	struct arena a = { 0 };
 	struct json_val root, d;
+	const struct catalog_cloud *cloud;
 	const struct target *t = NULL;
 	struct err e = { 0 };
 	const char *name, *zone, *region;
@@ -215,17 +200,17 @@ metrics_target(struct manager *m, struct machine *mc)
 		goto out;
 	name = json_cstr(&a, json_get(root, "DriverName"));
 	d = json_get(root, "Driver");
-	for (size_t i = 0; i < NELEM(placed) && t == NULL; i++) {
-		if (strcmp(placed[i].driver, name) != 0)
-			continue;
-		zone = member(&a, d, placed[i].zone, NELEM(placed[i].zone));
-		region = member(&a, d, &placed[i].region, 1);
-		/* Google's zones are europe-west1-b of europe-west1; Amazon's are letters. */
-		if (strcmp(name, "google") == 0 && strrchr(zone, '-') != NULL)
+	cloud = catalog_find(str_from(name));
+	if (cloud != NULL) {
+		const struct catalog_place *at = &cloud->place;
+
+		zone = member(&a, d, at->zone, NELEM(at->zone));
+		region = member(&a, d, &at->region, 1);
+		if (at->how == ZONE_BEGINS_WITH_REGION && strrchr(zone, '-') != NULL)
 			region = arena_dup(&a, str_of(zone, (size_t)(strrchr(zone, '-') - zone)));
-		if (strcmp(name, "amazonec2") == 0 && strlen(zone) == 1)
+		if (at->how == ZONE_IS_LETTER && strlen(zone) == 1)
 			zone = arena_fmt(&a, "%s%s", region, zone);
-		t = intern(m, zone, region, member(&a, d, &placed[i].project, 1), member(&a, d, placed[i].type, NELEM(placed[i].type)));
+		t = intern(m, zone, region, member(&a, d, &at->project, 1), member(&a, d, at->type, NELEM(at->type)));
 	}
 	/* What another driver says there is not known: looked at once all the same. */
 	if (t == NULL)

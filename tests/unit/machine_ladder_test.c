@@ -161,7 +161,7 @@ static const struct cloud_kind
 	kind_machine = { .name = "machine", .traits = KIND_MACHINE | KIND_BILLED, .id_at = offsetof(struct own, machine),
 	    .make = make_machine, .list = list_machine, .sight = sight, .drop = drop_machine };
 static const struct cloud_kind *const kinds[] = { &kind_key, &kind_disk, &kind_machine };
-static const struct cloud_driver three = { .name = "three", .traits = CLOUD_NO_SSH, .kinds = kinds, .nkinds = NELEM(kinds),
+static const struct cloud_driver three = { .about = &(const struct catalog_cloud){ .name = "three" }, .traits = CLOUD_NO_SSH, .kinds = kinds, .nkinds = NELEM(kinds),
 	.own_size = sizeof(struct own), .rung = rung };
 
 static char store[] = "/tmp/ladder_test.XXXXXX", clouds[64];

@@ -120,7 +120,7 @@ static const struct cloud_kind
 static const struct cloud_kind *const fake_kinds[] = { &fake_key, &fake_disk, &fake_machine };
 
 const struct cloud_driver fake = {
-	.name = "fake", .traits = CLOUD_NO_SSH, .kinds = fake_kinds, .nkinds = NELEM(fake_kinds), .own_size = sizeof(struct fake_own),
+	.about = &(const struct catalog_cloud){ .name = "fake" }, .traits = CLOUD_NO_SSH, .kinds = fake_kinds, .nkinds = NELEM(fake_kinds), .own_size = sizeof(struct fake_own),
 };
 static char told[1000];
 
@@ -256,7 +256,8 @@ test_key_name(void)
 {
 	static const struct cloud_kind key = { .name = "key", .traits = KIND_KEY, .id_at = offsetof(struct fake_own, key), .make = take_line };
 	static const struct cloud_kind *const kinds[] = { &key };
-	static const struct cloud_driver keyed = { .name = "keyed", .kinds = kinds, .nkinds = 1, .own_size = sizeof(struct fake_own) };
+	static const struct catalog_cloud about = { .name = "keyed" };
+	static const struct cloud_driver keyed = { .about = &about, .kinds = kinds, .nkinds = 1, .own_size = sizeof(struct fake_own) };
 	static const char *const names[] = { "id_rsa", "id_ecdsa", "ci key.pem" };
 	char store[] = "/tmp/round_test.XXXXXX";
 

@@ -1,6 +1,7 @@
 /* policy/simulate: small histories whose outcome can be worked out by hand, and large ones that must add up. */
 #include <math.h>
 
+#include "catalog/clouds.h"
 #include "core/mono.h"
 #include "policy/simulate.h"
 #include "tap.h"
@@ -338,15 +339,15 @@ test_billing(void)
 	struct billing exact = { 0 };
 
 	for (size_t i = 0; i < NELEM(cases); i++) {
-		const struct billing *b = billing_of(cases[i].driver);
+		const struct billing *b = catalog_billing(catalog_find(str_from(cases[i].driver)));
 
 		is_int(billing_paid(b, cases[i].life_s * S, cases[i].price) / S, cases[i].paid_s, "%s charges %lld s for %lld",
 		    cases[i].driver, (long long)cases[i].paid_s, (long long)cases[i].life_s);
 	}
 	is_int(billing_paid(&exact, month, 1), month, "without a rule: what it lived");
 	is_int(billing_paid(&exact, -5, 1), 0, "never less than nothing");
-	ok(billing_of("generic") == NULL, "no rule for a driver that costs nothing");
-	ok(billing_price_of("digitalocean", STR("s-4vcpu-8gb")) != NULL && billing_price_of("google", STR("s-4vcpu-8gb")) == NULL,
+	ok(catalog_billing(&catalog_generic) == NULL, "no rule for a driver that costs nothing");
+	ok(catalog_price(&catalog_digitalocean, STR("s-4vcpu-8gb")) != NULL && catalog_price(&catalog_google, STR("s-4vcpu-8gb")) == NULL,
 	    "prices by driver and size");
 }
 

@@ -23,32 +23,6 @@ static const struct field fields[] = {
 	FIELD(struct droplet, STR_IF, "APICAFile", ca_file),
 };
 
-static const struct cloud_flag flags[] = {
-	{ "digitalocean-access-token", "DIGITALOCEAN_ACCESS_TOKEN", OPT_STRING, NULL,
-	  "API token, or env:NAME or file:PATH to keep it out of config.json" },
-	{ "digitalocean-ssh-user", "DIGITALOCEAN_SSH_USER", OPT_STRING, "root", "SSH user (default root)" },
-	{ "digitalocean-ssh-key-fingerprint", "DIGITALOCEAN_SSH_KEY_FINGERPRINT", OPT_STRING, NULL,
-	  "use this key of the account; none is made then" },
-	{ "digitalocean-ssh-key-path", "DIGITALOCEAN_SSH_KEY_PATH", OPT_STRING, NULL,
-	  "private key that belongs to the fingerprint" },
-	{ "digitalocean-ssh-port", "DIGITALOCEAN_SSH_PORT", OPT_INT, "22", "SSH port (default 22)" },
-	{ "digitalocean-image", "DIGITALOCEAN_IMAGE", OPT_STRING, "ubuntu-16-04-x64",
-	  "image slug or number; name one, the default is retired (default ubuntu-16-04-x64)" },
-	{ "digitalocean-region", "DIGITALOCEAN_REGION", OPT_STRING, "nyc3", "region (default nyc3)" },
-	{ "digitalocean-size", "DIGITALOCEAN_SIZE", OPT_STRING, "s-1vcpu-1gb", "size (default s-1vcpu-1gb)" },
-	{ "digitalocean-ipv6", "DIGITALOCEAN_IPV6", OPT_BOOL, NULL, "enable IPv6" },
-	{ "digitalocean-private-networking", "DIGITALOCEAN_PRIVATE_NETWORKING", OPT_BOOL, NULL,
-	  "enable private networking" },
-	{ "digitalocean-backups", "DIGITALOCEAN_BACKUPS", OPT_BOOL, NULL, "enable backups" },
-	{ "digitalocean-userdata", "DIGITALOCEAN_USERDATA", OPT_STRING, NULL, "path of a cloud-init file" },
-	{ "digitalocean-monitoring", "DIGITALOCEAN_MONITORING", OPT_BOOL, NULL, "install the monitoring agent" },
-	{ "digitalocean-tags", "DIGITALOCEAN_TAGS", OPT_STRING, NULL, "tags, separated by commas" },
-	{ "digitalocean-api-endpoint", "DIGITALOCEAN_API_URL", OPT_STRING, NULL,
-	  "where the API is (default https://api.digitalocean.com)" },
-	{ "digitalocean-api-ca-file", "DIGITALOCEAN_API_CA_FILE", OPT_STRING, NULL,
-	  "certificates to trust for the API besides the system's" },
-};
-
 static int
 configure(struct cloud *c, struct opt *opts, size_t n, struct err *e)
 {
@@ -111,8 +85,7 @@ facts(const struct cloud *c, struct cloud_facts *f)
 static const struct cloud_kind *const kinds[] = { &do_key_kind, &do_droplet_kind };
 
 const struct cloud_driver cloud_digitalocean = {
-	.name = "digitalocean",
-	.flags = flags, .nflags = NELEM(flags),
+	.about = &catalog_digitalocean,
 	.kinds = kinds, .nkinds = NELEM(kinds),
 	.fields = fields, .nfields = NELEM(fields), .own_size = sizeof(struct droplet),
 	.configure = configure,
