@@ -2,8 +2,14 @@
 #include "catalog/clouds.h"
 
 const struct catalog_cloud *const catalog_clouds[] = {
-	&catalog_amazonec2, &catalog_azure, &catalog_digitalocean, &catalog_exoscale, &catalog_generic, &catalog_google,
-	&catalog_hetzner, &catalog_linode, &catalog_none, &catalog_openstack, &catalog_scaleway, &catalog_vultr, NULL,
+	&catalog_amazonec2, &catalog_azure, &catalog_digitalocean, &catalog_exoscale,
+	&catalog_generic, &catalog_google, &catalog_hetzner, &catalog_linode, &catalog_none,
+	&catalog_openstack, &catalog_scaleway, &catalog_vultr, NULL,
+};
+
+/* Drivers of docker-machine and plugins of which no more is known than the name. */
+static const char *const others[] = {
+	"otc", "packet", "rackspace", "softlayer", "upcloud", "virtualbox", "vmwarevsphere",
 };
 
 const struct catalog_cloud *
@@ -12,6 +18,18 @@ catalog_find(struct str name)
 	for (size_t i = 0; catalog_clouds[i] != NULL; i++)
 		if (str_eqc(name, catalog_clouds[i]->name))
 			return catalog_clouds[i];
+	return NULL;
+}
+
+const char *
+catalog_driver_of(struct str word)
+{
+	for (size_t i = 0; catalog_clouds[i] != NULL; i++)
+		if (str_starts(word, catalog_clouds[i]->name))
+			return catalog_clouds[i]->name;
+	for (size_t i = 0; i < NELEM(others); i++)
+		if (str_starts(word, others[i]))
+			return others[i];
 	return NULL;
 }
 
@@ -51,15 +69,18 @@ catalog_price(const struct catalog_cloud *c, struct str size)
 bool
 catalog_names_account(const struct catalog_cloud *c, struct str option)
 {
-	static const char *const words[] = { "token", "secret", "access-key", "api-key", "password", "username", "project", "tenant",
-		"subscription", "account", "credential", "client-id", "auth", "endpoint", "profile", "org" };
+	static const char *const words[] = {
+		"token", "secret", "access-key", "api-key", "password", "username", "project",
+		"tenant", "subscription", "account", "credential", "client-id", "auth", "endpoint",
+		"profile", "org",
+	};
 	ssize_t at = str_chr(option, '=');
 	struct str name = at >= 0 ? str_sub(option, 0, (size_t)at) : option;
 	const struct catalog_option *known = catalog_option(c, name);
 
 	if (known != NULL && known->help != NULL)
 		return (known->roles & (OPTION_CREDENTIAL | OPTION_ACCOUNT)) != 0;
-	/* The words are those of docker-machine's drivers and of the plugins in use; a runner too many in an account is slower, never wrong. */
+	/* The engine's options, whose values may be anybody's, and keys of the machine's own. */
 	if (str_starts(name, "engine-") || str_find(name, "ssh") >= 0)
 		return false;
 	for (size_t i = 0; i < NELEM(words); i++)

@@ -25,6 +25,8 @@ enum {
 	OPTION_SIZE = 16,	/* names the price */
 	OPTION_IMAGE = 32,
 	OPTION_FILE = 64,	/* a path on this host */
+	OPTION_LOGIN = 128,	/* the private key that opens the machine; a path too */
+	OPTION_RETIRED = 256,	/* the cloud has retired what the default names */
 };
 
 /* An option of `create`: --name VALUE, or its variable, or the default. */
@@ -63,12 +65,15 @@ struct catalog_cloud {
 	const char			*source;	/* the vendor's page they are from */
 };
 
-extern const struct catalog_cloud catalog_amazonec2, catalog_azure, catalog_digitalocean, catalog_exoscale, catalog_generic,
-    catalog_google, catalog_hetzner, catalog_linode, catalog_none, catalog_openstack, catalog_scaleway, catalog_vultr;
+extern const struct catalog_cloud catalog_amazonec2, catalog_azure, catalog_digitalocean,
+    catalog_exoscale, catalog_generic, catalog_google, catalog_hetzner, catalog_linode,
+    catalog_none, catalog_openstack, catalog_scaleway, catalog_vultr;
 
 /* All of them, NULL behind the last; and one by its driver's name, NULL: there is none. */
 extern const struct catalog_cloud *const catalog_clouds[];
 const struct catalog_cloud	*catalog_find(struct str name);
+/* The driver whose options begin as this word does, also one without rows; NULL: none is known. */
+const char			*catalog_driver_of(struct str word);
 /* The row of an option by its name, or the first with one of these roles; NULL: there is none. */
 const struct catalog_option	*catalog_option(const struct catalog_cloud *c, struct str name);
 const struct catalog_option	*catalog_option_for(const struct catalog_cloud *c, unsigned roles);
@@ -76,8 +81,13 @@ const struct catalog_option	*catalog_option_for(const struct catalog_cloud *c, u
 const struct billing		*catalog_billing(const struct catalog_cloud *c);
 const struct catalog_price	*catalog_price(const struct catalog_cloud *c, struct str size);
 /*
- * Whether a driver's option ("name=value") says whose account it is: by its roles, and of an option that no row names
- * (another driver's, a plugin's) by the words that such options have. c may be NULL.
+ * Whether an option ("name=value") says whose account it is. An option whose row has a help text,
+ * one of our own drivers', is told by its roles. Any other one (of a cloud without a driver here, a
+ * plugin's, a release's to come) is told by its name, since nothing else is known of it: by the
+ * words that docker-machine's drivers and the plugins in use have in such names. They err on the
+ * side of too many: a word too many only looks at one account twice; a word too few takes two
+ * accounts for one, so that the second's strays are never listed and the limits of one stop the
+ * runners of both. The words never change: the account's name is that of files. c may be NULL.
  */
 bool				 catalog_names_account(const struct catalog_cloud *c, struct str option);
 

@@ -6,7 +6,8 @@ static const struct catalog_option options[] = {
 	{ "generic-ip-address", "GENERIC_IP_ADDRESS", OPT_STRING, NULL, "address of the machine", 0 },
 	{ "generic-ssh-user", "GENERIC_SSH_USER", OPT_STRING, "root", "SSH user (default root)", 0 },
 	{ "generic-ssh-key", "GENERIC_SSH_KEY", OPT_STRING, NULL,
-	  "private key (default: those of ssh-agent, ~/.ssh/id_ed25519, id_ecdsa and id_rsa)", OPTION_FILE },
+	  "private key (default: those of ssh-agent, ~/.ssh/id_ed25519, id_ecdsa and id_rsa)",
+	  OPTION_FILE | OPTION_LOGIN },
 	{ "generic-ssh-port", "GENERIC_SSH_PORT", OPT_INT, "22", "SSH port (default 22)", 0 },
 };
 

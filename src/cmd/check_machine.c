@@ -67,13 +67,12 @@ check_machine_host(struct check *c, const struct runner *r, struct machine_optio
 static const char *
 option_hint(struct check *c, const struct machine_options *rows, struct str name)
 {
-	const char *best = opt_nearest(rows->opt, rows->n, name);
+	const char *best = opt_nearest(rows->opt, rows->n, name), *other = catalog_driver_of(name);
 
 	if (best != NULL)
 		return arena_fmt(&c->arena, "did you mean %s?", best);
-	for (size_t i = 0; cloud_drivers[i] != NULL; i++)
-		if (cloud_drivers[i] != rows->driver && str_starts(name, cloud_drivers[i]->about->name))
-			return arena_fmt(&c->arena, "it is one of the driver %s", cloud_drivers[i]->about->name);
+	if (other != NULL && strcmp(other, rows->driver->about->name) != 0)
+		return arena_fmt(&c->arena, "it is one of the driver %s", other);
 	return arena_fmt(&c->arena, "`windlass machine create --driver %s --help` lists them", rows->driver->about->name);
 }
 

@@ -282,15 +282,15 @@ check_unnamed(struct check *c, const struct runner *r, struct machine_options *o
 		const struct catalog_option *f = &o->driver->about->options[i];
 		const struct opt *given = opt_find(o->opt, o->n, f->name);
 
-		if (given->given && given->value != NULL && f->dflt != NULL && strcmp(given->value, f->dflt) == 0 && strstr(f->help, "the default is retired") != NULL)
+		if (given->given && given->value != NULL && (f->roles & OPTION_RETIRED) != 0 &&
+		    strcmp(given->value, f->dflt) == 0)
 			check_say(c, CHECK_WARNING, CHECK_TRAP, where, "%s: %s is one that the cloud has retired: no machine can be made of it", f->name, f->dflt);
 		if (given->given || f->dflt == NULL || f->dflt[0] == '\0')
 			continue;
-		/* The words of the driver's own table. */
-		if (strstr(f->help, "the default is retired") != NULL)
+		if ((f->roles & OPTION_RETIRED) != 0)
 			check_say(c, CHECK_WARNING, CHECK_TRAP, where, "%s is not named, and docker-machine's default, %s, is one that the cloud has retired: no machine can be made of it",
 			    f->name, f->dflt);
-		else if (str_ends(str_from(f->name), "-region") || str_ends(str_from(f->name), "-size"))
+		else if ((f->roles & (OPTION_REGION | OPTION_SIZE)) != 0)
 			check_say(c, CHECK_INFO, CHECK_TRAP, where, "%s is not named: %s is taken, docker-machine's default", f->name, f->dflt);
 	}
 }

@@ -271,10 +271,17 @@ choose_boot(struct study *s, struct err *e)
 	return 0;
 }
 
+/* The rows of the driver; NULL: none are known. */
+static const struct catalog_cloud *
+cloud_of(const struct study *s)
+{
+	return catalog_find(str_from(s->driver));
+}
+
 static int
 bad_billing(const char *text, struct err *e)
 {
-	struct buf names = { .max = 256 };
+	struct buf names = { .max = 400 };
 
 	for (size_t i = 0; catalog_clouds[i] != NULL; i++)
 		if (catalog_clouds[i]->billing != NULL)
@@ -285,7 +292,7 @@ bad_billing(const char *text, struct err *e)
 	return -1;
 }
 
-/* "digitalocean", "second", "hour", or a unit and a minimum: "1h", "1s,60s". */
+/* A cloud's driver, "second", "hour", or a unit and a minimum: "1h", "1s,60s". */
 static int
 billing_option(struct study *s, struct err *e)
 {
@@ -334,12 +341,12 @@ choose_billing(struct study *s, struct err *e)
 	const struct billing *rule;
 
 	s->driver = s->runner != NULL && s->runner->machine_driver != NULL ? s->runner->machine_driver : "";
-	rule = catalog_billing(catalog_find(str_from(s->driver)));
+	rule = catalog_billing(cloud_of(s));
 	if (s->o[O_BILLING].value != NULL) {
 		if (billing_option(s, e) < 0)
 			return -1;
 		snprintf(s->billing_from, sizeof(s->billing_from), "--billing");
-		rule = catalog_billing(catalog_find(str_from(s->driver)));
+		rule = catalog_billing(cloud_of(s));
 	} else if (rule != NULL) {
 		s->base.billing = *rule;
 		snprintf(s->billing_from, sizeof(s->billing_from), "%s", s->driver);
@@ -351,7 +358,7 @@ choose_billing(struct study *s, struct err *e)
 	s->base.policy.billing_unit = billing_keeps(&s->base.billing);
 	if (s->o[O_SIZE].value != NULL)
 		s->size = str_from(s->o[O_SIZE].value);
-	else if ((size = catalog_option_for(catalog_find(str_from(s->driver)), OPTION_SIZE)) != NULL) {
+	else if ((size = catalog_option_for(cloud_of(s), OPTION_SIZE)) != NULL) {
 		s->size = machine_option(s->runner, size->name);
 		if (s->size.n == 0 && s->runner != NULL && size->dflt != NULL)
 			s->size = str_from(size->dflt);
@@ -362,7 +369,7 @@ choose_billing(struct study *s, struct err *e)
 static int
 choose_price(struct study *s, struct err *e)
 {
-	const struct catalog_cloud *cloud = catalog_find(str_from(s->driver));
+	const struct catalog_cloud *cloud = cloud_of(s);
 	const struct catalog_price *p = catalog_price(cloud, s->size);
 	const char *text = s->o[O_PRICE].value;
 	char *end;

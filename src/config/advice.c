@@ -1,4 +1,5 @@
 /* What is said of a key that its section does not know: see keys.h. */
+#include "catalog/clouds.h"
 #include "config/keys.h"
 
 /* Words of gitlab-runner's documentation and its past, and what became of them. No section: wherever they stand. */
@@ -22,11 +23,6 @@ static const struct { const char *words, *advice; } known[] = {
 static const enum key_section order[] = {
 	KS_GLOBAL, KS_RUNNER, KS_DOCKER, KS_MACHINE, KS_AUTOSCALING, KS_CACHE, KS_S3, KS_GCS, KS_AZURE, KS_SESSION, KS_DRAIN, KS_BUILD_DIR,
 	KS_ARTIFACT, KS_SERVICES, KS_MACHINE_GLOBAL,
-};
-
-static const char *const drivers[] = {
-	"amazonec2", "azure", "digitalocean", "exoscale", "generic", "google", "hetzner", "openstack", "otc", "packet", "rackspace", "scaleway",
-	"softlayer", "virtualbox", "vmwarevsphere", "linode", "upcloud", "vultr",
 };
 
 /* Small letters and digits alone: idle_count, Idle-Count and IdleCount are one word. */
@@ -113,13 +109,14 @@ with_or_without_section(enum key_section section, struct str folded)
 static const char *
 option_of_create(struct arena *a, struct str folded, const struct toml *v)
 {
-	for (size_t i = 0; i < NELEM(drivers); i++) {
-		if (str_eqc(folded, drivers[i]))
-			return arena_fmt(a, "options of a driver stand in MachineOptions = [\"%s-...=...\"]", drivers[i]);
-		if (str_starts(folded, drivers[i]))
-			return arena_fmt(a, "options stand in MachineOptions = [\"%.*s=...\"]", STR_ARG(v->key));
-	}
-	return str_starts(folded, "engine") ? arena_fmt(a, "options stand in MachineOptions = [\"%.*s=...\"]", STR_ARG(v->key)) : NULL;
+	const char *driver = catalog_driver_of(folded);
+
+	if (driver == NULL && !str_starts(folded, "engine"))
+		return NULL;
+	if (driver != NULL && str_eqc(folded, driver))
+		return arena_fmt(a,
+		    "options of a driver stand in MachineOptions = [\"%s-...=...\"]", driver);
+	return arena_fmt(a, "options stand in MachineOptions = [\"%.*s=...\"]", STR_ARG(v->key));
 }
 
 const char *
