@@ -1316,12 +1316,10 @@ read_plan(int64_t fd, struct buf *b, struct err *e)
 	}
 }
 
-/* A file that an option names: "name=/path", "name=file:/path". */
+/* A file that a value names: "/path", "file:/path". */
 static void
-keep_option(struct str option)
+keep_value(struct str value)
 {
-	ssize_t at = str_chr(option, '=');
-	struct str value = at >= 0 ? str_sub(option, (size_t)at + 1, option.n) : option;
 	struct arena a = { 0 };
 
 	if (str_starts(value, "file:"))
@@ -1329,6 +1327,30 @@ keep_option(struct str option)
 	if (str_starts(value, "/"))
 		fs_keep(arena_dup(&a, value));
 	arena_reset(&a);
+}
+
+/* A file that an option names: "name=/path", or a member of Driver. */
+static void
+keep_option(struct str option)
+{
+	ssize_t at = str_chr(option, '=');
+
+	keep_value(at >= 0 ? str_sub(option, (size_t)at + 1, option.n) : option);
+}
+
+/* Files that variables name: those of paths and credentials, and the process's certificates. */
+static void
+keep_variables(void)
+{
+	keep_value(str_from(getenv("SSL_CERT_FILE")));
+	for (size_t i = 0; cloud_drivers[i] != NULL; i++) {
+		const struct catalog_cloud *about = cloud_drivers[i]->about;
+
+		for (size_t k = 0; k < about->noptions; k++)
+			if (about->options[k].env != NULL &&
+			    (about->options[k].roles & (OPTION_FILE | OPTION_CREDENTIAL)) != 0)
+				keep_value(str_from(getenv(about->options[k].env)));
+	}
 }
 
 /* Files that strings anywhere in a value name. */
@@ -1349,17 +1371,12 @@ keep_named(struct arena *a, struct json_val v, int depth)
 static void
 keep_files(const struct args *args, struct arena *of_plan, struct json_val plan)
 {
-	/* The drivers' options by the environment, and the certificates of the whole process. */
-	static const char *const env[] = { "SSL_CERT_FILE=", "DIGITALOCEAN_", "GENERIC_" };
 	struct buf b = { .max = PLAN_MAX };
 	struct arena a = { 0 };
 	struct json_val root = JSON_NONE;
 	int dir;
 
-	for (char **v = environ; *v != NULL; v++)
-		for (size_t i = 0; i < NELEM(env); i++)
-			if (str_starts(str_from(*v), env[i]))
-				keep_option(str_from(*v));
+	keep_variables();
 	if (!json_present(json_get(plan, "options")) && (dir = store_open(args->store, args->name, NULL)) >= 0) {
 		if (fs_read(dir, "config.json", PLAN_MAX, &b, NULL) == 0)
 			(void)json_parse(&a, arena_str(&a, buf_str(&b)), &root, NULL);
@@ -1508,22 +1525,27 @@ status_of(const struct err *e)
 }
 
 /*
- * Before the process confines itself: for a host of the generic driver without a key of its own, the agent and ~/.ssh
- * are where its keys are, and neither can be reached afterwards.
+ * Before the process confines itself: for a host that is there already and for which no key is
+ * named, the agent and ~/.ssh are where its keys are, and neither can be reached afterwards.
  */
 static int
 load_default_keys(struct operation *op, struct json_val plan, struct err *e)
 {
-	const char **options, *named = getenv("GENERIC_SSH_KEY");
+	struct str driver = json_str(&op->arena, json_get(plan, "driver"));
+	const struct catalog_cloud *about = catalog_find(driver);
+	const struct catalog_option *key = catalog_option_for(about, OPTION_LOGIN);
+	const char **options;
 	size_t n;
 
-	if (strcmp(text(json_cstr(&op->arena, json_get(plan, "driver"))), catalog_generic.name) != 0 ||
-	    (named != NULL && *named != '\0'))
+	if (key == NULL || !about->hosts || str_from(getenv(key->env)).n > 0)
 		return 0;
 	options = plan_list(plan, "options", &op->arena, &n);
-	for (size_t i = 0; i < n; i++)
-		if (str_starts(str_from(options[i]), "generic-ssh-key=") && strchr(options[i], '=')[1] != '\0')
+	for (size_t i = 0; i < n; i++) {
+		struct str value = str_from(options[i]), name = str_cut(&value, '=');
+
+		if (str_eqc(name, key->name) && value.n > 0)
 			return 0;
+	}
 	return (op->auth = ssh_auth_default(e)) != NULL ? 0 : -1;
 }
 
