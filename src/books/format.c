@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "books/format.h"
+#include "books/jobdir.h"
 #include "books/store.h"
 #include "core/fs.h"
 #include "core/lock.h"
@@ -74,15 +75,15 @@ job_fits(int state_fd, const char *id, struct state_counts *n, struct err *e)
 	char folder[200];
 	int dir, rc;
 
-	snprintf(folder, sizeof(folder), "jobs/%.150s", id);
+	snprintf(folder, sizeof(folder), JOBS_DIR "/%.150s", id);
 	dir = fs_opendir(state_fd, folder, NULL);
 	/* It has ended since we listed it. */
 	if (dir < 0)
 		return 0;
 	n->jobs++;
-	n->running += lock_held(dir, "executor.lock", NULL, NULL) == 1;
-	n->reporting += lock_held(dir, "reporter.lock", NULL, NULL) == 1;
-	rc = record_fits(dir, folder, "stage.json", e);
+	n->running += lock_held(dir, JOBFILE_EXECUTOR_LOCK, NULL, NULL) == 1;
+	n->reporting += lock_held(dir, JOBFILE_REPORTER_LOCK, NULL, NULL) == 1;
+	rc = record_fits(dir, folder, JOBFILE_STAGE, e);
 	close(dir);
 	return rc;
 }
@@ -108,7 +109,7 @@ state_fits(const char *state_dir, struct state_counts *n, struct err *e)
 		too_new(e, "it", v);
 		goto out;
 	}
-	count = fs_list(fd, "jobs", &names, e);
+	count = fs_list(fd, JOBS_DIR, &names, e);
 	if (count < 0)
 		goto out;
 	rc = 0;
@@ -136,7 +137,7 @@ store_fits(const char *store, struct state_counts *n, struct err *e)
 			continue;
 		n->machines++;
 		snprintf(folder, sizeof(folder), "machines/%.150s", names[i]);
-		rc = record_fits(dir, folder, "windlass.json", e);
+		rc = record_fits(dir, folder, STOREFILE_RECORD, e);
 		close(dir);
 	}
 	fs_free_names(names, count);

@@ -13,9 +13,6 @@
 #include "wire/fields.h"
 #include "wire/json.h"
 
-#define RECORD_FILE	"windlass.json"
-#define CONFIG_FILE	"config.json"
-#define LOCK_FILE	"lock"
 #define FILE_BYTES_MAX	(1u << 20)
 #define NEW_PREFIX	".new."
 #define GONE_PREFIX	".gone."
@@ -87,7 +84,7 @@ store_name_ok(struct str name)
 static int
 open_machines(const char *store, struct err *e)
 {
-	char *path = fs_join(store, "machines");
+	char *path = fs_join(store, STORE_MACHINES);
 	int fd = fs_opendir(AT_FDCWD, path, e);
 
 	free(path);
@@ -97,7 +94,7 @@ open_machines(const char *store, struct err *e)
 ssize_t
 store_list(const char *store, char ***names, struct err *e)
 {
-	char *path = fs_join(store, "machines"), **all = NULL;
+	char *path = fs_join(store, STORE_MACHINES), **all = NULL;
 	ssize_t n = fs_list(AT_FDCWD, path, &all, e), kept = 0;
 	int fd = -1;
 
@@ -107,9 +104,9 @@ store_list(const char *store, char ***names, struct err *e)
 		n = -1;
 	}
 	for (ssize_t i = 0; i < n; i++) {
-		char config[NAME_MAX + sizeof("/" CONFIG_FILE)];
+		char config[NAME_MAX + sizeof("/" STOREFILE_CONFIG)];
 
-		snprintf(config, sizeof(config), "%s/" CONFIG_FILE, all[i]);
+		snprintf(config, sizeof(config), "%s/" STOREFILE_CONFIG, all[i]);
 		if (fs_exists(fd, config))
 			all[kept++] = all[i];
 		else
@@ -160,13 +157,13 @@ still_there(int dir)
 	base = strrchr(path, '/');
 	if (base != NULL && strncmp(base + 1, GONE_PREFIX, strlen(GONE_PREFIX)) == 0)
 		return false;
-	return fs_exists(dir, LOCK_FILE);
+	return fs_exists(dir, STOREFILE_LOCK);
 }
 
 int
 store_lock(int machine_dir, bool wait, struct err *e)
 {
-	int fd = lock_take(machine_dir, LOCK_FILE, wait ? LOCK_WAIT : LOCK_TRY, e);
+	int fd = lock_take(machine_dir, STOREFILE_LOCK, wait ? LOCK_WAIT : LOCK_TRY, e);
 
 	if (fd >= 0 && !still_there(machine_dir)) {
 		close(fd);
@@ -180,7 +177,7 @@ store_lock(int machine_dir, bool wait, struct err *e)
 int
 store_make(const char *store, const char *name, struct store_new *n, struct err *e)
 {
-	char *path = fs_join(store, "machines"), tag[9];
+	char *path = fs_join(store, STORE_MACHINES), tag[9];
 	int machines = -1, rc = -1;
 
 	n->dir = n->lock = -1;
@@ -205,7 +202,7 @@ store_make(const char *store, const char *name, struct store_new *n, struct err 
 		goto out;
 	}
 	n->dir = fs_opendir(machines, n->tmp, e);
-	n->lock = n->dir >= 0 ? lock_take(n->dir, LOCK_FILE, LOCK_TRY, e) : -1;
+	n->lock = n->dir >= 0 ? lock_take(n->dir, STOREFILE_LOCK, LOCK_TRY, e) : -1;
 	rc = n->lock >= 0 ? 0 : -1;
 out:
 	if (rc < 0 && n->dir >= 0) {
@@ -291,8 +288,8 @@ in_use(int machines, const char *name)
 
 	if (dir < 0)
 		return false;
-	held = lock_held(dir, LOCK_FILE, NULL, NULL);
-	if (held == 0 && !fs_exists(dir, LOCK_FILE) && fstat(dir, &st) == 0)
+	held = lock_held(dir, STOREFILE_LOCK, NULL, NULL);
+	if (held == 0 && !fs_exists(dir, STOREFILE_LOCK) && fstat(dir, &st) == 0)
 		held = time(NULL) - st.st_mtime < YOUNG_S;
 	close(dir);
 	return held != 0;
@@ -321,7 +318,7 @@ sweep_machine(int machines, const char *name)
 static void
 sweep_certs(const char *store)
 {
-	char *certs = fs_join(store, "certs");
+	char *certs = fs_join(store, STORE_CERTS);
 	int dir = fs_opendir(AT_FDCWD, certs, NULL), lock;
 
 	if (dir >= 0 && fs_has_temporaries(dir) && (lock = lock_take(dir, CERTS_LOCK, LOCK_TRY, NULL)) >= 0) {
@@ -530,10 +527,10 @@ machine_record_read(int machine_dir, struct arena *a, struct machine_record *r, 
 	struct buf b = { .max = FILE_BYTES_MAX };
 	int rc = -1;
 
-	if (fs_read(machine_dir, RECORD_FILE, FILE_BYTES_MAX, &b, e) == 0) {
+	if (fs_read(machine_dir, STOREFILE_RECORD, FILE_BYTES_MAX, &b, e) == 0) {
 		rc = machine_record_parse(a, arena_str(a, buf_str(&b)), r, e);
 		if (rc < 0)
-			err_ctx(e, RECORD_FILE);
+			err_ctx(e, STOREFILE_RECORD);
 	}
 	buf_free(&b);
 	return rc;
@@ -546,8 +543,8 @@ machine_record_write(int machine_dir, const struct machine_record *r, struct err
 	int rc;
 
 	machine_record_print(r, &b);
-	rc = b.failed ? err_set(e, ERR_FULL, 0, RECORD_FILE " would be larger than %u bytes", FILE_BYTES_MAX) :
-	    fs_write(machine_dir, RECORD_FILE, buf_str(&b), 0600, e);
+	rc = b.failed ? err_set(e, ERR_FULL, 0, STOREFILE_RECORD " would be larger than %u bytes", FILE_BYTES_MAX) :
+	    fs_write(machine_dir, STOREFILE_RECORD, buf_str(&b), 0600, e);
 	buf_free(&b);
 	return rc;
 }
@@ -561,10 +558,10 @@ machine_config_read(int machine_dir, struct arena *a, struct machine_config *c, 
 	struct json_val root, driver;
 	int rc = -1;
 
-	if (fs_read(machine_dir, CONFIG_FILE, FILE_BYTES_MAX, &b, e) < 0)
+	if (fs_read(machine_dir, STOREFILE_CONFIG, FILE_BYTES_MAX, &b, e) < 0)
 		goto out;
 	if (json_parse(a, arena_str(a, buf_str(&b)), &root, e) < 0) {
-		err_ctx(e, CONFIG_FILE);
+		err_ctx(e, STOREFILE_CONFIG);
 		goto out;
 	}
 	driver = json_get(root, "Driver");

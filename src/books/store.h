@@ -13,6 +13,17 @@
 #include "core/str.h"
 
 #define MACHINE_NAME_MAX	63
+/* A machine's directory: docker-machine's own description, our record, and the lock of who changes one of them. */
+#define STOREFILE_CONFIG	"config.json"
+#define STOREFILE_RECORD	"windlass.json"
+#define STOREFILE_LOCK		"lock"
+/*
+ * In the store: the path of the state directory of the manager that started last on it, so that
+ * `machine rm` finds the jobs that run on its machines wherever they are kept.
+ */
+#define STORE_STATE_NOTE	"windlass-state"
+#define STORE_MACHINES		"machines"
+#define STORE_CERTS		"certs"
 /* In certs/: held by whoever writes its files (machine/certs.h). */
 #define CERTS_LOCK	".lock"
 /* A create call without an answer is settled when it is this old and the cloud was asked once more what it made. */

@@ -12,14 +12,13 @@
 
 #include "cloud/life.h"
 #include "cmd/adopt.h"
+#include "books/store.h"
 #include "core/crash.h"
 #include "core/fs.h"
 #include "machine/health.h"
 #include "machine/operator.h"
 
 #define AT_ONCE		16
-#define RECORD_FILE	"windlass.json"
-#define LOCK_FILE	"lock"
 
 /* ---- whose it is ---- */
 
@@ -66,7 +65,7 @@ born(const struct adopt_machine *m, int dir)
 
 	if (m->runner != NULL && names_match(&m->runner->names, str_from(m->name), NAMES_STRICT, &at))
 		return wall_of_seconds(at);
-	if (fstatat(dir, "config.json", &st, 0) == 0)
+	if (fstatat(dir, STOREFILE_CONFIG, &st, 0) == 0)
 		return wall_of_seconds(st.st_mtim.tv_sec);
 	return wall_now();
 }
@@ -109,7 +108,7 @@ judge(struct adopt *a, struct adopt_machine *m, int dir)
 	m->ip = h.cloud.base.ip != NULL ? h.cloud.base.ip : "";
 	if (machine_record_read(dir, &a->arena, &r, &e) == 0) {
 		if (r.phase == PHASE_NONE)
-			broken(a, m, RECORD_FILE ": its phase is one that this version does not know");
+			broken(a, m, STOREFILE_RECORD ": its phase is one that this version does not know");
 		else
 			judge_record(a, m, &r);
 		return;
@@ -284,11 +283,11 @@ adopt_take(const struct adopt *a, const struct adopt_machine *m, struct err *e)
 	if (dir < 0)
 		return -1;
 	lock = store_lock(dir, false, e);
-	if (lock < 0 || give(dir, LOCK_FILE, a->uid, a->gid, e) < 0)
+	if (lock < 0 || give(dir, STOREFILE_LOCK, a->uid, a->gid, e) < 0)
 		goto out;
 	/* Taken over by an earlier call, which may have died before the record was its owner's. */
 	if (m->fate == ADOPT_OURS) {
-		rc = give(dir, RECORD_FILE, a->uid, a->gid, e);
+		rc = give(dir, STOREFILE_RECORD, a->uid, a->gid, e);
 		goto out;
 	}
 	/* Somebody may have been here between the look and now. */
@@ -303,7 +302,7 @@ adopt_take(const struct adopt *a, const struct adopt_machine *m, struct err *e)
 	if (machine_record_write(dir, &r, e) < 0)
 		goto out;
 	crash_point("adopt:recorded");
-	rc = give(dir, RECORD_FILE, a->uid, a->gid, e);
+	rc = give(dir, STOREFILE_RECORD, a->uid, a->gid, e);
 out:
 	if (lock >= 0)
 		close(lock);

@@ -2,6 +2,8 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "books/jobdir.h"
+#include "books/store.h"
 #include "cloud/life.h"
 #include "cmd/machine.h"
 #include "core/fs.h"
@@ -30,10 +32,10 @@ put_job(struct buf *b, int jobs, const char *id)
 	struct buf text = { .max = PAYLOAD_MAX };
 	struct arena a = { 0 };
 	struct json_val root;
-	char path[NAME_MAX + sizeof("/payload.json")];
+	char path[NAME_MAX + sizeof("/" JOBFILE_PAYLOAD)];
 
 	buf_fmt(b, "%sjob %s", b->n > 0 ? ", " : "", id);
-	snprintf(path, sizeof(path), "%s/payload.json", id);
+	snprintf(path, sizeof(path), "%s/" JOBFILE_PAYLOAD, id);
 	if (fs_read(jobs, path, PAYLOAD_MAX, &text, NULL) == 0 && json_parse(&a, buf_str(&text), &root, NULL) == 0) {
 		const char *name = json_cstr(&a, json_path(root, "job_info.name"));
 		const char *project = json_cstr(&a, json_path(root, "job_info.project_name"));
@@ -54,20 +56,20 @@ put_job(struct buf *b, int jobs, const char *id)
 static bool
 runs_on(int jobs, const char *id, const char *machine)
 {
-	char path[NAME_MAX + sizeof("/executor.lock")];
+	char path[NAME_MAX + sizeof("/" JOBFILE_EXECUTOR_LOCK)];
 	struct buf b = { .max = 1024 };
 	struct str line;
 	bool yes;
 	int dir;
 
-	snprintf(path, sizeof(path), "%s/machine", id);
+	snprintf(path, sizeof(path), "%s/" JOBFILE_MACHINE, id);
 	yes = fs_read(jobs, path, 1024, &b, NULL) == 0;
 	line = buf_str(&b);
 	yes = yes && str_eqc(str_trim(str_cut(&line, '\n')), machine);
 	buf_free(&b);
 	if (!yes || (dir = fs_opendir(jobs, id, NULL)) < 0)
 		return false;
-	yes = !fs_exists(dir, "result.json") || lock_held(dir, "executor.lock", NULL, NULL) == 1;
+	yes = !fs_exists(dir, JOBFILE_RESULT) || lock_held(dir, JOBFILE_EXECUTOR_LOCK, NULL, NULL) == 1;
 	close(dir);
 	return yes;
 }
@@ -75,7 +77,7 @@ runs_on(int jobs, const char *id, const char *machine)
 static void
 jobs_in(const char *state_dir, const char *machine, struct buf *b)
 {
-	char *path = fs_join(state_dir, "jobs"), **ids;
+	char *path = fs_join(state_dir, JOBS_DIR), **ids;
 	int jobs = fs_opendir(AT_FDCWD, path, NULL);
 	ssize_t n = jobs >= 0 ? fs_list(jobs, ".", &ids, NULL) : -1;
 
@@ -93,7 +95,7 @@ jobs_in(const char *state_dir, const char *machine, struct buf *b)
 static void
 jobs_of(const struct machine_cli *m, const char *state_dir, const char *machine, struct buf *b)
 {
-	char *dflt = manager_default_state_dir(), *note = fs_join(m->store, MANAGER_NOTE);
+	char *dflt = manager_default_state_dir(), *note = fs_join(m->store, STORE_STATE_NOTE);
 	struct buf noted = { .max = PATH_MAX };
 
 	if (fs_read(AT_FDCWD, note, PATH_MAX, &noted, NULL) == 0 && noted.n > 0)

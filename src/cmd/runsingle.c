@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/jobdir.h"
 #include "books/store.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
@@ -207,7 +208,7 @@ tell_to_end(struct single *s, const char *why)
 static void
 look(struct single *s)
 {
-	char *jobs = fs_join(s->state, "jobs"), **names;
+	char *jobs = fs_join(s->state, JOBS_DIR), **names;
 	ssize_t n = fs_list(AT_FDCWD, jobs, &names, NULL);
 
 	for (ssize_t i = 0; i < n; i++) {
@@ -251,7 +252,7 @@ catch_signals(void)
 static int
 attend(struct single *s)
 {
-	char events[4096], *jobs = fs_join(s->state, "jobs");
+	char events[4096], *jobs = fs_join(s->state, JOBS_DIR);
 	int status = 0;
 
 	s->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -284,7 +285,7 @@ static int
 start(struct single *s, struct err *e)
 {
 	const char *argv[] = { "windlass", "run", "--config", s->config, "--state-dir", s->state, "--storage-path", s->store, NULL };
-	char *jobs = fs_join(s->state, "jobs"), **names;
+	char *jobs = fs_join(s->state, JOBS_DIR), **names;
 	ssize_t n;
 
 	/* Made now, so that it can be watched from the first job on; what lies in it is of an earlier start. */
@@ -359,7 +360,7 @@ remove_machines(struct single *s)
 static bool
 has_jobs(const struct single *s)
 {
-	char *jobs = fs_join(s->state, "jobs"), **names;
+	char *jobs = fs_join(s->state, JOBS_DIR), **names;
 	ssize_t n = fs_list(AT_FDCWD, jobs, &names, NULL);
 
 	free(jobs);

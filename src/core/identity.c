@@ -81,8 +81,6 @@ hand_over_file(int dir, const char *name, uid_t id, bool keep, struct err *e)
 	return rc;
 }
 
-const char *const identity_job_keeps[] = { "payload.json", "runner.json", "ticket.json", "machine", NULL };
-
 static bool
 listed(const char *const *names, const char *name)
 {
@@ -179,12 +177,10 @@ is_job(uid_t id)
 
 /* The job's other process is of a version that stays root, and writes files that nobody else could read. */
 static bool
-with_root(int job_dir)
+with_root(int job_dir, const char *const *locks)
 {
-	static const char *const locks[] = { "executor.lock", "reporter.lock" };
-
-	for (size_t i = 0; i < NELEM(locks); i++) {
-		int fd = openat(job_dir, locks[i], O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	for (; *locks != NULL; locks++) {
+		int fd = openat(job_dir, *locks, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		struct stat st;
 		bool held = fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 
@@ -197,7 +193,7 @@ with_root(int job_dir)
 }
 
 static int
-choose(int jobs_dir, int job_dir, const char *name, uid_t *id, struct err *e)
+choose(int jobs_dir, int job_dir, const struct identity_job *job, uid_t *id, struct err *e)
 {
 	struct stat st;
 	int64_t n = 0;
@@ -208,13 +204,13 @@ choose(int jobs_dir, int job_dir, const char *name, uid_t *id, struct err *e)
 	*id = st.st_uid;
 	if (!is_job(st.st_uid)) {
 		/* By the job's number, so that they go round, and the next job does not follow upon the last one's heels. */
-		if (str_to_i64(str_from(name), &n) < 0 || n < 0)
-			n = (int64_t)(hash_fnv(str_from(name)) >> 8);
+		if (str_to_i64(str_from(job->name), &n) < 0 || n < 0)
+			n = (int64_t)(hash_fnv(str_from(job->name)) >> 8);
 		*id = IDENTITY_JOB_FIRST + (uid_t)(n % IDENTITY_JOBS);
 		while (taken(jobs_dir, *id))
 			*id = IDENTITY_JOB_FIRST + (*id + 1 - IDENTITY_JOB_FIRST) % IDENTITY_JOBS;
 	}
-	rc = identity_hand_over(job_dir, *id, identity_job_keeps, e);
+	rc = identity_hand_over(job_dir, *id, job->root_keeps, e);
 	/* A file system without owners, or one whose server does not trust our root. */
 	if (rc < 0 && (e->sys == EPERM || e->sys == EINVAL) && st.st_uid == 0) {
 		log_debug("The job's directory cannot be handed over", F_STR("error", e->msg));
@@ -226,7 +222,7 @@ choose(int jobs_dir, int job_dir, const char *name, uid_t *id, struct err *e)
 }
 
 int
-identity_of_job(int jobs_dir, int job_dir, const char *name, uid_t *id, struct err *e)
+identity_of_job(int jobs_dir, int job_dir, const struct identity_job *job, uid_t *id, struct err *e)
 {
 	int lock, rc = 0;
 
@@ -240,10 +236,10 @@ identity_of_job(int jobs_dir, int job_dir, const char *name, uid_t *id, struct e
 			close(lock);
 		return err_sys(e, "lock the state directory");
 	}
-	if (!with_root(job_dir))
-		rc = choose(jobs_dir, job_dir, name, id, e);
+	if (!with_root(job_dir, job->locks))
+		rc = choose(jobs_dir, job_dir, job, id, e);
 	close(lock);
-	return rc < 0 ? err_ctx(e, "jobs/%s", name) : 0;
+	return rc < 0 ? err_ctx(e, "jobs/%s", job->name) : 0;
 }
 
 static void

@@ -31,15 +31,19 @@ bool	identity_changes(void);
 /* Whether a file's owner or group is one of the numbers. */
 bool	identity_is_ours(uid_t id);
 
-/* The files of a job's directory that say what its roles may do: GitLab's answer, what of config.toml counts for it, its machine. */
-extern const char *const identity_job_keeps[];
+/* A job's directory by its name in jobs, and what is in it; both lists end with NULL (books/jobdir.h has them). */
+struct identity_job {
+	const char		*name;
+	const char *const	*root_keeps;	/* files that say what its roles may do */
+	const char *const	*locks;		/* of its processes */
+};
 
 /*
- * The number of the job in the directory `name` of jobs: what its directory is owned by, else one that no other directory
+ * The number of the job in that directory: what its directory is owned by, else one that no other directory
  * there has, and the directory is handed over with all files in it: those of a version that knew no numbers, and those the manager wrote. Executor and
  * reporter of a job so come to the same one, whoever is first. 0 when there is nothing to change; -1 with *e set.
  */
-int	identity_of_job(int jobs_dir, int job_dir, const char *name, uid_t *id, struct err *e);
+int	identity_of_job(int jobs_dir, int job_dir, const struct identity_job *job, uid_t *id, struct err *e);
 
 /*
  * Gives the directory, and the plain files in it that are not the new owner's yet, to id. What has a second name elsewhere is left alone. Files of the names

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "books/failure.h"
+#include "books/jobdir.h"
 #include "core/chan.h"
 #include "core/crash.h"
 #include "core/exit.h"
@@ -269,11 +270,11 @@ open_arrival(struct poller *p, int flags, struct err *e)
 	a->dir = fs_opendir(p->jobs, a->name, e);
 	if (a->dir < 0)
 		return -1;
-	a->fd = openat(a->dir, "payload.json", O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	a->fd = openat(a->dir, JOBFILE_PAYLOAD, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 	if (a->fd < 0)
-		return err_sys(e, "open jobs/%s/payload.json", a->name);
+		return err_sys(e, "open jobs/%s/" JOBFILE_PAYLOAD, a->name);
 	/* Held until we die: who gets it knows that. */
-	return flock(a->fd, LOCK_EX | LOCK_NB) == 0 ? 0 : err_sys(e, "lock jobs/%s/payload.json", a->name);
+	return flock(a->fd, LOCK_EX | LOCK_NB) == 0 ? 0 : err_sys(e, "lock jobs/%s/" JOBFILE_PAYLOAD, a->name);
 }
 
 /* A piece of a job: on disk before it is looked at. */
@@ -284,7 +285,7 @@ arriving(void *ctx, struct str piece)
 	struct arrival *a = &p->arrival;
 
 	if (a->name[0] == '\0') {
-		snprintf(a->name, sizeof(a->name), ".answer.%s.%ld", p->pool, (long)getpid());
+		snprintf(a->name, sizeof(a->name), JOBDIR_ANSWER "%s.%ld", p->pool, (long)getpid());
 		fs_remove_tree(p->jobs, a->name, NULL);
 		if (mkdirat(p->jobs, a->name, 0700) < 0)
 			err_sys(&a->e, "mkdir jobs/%s", a->name);
@@ -334,14 +335,14 @@ keep_job(struct poller *p, const struct gitlab_answer *a, const struct sent *sen
 		goto out;
 	}
 	if (fsync(at->fd) < 0) {
-		err_sys(e, "fsync jobs/%s/payload.json", at->name);
+		err_sys(e, "fsync jobs/%s/" JOBFILE_PAYLOAD, at->name);
 		goto out;
 	}
 	job_name(p, sent->job.id, name);
 	put_ticket(p, sent->job, &ticket);
 	put_runner(p, a->request_id, sent, &runner);
-	if (fs_write(at->dir, "ticket.json", buf_str(&ticket), 0600, e) < 0 ||
-	    fs_write(at->dir, "runner.json", buf_str(&runner), 0600, e) < 0)
+	if (fs_write(at->dir, JOBFILE_TICKET, buf_str(&ticket), 0600, e) < 0 ||
+	    fs_write(at->dir, JOBFILE_RUNNER, buf_str(&runner), 0600, e) < 0)
 		goto out;
 	crash_point("poller:job-written");
 	if (fs_rename(p->jobs, at->name, p->jobs, name, e) < 0)
@@ -514,7 +515,7 @@ static int
 reopen_arrival(struct poller *p, const char *name, struct gitlab_answer *a, struct err *e)
 {
 	snprintf(p->arrival.name, sizeof(p->arrival.name), "%s", name);
-	if (open_arrival(p, 0, e) == 0 && fs_read(p->arrival.dir, "payload.json", PAYLOAD_MAX, &a->body, e) == 0)
+	if (open_arrival(p, 0, e) == 0 && fs_read(p->arrival.dir, JOBFILE_PAYLOAD, PAYLOAD_MAX, &a->body, e) == 0)
 		return 0;
 	/* Not ours to remove while its poller lives; one without a byte is nobody's, once it is no newborn. */
 	if (e->kind != ERR_NOTFOUND ||
@@ -547,7 +548,7 @@ list_answers(struct poller *p, char ***names)
 	ssize_t n = fs_list_dotted(p->jobs, names, NULL), k = 0;
 	char mine[32];
 
-	snprintf(mine, sizeof(mine), ".answer.%s.", p->pool);
+	snprintf(mine, sizeof(mine), JOBDIR_ANSWER "%s.", p->pool);
 	for (ssize_t i = 0; i < n; i++)
 		if (str_starts(str_from((*names)[i]), mine)) {
 			char *name = (*names)[i];
@@ -575,7 +576,7 @@ inherit_answers(struct poller *p, uid_t self)
 	for (ssize_t i = 0; i < n; i++) {
 		int dir = fs_opendir(p->jobs, names[i], &e);
 
-		file = fs_join(names[i], "payload.json");
+		file = fs_join(names[i], JOBFILE_PAYLOAD);
 		if (dir >= 0 && lock_held(p->jobs, file, NULL, &e) == 0 && identity_hand_over(dir, self, NULL, &e) < 0)
 			log_warn("An answer whose poller died cannot be taken up", F_STR("answer", names[i]), F_ERR(&e));
 		free(file);
@@ -645,7 +646,7 @@ poller_main(int argc, char **argv)
 		log_error("State directory cannot be trusted", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
-	jobs = fs_join(o[0].value, "jobs");
+	jobs = fs_join(o[0].value, JOBS_DIR);
 	p.jobs = fs_opendir(AT_FDCWD, jobs, &e);
 	if (p.jobs < 0) {
 		log_error("Poller has no jobs directory", F_ERR(&e));

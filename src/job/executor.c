@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/jobdir.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -60,8 +61,8 @@ give_back(struct run *r, enum outcome out, const struct err *e)
 	r->mem.opened = false;
 	commit(r);
 	crash_point("executor:given-back");
-	(void)fs_write_fast(r->dir, UNFIT_FILE, str_from(why), 0600, &ignored);
-	unlinkat(r->dir, "stage.json", 0);
+	(void)fs_write_fast(r->dir, JOBFILE_UNFIT, str_from(why), 0600, &ignored);
+	unlinkat(r->dir, JOBFILE_STAGE, 0);
 	fs_sync_dir(r->dir, &ignored);
 	r->given_back = true;
 	return true;
@@ -243,7 +244,7 @@ finish(struct run *r)
 	machine_tidy(r);
 	last_line(r);
 	put_result(r, &b);
-	while (output_write(&r->out, &e) < 0 || fs_write(r->dir, "result.json", buf_str(&b), 0600, &e) < 0) {
+	while (output_write(&r->out, &e) < 0 || fs_write(r->dir, JOBFILE_RESULT, buf_str(&b), 0600, &e) < 0) {
 		if (!told)
 			log_error("The job's result cannot be written: trying until it can", F_ERR(&e));
 		told = true;
@@ -340,7 +341,7 @@ read_machine(struct run *r, struct err *e)
 {
 	struct buf b = { .max = 512 };
 	struct str text, line;
-	int rc = fs_read_vouched(r->dir, "machine", 400, &b, e);
+	int rc = fs_read_vouched(r->dir, JOBFILE_MACHINE, 400, &b, e);
 
 	if (rc == 0) {
 		text = buf_str(&b);
@@ -371,19 +372,19 @@ block_sigterm(struct err *e)
 static int
 open_job(struct run *r, const char *state_dir, const char *id, uid_t *self, struct err *e)
 {
-	char *jobs = fs_join(state_dir, "jobs"), *path = fs_join(jobs, id);
+	char *jobs = fs_join(state_dir, JOBS_DIR), *path = fs_join(jobs, id);
 	int jobs_dir = fs_opendir(AT_FDCWD, jobs, e), rc = -1;
 
 	r->dir = jobs_dir < 0 ? -1 : fs_opendir(AT_FDCWD, path, e);
 	if (r->dir >= 0)
-		rc = identity_of_job(jobs_dir, r->dir, id, self, e);
+		rc = jobdir_identity(jobs_dir, r->dir, id, self, e);
 	if (jobs_dir >= 0)
 		close(jobs_dir);
 	free(jobs);
 	free(path);
 	if (rc < 0)
 		return -1;
-	r->lock = lock_take(r->dir, "executor.lock", LOCK_TRY, e);
+	r->lock = lock_take(r->dir, JOBFILE_EXECUTOR_LOCK, LOCK_TRY, e);
 	if (r->lock < 0)
 		return -1;
 	r->signals = block_sigterm(e);
@@ -510,7 +511,7 @@ executor_main(int argc, char **argv)
 		log_error("Executor cannot begin", F_ERR(&e));
 		return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;
 	}
-	if (fs_exists(r->dir, "result.json"))
+	if (fs_exists(r->dir, JOBFILE_RESULT))
 		return EXIT_OK;
 	if (confine(r, self, &e) < 0) {
 		log_error("Executor cannot begin", F_ERR(&e));
@@ -529,7 +530,7 @@ executor_main(int argc, char **argv)
 				orders_read(r);
 			if (r->order == ORDER_NONE) {
 				log_warn("Machine is not usable", F_ERR(&e));
-				(void)fs_write_fast(r->dir, UNFIT_FILE, str_from(e.msg), 0600, NULL);
+				(void)fs_write_fast(r->dir, JOBFILE_UNFIT, str_from(e.msg), 0600, NULL);
 				return EXIT_MACHINE;
 			}
 		}

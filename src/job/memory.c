@@ -1,6 +1,7 @@
 /* stage.json: what an executor must know to go on where a predecessor stopped. See run.h, docs/state.md. */
 #include <unistd.h>
 
+#include "books/jobdir.h"
 #include "core/crash.h"
 #include "core/fs.h"
 #include "core/log.h"
@@ -95,13 +96,13 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 	struct memory *m = &r->mem;
 	struct json_val v;
 
-	if (fs_read(r->dir, "stage.json", STAGE_JSON_MAX, &b, e) < 0) {
+	if (fs_read(r->dir, JOBFILE_STAGE, STAGE_JSON_MAX, &b, e) < 0) {
 		buf_free(&b);
 		return e->kind == ERR_NOTFOUND ? 0 : -1;
 	}
 	if (json_parse(&r->arena, arena_str(&r->arena, buf_str(&b)), &v, e) < 0) {
 		buf_free(&b);
-		return err_ctx(e, "stage.json");
+		return err_ctx(e, JOBFILE_STAGE);
 	}
 	buf_wipe(&b);
 	*m = (struct memory){ .phase = PHASE_ENTER };
@@ -205,7 +206,7 @@ commit(struct run *r)
 		buf_clear(&b);
 		if (output_write(&r->out, &e) == 0) {
 			put_memory(r, &b);
-			if (fs_write(r->dir, "stage.json", buf_str(&b), 0600, &e) == 0)
+			if (fs_write(r->dir, JOBFILE_STAGE, buf_str(&b), 0600, &e) == 0)
 				break;
 		}
 		if (!told)

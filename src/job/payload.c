@@ -1,5 +1,6 @@
 /* A job's payload as both of its processes read it: see payload.h. */
 #include "books/failure.h"
+#include "books/jobdir.h"
 #include "core/fs.h"
 #include "job/payload.h"
 #include "wire/jobhead.h"
@@ -64,8 +65,8 @@ payload_read(int dir, struct arena *a, struct payload *p, struct err *e)
 	int64_t s;
 
 	*p = (struct payload){ .arena = a };
-	if (read_json(dir, "payload.json", a, &p->root, e) < 0 ||
-	    read_json(dir, "runner.json", a, &p->runner, e) < 0)
+	if (read_json(dir, JOBFILE_PAYLOAD, a, &p->root, e) < 0 ||
+	    read_json(dir, JOBFILE_RUNNER, a, &p->runner, e) < 0)
 		return -1;
 	p->docker = json_get(p->runner, "docker");
 	p->id = json_i64(json_get(p->root, "id"), 0);
@@ -99,7 +100,7 @@ read_torn(int dir, struct arena *a, struct payload *p)
 	struct buf b = { .max = PAYLOAD_MAX };
 	struct jobhead h;
 
-	if (fs_read_vouched(dir, "payload.json", PAYLOAD_MAX, &b, NULL) == 0 && jobhead_read(buf_str(&b), &h)) {
+	if (fs_read_vouched(dir, JOBFILE_PAYLOAD, PAYLOAD_MAX, &b, NULL) == 0 && jobhead_read(buf_str(&b), &h)) {
 		p->id = h.id;
 		p->token = SECRET(arena_dup(a, h.token));
 	}
@@ -110,11 +111,11 @@ int
 payload_read_ticket(int dir, struct arena *a, struct payload *p, struct err *e)
 {
 	struct json_val t;
-	bool whole = read_json(dir, "ticket.json", a, &t, e) == 0 && json_i64(json_get(t, "id"), 0) > 0;
+	bool whole = read_json(dir, JOBFILE_TICKET, a, &t, e) == 0 && json_i64(json_get(t, "id"), 0) > 0;
 
 	*p = (struct payload){ .arena = a, .root = JSON_NONE, .docker = JSON_NONE,
 	    .timestamps = true };
-	if (!whole && read_json(dir, "runner.json", a, &t, e) < 0)
+	if (!whole && read_json(dir, JOBFILE_RUNNER, a, &t, e) < 0)
 		t = JSON_NONE;
 	if (whole) {
 		p->id = json_i64(json_get(t, "id"), 0);

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/jobdir.h"
 #include "books/store.h"
 #include "core/crash.h"
 #include "core/exit.h"
@@ -60,7 +61,7 @@ machine_open(struct run *r)
 	r->machine_dir = store_open(store_of(r), r->machine, &r->machine_why);
 	if (r->machine_dir < 0 || machine_host_read(&h, &files, r->machine_dir, r->machine, &r->machine_why) < 0)
 		goto out;
-	r->machine_config = openat(r->machine_dir, "config.json", O_PATH | O_CLOEXEC);
+	r->machine_config = openat(r->machine_dir, STOREFILE_CONFIG, O_PATH | O_CLOEXEC);
 	for (size_t i = 0; i < NELEM(machine_pems); i++)
 		fs_keep(machine_file(r, machine_pems[i]));
 	if (cloud_engine(&h.cloud, &host, &r->engine_port, &r->machine_why) < 0)
@@ -77,7 +78,7 @@ machine_places(struct run *r, struct sandbox_place *places)
 {
 	for (size_t i = 0; i < NELEM(machine_pems); i++)
 		places[i] = (struct sandbox_place){ SANDBOX_READ, machine_file(r, machine_pems[i]), -1 };
-	places[NELEM(machine_pems)] = (struct sandbox_place){ SANDBOX_READ, machine_file(r, "windlass.json"), -1 };
+	places[NELEM(machine_pems)] = (struct sandbox_place){ SANDBOX_READ, machine_file(r, STOREFILE_RECORD), -1 };
 	return NELEM(machine_pems) + 1;
 }
 
@@ -101,7 +102,7 @@ machine_gone(const struct run *r)
 	struct machine_record rec = { 0 };
 	struct arena a = { 0 };
 	struct stat st;
-	bool gone = fs_exists(r->dir, GONE_FILE);
+	bool gone = fs_exists(r->dir, JOBFILE_GONE);
 
 	/* Whoever removes it says so first, where we may read it: there is nothing to wait for then. */
 	if (r->machine_dir < 0)
@@ -119,7 +120,7 @@ machine_gone_why(const struct run *r, struct err *e)
 {
 	struct buf b = { .max = 512 };
 
-	if (fs_read(r->dir, GONE_FILE, 500, &b, NULL) == 0 && b.n > 0)
+	if (fs_read(r->dir, JOBFILE_GONE, 500, &b, NULL) == 0 && b.n > 0)
 		err_set(e, ERR_NET, 0, "machine %s is gone: %.*s", r->machine, STR_ARG(str_trim(buf_str(&b))));
 	else
 		err_set(e, ERR_NET, 0, "machine %s was removed under the job", r->machine);

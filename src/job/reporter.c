@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "books/failure.h"
+#include "books/jobdir.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -91,9 +92,9 @@ final_bytes(struct reporter *r, bool *ended)
 	struct stat st;
 	int64_t n;
 
-	*ended = fs_exists(r->dir, "result.json");
+	*ended = fs_exists(r->dir, JOBFILE_RESULT);
 	n = fstat(r->trace, &st) == 0 ? st.st_size : 0;
-	if (!*ended && fs_read(r->dir, "stage.json", b.max, &b, &e) < 0) {
+	if (!*ended && fs_read(r->dir, JOBFILE_STAGE, b.max, &b, &e) < 0) {
 		/* Without a word from the executor nothing new is safe. */
 		if (e.kind != ERR_NOTFOUND)
 			n = r->sent < n ? r->sent : n;
@@ -140,7 +141,7 @@ order(struct reporter *r, const char *how)
 	struct arena a = { 0 };
 
 	/* An abort replaces a cancel, never the other way; the same order is given once. */
-	if (fs_read(r->dir, "cancel", 4096, &b, NULL) == 0 && json_parse(&a, buf_str(&b), &v, NULL) == 0 &&
+	if (fs_read(r->dir, JOBFILE_CANCEL, 4096, &b, NULL) == 0 && json_parse(&a, buf_str(&b), &v, NULL) == 0 &&
 	    (str_eqc(json_str(&a, json_get(v, "how")), "abort") || str_eqc(json_str(&a, json_get(v, "how")), how)))
 		goto out;
 	buf_clear(&b);
@@ -150,10 +151,10 @@ order(struct reporter *r, const char *how)
 	jw_cstr(&w, "text", "canceled");
 	jw_end_object(&w);
 	log_info("GitLab ends the job", F_STR("how", how));
-	if (fs_write(r->dir, "cancel", buf_str(&b), 0600, &e) < 0)
+	if (fs_write(r->dir, JOBFILE_CANCEL, buf_str(&b), 0600, &e) < 0)
 		log_error("Order could not be written", F_ERR(&e));
 	crash_point("reporter:order-written");
-	if (lock_signal(r->dir, "executor.lock", SIGTERM, &e) < 0)
+	if (lock_signal(r->dir, JOBFILE_EXECUTOR_LOCK, SIGTERM, &e) < 0)
 		log_error("Executor could not be signalled", F_ERR(&e));
 out:
 	buf_free(&b);
@@ -320,7 +321,7 @@ mark_reported(struct reporter *r, int status)
 	gitlab_put_calls(r->gitlab, &w);
 	jw_end_object(&w);
 	/* Without this file a successor asks GitLab again and hears 403: no harm, so a full disk is only reported. */
-	if (fs_write(r->dir, "reported", buf_str(&b), 0600, &e) < 0)
+	if (fs_write(r->dir, JOBFILE_REPORTED, buf_str(&b), 0600, &e) < 0)
 		log_error("Delivery could not be noted", F_ERR(&e));
 	buf_free(&b);
 	crash_point("reporter:reported");
@@ -341,7 +342,7 @@ read_result(struct reporter *r, struct verdict *v, struct err *e)
 	struct json_val root;
 	const char *word;
 
-	if (fs_read(r->dir, "result.json", b.max, &b, e) < 0 ||
+	if (fs_read(r->dir, JOBFILE_RESULT, b.max, &b, e) < 0 ||
 	    json_parse(&r->arena, arena_str(&r->arena, buf_str(&b)), &root, e) < 0) {
 		buf_free(&b);
 		return -1;
@@ -511,7 +512,7 @@ tell_waiting(struct reporter *r)
 	struct err e = { 0 };
 	struct str line;
 
-	if (fs_exists(r->dir, "stage.json") || fs_read(r->dir, "waiting", 1000, &b, NULL) < 0)
+	if (fs_exists(r->dir, JOBFILE_STAGE) || fs_read(r->dir, JOBFILE_WAITING, 1000, &b, NULL) < 0)
 		goto out;
 	line = str_trim(buf_str(&b));
 	if (line.n == 0 || str_eqc(line, r->waiting))
@@ -577,14 +578,14 @@ report(struct reporter *r)
 static int
 open_all(struct reporter *r, const char *state_dir, const char *id, struct err *e)
 {
-	char *jobs = fs_join(state_dir, "jobs"), *path = fs_join(jobs, id);
+	char *jobs = fs_join(state_dir, JOBS_DIR), *path = fs_join(jobs, id);
 	int jobs_dir = fs_opendir(AT_FDCWD, jobs, e), rc = -1;
 	struct gitlab_opts o = { 0 };
 	struct arena whole = { 0 };
 	uid_t self;
 
 	r->dir = jobs_dir < 0 ? -1 : fs_opendir(AT_FDCWD, path, e);
-	if (r->dir < 0 || identity_of_job(jobs_dir, r->dir, id, &self, e) < 0)
+	if (r->dir < 0 || jobdir_identity(jobs_dir, r->dir, id, &self, e) < 0)
 		goto out;
 	/* A user has 128 of these unless told otherwise, and there may be a thousand of us: without one we look every second. */
 	r->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -594,7 +595,7 @@ open_all(struct reporter *r, const char *state_dir, const char *id, struct err *
 		fs_keep(getenv("SSL_CERT_FILE"));
 	/* What lies in the directory may be the work of an executor that a job has broken: it is read as the job's number. */
 	identity_take(self, 0);
-	if (lock_take(r->dir, "reporter.lock", LOCK_TRY, e) < 0)
+	if (lock_take(r->dir, JOBFILE_REPORTER_LOCK, LOCK_TRY, e) < 0)
 		goto out;
 	r->trace = trace_open(r->dir, O_RDONLY, e);
 	if (r->trace < 0)
@@ -650,7 +651,7 @@ reporter_main(int argc, char **argv)
 		log_error("Reporter cannot begin", F_ERR(&e));
 		return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;
 	}
-	if (fs_exists(r.dir, "reported"))
+	if (fs_exists(r.dir, JOBFILE_REPORTED))
 		return EXIT_OK;
 	/* It may look for a resolver and certificates, tell the executor, and write in its job's directory. */
 	sandbox_files(&(struct sandbox_place){ SANDBOX_WRITE, NULL, r.dir }, 1, SANDBOX_READ_ALL | SANDBOX_TCP | SANDBOX_SIGNALS, NULL);

@@ -18,11 +18,6 @@
 
 /* How long a machine may be out of reach under a running job before the job is given up. */
 #define LOST_LIMIT	(300 * NSEC_SEC)
-/* In the job's directory: the machine does not answer (from here), the machine is no more (from the manager). */
-#define LOST_FILE	"lost"
-#define GONE_FILE	"gone"
-/* Why the machine cannot run this job: for the manager, with EXIT_MACHINE. */
-#define UNFIT_FILE	"unfit"
 
 enum phase {
 	PHASE_ENTER,		/* nothing of it was begun */

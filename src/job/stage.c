@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/jobdir.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -35,7 +36,7 @@ orders_read(struct run *r)
 
 	while (read(r->signals, &si, sizeof(si)) == sizeof(si))
 		r->sigterms++;
-	if (fs_read(r->dir, "cancel", 4096, &b, NULL) == 0 && json_parse(&a, buf_str(&b), &v, NULL) == 0) {
+	if (fs_read(r->dir, JOBFILE_CANCEL, 4096, &b, NULL) == 0 && json_parse(&a, buf_str(&b), &v, NULL) == 0) {
 		r->order = str_eqc(json_str(&a, json_get(v, "how")), "abort") ? ORDER_ABORT : ORDER_CANCEL;
 		r->order_failure = failure_of(json_str(&a, json_get(v, "reason")));
 		str_copy(json_str(&a, json_get(v, "text")), r->order_text, sizeof(r->order_text));
@@ -426,7 +427,7 @@ reach_again(struct run *r, mono_t since, struct err *e)
 	r->lost_once = true;
 	/* The manager asks the cloud then whether there still is a machine. */
 	if (!machine_gone(r))
-		(void)fs_write_fast(r->dir, LOST_FILE, str_from(e->msg), 0600, NULL);
+		(void)fs_write_fast(r->dir, JOBFILE_LOST, str_from(e->msg), 0600, NULL);
 	log_warn("Machine does not answer", F_STR("name", r->machine), F_ERR(e));
 	while (!mono_passed(give_up)) {
 		if (net_pause(wait, e) < 0)
@@ -440,7 +441,7 @@ reach_again(struct run *r, mono_t since, struct err *e)
 			return machine_gone_why(r, e);
 		if (engine_hello(r->api, mono_min(call_deadline(r), mono_after(20 * NSEC_SEC)), e) == 0 &&
 		    engine_hello(r->logs, mono_min(call_deadline(r), mono_after(20 * NSEC_SEC)), e) == 0) {
-			unlinkat(r->dir, LOST_FILE, 0);
+			unlinkat(r->dir, JOBFILE_LOST, 0);
 			return 0;
 		}
 		if (e->kind == ERR_CANCELLED)

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "books/jobdir.h"
 #include "core/fs.h"
 #include "core/log.h"
 #include "gitlab/api.h"
@@ -48,12 +49,12 @@ append(int fd, const struct payload *p, struct str text, struct err *e)
 int
 trace_open(int dir, int flags, struct err *e)
 {
-	int fd = fs_create(dir, "trace", flags, 0600);
+	int fd = fs_create(dir, JOBFILE_TRACE, flags, 0600);
 
 	if (fd < 0 && (errno == EISDIR || errno == ELOOP || errno == ENXIO)) {
 		log_error("The job's log is no file: it is put aside as trace.damaged, and begun anew", F_STR("error", strerror(errno)));
-		if (renameat(dir, "trace", dir, "trace.damaged") == 0)
-			fd = fs_create(dir, "trace", flags, 0600);
+		if (renameat(dir, JOBFILE_TRACE, dir, JOBFILE_TRACE ".damaged") == 0)
+			fd = fs_create(dir, JOBFILE_TRACE, flags, 0600);
 	}
 	return fd >= 0 ? fd : err_sys(e, "open trace");
 }
@@ -82,7 +83,7 @@ trace_append_waiting(int dir, const struct payload *p, struct str text, struct e
 	if (fd < 0)
 		return -1;
 	tl_plain(&line, "%.*s", STR_ARG(text));
-	if (!fs_exists(dir, "stage.json"))
+	if (!fs_exists(dir, JOBFILE_STAGE))
 		rc = append(fd, p, buf_str(&line), e);
 	buf_free(&line);
 	close(fd);

@@ -674,7 +674,7 @@ out:
 int
 certs_ensure(const char *store, const struct certs_paths *p, struct err *e)
 {
-	char *certs = fs_join(store, "certs");
+	char *certs = fs_join(store, STORE_CERTS);
 	int rc = -1, dir = -1, lock = -1;
 
 	if (!in_store(p, store)) {

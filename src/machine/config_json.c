@@ -1,6 +1,7 @@
 /* config.json: see config_json.h. */
 #include <unistd.h>
 
+#include "books/store.h"
 #include "core/fs.h"
 #include "machine/config_json.h"
 
@@ -229,10 +230,10 @@ machine_host_read(struct machine_host *h, struct arena *a, int machine_dir, cons
 	struct buf b = { .max = CONFIG_JSON_MAX };
 	int rc = -1;
 
-	if (fs_read(machine_dir, CONFIG_JSON, CONFIG_JSON_MAX, &b, e) == 0) {
+	if (fs_read(machine_dir, STOREFILE_CONFIG, CONFIG_JSON_MAX, &b, e) == 0) {
 		rc = machine_host_parse(h, a, arena_str(a, buf_str(&b)), name, e);
 		if (rc < 0)
-			err_ctx(e, "%s/" CONFIG_JSON, name);
+			err_ctx(e, "%s/" STOREFILE_CONFIG, name);
 	}
 	buf_wipe(&b);
 	return rc;
@@ -242,10 +243,10 @@ static int
 keep_old(int machine_dir, struct err *e)
 {
 	struct buf b = { .max = CONFIG_JSON_MAX };
-	int rc = fs_read(machine_dir, CONFIG_JSON, CONFIG_JSON_MAX, &b, e);
+	int rc = fs_read(machine_dir, STOREFILE_CONFIG, CONFIG_JSON_MAX, &b, e);
 
-	if (rc == 0 && !fs_exists(machine_dir, CONFIG_JSON ".bak"))
-		rc = fs_write(machine_dir, CONFIG_JSON ".bak", buf_str(&b), 0600, e);
+	if (rc == 0 && !fs_exists(machine_dir, STOREFILE_CONFIG ".bak"))
+		rc = fs_write(machine_dir, STOREFILE_CONFIG ".bak", buf_str(&b), 0600, e);
 	buf_wipe(&b);
 	return rc;
 }
@@ -259,8 +260,8 @@ machine_host_write(const struct machine_host *h, int machine_dir, struct err *e)
 	if (h->version < CONFIG_JSON_VERSION && keep_old(machine_dir, e) < 0)
 		goto out;
 	machine_host_print(h, &b);
-	rc = b.failed ? err_set(e, ERR_FULL, 0, CONFIG_JSON " would be larger than %u bytes", CONFIG_JSON_MAX) :
-	    fs_write(machine_dir, CONFIG_JSON, buf_str(&b), 0600, e);
+	rc = b.failed ? err_set(e, ERR_FULL, 0, STOREFILE_CONFIG " would be larger than %u bytes", CONFIG_JSON_MAX) :
+	    fs_write(machine_dir, STOREFILE_CONFIG, buf_str(&b), 0600, e);
 out:
 	buf_wipe(&b);
 	return rc;

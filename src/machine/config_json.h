@@ -9,7 +9,6 @@
 
 #include "cloud/driver.h"
 
-#define CONFIG_JSON		"config.json"
 #define CONFIG_JSON_MAX		(1u << 20)
 #define CONFIG_JSON_VERSION	3
 #define ENGINE_INSTALL_URL	"https://get.docker.com"

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "books/store.h"
 #include "core/chan.h"
 #include "core/crash.h"
 #include "core/exit.h"
@@ -304,7 +305,7 @@ operation_plan(struct operation *op, const struct machine_host *h, const char *o
 	return 0;
 fail:
 	{
-		char *path = fs_join(op->store, "machines"), *dir = fs_join(path, new.tmp);
+		char *path = fs_join(op->store, STORE_MACHINES), *dir = fs_join(path, new.tmp);
 
 		fs_remove_tree(AT_FDCWD, dir, NULL);
 		free(path);
@@ -1378,7 +1379,7 @@ keep_files(const struct args *args, struct arena *of_plan, struct json_val plan)
 
 	keep_variables();
 	if (!json_present(json_get(plan, "options")) && (dir = store_open(args->store, args->name, NULL)) >= 0) {
-		if (fs_read(dir, "config.json", PLAN_MAX, &b, NULL) == 0)
+		if (fs_read(dir, STOREFILE_CONFIG, PLAN_MAX, &b, NULL) == 0)
 			(void)json_parse(&a, arena_str(&a, buf_str(&b)), &root, NULL);
 		keep_named(&a, json_get(root, "Driver"), 3);
 		close(dir);
@@ -1424,9 +1425,9 @@ static uid_t
 take_store(const struct args *args, struct arena *a, struct json_val plan)
 {
 	bool change = identity_changes();
-	bool taken = take_directory(args, "certs", change, false);
+	bool taken = take_directory(args, STORE_CERTS, change, false);
 
-	taken = take_directory(args, "machines", change, true) && taken;
+	taken = take_directory(args, STORE_MACHINES, change, true) && taken;
 	keep_files(args, a, plan);
 	return taken ? IDENTITY_OPERATOR : 0;
 }

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "books/jobdir.h"
 #include "core/fs.h"
 #include "core/log.h"
 #include "manager/history.h"
@@ -318,7 +319,7 @@ history_job(struct manager *m, const struct job *j)
 		r.made = j->machine->created;
 		r.uses = j->machine->uses;
 	}
-	if (dir >= 0 && fs_read(dir, "result.json", b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0) {
+	if (dir >= 0 && fs_read(dir, JOBFILE_RESULT, b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0) {
 		r.result = json_str(&a, json_get(v, "state"));
 		r.reason = json_str(&a, json_get(v, "failure_reason"));
 		/* Its own word counts: we may have been away when it ended. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "books/failure.h"
+#include "books/jobdir.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -105,7 +106,7 @@ job_fail(struct manager *m, struct job *j, enum failure why, const char *text, b
 	jw_cstr(&w, "finished", now);
 	jw_end_object(&w);
 	dir = job_dir(m, j, &e);
-	if (dir < 0 || fs_write(dir, "result.json", buf_str(&b), 0600, &e) < 0) {
+	if (dir < 0 || fs_write(dir, JOBFILE_RESULT, buf_str(&b), 0600, &e) < 0) {
 		/* A full disk: the next round of jobs_tend() comes here again. */
 		log_error("Result of the job could not be written", F_STR("job", j->id), F_ERR(&e));
 	} else {
@@ -138,13 +139,13 @@ job_unassign(struct manager *m, struct job *j)
 
 	j->refused[0] = '\0';
 	if (dir >= 0) {
-		if (fs_read(dir, "unfit", 1000, &why, NULL) == 0)
+		if (fs_read(dir, JOBFILE_UNFIT, 1000, &why, NULL) == 0)
 			str_copy(str_sub(str_trim(buf_str(&why)), 0, sizeof(j->refused) - 1), j->refused, sizeof(j->refused));
-		unlinkat(dir, "machine", 0);
+		unlinkat(dir, JOBFILE_MACHINE, 0);
 		/* What was said of that machine does not concern the next one. */
-		unlinkat(dir, "unfit", 0);
-		unlinkat(dir, "lost", 0);
-		unlinkat(dir, "gone", 0);
+		unlinkat(dir, JOBFILE_UNFIT, 0);
+		unlinkat(dir, JOBFILE_LOST, 0);
+		unlinkat(dir, JOBFILE_GONE, 0);
 		fs_sync_dir(dir, &e);
 		close(dir);
 	}
@@ -214,18 +215,18 @@ job_refresh(struct manager *m, struct job *j)
 
 	if (dir < 0)
 		return;
-	j->reported = fs_exists(dir, "reported");
-	begun = j->stage_news = fs_exists(dir, "stage.json");
+	j->reported = fs_exists(dir, JOBFILE_REPORTED);
+	begun = j->stage_news = fs_exists(dir, JOBFILE_STAGE);
 	if (begun && !j->begun)
 		j->executor.deaths = 0;
 	j->begun = begun;
-	lost = fs_exists(dir, "lost");
+	lost = fs_exists(dir, JOBFILE_LOST);
 	if (lost && !j->lost && j->machine != NULL)
 		machines_doubt(m, j->machine, "its job does not reach it");
 	j->lost = lost;
-	if (j->state == JOB_ENDED || !fs_exists(dir, "result.json")) {
+	if (j->state == JOB_ENDED || !fs_exists(dir, JOBFILE_RESULT)) {
 		/* An order to end reaches a job that has no executor through us. */
-		if (j->state == JOB_WAITING && fs_exists(dir, "cancel")) {
+		if (j->state == JOB_WAITING && fs_exists(dir, JOBFILE_CANCEL)) {
 			close(dir);
 			job_fail(m, j, FAILURE_CANCELED, "canceled", false);
 			return;
@@ -234,7 +235,7 @@ job_refresh(struct manager *m, struct job *j)
 		return;
 	}
 	j->dirty = true;
-	if (fs_read(dir, "result.json", b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0) {
+	if (fs_read(dir, JOBFILE_RESULT, b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0) {
 		j->dirty = json_bool(json_get(v, "dirty"), false);
 		job_take_result(j, &a, v);
 	}
@@ -338,7 +339,7 @@ count_calls(struct manager *m, struct job *j)
 	struct json_val v;
 	int dir = job_dir(m, j, &e);
 
-	if (dir >= 0 && fs_read(dir, "reported", b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0)
+	if (dir >= 0 && fs_read(dir, JOBFILE_REPORTED, b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0)
 		metrics_reported(m, j->pool, &a, v);
 	if (dir >= 0)
 		close(dir);
@@ -354,7 +355,7 @@ job_bury(struct manager *m, struct job *j)
 	struct err e = { 0 };
 
 	rand_hex(tag, 8);
-	snprintf(gone, sizeof(gone), ".gone.%.100s.%s", j->id, tag);
+	snprintf(gone, sizeof(gone), JOBDIR_GONE "%.100s.%s", j->id, tag);
 	if (j->wd >= 0)
 		inotify_rm_watch(m->inotify, j->wd);
 	j->wd = -1;
@@ -376,7 +377,7 @@ job_bury(struct manager *m, struct job *j)
 static void
 watch_dir(struct manager *m, struct job *j)
 {
-	char *path = fs_join(m->state_dir, "jobs"), *dir = fs_join(path, j->id);
+	char *path = fs_join(m->state_dir, JOBS_DIR), *dir = fs_join(path, j->id);
 
 	j->wd = inotify_add_watch(m->inotify, dir, IN_MOVED_TO | IN_CREATE);
 	if (j->wd < 0 && m->inotify >= 0)
@@ -417,9 +418,9 @@ adopt_or_start(struct manager *m, struct job *j)
 	if (dir < 0)
 		return;
 	watch_dir(m, j);
-	if (child_adopt(m, &j->executor, dir, "executor.lock", executor_ended, j))
+	if (child_adopt(m, &j->executor, dir, JOBFILE_EXECUTOR_LOCK, executor_ended, j))
 		log_info("Found the executor of a running job", F_STR("job", j->id), F_INT("pid", j->executor.pid));
-	if (child_adopt(m, &j->reporter, dir, "reporter.lock", reporter_ended, j))
+	if (child_adopt(m, &j->reporter, dir, JOBFILE_REPORTER_LOCK, reporter_ended, j))
 		log_info("Found the reporter of a job", F_STR("job", j->id), F_INT("pid", j->reporter.pid));
 	close(dir);
 	m->life.adopted += child_alive(&j->executor) + child_alive(&j->reporter);
@@ -429,7 +430,7 @@ adopt_or_start(struct manager *m, struct job *j)
 void
 jobs_watch(struct manager *m)
 {
-	char *path = fs_join(m->state_dir, "jobs");
+	char *path = fs_join(m->state_dir, JOBS_DIR);
 
 	m->jobs_wd = inotify_add_watch(m->inotify, path, IN_MOVED_TO);
 	free(path);
@@ -506,7 +507,7 @@ job_assign(struct manager *m, struct job *j, struct machine *mc, const char *why
 	dir = job_dir(m, j, &e);
 	j->slot = free_slot(m, j->pool);
 	buf_fmt(&line, "%s\n%" PRId64 "\n", mc->name, j->slot);
-	if (dir < 0 || fs_write(dir, "machine", buf_str(&line), 0640, &e) < 0) {
+	if (dir < 0 || fs_write(dir, JOBFILE_MACHINE, buf_str(&line), 0640, &e) < 0) {
 		log_error("Job could not be given its machine", F_STR("job", j->id), F_STR("name", mc->name), F_ERR(&e));
 		mc->uses--;
 		goto out;
@@ -575,7 +576,7 @@ tell_now(struct manager *m, struct job *j)
 		buf_fmt(&line, "; next try in %" PRId64 " s", (left + NSEC_SEC - 1) / NSEC_SEC);
 	buf_putc(&line, '\n');
 	/* Only a courtesy to whoever reads the job's log: not worth two fsyncs. */
-	fs_write_fast(dir, "waiting", buf_str(&line), 0600, &e);
+	fs_write_fast(dir, JOBFILE_WAITING, buf_str(&line), 0600, &e);
 	buf_free(&line);
 	close(dir);
 }
@@ -637,8 +638,8 @@ order_abort(struct manager *m, struct job *j, const char *text)
 	jw_cstr(&w, "reason", failure_word(FAILURE_INTERRUPTED));
 	jw_cstr(&w, "text", text);
 	jw_end_object(&w);
-	if (dir < 0 || fs_write(dir, "cancel", buf_str(&b), 0600, &e) < 0 ||
-	    lock_signal(dir, "executor.lock", SIGTERM, &e) < 0)
+	if (dir < 0 || fs_write(dir, JOBFILE_CANCEL, buf_str(&b), 0600, &e) < 0 ||
+	    lock_signal(dir, JOBFILE_EXECUTOR_LOCK, SIGTERM, &e) < 0)
 		log_error("Running job could not be told to stop", F_STR("job", j->id), F_ERR(&e));
 	if (dir >= 0)
 		close(dir);
@@ -652,7 +653,7 @@ job_bereave(struct manager *m, struct job *j, const char *why)
 	int dir = job_dir(m, j, &e);
 
 	/* The signal without an order ends the executor, and its successor finds `gone`. */
-	if (dir < 0 || fs_write(dir, "gone", str_from(why), 0600, &e) < 0 || lock_signal(dir, "executor.lock", SIGTERM, &e) < 0)
+	if (dir < 0 || fs_write(dir, JOBFILE_GONE, str_from(why), 0600, &e) < 0 || lock_signal(dir, JOBFILE_EXECUTOR_LOCK, SIGTERM, &e) < 0)
 		log_warn("Executor could not be told that its machine is gone", F_STR("job", j->id), F_ERR(&e));
 	if (dir >= 0)
 		close(dir);

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "books/format.h"
+#include "books/jobdir.h"
+#include "books/store.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -259,11 +261,11 @@ manager_owner(const char *state_dir, bool make, char owner[17], struct err *e)
 	return rc;
 }
 
-/* MANAGER_NOTE, best effort: nothing here depends on it. */
+/* STORE_STATE_NOTE, best effort: nothing here depends on it. */
 static void
 leave_note(const struct manager *m)
 {
-	char path[PATH_MAX], *note = fs_join(m->store, MANAGER_NOTE);
+	char path[PATH_MAX], *note = fs_join(m->store, STORE_STATE_NOTE);
 
 	if (realpath(m->state_dir, path) != NULL)
 		(void)fs_write_fast(AT_FDCWD, note, str_from(path), 0644, NULL);
@@ -304,9 +306,9 @@ open_directories(struct manager *m, const struct manager_opts *o, struct err *e)
 		    "another windlass already runs on state directory %s", m->state_dir) : -1;
 	if (format_take(m->state_fd, e) < 0)
 		return err_ctx(e, "state directory %s", m->state_dir);
-	if (mkdirat(m->state_fd, "jobs", 0700) < 0 && errno != EEXIST)
+	if (mkdirat(m->state_fd, JOBS_DIR, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "mkdir %s/jobs", m->state_dir);
-	m->jobs_fd = fs_opendir(m->state_fd, "jobs", e);
+	m->jobs_fd = fs_opendir(m->state_fd, JOBS_DIR, e);
 	leave_note(m);
 	return m->jobs_fd < 0 ? -1 : make_owner(m->state_fd, m->owner, e);
 }

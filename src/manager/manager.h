@@ -10,12 +10,6 @@
 #include "core/log.h"
 #include "core/mono.h"
 
-/*
- * In the store: the path of the state directory of the manager that started last on it, so that `machine rm` finds the jobs that
- * run on its machines wherever they are kept.
- */
-#define MANAGER_NOTE	"windlass-state"
-
 struct manager_opts {
 	const char	*config_path;	/* NULL: the default */
 	const char	*state_dir;	/* NULL: the default */

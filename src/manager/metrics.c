@@ -1,6 +1,7 @@
 /* The table of metrics and the manager's counters: see metrics.h. */
 #include <unistd.h>
 
+#include "books/store.h"
 #include "catalog/clouds.h"
 #include "core/fs.h"
 #include "core/hash.h"
@@ -196,7 +197,7 @@ metrics_target(struct manager *m, struct machine *mc)
 		return mc->target;
 	/* Of the file, which holds the cloud's key, these four words are all that is looked at. */
 	dir = store_open(m->store, mc->name, &e);
-	if (dir < 0 || fs_read(dir, "config.json", CONFIG_MAX, &b, &e) < 0 || json_parse(&a, buf_str(&b), &root, &e) < 0)
+	if (dir < 0 || fs_read(dir, STOREFILE_CONFIG, CONFIG_MAX, &b, &e) < 0 || json_parse(&a, buf_str(&b), &root, &e) < 0)
 		goto out;
 	name = json_cstr(&a, json_get(root, "DriverName"));
 	d = json_get(root, "Driver");

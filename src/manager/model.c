@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "books/failure.h"
+#include "books/jobdir.h"
 #include "core/fs.h"
 #include "core/lock.h"
 #include "core/log.h"
@@ -377,14 +378,14 @@ load_machine_name(struct manager *m, struct job *j, int dir)
 	struct buf b = { .max = 256 };
 	struct stat st;
 
-	if (fs_read(dir, "machine", 200, &b, NULL) == 0) {
+	if (fs_read(dir, JOBFILE_MACHINE, 200, &b, NULL) == 0) {
 		struct str rest = buf_str(&b), name = str_trim(str_cut(&rest, '\n'));
 
 		str_copy(name, j->machine_name, sizeof(j->machine_name));
 		if (rest.p == NULL || str_to_i64(str_trim(rest), &j->slot) < 0)
 			j->slot = 0;
 		j->machine = machine_find(m, j->machine_name);
-		if (fstatat(dir, "machine", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		if (fstatat(dir, JOBFILE_MACHINE, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			j->assigned = wall_add(wall_of_seconds(st.st_mtim.tv_sec), st.st_mtim.tv_nsec);
 	}
 	buf_free(&b);
@@ -421,12 +422,12 @@ load_about(struct job *j, struct arena *a, struct json_val about)
 static int
 read_owner(int dir, const char *id, struct arena *a, struct json_val *v, struct err *e)
 {
-	if (read_json(dir, "runner.json", a, v, e) == 0 && json_present(json_get(*v, "runner_key")))
+	if (read_json(dir, JOBFILE_RUNNER, a, v, e) == 0 && json_present(json_get(*v, "runner_key")))
 		return 0;
 	if (e->kind == ERR_NONE)
 		err_set(e, ERR_PARSE, 0, "runner.json: no runner_key in it");
 	log_error("The job's runner.json is damaged: the job will fail", F_STR("job", id), F_ERR(e));
-	return read_json(dir, "ticket.json", a, v, e) == 0 && json_present(json_get(*v, "runner_key")) ? 0 : -1;
+	return read_json(dir, JOBFILE_TICKET, a, v, e) == 0 && json_present(json_get(*v, "runner_key")) ? 0 : -1;
 }
 
 static void
@@ -434,7 +435,7 @@ put_aside(struct manager *m, const char *id, int dir, const struct err *why)
 {
 	struct err e = { 0 };
 
-	if (dir >= 0 && (lock_held(dir, "executor.lock", NULL, &e) == 1 || lock_held(dir, "reporter.lock", NULL, &e) == 1)) {
+	if (dir >= 0 && (lock_held(dir, JOBFILE_EXECUTOR_LOCK, NULL, &e) == 1 || lock_held(dir, JOBFILE_REPORTER_LOCK, NULL, &e) == 1)) {
 		log_error("Job directory is damaged: it is left to the processes that have it", F_STR("job", id), F_ERR(why));
 		return;
 	}
@@ -448,7 +449,7 @@ model_put_aside(struct manager *m, const char *id, const char *why)
 	char name[160], tag[9];
 
 	rand_hex(tag, 8);
-	snprintf(name, sizeof(name), ".damaged.%.100s.%s", id, tag);
+	snprintf(name, sizeof(name), JOBDIR_DAMAGED "%.100s.%s", id, tag);
 	if (fs_rename(m->jobs_fd, id, m->jobs_fd, name, &e) < 0)
 		log_error("Damaged job directory could not be put aside", F_STR("job", id), F_ERR(&e));
 	else
@@ -485,13 +486,13 @@ model_load_job(struct manager *m, const char *id)
 	j->queued_s = json_f64(json_get(runner, "queued_s"), -1);
 	list_add(&m->jobs, &j->link);
 	load_machine_name(m, j, dir);
-	j->begun = j->stage_news = fs_exists(dir, "stage.json");
-	j->reported = fs_exists(dir, "reported");
-	if (fs_exists(dir, "result.json")) {
+	j->begun = j->stage_news = fs_exists(dir, JOBFILE_STAGE);
+	j->reported = fs_exists(dir, JOBFILE_REPORTED);
+	if (fs_exists(dir, JOBFILE_RESULT)) {
 		j->state = JOB_ENDED;
 		/* Whether the machine is clean cannot be known from a damaged one. */
 		j->dirty = true;
-		if (read_json(dir, "result.json", &a, &result, &e) == 0) {
+		if (read_json(dir, JOBFILE_RESULT, &a, &result, &e) == 0) {
 			j->dirty = json_bool(json_get(result, "dirty"), false);
 			job_take_result(j, &a, result);
 		}
@@ -526,7 +527,7 @@ poller_lives(int64_t pid)
 	return lives;
 }
 
-/* ".new.<name>.<pid>": the name, when it was that poller's (or that of any dead one, for pid 0). */
+/* JOBDIR_NEW "<name>.<pid>": the name, when it was that poller's (or that of any dead one, for pid 0). */
 static bool
 arrival_name(const char *dir, pid_t pid, char name[128])
 {
@@ -534,9 +535,9 @@ arrival_name(const char *dir, pid_t pid, char name[128])
 	ssize_t dot;
 	int64_t of;
 
-	if (!str_starts(s, ".new."))
+	if (!str_starts(s, JOBDIR_NEW))
 		return false;
-	s = str_sub(s, strlen(".new."), s.n);
+	s = str_sub(s, strlen(JOBDIR_NEW), s.n);
 	dot = str_rchr(s, '.');
 	if (dot <= 0)
 		return false;
@@ -560,7 +561,7 @@ model_finish_arrivals(struct manager *m, pid_t pid)
 			continue;
 		dir = fs_opendir(m->jobs_fd, names[i], &e);
 		/* runner.json is written last, each file whole: with both there the job is. */
-		if (dir >= 0 && fs_exists(dir, "payload.json") && fs_exists(dir, "runner.json")) {
+		if (dir >= 0 && fs_exists(dir, JOBFILE_PAYLOAD) && fs_exists(dir, JOBFILE_RUNNER)) {
 			log_info("Taking up a job whose poller died before it was in its place", F_STR("job", name));
 			if (fs_rename(m->jobs_fd, names[i], m->jobs_fd, name, &e) < 0)
 				log_error("Job could not be put in its place", F_STR("job", name), F_ERR(&e));
@@ -602,16 +603,16 @@ sweep_job(struct manager *m, const char *name)
 /* An answer that nobody took up for so long, since its runner left the configuration: GitLab has given the job up. */
 #define ANSWER_AGE	(86400 * NSEC_SEC)
 
-/* ".answer.<pool>.<pid>" of a poller that is dead: the pool's key. */
+/* JOBDIR_ANSWER "<pool>.<pid>" of a poller that is dead: the pool's key. */
 static bool
 answer_name(const char *dir, char key[9])
 {
 	struct str s = str_from(dir), pool;
 	int64_t pid;
 
-	if (!str_starts(s, ".answer."))
+	if (!str_starts(s, JOBDIR_ANSWER))
 		return false;
-	s = str_sub(s, strlen(".answer."), s.n);
+	s = str_sub(s, strlen(JOBDIR_ANSWER), s.n);
 	pool = str_cut(&s, '.');
 	return str_copy(pool, key, 9) == 0 && str_to_i64(s, &pid) == 0 && !poller_lives(pid);
 }
@@ -629,7 +630,7 @@ model_find_answers(struct manager *m)
 
 		if (p != NULL && p->conf != NULL)
 			p->unfinished = true;
-		else if (str_starts(str_from(names[i]), ".answer.") && fstatat(m->jobs_fd, names[i], &st, 0) == 0 &&
+		else if (str_starts(str_from(names[i]), JOBDIR_ANSWER) && fstatat(m->jobs_fd, names[i], &st, 0) == 0 &&
 		    wall_between(wall_of_seconds(st.st_mtim.tv_sec), wall_now()) > ANSWER_AGE)
 			fs_remove_tree(m->jobs_fd, names[i], &e);
 	}
@@ -644,7 +645,7 @@ sweep_jobs(struct manager *m, struct err *e)
 	ssize_t n = fs_list_dotted(m->jobs_fd, &names, e);
 
 	for (ssize_t i = 0; i < n; i++)
-		if (strncmp(names[i], ".gone.", 6) == 0)
+		if (str_starts(str_from(names[i]), JOBDIR_GONE))
 			fs_remove_tree(m->jobs_fd, names[i], e);
 	fs_free_names(names, n);
 }
@@ -682,7 +683,7 @@ model_scan(struct manager *m, struct err *e)
 	for (ssize_t i = 0; i < n; i++)
 		model_load_machine(m, names[i]);
 	fs_free_names(names, n);
-	n = fs_list(m->state_fd, "jobs", &names, e);
+	n = fs_list(m->state_fd, JOBS_DIR, &names, e);
 	if (n < 0)
 		return err_ctx(e, "state directory %s", m->state_dir);
 	for (ssize_t i = 0; i < n; i++) {

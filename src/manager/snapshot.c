@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "books/jobdir.h"
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/log.h"
@@ -223,7 +224,7 @@ look_at_stage(struct manager *m, struct job *j)
 		return;
 	j->stage_news = false;
 	dir = fs_opendir(m->jobs_fd, j->id, &e);
-	if (dir >= 0 && fs_read(dir, "stage.json", STAGE_JSON_MAX, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0)
+	if (dir >= 0 && fs_read(dir, JOBFILE_STAGE, STAGE_JSON_MAX, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0)
 		str_copy(stage_shown(json_str(&a, json_get(v, "stage"))), j->doing, sizeof(j->doing));
 	if (dir >= 0)
 		close(dir);

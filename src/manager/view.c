@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "books/jobdir.h"
 #include "books/store.h"
 #include "core/fs.h"
 #include "core/lock.h"
@@ -283,7 +284,7 @@ look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
 	struct json_val runner, result, stage;
 	int dir = fs_opendir(jobs_fd, id, NULL);
 
-	if (dir < 0 || read_json(dir, "runner.json", a, &runner) < 0) {
+	if (dir < 0 || read_json(dir, JOBFILE_RUNNER, a, &runner) < 0) {
 		if (dir >= 0)
 			close(dir);
 		return false;
@@ -291,18 +292,18 @@ look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
 	*out = (struct view_job){ .id = arena_dup(a, str_from(id)), .pool = get_text(a, runner, "runner_key"),
 	    .name = json_cstr(a, json_path(runner, "job.name")), .ci_stage = json_cstr(a, json_path(runner, "job.stage")),
 	    .project = json_cstr(a, json_path(runner, "job.project")), .url = json_cstr(a, json_path(runner, "job.url")),
-	    .arrived = get_time(a, runner, "received"), .machine = read_line(dir, "machine", a),
-	    .waiting = read_line(dir, "waiting", a), .waiting_why = "", .stage = "", .result = "", .result_text = "",
+	    .arrived = get_time(a, runner, "received"), .machine = read_line(dir, JOBFILE_MACHINE, a),
+	    .waiting = read_line(dir, JOBFILE_WAITING, a), .waiting_why = "", .stage = "", .result = "", .result_text = "",
 	    .assigned = known != NULL ? known->assigned : WALL_UNKNOWN, .ended = known != NULL ? known->ended : WALL_UNKNOWN,
-	    .executor = holder(dir, "executor.lock"), .reporter = holder(dir, "reporter.lock") };
+	    .executor = holder(dir, JOBFILE_EXECUTOR_LOCK), .reporter = holder(dir, JOBFILE_REPORTER_LOCK) };
 	out->state = out->machine[0] != '\0' ? "running" : "waiting";
 	if (strcmp(out->state, "running") == 0) {
 		out->waiting = "";
-		if (read_json(dir, "stage.json", a, &stage) == 0)
+		if (read_json(dir, JOBFILE_STAGE, a, &stage) == 0)
 			out->stage = arena_dup(a, stage_shown(json_str(a, json_get(stage, "stage"))));
 	} else if (known != NULL)
 		out->waiting_why = known->waiting_why;
-	if (read_json(dir, "result.json", a, &result) == 0) {
+	if (read_json(dir, JOBFILE_RESULT, a, &result) == 0) {
 		out->state = "ended";
 		out->result = str_eqc(json_str(a, json_get(result, "state")), "success") ? "success" : get_text(a, result, "failure_reason");
 		out->result_text = get_text(a, result, "text");
@@ -316,11 +317,11 @@ look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
 static void
 look_at_jobs(struct view *v, int state_fd)
 {
-	int jobs_fd = fs_opendir(state_fd, "jobs", NULL);
+	int jobs_fd = fs_opendir(state_fd, JOBS_DIR, NULL);
 	struct view_job *found;
 	char **names = NULL;
 	size_t nfound = 0;
-	ssize_t n = jobs_fd >= 0 ? fs_list(state_fd, "jobs", &names, NULL) : -1;
+	ssize_t n = jobs_fd >= 0 ? fs_list(state_fd, JOBS_DIR, &names, NULL) : -1;
 
 	if (n >= 0) {
 		found = arena_calloc(&v->arena, (size_t)n, sizeof(*found));
@@ -395,7 +396,7 @@ why_stale(struct view *v, int fd)
 	struct err ignored = { 0 };
 	const char *why = NULL;
 	struct stat st;
-	int jobs = fs_opendir(fd, "jobs", &ignored);
+	int jobs = fs_opendir(fd, JOBS_DIR, &ignored);
 	char **names;
 	ssize_t n;
 
