@@ -15,6 +15,7 @@
 #include "gitlab/poller.h"
 #include "job/broker.h"
 #include "job/executor.h"
+#include "job/puller.h"
 #include "job/reporter.h"
 #include "machine/operator.h"
 
@@ -23,6 +24,7 @@ static const struct { const char *name; cmd_fn *fn; } roles[] = {
 	{ "windlass-operator", operator_main },
 	{ "windlass-executor", executor_main },
 	{ "windlass-broker", broker_main },
+	{ "windlass-puller", puller_main },
 	{ "windlass-reporter", reporter_main },
 	{ "windlass-metrics", metrics_main },
 };

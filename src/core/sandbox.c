@@ -186,10 +186,10 @@ sandbox_calls(enum sandbox_role role)
 /* Which of the roles a row is for. */
 #define R(role)	(1u << SANDBOX_ ## role)
 #define ALL	0xffffu
-#define NET	(R(POLLER) | R(OPERATOR) | R(REPORTER) | R(EXECUTOR) | R(EXECUTOR_DNS))
+#define NET	(R(POLLER) | R(OPERATOR) | R(REPORTER) | R(EXECUTOR) | R(EXECUTOR_DNS) | \
+		R(PULLER) | R(PULLER_DNS))
 /* Who asks name servers. An executor's machine has an address; only one that was named by its name must be looked up. */
-#define DNS	(R(POLLER) | R(OPERATOR) | R(REPORTER) | R(EXECUTOR_DNS))
-#define FORKS	(R(EXECUTOR) | R(EXECUTOR_DNS))
+#define DNS	(R(POLLER) | R(OPERATOR) | R(REPORTER) | R(EXECUTOR_DNS) | R(PULLER_DNS))
 
 /* What all of our roles and the C library under them make, whatever the arguments. The old names exist on x86-64 alone. */
 static const uint16_t calls[] = {
@@ -219,10 +219,9 @@ static const uint16_t calls[] = {
 static const struct { uint16_t call; unsigned who; } some[] = {
 	{ SYS_connect, NET },
 	{ SYS_accept4, R(METRICS) },
-	{ SYS_wait4, FORKS }, { SYS_waitid, FORKS },
 	{ SYS_pidfd_open, R(REPORTER) },
 #ifdef __x86_64__
-	{ SYS_fork, FORKS }, { SYS_accept, R(METRICS) },
+	{ SYS_accept, R(METRICS) },
 #endif
 };
 
@@ -236,11 +235,10 @@ static const struct { uint16_t call; unsigned who; uint8_t arg, n; int error; ui
 	{ SYS_prctl, ALL, 0, 2, EINVAL, { PR_SET_PDEATHSIG, PR_SET_NAME } },
 	/* Limits of its own only. */
 	{ SYS_prlimit64, ALL, 0, 1, EPERM, { 0 } },
-	/* The end of a child of its own: Landlock keeps it to its children. */
-	{ SYS_kill, FORKS, 1, 1, EPERM, { SIGKILL } },
 	/* The one signal that says: look for an order. */
 	{ SYS_pidfd_send_signal, R(REPORTER), 1, 1, EPERM, { SIGTERM } },
-	{ SYS_setsockopt, R(POLLER) | R(OPERATOR) | R(REPORTER) | R(EXECUTOR) | R(EXECUTOR_DNS) | R(METRICS), 1, 3, ENOPROTOOPT, { SOL_SOCKET, IPPROTO_TCP, IPPROTO_IPV6 } },
+	{ SYS_setsockopt, NET | R(METRICS), 1, 3, ENOPROTOOPT,
+	    { SOL_SOCKET, IPPROTO_TCP, IPPROTO_IPV6 } },
 };
 
 /* Bits of one argument with which a call is refused. */
@@ -248,7 +246,6 @@ static const struct { uint16_t call; unsigned who; uint8_t arg; uint32_t bits; }
 	{ SYS_mmap, ALL, 2, PROT_EXEC }, { SYS_mprotect, ALL, 2, PROT_EXEC },
 	/* A connection by its first data passes by who may connect where. */
 	{ SYS_sendto, ALL, 3, MSG_FASTOPEN }, { SYS_sendmsg, ALL, 2, MSG_FASTOPEN },
-	{ SYS_clone, FORKS, 0, 0x7e020080u /* CLONE_NEW... */ },
 };
 
 /* One instruction of the classic BPF. */

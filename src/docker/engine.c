@@ -1,9 +1,12 @@
 /* The Engine API, one call at a time: see engine.h. */
 #include "docker/engine.h"
+#include "net/dial.h"
 
 #define ANSWER_MAX	(16u << 20)
 #define STAMP_MAX	64		/* RFC 3339 time and its blank */
 #define LINE_MAX_ENGINE	16384		/* bytes of a line that the engine keeps in one log entry */
+#define GREETINGS	3		/* of engine_greet() */
+#define GREETING_LIMIT	(20 * NSEC_SEC)
 #define CALL_TIMEOUT_NS	(120 * NSEC_SEC)	/* to the head of an answer, as upstream */
 
 struct engine {
@@ -146,6 +149,21 @@ engine_hello(struct engine *g, mono_t deadline, struct err *e)
 out:
 	http_resp_free(&r);
 	return rc < 0 ? err_ctx(e, "docker engine") : 0;
+}
+
+int
+engine_greet(struct engine *g, struct err *e)
+{
+	int rc = -1;
+
+	for (int i = 0; i < GREETINGS && rc < 0; i++) {
+		if (i > 0 && net_pause(NSEC_SEC, e) < 0)
+			break;
+		rc = engine_hello(g, mono_after(GREETING_LIMIT), e);
+		if (rc < 0 && (e->kind == ERR_CANCELLED || e->kind == ERR_TLS))
+			break;
+	}
+	return rc;
 }
 
 /* {"message": "..."} as an error of the kind that the status stands for. */

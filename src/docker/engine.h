@@ -47,6 +47,8 @@ void		 engine_free(struct engine *g);
 
 /* GET /_ping and the version negotiation. Must succeed once before other calls. */
 int	engine_hello(struct engine *g, mono_t deadline, struct err *e);
+/* The first contact: engine_hello() up to three times, a second apart, while it may yet answer. */
+int	engine_greet(struct engine *g, struct err *e);
 /* Closes the idle connection and gives its memory back; the next call opens a new one. */
 void	engine_rest(struct engine *g);
 int	engine_api(const struct engine *g);	/* minor version in use: 41 */

@@ -1,8 +1,9 @@
 /*
- * A broker: runs credential helpers for a confined executor (see broker.h).
+ * A broker: runs credential helpers for a confined executor and its puller (see broker.h).
  *
- * It may: run docker-credential-NAME for the pairs it was told at its start. It must never: read anything but those pairs and its
- * executor's questions, talk to a network itself. It ends with its executor.
+ * It may: run docker-credential-NAME for the pairs it was told at its start. It must never: read
+ * anything but those pairs and the questions of those two, talk to a network itself. It ends with
+ * its executor.
  */
 #include <sys/socket.h>
 #include <poll.h>
@@ -18,101 +19,129 @@
 
 #define HELPER_LIMIT	(10 * NSEC_SEC)	/* a credential helper is somebody else's program */
 #define ANSWER_LIMIT	(HELPER_LIMIT + 5 * NSEC_SEC)
+#define WORD_MAX	480		/* bytes of a helper's or a server's name */
 #define QUESTION_MAX	1024
-#define VOICES		2		/* the executor and its puller */
+#define PAIRS_MAX	(BROKER_PAIRS * (QUESTION_MAX + 16))
+#define ANSWER_MAX	(BROKER_ANSWER + 64)
 #define FD_PAIRS	3		/* the broker's descriptors */
 #define FD_VOICES	4
 
-/* An answer begins with the question's number and whether there is one; a question with its number. */
-struct head { uint32_t number, good; };
+/* ---- what is said ---- */
 
-static int voices[VOICES] = { -1, -1 };
-static int voice;
-static uint32_t asked;
+struct question { int64_t number; struct broker_pair ask; };
+struct answer { int64_t number, good; struct str output; };
+struct pairs { struct record_list v; };		/* questions that may be asked */
+
+static const struct record_field pairs_fields[] = {
+	{ 'p', RECORD_LIST, true, offsetof(struct pairs, v), QUESTION_MAX },
+};
+static const struct record_field question_fields[] = {
+	{ 'n', RECORD_NUMBER, true, offsetof(struct question, number), 0 },
+	{ 'h', RECORD_LINE, true, offsetof(struct question, ask.helper), WORD_MAX },
+	{ 's', RECORD_LINE, true, offsetof(struct question, ask.server), WORD_MAX },
+};
+static const struct record_field answer_fields[] = {
+	{ 'n', RECORD_NUMBER, true, offsetof(struct answer, number), 0 },
+	{ 'g', RECORD_NUMBER, true, offsetof(struct answer, good), 1 },
+	{ 'o', RECORD_BYTES, false, offsetof(struct answer, output), BROKER_ANSWER },
+};
+
+#define TYPE(kind, name, fields)	{ name, fields, NELEM(fields), kind }
+static const struct record_type pairs_type = TYPE('l', "a list of pairs", pairs_fields);
+static const struct record_type question_type = TYPE('q', "a question", question_fields);
+static const struct record_type answer_type = TYPE('a', "an answer", answer_fields);
 
 void
 broker_allow(struct broker_pairs *p, struct arena *a, struct str helper, struct str server)
 {
 	/* A name with a slash would run any program there is. */
-	if (helper.n == 0 || server.n == 0 || helper.n + server.n > QUESTION_MAX - 64 || str_chr(helper, '/') >= 0 ||
-	    str_chr(helper, '\0') >= 0 || str_chr(server, '\0') >= 0 || str_chr(helper, '\n') >= 0 || str_chr(server, '\n') >= 0 || p->n == BROKER_PAIRS)
+	if (helper.n == 0 || server.n == 0 || str_chr(helper, '/') >= 0 || p->n == BROKER_PAIRS ||
+	    !record_is_line(helper, WORD_MAX) || !record_is_line(server, WORD_MAX))
 		return;
 	for (size_t i = 0; i < p->n; i++)
-		if (str_eqc(helper, p->v[i].helper) && str_eqc(server, p->v[i].server))
+		if (str_eq(helper, p->v[i].helper) && str_eq(server, p->v[i].server))
 			return;
-	p->v[p->n].helper = arena_dup(a, helper);
-	p->v[p->n++].server = arena_dup(a, server);
+	p->v[p->n++] = (struct broker_pair){ arena_str(a, helper), arena_str(a, server) };
 }
 
 /* ---- the broker's side ---- */
 
 static bool
-run_helper(const struct broker_pairs *p, struct str question, struct buf *out)
+run_helper(const struct broker_pairs *p, const struct broker_pair *asked, struct buf *out)
 {
-	struct str server = question, helper = str_cut(&server, '\0');
-	char program[QUESTION_MAX + 32];
+	char program[WORD_MAX + 32];
 	const char *const argv[] = { program, "get", NULL };
 
 	for (size_t i = 0; i < p->n; i++) {
-		if (!str_eqc(helper, p->v[i].helper) || !str_eqc(server, p->v[i].server))
+		const struct broker_pair *one = &p->v[i];
+
+		if (!str_eq(asked->helper, one->helper) || !str_eq(asked->server, one->server))
 			continue;
-		snprintf(program, sizeof(program), "docker-credential-%s", p->v[i].helper);
-		return proc_run(argv, str_from(p->v[i].server), out, mono_after(HELPER_LIMIT), NULL) == 0 && !out->failed;
+		snprintf(program, sizeof(program), "docker-credential-%.*s", STR_ARG(one->helper));
+		return proc_run(argv, one->server, out, mono_after(HELPER_LIMIT), NULL) == 0 &&
+		    !out->failed;
 	}
 	return false;
 }
 
-/* One question; false when nobody is there any more. */
+/* One question; false when nobody is there any more, or somebody who does not know how to ask. */
 static bool
 answer(const struct broker_pairs *p, int fd)
 {
-	char text[sizeof(uint32_t) + QUESTION_MAX];
-	struct buf out = { .max = sizeof(struct head) + BROKER_ANSWER };
-	struct head h = { 0, 0 };
+	struct buf said = { .max = BROKER_ANSWER }, packet = { .max = ANSWER_MAX };
+	struct question q;
+	struct answer a = { 0 };
+	struct err e = { 0 };
+	char text[QUESTION_MAX];
 	ssize_t n = recv(fd, text, sizeof(text), 0);
 
 	if (n <= 0)
 		return n < 0 && errno == EINTR;
-	if ((size_t)n < sizeof(h.number))
-		return true;
-	memcpy(&h.number, text, sizeof(h.number));
-	buf_put(&out, &h, sizeof(h));
-	h.good = run_helper(p, str_of(text + sizeof(h.number), (size_t)n - sizeof(h.number)), &out);
-	if (!h.good) {
-		buf_clear(&out);
-		buf_put(&out, &h, sizeof(h));
+	if (record_get(&question_type, str_of(text, (size_t)n), &q, &e) < 0) {
+		log_error("Broker was asked wrongly", F_ERR(&e));
+		return false;
 	}
-	memcpy(out.p, &h, sizeof(h));
-	(void)send(fd, out.p, out.n, MSG_NOSIGNAL);
-	buf_wipe(&out);
+	a.number = q.number;
+	if (run_helper(p, &q.ask, &said)) {
+		a.good = 1;
+		a.output = buf_str(&said);
+	}
+	record_put(&answer_type, &a, &packet);
+	(void)send(fd, packet.p, packet.n, MSG_NOSIGNAL);
+	buf_wipe(&said);
+	buf_wipe(&packet);
 	return true;
 }
 
-/* Lines of helper, NUL, server: what the executor knew before anybody else had a word. */
+/* What the executor knew before anybody else had a word. */
 static int
 read_pairs(int fd, struct arena *a, struct broker_pairs *p, struct err *e)
 {
-	struct buf b = { .max = BROKER_PAIRS * (QUESTION_MAX + 2) };
+	struct buf b = { .max = PAIRS_MAX };
+	struct question one;
+	struct pairs all;
 	char path[40];
-	struct str text;
+	int rc = -1;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fs_read(AT_FDCWD, path, b.max, &b, e) < 0)
-		return -1;
-	text = buf_str(&b);
-	while (text.p != NULL && text.n > 0) {
-		struct str server = str_cut(&text, '\n'), helper = str_cut(&server, '\0');
-
-		broker_allow(p, a, helper, server);
+	if (fs_read(AT_FDCWD, path, b.max, &b, e) < 0 ||
+	    record_get(&pairs_type, buf_str(&b), &all, e) < 0)
+		goto out;
+	for (size_t i = 0; i < all.v.n; i++) {
+		if (record_get(&question_type, all.v.v[i], &one, e) < 0)
+			goto out;
+		broker_allow(p, a, one.ask.helper, one.ask.server);
 	}
+	rc = 0;
+out:
 	buf_free(&b);
-	return 0;
+	return rc;
 }
 
 int
 broker_main(int argc, char **argv)
 {
-	struct pollfd pfd[VOICES] = { { FD_VOICES, POLLIN, 0 }, { FD_VOICES + 1, POLLIN, 0 } };
+	struct pollfd pfd[] = { { FD_VOICES, POLLIN, 0 }, { FD_VOICES + 1, POLLIN, 0 } };
 	struct broker_pairs p = { .n = 0 };
 	struct arena a = { 0 };
 	struct err e = { 0 };
@@ -125,34 +154,56 @@ broker_main(int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	close(FD_PAIRS);
-	for (;;) {
-		if (poll(pfd, VOICES, -1) < 0)
+	/* A puller that has ended leaves the executor's voice. */
+	for (size_t alive = BROKER_VOICES; alive > 0;) {
+		if (poll(pfd, BROKER_VOICES, -1) < 0)
 			continue;
-		for (size_t i = 0; i < VOICES; i++)
-			if (pfd[i].revents != 0 && !answer(&p, pfd[i].fd))
-				return EXIT_OK;
+		for (size_t i = 0; i < BROKER_VOICES; i++)
+			if (pfd[i].revents != 0 && !answer(&p, pfd[i].fd)) {
+				close(pfd[i].fd);
+				pfd[i].fd = -1;
+				alive--;
+			}
 	}
+	return EXIT_OK;
 }
 
-/* ---- the executor's side ---- */
+/* ---- the side of those who ask ---- */
 
 static int
-start(const struct broker_pairs *p, const int far[VOICES], struct err *e)
+pairs_fd(const struct broker_pairs *p, struct err *e)
+{
+	struct buf all = { .max = PAIRS_MAX };
+	struct pairs list = { .v.n = 0 };
+	struct arena a = { 0 };
+	int fd = -1;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct question q = { 0, p->v[i] };
+		struct buf one = { .max = QUESTION_MAX };
+
+		record_put(&question_type, &q, &one);
+		list.v.v[list.v.n++] = arena_str(&a, buf_str(&one));
+		buf_free(&one);
+	}
+	record_put(&pairs_type, &list, &all);
+	assert(!all.failed);
+	fd = proc_memfd("pairs", buf_str(&all), e);
+	buf_free(&all);
+	arena_reset(&a);
+	return fd;
+}
+
+static int
+start(const struct broker_pairs *p, const int far[BROKER_VOICES], struct err *e)
 {
 	static const char *const argv[] = { "windlass-broker", NULL };
-	struct proc_fd fds[] = { { -1, FD_PAIRS }, { far[0], FD_VOICES }, { far[1], FD_VOICES + 1 } };
-	struct buf b = { .max = BROKER_PAIRS * (QUESTION_MAX + 2) };
+	struct proc_fd fds[] = {
+		{ pairs_fd(p, e), FD_PAIRS }, { far[0], FD_VOICES }, { far[1], FD_VOICES + 1 },
+	};
 	int pidfd = -1;
 	pid_t pid;
 
-	for (size_t i = 0; i < p->n; i++) {
-		buf_puts(&b, p->v[i].helper);
-		buf_putc(&b, '\0');
-		buf_puts(&b, p->v[i].server);
-		buf_putc(&b, '\n');
-	}
-	fds[0].fd = proc_memfd("pairs", buf_str(&b), e);
-	buf_free(&b);
 	/* It may run these helpers for these servers, as whoever we are now. */
 	if (fds[0].fd >= 0) {
 		pidfd = proc_self(argv, fds, NELEM(fds), PROC_DIES_WITH_PARENT, &pid, e);
@@ -164,66 +215,64 @@ start(const struct broker_pairs *p, const int far[VOICES], struct err *e)
 }
 
 int
-broker_start(const struct broker_pairs *p, struct err *e)
+broker_start(const struct broker_pairs *p, struct broker voices[BROKER_VOICES], struct err *e)
 {
-	int far[VOICES], rc;
+	int far[BROKER_VOICES], rc;
 
 	if (p->n == 0)
 		return 0;
-	for (size_t i = 0; i < VOICES; i++) {
+	for (size_t i = 0; i < BROKER_VOICES; i++) {
 		int pair[2];
 
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 			return err_sys(e, "socketpair");
-		voices[i] = pair[0];
+		voices[i].fd = pair[0];
 		far[i] = pair[1];
 	}
 	rc = start(p, far, e);
-	for (size_t i = 0; i < VOICES; i++)
+	for (size_t i = 0; i < BROKER_VOICES; i++)
 		close(far[i]);
 	return rc < 0 ? err_ctx(e, "broker") : 0;
 }
 
-void
-broker_other_voice(void)
+/*
+ * The answer to the last question, into room: 1, 0 when it was to an earlier one that nobody waited
+ * for, -1 when none will come.
+ */
+static int
+hear(const struct broker *b, struct buf *room, struct answer *a)
 {
-	voice = 1;
+	char *at = buf_room(room, ANSWER_MAX);
+	ssize_t n = at != NULL ? recv(b->fd, at, ANSWER_MAX, MSG_DONTWAIT) : 0;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0 || record_get(&answer_type, str_of(at, (size_t)n), a, NULL) < 0)
+		return -1;
+	return a->number == b->asked;
 }
 
 int
-broker_ask(struct str helper, struct str server, struct buf *out)
+broker_ask(struct broker *b, struct str helper, struct str server, struct buf *out)
 {
-	struct buf question = { .max = sizeof(uint32_t) + QUESTION_MAX }, text = { .max = sizeof(struct head) + BROKER_ANSWER + 1 };
-	struct pollfd pfd = { voices[voice], POLLIN, 0 };
+	struct question q = { ++b->asked, { helper, server } };
+	struct buf packet = { .max = QUESTION_MAX }, room = { .max = ANSWER_MAX + 1 };
+	struct pollfd pfd = { b->fd, POLLIN, 0 };
 	mono_t limit = mono_after(ANSWER_LIMIT);
-	struct head h = { 0, 0 };
-	char *room = buf_room(&text, sizeof(h) + BROKER_ANSWER);
-	ssize_t n = 0;
-	int rc = -1;
+	struct answer a;
+	int heard = -1;
 
-	/* A puller that was killed may have left an answer to a question of its own. */
-	asked += 1 + 2 * (uint32_t)getpid();
-	buf_put(&question, &asked, sizeof(asked));
-	buf_putstr(&question, helper);
-	buf_putc(&question, '\0');
-	buf_putstr(&question, server);
-	if (pfd.fd < 0 || question.failed || room == NULL || send(pfd.fd, question.p, question.n, MSG_NOSIGNAL) < 0)
-		goto out;
-	do {
+	record_put(&question_type, &q, &packet);
+	if (b->fd > 0 && !packet.failed && send(b->fd, packet.p, packet.n, MSG_NOSIGNAL) > 0)
+		heard = 0;
+	while (heard == 0) {
 		if (mono_passed(limit) || (poll(&pfd, 1, mono_ms_until(limit)) < 0 && errno != EINTR))
-			goto out;
-		n = pfd.revents != 0 ? recv(pfd.fd, room, sizeof(h) + BROKER_ANSWER, MSG_DONTWAIT) : -1;
-		if (n == 0)
-			goto out;
-		if (n >= (ssize_t)sizeof(h))
-			memcpy(&h, room, sizeof(h));
-	} while (n < (ssize_t)sizeof(h) || h.number != asked);
-	if (h.good != 0) {
-		buf_put(out, room + sizeof(h), (size_t)n - sizeof(h));
-		rc = 0;
+			break;
+		heard = hear(b, &room, &a);
 	}
-out:
-	buf_wipe(&text);
-	buf_free(&question);
-	return rc;
+	if (heard > 0 && a.good != 0)
+		buf_putstr(out, a.output);
+	buf_wipe(&room);
+	buf_free(&packet);
+	return heard > 0 && a.good != 0 ? 0 : -1;
 }

@@ -1,10 +1,13 @@
 /*
- * The broker: a child of the executor that runs credential helpers (docker-credential-NAME of the host) for it.
+ * The broker: a child of the executor that runs credential helpers (docker-credential-NAME of the
+ * host) for it and its puller.
  *
- * The executor reads what images, registries and engines say, and is confined to less than a program needs. So before it is,
- * and before it has read a byte of theirs, it starts this process and tells it which helpers may be asked for which servers:
- * what the runner's own configuration names, and of the job's only what the runner allows. The broker takes two words and answers with a helper's output;
- * two words that are not in its table it refuses. It ends with its executor. An executor that needs no helper has no broker.
+ * The executor and its puller read what images, registries and engines say, and are confined to
+ * less than a program needs. So before they are, and before they have read a byte of theirs, the
+ * executor starts this process and tells it which helpers may be asked for which servers: what the
+ * runner's own configuration names, and of the job's only what the runner allows. The broker takes
+ * records of two words and answers with a helper's output; two words that are not in its table it
+ * refuses. It ends with its executor. An executor that needs no helper has no broker.
  */
 #ifndef JOB_BROKER_H
 #define JOB_BROKER_H
@@ -12,24 +15,36 @@
 #include "core/arena.h"
 #include "core/buf.h"
 #include "core/err.h"
+#include "wire/record.h"
 
-#define BROKER_PAIRS	64
+#define BROKER_PAIRS	RECORD_LIST_MAX
 #define BROKER_ANSWER	(64u << 10)
 
 struct broker_pairs {
-	struct { const char *helper, *server; } v[BROKER_PAIRS];
+	struct broker_pair { struct str helper, server; } v[BROKER_PAIRS];
 	size_t n;
 };
 
+/* Who asks: each by a voice of its own. fd 0: there is no broker, and nobody answers. */
+struct broker {
+	int	 fd;
+	int64_t	 asked;		/* number of the last question */
+};
+
+/* The executor's and its puller's. */
+enum broker_voice { BROKER_EXECUTOR, BROKER_PULLER, BROKER_VOICES };
+
 int	broker_main(int argc, char **argv);
 
-/* Adds a pair once; one too many, or a name that is no program's, is left out. */
+/* Adds a pair once, copied into the arena; one too many, or no program's name, is left out. */
 void	broker_allow(struct broker_pairs *p, struct arena *a, struct str helper, struct str server);
-/* Starts it for these pairs; does nothing for none. 0 or -1. */
-int	broker_start(const struct broker_pairs *p, struct err *e);
-/* To be called in a child of the executor that asks too: its questions and answers are not the parent's. */
-void	broker_other_voice(void);
-/* What the helper says of the server, appended to out (max at least BROKER_ANSWER): 0, or -1 when there is no answer. */
-int	broker_ask(struct str helper, struct str server, struct buf *out);
+/* Starts it for these pairs; does nothing for none. Each voice is its user's to close. 0 or -1. */
+int	broker_start(const struct broker_pairs *p, struct broker voices[BROKER_VOICES],
+	    struct err *e);
+/*
+ * What the helper says of the server, appended to out (max at least BROKER_ANSWER): 0, or -1 when
+ * there is no answer. At most 15 seconds.
+ */
+int	broker_ask(struct broker *b, struct str helper, struct str server, struct buf *out);
 
 #endif

@@ -281,19 +281,26 @@ keep_profile(const char *file)
 static int
 confine(struct run *r, uid_t self, struct err *e)
 {
+	struct broker voices[BROKER_VOICES] = { { 0 } };
 	struct broker_pairs pairs = { .n = 0 };
 	struct sandbox_place places[20] = { { SANDBOX_WRITE, NULL, r->dir } };
 	const char *auth = image_auth_file(&r->arena);
 	struct work w = { 0 };
 	bool dns = machine_open(r);
+	struct puller_plan plan = { .job = arena_fmt(&r->arena, "%" PRId64, r->job.id),
+	    .user = self, .dns = dns };
 	const int ports[] = { r->engine_port, dns ? 53 : 0, 0 };
 	size_t n = 1;
 
 	/* A work of its own: the job's begins later, and its names are not drawn yet. */
 	work_init(&w, &r->job, r->machine, "0000000000000000", r->concurrent_id);
 	image_helpers(&w, &pairs, NULL);
-	if (broker_start(&pairs, e) < 0)
+	/* They end with us, and nobody asks how. */
+	signal(SIGCHLD, SIG_IGN);
+	if (broker_start(&pairs, voices, e) < 0 ||
+	    machine_puller(r, &plan, &voices[BROKER_PULLER], e) < 0)
 		return -1;
+	r->broker = voices[BROKER_EXECUTOR];
 	if (auth != NULL) {
 		fs_keep(auth);
 		places[n++] = (struct sandbox_place){ SANDBOX_READ, auth, -1 };
@@ -547,6 +554,9 @@ executor_main(int argc, char **argv)
 			log_error("Executor cannot go on", F_ERR(&e));
 			return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;
 		}
+		/* The image is known, and there is nothing left to be pulled. */
+		if (r->mem.stage->where != STAGE_ENGINE && r->mem.build_image[0] != '\0')
+			puller_end(&r->puller);
 		if (!stage_is_end(r->mem.stage) && connect_patiently(r, &e) < 0)
 			return lost_machine(r, &e);
 		if (r->api == NULL && machine_connect(r, &e) < 0)

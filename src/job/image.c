@@ -262,13 +262,13 @@ read_entry(struct arena *a, struct json_val v)
 
 /* docker-credential-NAME get, with the server on its stdin; the broker runs it, if it may be run. */
 static int
-ask_helper(struct arena *a, struct str name, struct str server, struct credential *c)
+ask_helper(struct arena *a, struct broker *broker, const struct image_key *k, struct credential *c)
 {
 	struct buf out = { .max = BROKER_ANSWER + 1 };
 	struct json_val v;
 	int rc = -1;
 
-	if (name.n > 0 && broker_ask(name, server, &out) == 0 &&
+	if (broker_ask(broker, k->helper, k->server, &out) == 0 &&
 	    json_parse(a, arena_str(a, buf_str(&out)), &v, NULL) == 0 && json_str(a, json_get(v, "Secret")).n > 0) {
 		c->user = json_str(a, json_get(v, "Username"));
 		c->password = json_str(a, json_get(v, "Secret"));
@@ -322,48 +322,54 @@ store_server(struct str host)
 	return str_eqc(host, "docker.io") ? STR("https://index.docker.io/v1/") : host;
 }
 
-static bool
-from_config(struct arena *a, struct str config, struct str path, struct credential *c, struct str *server)
+static void
+add_helper(struct image_keys *keys, const char *source, struct str helper, struct str server)
 {
-	struct json_val root, v;
-	struct str host = path, store;
-
-	if (json_parse(a, arena_str(a, config), &root, NULL) < 0)
-		return false;
-	host = str_cut(&host, '/');
-	v = best_server(a, json_get(root, "credHelpers"), path, server);
-	if (json_present(v) && ask_helper(a, json_str(a, v), *server, c) == 0)
-		return true;
-	store = json_str(a, json_get(root, "credsStore"));
-	if (store.n > 0) {
-		*server = store_server(host);
-		if (ask_helper(a, store, *server, c) == 0)
-			return true;
-	}
-	v = best_server(a, json_get(root, "auths"), path, server);
-	if (!json_present(v))
-		return false;
-	*c = read_entry(a, v);
-	return c->password.n > 0 || c->identity.n > 0 || c->registry_token.n > 0;
+	if (helper.n > 0 && keys->n < IMAGE_KEYS)
+		keys->v[keys->n++] = (struct image_key){ str_from(source), helper, server,
+		    STR_NULL };
 }
 
-void
-image_auth(struct arena *a, struct str image, const struct str *configs, const char *const *names, size_t n,
-    struct json_val job, struct buf *b, const char **source)
+static void
+add_credential(struct arena *a, struct image_keys *keys, const char *source,
+    const struct credential *c, struct str server)
 {
-	struct buf path = { .max = 4096 };
+	struct buf header = { .max = IMAGE_HEADER_MAX };
+
+	put_auth_header(&header, c, server);
+	if (!header.failed && keys->n < IMAGE_KEYS)
+		keys->v[keys->n++] = (struct image_key){ str_from(source), STR_NULL, server,
+		    arena_str(a, buf_str(&header)) };
+	buf_wipe(&header);
+}
+
+static void
+add_config(struct arena *a, struct image_keys *keys, const char *source, struct str config,
+    struct str path)
+{
+	struct str host = path, server = STR("");
+	struct json_val root, v;
+	struct credential c;
+
+	if (config.n == 0 || json_parse(a, arena_str(a, config), &root, NULL) < 0)
+		return;
+	host = arena_str(a, str_cut(&host, '/'));
+	v = best_server(a, json_get(root, "credHelpers"), path, &server);
+	add_helper(keys, source, json_str(a, v), server);
+	add_helper(keys, source, json_str(a, json_get(root, "credsStore")), store_server(host));
+	v = best_server(a, json_get(root, "auths"), path, &server);
+	c = read_entry(a, v);
+	if (c.password.n > 0 || c.identity.n > 0 || c.registry_token.n > 0)
+		add_credential(a, keys, source, &c, server);
+}
+
+static void
+add_job(struct arena *a, struct image_keys *keys, struct json_val job, struct str path)
+{
 	struct credential c = { 0 };
 	struct str server = STR("");
 	size_t best = 0;
 
-	put_image_path(&path, image);
-	for (size_t i = 0; i < n; i++)
-		if (configs[i].n > 0 && from_config(a, configs[i], buf_str(&path), &c, &server)) {
-			put_auth_header(b, &c, server);
-			if (source != NULL)
-				*source = names[i];
-			goto out;
-		}
 	JSON_EACH(v, job) {
 		struct buf key = { .max = 4096 };
 		size_t k;
@@ -371,21 +377,50 @@ image_auth(struct arena *a, struct str image, const struct str *configs, const c
 		if (!str_eqc(json_str(a, json_get(v, "type")), "registry"))
 			continue;
 		put_server(&key, json_str(a, json_get(v, "url")));
-		k = covers(buf_str(&key), buf_str(&path));
+		k = covers(buf_str(&key), path);
 		if (k > best) {
 			best = k;
-			c = (struct credential){ .user = json_str(a, json_get(v, "username")), .password = json_str(a, json_get(v, "password")) };
+			c.user = json_str(a, json_get(v, "username"));
+			c.password = json_str(a, json_get(v, "password"));
 			server = json_str(a, json_get(v, "url"));
 		}
 		buf_free(&key);
 	}
-	if (best > 0) {
-		put_auth_header(b, &c, server);
-		if (source != NULL)
-			*source = "job payload (GitLab Registry)";
-	}
-out:
+	if (best > 0)
+		add_credential(a, keys, "job payload (GitLab Registry)", &c, server);
+}
+
+void
+image_keys(struct arena *a, struct str image, const struct image_sources *from,
+    struct image_keys *keys)
+{
+	struct buf path = { .max = 4096 };
+
+	keys->n = 0;
+	put_image_path(&path, image);
+	for (size_t i = 0; i < NELEM(from->configs); i++)
+		add_config(a, keys, from->names[i], from->configs[i], buf_str(&path));
+	add_job(a, keys, from->job, buf_str(&path));
 	buf_free(&path);
+}
+
+const struct image_key *
+image_credential(struct arena *a, struct broker *broker, const struct image_keys *keys,
+    struct buf *header)
+{
+	for (size_t i = 0; i < keys->n; i++) {
+		const struct image_key *k = &keys->v[i];
+		struct credential c = { 0 };
+
+		if (k->helper.n == 0)
+			buf_putstr(header, k->header);
+		else if (ask_helper(a, broker, k, &c) == 0)
+			put_auth_header(header, &c, k->server);
+		else
+			continue;
+		return k;
+	}
+	return NULL;
 }
 
 char *
@@ -480,23 +515,39 @@ image_helpers(const struct work *w, struct broker_pairs *pairs, struct buf *refu
 
 /* DOCKER_AUTH_CONFIG, then the file of the user that windlass runs as, then the job's credentials. */
 static void
-find_auth(const struct work *w, struct str image, struct buf *header, const char **source)
+find_keys(const struct work *w, struct str image, struct image_keys *keys)
 {
-	const char *path = image_auth_file(w->a), *names[] = { "$DOCKER_AUTH_CONFIG", path != NULL ? path : "" };
+	const char *path = image_auth_file(w->a);
 	struct buf file = { .max = CONFIG_MAX };
-	struct str configs[2] = { vars_get(&w->vars, AUTH_VARIABLE, STR("")), STR("") };
+	struct image_sources from = {
+		{ "$DOCKER_AUTH_CONFIG", path },
+		{ vars_get(&w->vars, AUTH_VARIABLE, STR("")), STR_NULL },
+		json_get(w->p->root, "credentials"),
+	};
 
 	if (path != NULL && fs_read(AT_FDCWD, path, CONFIG_MAX, &file, NULL) == 0)
-		configs[1] = buf_str(&file);
-	image_auth(w->a, image, configs, names, NELEM(names), json_get(w->p->root, "credentials"), header, source);
+		from.configs[1] = buf_str(&file);
+	image_keys(w->a, image, &from, keys);
 	buf_wipe(&file);
+}
+
+int
+image_order(const struct work *w, struct str name, struct json_val job_policies,
+    struct image_order *o, struct err *e)
+{
+	o->name = name;
+	o->platform = STR_NULL;
+	if (image_name_check(name, e) < 0 ||
+	    effective_policies(w, job_policies, o->policies.v, &o->policies.n, e) < 0)
+		return -1;
+	find_keys(w, name, &o->keys);
+	return 0;
 }
 
 /* ---- the pull ---- */
 
 struct progress {
-	image_say	*say;
-	void		*ctx;
+	const struct image_hand *hand;
 	mono_t		 next;
 	uint64_t	 seen[256];	/* hashes of layer ids */
 	bool		 done[256];
@@ -530,11 +581,11 @@ tick(void *ctx, struct json_val m)
 	for (i = 0; i < p->n; i++)
 		done += p->done[i];
 	snprintf(text, sizeof(text), "Still pulling: %zu of %zu layers are there", done, p->n);
-	p->say(p->ctx, IMAGE_PLAIN, text);
+	p->hand->say(p->hand->ctx, IMAGE_PLAIN, text);
 }
 
 static int
-inspect(struct engine *g, const struct work *w, struct str name, struct image *img, mono_t deadline, struct err *e)
+inspect(const struct image_hand *h, struct str name, struct image *img, struct err *e)
 {
 	struct buf path = { .max = 4096 };
 	struct arena a = { 0 };
@@ -553,43 +604,58 @@ inspect(struct engine *g, const struct work *w, struct str name, struct image *i
 		name = str_sub(name, 1, name.n);
 	}
 	buf_puts(&path, "/json");
-	rc = engine_get(g, path.p, &a, &v, deadline, e);
+	rc = engine_get(h->engine, path.p, &a, &v, h->deadline, e);
 	buf_free(&path);
 	if (rc < 0) {
 		arena_reset(&a);
 		return -1;
 	}
-	img->id = json_cstr(w->a, json_get(v, "Id"));
-	img->user = json_cstr(w->a, json_path(v, "Config.User"));
-	img->reference = json_cstr(w->a, json_at(json_get(v, "RepoDigests"), 0));
+	img->id = json_cstr(h->arena, json_get(v, "Id"));
+	img->user = json_cstr(h->arena, json_path(v, "Config.User"));
+	img->reference = json_cstr(h->arena, json_at(json_get(v, "RepoDigests"), 0));
 	if (img->reference[0] == '\0')
 		img->reference = img->id;
 	arena_reset(&a);
+	if (img->reference[0] == '\0')
+		return err_set(e, ERR_SERVER, 0, "docker engine: an image without an id");
 	return 0;
 }
 
+static void
+say(const struct image_hand *h, enum image_line kind, const char *fmt, ...)
+{
+	struct buf text = { .max = 8192 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vfmt(&text, fmt, ap);
+	va_end(ap);
+	h->say(h->ctx, kind, buf_str(&text).p);
+	buf_free(&text);
+}
+
 static int
-pull(struct engine *g, const struct work *w, struct str image, struct str platform, image_say *say, void *ctx,
-    enum failure *why, mono_t deadline, struct err *e)
+pull(const struct image_hand *h, const struct image_order *o, enum failure *why, struct err *e)
 {
 	struct str name, tag;
-	struct buf auth = { .max = 65536 };
-	const char *source = NULL;
+	struct buf auth = { .max = IMAGE_HEADER_MAX };
+	const struct image_key *key;
 	bool retry = false;
 	int rc = -1;
 
-	image_split(image, &name, &tag);
-	find_auth(w, image, &auth, &source);
-	if (source != NULL)
-		say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Authenticating with credentials from %s", source));
+	image_split(o->name, &name, &tag);
+	key = image_credential(h->arena, h->broker, &o->keys, &auth);
+	if (key != NULL)
+		say(h, IMAGE_PLAIN, "Authenticating with credentials from %.*s",
+		    STR_ARG(key->source));
 	for (int i = 0; i < PULL_TRIES; i++) {
-		struct progress p = { .say = say, .ctx = ctx, .next = mono_after(PROGRESS_EVERY) };
+		struct progress p = { .hand = h, .next = mono_after(PROGRESS_EVERY) };
 
 		if (i > 0 && net_pause(2 * NSEC_SEC + (dur_t)rand_below(8 * NSEC_SEC), e) < 0)
 			break;
-		rc = engine_pull(g, &(struct engine_image){ name, tag, platform, buf_str(&auth),
-		    tick, &p }, deadline, e);
-		if (rc == 0 || e->kind == ERR_CANCELLED || mono_passed(deadline))
+		rc = engine_pull(h->engine, &(struct engine_image){ name, tag, o->platform,
+		    buf_str(&auth), tick, &p }, h->deadline, e);
+		if (rc == 0 || e->kind == ERR_CANCELLED || mono_passed(h->deadline))
 			break;
 		/* Not the registry's words: whoever called us knows how long a machine may be out of reach. */
 		if (engine_lost(e)) {
@@ -599,17 +665,18 @@ pull(struct engine *g, const struct work *w, struct str image, struct str platfo
 		*why = image_pull_failure(e->msg, &retry);
 		if (!retry)
 			break;
-		say(ctx, IMAGE_WARNING, arena_fmt(w->a, "Pulling %.*s failed (try %d of %d): %s", STR_ARG(image), i + 1, PULL_TRIES, e->msg));
+		say(h, IMAGE_WARNING, "Pulling %.*s failed (try %d of %d): %s", STR_ARG(o->name),
+		    i + 1, PULL_TRIES, e->msg);
 	}
 	buf_wipe(&auth);
 	return rc;
 }
 
 static int
-by_policy(struct engine *g, const struct work *w, struct str name, struct str policy, struct str platform,
-    image_say *say, void *ctx, struct image *img, enum failure *why, mono_t deadline, struct err *e)
+by_policy(const struct image_hand *h, const struct image_order *o, struct str policy,
+    struct image *img, enum failure *why, struct err *e)
 {
-	int found = inspect(g, w, name, img, deadline, e);
+	int found = inspect(h, o->name, img, e);
 
 	if (found < 0 && e->kind != ERR_NOTFOUND)
 		return -1;
@@ -619,16 +686,17 @@ by_policy(struct engine *g, const struct work *w, struct str name, struct str po
 		*why = FAILURE_CONFIG;
 		return err_set(e, ERR_CONFIG, 0, "the image is not on the machine, and the pull policy is never");
 	}
-	if (found == 0 && strncmp(img->id, "sha256:", 7) == 0 && str_eqc(name, img->id))
+	if (found == 0 && strncmp(img->id, "sha256:", 7) == 0 && str_eqc(o->name, img->id))
 		return 0;
 	if (found == 0 && str_eqc(policy, "if-not-present")) {
-		say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Using locally found image version due to \"if-not-present\" pull policy"));
+		say(h, IMAGE_PLAIN,
+		    "Using locally found image version due to \"if-not-present\" pull policy");
 		return 0;
 	}
-	say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Pulling docker image %.*s ...", STR_ARG(name)));
-	if (pull(g, w, name, platform, say, ctx, why, deadline, e) < 0)
+	say(h, IMAGE_PLAIN, "Pulling docker image %.*s ...", STR_ARG(o->name));
+	if (pull(h, o, why, e) < 0)
 		return -1;
-	return inspect(g, w, name, img, deadline, e);
+	return inspect(h, o->name, img, e);
 }
 
 /* As docker's own lists have it: what is behind the twelfth digit tells nobody more. */
@@ -641,35 +709,39 @@ short_digest(struct arena *a, const char *text)
 }
 
 int
-image_ensure(struct engine *g, const struct work *w, struct str name, struct json_val job_policies, struct str platform,
-    image_say *say, void *ctx, struct image *img, enum failure *why, mono_t deadline, struct err *e)
+image_ensure(const struct image_hand *h, const struct image_order *o, struct image *img,
+    enum failure *why, struct err *e)
 {
-	struct str policies[8];
+	const struct str *policies = o->policies.v;
 	struct buf list = { .max = 256 };
-	size_t n;
+	size_t n = o->policies.n;
 	int rc = -1;
 
-	*why = FAILURE_CONFIG;
-	if (image_name_check(name, e) < 0 || effective_policies(w, job_policies, policies, &n, e) < 0)
-		return -1;
 	for (size_t i = 0; i < n; i++)
 		buf_fmt(&list, "%s%.*s", i > 0 ? " " : "", STR_ARG(policies[i]));
-	say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Using effective pull policy of [%s] for container %.*s", list.p, STR_ARG(name)));
+	say(h, IMAGE_PLAIN, "Using effective pull policy of [%s] for container %.*s",
+	    buf_str(&list).p, STR_ARG(o->name));
 	buf_free(&list);
 	for (size_t i = 0; i < n; i++) {
 		*why = FAILURE_SYSTEM;
 		if (i > 0)
-			say(ctx, IMAGE_PLAIN, arena_fmt(w->a, "Attempt #%zu: Trying \"%.*s\" pull policy", i + 1, STR_ARG(policies[i])));
-		rc = by_policy(g, w, name, policies[i], platform, say, ctx, img, why, deadline, e);
-		if (rc == 0 || e->kind == ERR_CANCELLED || mono_passed(deadline))
+			say(h, IMAGE_PLAIN, "Attempt #%zu: Trying \"%.*s\" pull policy", i + 1,
+			    STR_ARG(policies[i]));
+		rc = by_policy(h, o, policies[i], img, why, e);
+		if (rc == 0 || e->kind == ERR_CANCELLED || mono_passed(h->deadline))
 			break;
 		if (i + 1 < n)
-			say(ctx, IMAGE_WARNING, arena_fmt(w->a, "Failed to pull image with policy \"%.*s\": %s", STR_ARG(policies[i]), e->msg));
+			say(h, IMAGE_WARNING, "Failed to pull image with policy \"%.*s\": %s",
+			    STR_ARG(policies[i]), e->msg);
 	}
 	if (rc < 0)
-		return err_ctx(e, "failed to pull image \"%.*s\"", STR_ARG(name));
-	say(ctx, IMAGE_PLAIN, strcmp(img->reference, img->id) != 0 ?
-	    arena_fmt(w->a, "Using docker image %s for %.*s with digest %s ...", short_digest(w->a, img->id), STR_ARG(name), short_digest(w->a, img->reference)) :
-	    arena_fmt(w->a, "Using docker image %s for %.*s ...", short_digest(w->a, img->id), STR_ARG(name)));
+		return err_ctx(e, "failed to pull image \"%.*s\"", STR_ARG(o->name));
+	if (strcmp(img->reference, img->id) != 0)
+		say(h, IMAGE_PLAIN, "Using docker image %s for %.*s with digest %s ...",
+		    short_digest(h->arena, img->id), STR_ARG(o->name),
+		    short_digest(h->arena, img->reference));
+	else
+		say(h, IMAGE_PLAIN, "Using docker image %s for %.*s ...",
+		    short_digest(h->arena, img->id), STR_ARG(o->name));
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "docker/engine.h"
 #include "job/broker.h"
 #include "job/work.h"
+#include "wire/record.h"
 
 enum image_line { IMAGE_PLAIN, IMAGE_WARNING };
 /* A line for the job's log. */
@@ -21,12 +22,51 @@ struct image {
 	char	*user;		/* the image's own user, "" if none */
 };
 
+/* One way to a credential for an image. */
+struct image_key {
+	struct str	 source;	/* where it was found, for the job's log */
+	struct str	 helper;	/* of the host, asked for the server; empty: see header */
+	struct str	 server;
+	struct str	 header;	/* X-Registry-Auth: a secret */
+};
+
+/* A helper, a store and an entry of each of two configurations, and the job's own. */
+#define IMAGE_KEYS		8
+#define IMAGE_HEADER_MAX	65536
+
+/* They are tried in order. */
+struct image_keys {
+	struct image_key v[IMAGE_KEYS];
+	size_t		 n;
+};
+
+/* All that whoever makes an image present must know of the job. */
+struct image_order {
+	struct str	 name, platform;
+	struct record_list policies;	/* effective ones, tried in order */
+	struct image_keys keys;
+};
+
+/* Who makes it present, and where. */
+struct image_hand {
+	struct engine	*engine;
+	struct arena	*arena;
+	struct broker	*broker;
+	image_say	*say;
+	void		*ctx;
+	mono_t		 deadline;
+};
+
 /*
- * Makes `name` present by the effective pull policy. what: "container for ..." wording is ours; job_policies may be absent. 0 or
- * -1 with its class in *why.
+ * What the job and the runner say of an image: whether its name is one, by which policies it is
+ * pulled, which credentials are for it. job_policies may be absent; the platform is left empty.
+ * Strings in the work's arena. -1 (ERR_CONFIG), which is FAILURE_CONFIG.
  */
-int	image_ensure(struct engine *g, const struct work *w, struct str name, struct json_val job_policies, struct str platform,
-	    image_say *say, void *ctx, struct image *img, enum failure *why, mono_t deadline, struct err *e);
+int	image_order(const struct work *w, struct str name, struct json_val job_policies,
+	    struct image_order *o, struct err *e);
+/* Makes it present by its policies. 0 or -1 with its class in *why. */
+int	image_ensure(const struct image_hand *h, const struct image_order *o, struct image *img,
+	    enum failure *why, struct err *e);
 
 /*
  * Whether a name is one at all, by the registries' grammar: asked before the engine hears of it. -1 (ERR_CONFIG) with the name
@@ -43,12 +83,25 @@ struct str image_helper_name(const struct work *w, struct str architecture);
 void	image_split(struct str ref, struct str *name, struct str *tag);
 /* The class of a failed pull by the registry's words (spec gitlab-runner 7.2). */
 enum failure image_pull_failure(const char *message, bool *retry);
+
 /*
- * X-Registry-Auth for an image from docker config.json texts (highest priority first) and the job's credentials; appended to
- * b, nothing when none fits. source (may be NULL) gets a static or arena text that names where it came from. (spec 2.6)
+ * Docker config.json texts (highest priority first; empty: none), what the log calls them, and the
+ * job's `credentials`. (spec 2.6)
  */
-void	image_auth(struct arena *a, struct str image, const struct str *configs, const char *const *names, size_t n,
-	    struct json_val job_credentials, struct buf *b, const char **source);
+struct image_sources {
+	const char	*names[2];
+	struct str	 configs[2];
+	struct json_val	 job;
+};
+/* The ways to a credential for an image, best first. Strings in the arena. */
+void	image_keys(struct arena *a, struct str image, const struct image_sources *from,
+	    struct image_keys *keys);
+/*
+ * X-Registry-Auth by the first of the keys that gives one, appended to header: which it was, NULL
+ * when none does.
+ */
+const struct image_key *image_credential(struct arena *a, struct broker *broker,
+	    const struct image_keys *keys, struct buf *header);
 
 /*
  * Which credential helpers may be run for this job, and for which servers: those that the runner's own configuration names (its `environment`,

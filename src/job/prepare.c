@@ -3,13 +3,10 @@
  * jobs removed, images, network, volumes, the helper container. All of it may
  * be done twice: names are the job's own, and what exists under them is ours.
  */
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "books/jobdir.h"
@@ -139,35 +136,55 @@ read_pem(struct run *r, struct arena *a, const char *name, struct str *out, stru
 	return rc;
 }
 
+/*
+ * Where the engine is and how it is told from others; texts in the arena. -1 with what was wrong
+ * when the machine was opened, or is with its files.
+ */
+static int
+machine_engine(struct run *r, struct arena *files, struct engine_opts *o, struct err *e)
+{
+	*o = (struct engine_opts){ .host = str_from(r->address), .port = (uint16_t)r->engine_port,
+	    .name = r->machine };
+	if (r->machine_why.kind != ERR_NONE)
+		return err_set(e, r->machine_why.kind, r->machine_why.sys, "%s",
+		    r->machine_why.msg);
+	if (read_pem(r, files, "ca.pem", &o->ca_pem, e) < 0 ||
+	    read_pem(r, files, "cert.pem", &o->cert_pem, e) < 0 ||
+	    read_pem(r, files, "key.pem", &o->key_pem, e) < 0)
+		return -1;
+	read_pem(r, files, "server.pem", &o->server_pem, NULL);
+	return 0;
+}
+
+int
+machine_puller(struct run *r, struct puller_plan *plan, struct broker *voice, struct err *e)
+{
+	struct arena files = { 0 };
+	int rc = 0;
+
+	/* Without it no job begins either: machine_connect() will say so. */
+	if (machine_engine(r, &files, &plan->engine, NULL) == 0)
+		rc = puller_start(&r->puller, plan, voice, e);
+	arena_reset(&files);
+	return rc;
+}
+
 int
 machine_connect(struct run *r, struct err *e)
 {
-	struct engine_opts o = { .port = (uint16_t)r->engine_port, .name = r->machine };
 	/* What the engines have not taken out of it is not needed for the hours that follow. */
 	struct arena files = { 0 };
+	struct engine_opts o;
 	int rc = -1;
 
 	begin_anew_if_changed(r);
-	if (r->machine_why.kind != ERR_NONE) {
-		err_set(e, r->machine_why.kind, r->machine_why.sys, "%s", r->machine_why.msg);
+	if (machine_engine(r, &files, &o, e) < 0)
 		goto out;
-	}
-	o.host = str_from(r->address);
-	if (read_pem(r, &files, "ca.pem", &o.ca_pem, e) < 0 || read_pem(r, &files, "cert.pem", &o.cert_pem, e) < 0 ||
-	    read_pem(r, &files, "key.pem", &o.key_pem, e) < 0)
-		goto out;
-	read_pem(r, &files, "server.pem", &o.server_pem, NULL);
 	r->api = engine_new(&o, e);
 	r->logs = r->api != NULL ? engine_twin(r->api, e) : NULL;
 	if (r->logs == NULL)
 		goto out;
-	for (int i = 0; i < 3; i++) {
-		rc = engine_hello(r->api, mono_after(CONNECT_LIMIT), e);
-		if (rc == 0 || e->kind == ERR_CANCELLED || e->kind == ERR_TLS)
-			break;
-		if (net_pause(NSEC_SEC, e) < 0)
-			break;
-	}
+	rc = engine_greet(r->api, e);
 	/* One negotiation serves both: it is the same engine. */
 	if (rc == 0)
 		rc = engine_hello(r->logs, mono_after(CONNECT_LIMIT), e);
@@ -388,172 +405,91 @@ platform(const struct run *r)
 	return vars_expand_str(&r->work.vars, json_str(r->work.a, json_path(r->work.image_json, "executor_opts.docker.platform")));
 }
 
-/* In the child: lines as "p text" or "w text", the end as "i reference", "e reason message" or, of this host's own, "s reason message". */
+/* An order that cannot even be given ends as one that failed. */
 static void
-child_says(void *ctx, enum image_line kind, const char *text)
+pull_refused(struct run *r, const struct err *why)
 {
-	FILE *f = ctx;
-
-	fprintf(f, "%c %s\n", kind == IMAGE_WARNING ? 'w' : 'p', text);
-	fflush(f);
+	r->puller.state = PULLER_FAILED;
+	r->puller.failure = FAILURE_CONFIG;
+	err_set(&r->puller.error, ERR_SERVER, 0, "%s", why->msg);
 }
 
-static NORETURN void
-pull_and_exit(struct run *r, int fd)
+/* Orders the pull of the build image; whoever needs the image waits in build_image_ready(). */
+static void
+order_build_image(struct run *r)
 {
-	FILE *f = fdopen(fd, "w");
-	struct image img = { 0 };
-	enum failure why = FAILURE_SYSTEM;
-	mono_t give_up = mono_after(LOST_LIMIT);
+	struct image_order o;
 	struct err e = { 0 };
-	int rc = -1;
+	int rc = image_order(&r->work, r->work.image, job_policies(r), &o, &e);
 
-	net_control(-1);
-	broker_other_voice();
-	while (f != NULL) {
-		/* A connection of its own: the parent's is in use. */
-		rc = machine_connect(r, &e);
-		if (rc == 0)
-			rc = image_ensure(r->api, &r->work, r->work.image, job_policies(r), platform(r), child_says, f, &img, &why, deadline_of(r), &e);
-		if (rc == 0 || !engine_lost(&e) || mono_passed(mono_min(give_up, deadline_of(r))) || machine_gone(r))
-			break;
-		child_says(f, IMAGE_WARNING, arena_fmt(&r->arena, "The connection to the Docker Engine broke: %s", e.msg));
-		engine_free(r->logs);
-		engine_free(r->api);
-		r->api = r->logs = NULL;
-		mono_sleep(2 * NSEC_SEC);
+	o.platform = platform(r);
+	if (rc == 0)
+		rc = puller_order(&r->puller, &o, LOST_LIMIT, deadline_of(r), &e);
+	if (rc < 0 && e.kind == ERR_CONFIG) {
+		pull_refused(r, &e);
+	} else if (rc < 0) {
+		/* From in here none can be started: our successor begins with one of its own. */
+		log_warn("The job's puller has died: the job goes on with a new one", F_ERR(&e));
+		_exit(EXIT_RETRY);
 	}
-	if (f != NULL) {
-		if (rc == 0)
-			fprintf(f, "i %s\n", img.reference);
-		else
-			/* This host's own trouble is not to be taken for the machine's. */
-			fprintf(f, "%c %s %s\n", e.kind == ERR_SYS || e.kind == ERR_FULL ? 's' : 'e', failure_word(why), e.msg);
-		fflush(f);
-	}
-	_exit(0);
 }
 
-/* Starts the pull of the build image beside the next stages; whoever needs the image waits in build_image_ready(). */
-static int
-start_puller(struct run *r, struct err *e)
-{
-	pid_t parent = getpid();
-	int fd[2];
-
-	if (pipe2(fd, O_CLOEXEC) < 0)
-		return err_sys(e, "pipe");
-	r->puller = fork();
-	if (r->puller < 0) {
-		close(fd[0]);
-		close(fd[1]);
-		return err_sys(e, "fork");
-	}
-	if (r->puller == 0) {
-		close(fd[0]);
-		/* It has no life of its own: the lock and the trace are the parent's. */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		/* Not "is it 1": orphans may go to another process (PR_SET_CHILD_SUBREAPER, a namespace's init outside). */
-		if (getppid() != parent)
-			_exit(0);
-		close(r->lock);
-		close(r->out.fd);
-		pull_and_exit(r, fd[1]);
-	}
-	close(fd[1]);
-	r->puller_out = fd[0];
-	r->pull = PULL_ON;
-	r->pull_failure = FAILURE_SYSTEM;
-	err_set(&r->pull_error, ERR_SYS, 0, "the pull of the build image died");
-	buf_free(&r->puller_text);
-	r->puller_text = (struct buf){ .max = 1u << 20 };
-	return 0;
-}
-
+/* The engine was lost under the pull. Its machine may have changed, or be no more. */
 static void
-end_puller(struct run *r)
+pull_lost(struct run *r, struct str why)
 {
-	if (r->puller <= 0)
+	begin_anew_if_changed(r);
+	if (!machine_gone(r)) {
+		say(r, tl_warning, "The connection to the Docker Engine broke: %.*s", STR_ARG(why));
 		return;
-	kill(r->puller, SIGKILL);
-	waitpid(r->puller, NULL, 0);
-	close(r->puller_out);
-	r->puller = 0;
-}
-
-/* One line of the child's. */
-static void
-take_line(struct run *r, struct str line)
-{
-	struct str rest = line, kind = str_cut(&rest, ' ');
-
-	if (str_eqc(kind, "i")) {
-		str_copy(rest, r->mem.build_image, sizeof(r->mem.build_image));
-		r->pull = PULL_DONE;
-	} else if (str_eqc(kind, "e") || str_eqc(kind, "s")) {
-		r->pull_failure = failure_of(str_cut(&rest, ' '));
-		err_set(&r->pull_error, str_eqc(kind, "e") ? ERR_SERVER : ERR_SYS, 0, "%.*s", STR_ARG(rest));
-		r->pull = PULL_FAILED;
-	} else
-		say(r, str_eqc(kind, "w") ? tl_warning : tl_plain, "%.*s", STR_ARG(rest));
-}
-
-/* Reads once what the child says: 1, or 0 at its end. */
-static int
-hear_once(struct run *r)
-{
-	char piece[4096];
-	ssize_t nl, n = read(r->puller_out, piece, sizeof(piece));
-
-	if (n <= 0)
-		return 0;
-	buf_put(&r->puller_text, piece, (size_t)n);
-	while ((nl = str_chr(buf_str(&r->puller_text), '\n')) >= 0) {
-		take_line(r, str_sub(buf_str(&r->puller_text), 0, (size_t)nl));
-		buf_drop(&r->puller_text, (size_t)nl + 1);
 	}
-	return 1;
+	r->puller.state = PULLER_FAILED;
+	r->puller.failure = FAILURE_SYSTEM;
+	err_set(&r->puller.error, ERR_SERVER, 0, "%.*s", STR_ARG(why));
 }
 
-/* Reads what the child says until it has said how it ended. */
+/*
+ * What the puller has said so far stands in the section of the stage that ordered the image; the
+ * rest comes when somebody waits for it.
+ */
+static void
+hear_so_far(struct run *r)
+{
+	enum puller_word word;
+	struct str text;
+
+	while (r->puller.state == PULLER_ON && puller_hear(&r->puller, &word, &text) > 0) {
+		if (word == PULLER_HAS) {
+			str_copy(text, r->mem.build_image, sizeof(r->mem.build_image));
+			puller_end(&r->puller);
+		} else if (word == PULLER_LOST)
+			pull_lost(r, text);
+		else if (word != PULLER_FAILS)
+			say(r, word == PULLER_WARNS ? tl_warning : tl_plain, "%.*s", STR_ARG(text));
+	}
+}
+
+/* Hears the puller until it has said how the order ended. */
 static int
 hear_puller(struct run *r, struct err *e)
 {
 	for (;;) {
-		if (net_wait(r->puller_out, POLLIN, deadline_of(r), e) < 0) {
-			r->failure = FAILURE_SYSTEM;
+		hear_so_far(r);
+		if (r->puller.state == PULLER_DONE)
+			return 0;
+		if (r->puller.state != PULLER_ON) {
+			r->failure = r->puller.failure;
+			*e = r->puller.error;
 			return -1;
 		}
-		if (hear_once(r) == 0)
-			break;
 		/* Progress is worth showing while somebody waits for it. */
 		if (mono_passed(r->next_commit))
 			commit(r);
+		if (net_wait(r->puller.fd, POLLIN, deadline_of(r), e) < 0) {
+			r->failure = FAILURE_SYSTEM;
+			return -1;
+		}
 	}
-	if (r->pull == PULL_DONE)
-		return 0;
-	r->failure = r->pull_failure;
-	*e = r->pull_error;
-	return -1;
-}
-
-/* What the child has said so far stands in the section of the stage that started it; the rest comes when somebody waits for it. */
-static void
-hear_so_far(struct run *r)
-{
-	struct pollfd p = { r->puller_out, POLLIN, 0 };
-
-	while (r->puller > 0 && poll(&p, 1, 0) > 0 && hear_once(r) > 0)
-		continue;
-}
-
-/* Whether the puller has ended, so that asking it what became of the image takes no time. */
-static bool
-puller_ended(const struct run *r)
-{
-	siginfo_t si = { 0 };
-
-	return r->puller > 0 && waitid(P_PID, (id_t)r->puller, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid != 0;
 }
 
 int
@@ -563,15 +499,27 @@ build_image_ready(struct run *r, struct err *e)
 
 	if (r->mem.build_image[0] != '\0')
 		return 0;
-	/* Started by a predecessor that died: its child went with it. */
-	if (r->puller <= 0 && start_puller(r, e) < 0)
-		return -1;
+	/* Ordered by a predecessor that died: its puller went with it. */
+	if (r->puller.state == PULLER_IDLE)
+		order_build_image(r);
 	rc = hear_puller(r, e);
-	end_puller(r);
+	r->puller.state = PULLER_IDLE;
 	return rc;
 }
 
 /* ---- the stage ---- */
+
+static int
+helper_image(struct run *r, struct str name, struct image *img, struct err *e)
+{
+	const struct image_hand h = { r->api, r->work.a, &r->broker, say_image, r, deadline_of(r) };
+	struct image_order o;
+
+	r->failure = FAILURE_CONFIG;
+	if (image_order(&r->work, name, JSON_NONE, &o, e) < 0)
+		return -1;
+	return image_ensure(&h, &o, img, &r->failure, e);
+}
 
 static int
 prepare_once(struct run *r, struct err *e)
@@ -594,24 +542,19 @@ prepare_once(struct run *r, struct err *e)
 		return -1;
 	r->failure = FAILURE_NONE;
 	say(r, tl_plain, "Using Docker executor with image %.*s ...", STR_ARG(r->work.image));
-	end_puller(r);
-	if (start_puller(r, e) < 0)
-		return -1;
+	order_build_image(r);
 	if (network_wanted(&r->work) && make_network(r, e) < 0)
 		return -1;
 	if (make_volumes(r, e) < 0)
 		return -1;
-	if (image_ensure(r->api, &r->work, image_helper_name(&r->work, arch),
-	    JSON_NONE, STR_NULL, say_image, r, &helper, &r->failure, deadline_of(r), e) < 0)
+	if (helper_image(r, image_helper_name(&r->work, arch), &helper, e) < 0)
 		return -1;
 	str_copy(str_from(helper.reference), r->mem.helper_image, sizeof(r->mem.helper_image));
 	if (container_make(r, CONTAINER_HELPER, e) < 0)
 		return -1;
 	/* An image that needs no wait is known now, and one that cannot be had is no reason to fetch the sources. */
-	if (puller_ended(r))
-		return build_image_ready(r, e);
 	hear_so_far(r);
-	return 0;
+	return r->puller.state != PULLER_ON ? build_image_ready(r, e) : 0;
 }
 
 static enum outcome
@@ -755,7 +698,7 @@ machine_tidy(struct run *r)
 	mono_t deadline = mono_after(TIDY_LIMIT);
 	struct err e = { 0 };
 
-	end_puller(r);
+	puller_end(&r->puller);
 	net_control(-1);
 	/* Nothing was made, or the machine is out of reach: then it is dirty, and goes. */
 	if (r->api == NULL || (r->mem.helper[0] == '\0' && r->mem.build[0] == '\0' && r->mem.stage->where == STAGE_ENGINE))

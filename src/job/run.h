@@ -13,6 +13,7 @@
 #include "job/container.h"
 #include "job/image.h"
 #include "job/output.h"
+#include "job/puller.h"
 #include "job/stages.h"
 #include "net/dial.h"
 
@@ -86,13 +87,8 @@ struct run {
 	int64_t		 exit_code;		/* of the stage's script, with OUT_OK and OUT_EXIT */
 	bool		 given_back;
 	bool		 dirty;			/* something of this job may be left on the machine */
-	/* the build image, pulled by a child of ours while the sources are fetched */
-	pid_t		 puller;
-	int		 puller_out;
-	struct buf	 puller_text;		/* the beginning of its next line */
-	enum { PULL_ON, PULL_DONE, PULL_FAILED } pull;
-	enum failure	 pull_failure;
-	struct err	 pull_error;
+	struct broker	 broker;
+	struct puller	 puller;		/* of the build image */
 };
 
 /* memory.c: stage.json */
@@ -141,6 +137,9 @@ bool	machine_gone(const struct run *r);
 int	machine_gone_why(const struct run *r, struct err *e);
 /* First contact with the machine, before anything is written: -1 the machine is not usable. */
 int	machine_connect(struct run *r, struct err *e);
+/* Starts the job's puller; the machine's address and certificates go into the plan. 0 or -1. */
+int	machine_puller(struct run *r, struct puller_plan *plan, struct broker *voice,
+	    struct err *e);
 /* The stage prepare_executor: leftovers removed, images, network, volumes and the helper container made. */
 enum outcome prepare_executor(struct run *r, struct err *e);
 /* Waits for the puller and prints its lines. 0 (at once when the image is known), or -1 with r->failure. */

@@ -1,13 +1,12 @@
 /*
  * Credentials for an image from docker configurations and the job's own: lines with the image, what a credential helper answers, two
- * configurations and the job's list. No program runs. What comes out is one header of JSON, for a registry that the image is of,
- * and a helper has a plain name.
+ * configurations and the job's list. No program runs. What comes out is one header of JSON, for a registry that the image is of.
  */
 #include "core/hash.h"
-#include "core/proc.h"
+#include "job/broker.h"
 
-#define proc_run(argv, input, out, deadline, e) helper_said(argv, input, out)
-int	helper_said(const char *const argv[], struct str input, struct buf *out);
+#define broker_ask(broker, helper, server, out) ((void)(broker), helper_said(helper, out))
+int	helper_said(struct str helper, struct buf *out);
 
 #include "job/image.c"	/* NOLINT(bugprone-suspicious-include): for its static functions, with a helper that is none */
 
@@ -16,11 +15,9 @@ int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct str answer;
 
 int
-helper_said(const char *const argv[], struct str input, struct buf *out)
+helper_said(struct str helper, struct buf *out)
 {
-	assert(strncmp(argv[0], "docker-credential-", 18) == 0 && argv[0][18] != '\0' && strchr(argv[0], '/') == NULL);
-	assert(strcmp(argv[1], "get") == 0 && argv[2] == NULL);
-	(void)input;
+	assert(helper.n > 0);
 	buf_putstr(out, answer);
 	return 0;
 }
@@ -76,22 +73,25 @@ check(struct arena *a, struct str image, struct str header)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const names[] = { "first", "second" };
-	struct str in = str_of(data, size), image = str_cut(&in, '\n'), configs[2], text;
+	struct str in = str_of(data, size), image = str_cut(&in, '\n'), text;
+	struct image_sources from = { { "first", "second" }, { STR_NULL, STR_NULL }, JSON_NONE };
 	struct buf header = { .max = 65536 };
-	struct json_val job = JSON_NONE;
+	struct broker nobody = { 0 };
+	const struct image_key *key;
+	struct image_keys keys;
 	struct arena a = { 0 };
-	const char *source = NULL;
 
 	answer = str_cut(&in, '\n');
-	configs[0] = str_cut(&in, '\n');
-	configs[1] = str_cut(&in, '\n');
+	from.configs[0] = str_cut(&in, '\n');
+	from.configs[1] = str_cut(&in, '\n');
 	text = arena_str(&a, in);
 	if (image_name_check(image, NULL) == 0) {
-		if (json_parse(&a, text, &job, NULL) < 0)
-			job = JSON_NONE;
-		image_auth(&a, image, configs, names, NELEM(names), job, &header, &source);
-		assert((header.n > 0 || header.failed) == (source != NULL));
+		if (json_parse(&a, text, &from.job, NULL) < 0)
+			from.job = JSON_NONE;
+		image_keys(&a, image, &from, &keys);
+		assert(keys.n <= IMAGE_KEYS);
+		key = image_credential(&a, &nobody, &keys, &header);
+		assert((header.n > 0 || header.failed) == (key != NULL));
 		if (header.n > 0 && !header.failed)
 			check(&a, image, buf_str(&header));
 	}

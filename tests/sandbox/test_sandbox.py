@@ -20,7 +20,7 @@ import bastion as bastions
 import world
 
 ACTS = os.path.join(world.ROOT, "build", "musl", "tools", "sandbox_acts")
-ROLES = ["poller", "operator", "executor", "reporter", "metrics"]
+ROLES = ["poller", "operator", "executor", "puller", "reporter", "metrics"]
 JOB = 101
 JOB_USER = 2110000000 + JOB
 USER = 65534
@@ -28,13 +28,12 @@ USER = 65534
 INTERNET = ["poller", "operator", "reporter"]
 # Who may do what. Everything else is for nobody.
 ALLOWED = {
-    "tcp_engine": INTERNET + ["executor"],
+    "tcp_engine": INTERNET + ["executor", "puller"],
     "tcp_other": INTERNET,
     "tcp_dns": INTERNET,
     # any port may be asked anyway
     "fast_open_connect": INTERNET,
     "udp": INTERNET,
-    "forks": ["executor"],
     "signal_own": ["reporter"],
     "read_passwd": INTERNET,
     "read_machine_key": ["operator", "executor"],
@@ -83,16 +82,18 @@ class Place:
                      "other-payload": self.there("state/jobs/102/payload.json"), "other-result": self.there("state/jobs/102/result.json"),
                      "machine-key": self.there("store/machines/box/key.pem"), "ca-key": self.there("store/certs/ca-key.pem"),
                      "state-file": self.there("state/manager.json"), "outside": self.there("out/file"), "abstract": "windlass-sandbox-test",
-                     "process": process, "disk": disk()}
+                     "process": process, "disk": disk(), "user": str(JOB_USER)}
         self.arguments = {
             "poller": ["--state-dir", self.there("state")],
             "operator": ["--store", self.there("store"), "--name", "box", "--do", "check"],
             "executor": ["--state-dir", self.there("state"), "--job", "101"],
+            "puller": ["by its plan"],
             "reporter": ["--state-dir", self.there("state"), "--job", "101"],
             "metrics": ["--state-dir", self.there("state"), "--listen-address", "127.0.0.1:0"],
             "none": ["--state-dir", self.there("state")],
         }
-        self.own = {"poller": "state/jobs", "operator": "store/machines", "executor": "state/jobs/101", "reporter": "state/jobs/101",
+        self.own = {"poller": "state/jobs", "operator": "store/machines", "executor": "state/jobs/101", "puller": "state/jobs/101",
+                    "reporter": "state/jobs/101",
                     "metrics": "state/view", "none": "state/jobs/101"}
 
     def path(self, name):
@@ -210,7 +211,7 @@ def test_by_hand_as_root(tool, tmp_path, role):
         said = by_hand(tool, place, role, sibling=sibling, **paths)
     judge(role, said, ALLOWED)
     assert 2100000000 <= int(said["uid"]) < 2140000000, said["uid"]
-    assert int(said["uid"]) == JOB_USER or role not in ("executor", "reporter")
+    assert int(said["uid"]) == JOB_USER or role not in ("executor", "puller", "reporter")
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -31,6 +31,7 @@
 #include "core/sandbox.h"
 #include "gitlab/poller.h"
 #include "job/executor.h"
+#include "job/puller.h"
 #include "job/reporter.h"
 #include "machine/operator.h"
 
@@ -548,6 +549,29 @@ poller(int argc, char **argv)
 	return 1;
 }
 
+/* With the plan that its executor would hand it, a socket for its orders, and no broker. */
+static int
+puller(void)
+{
+	const struct puller_plan plan = { .engine = { STR("127.0.0.1"), (uint16_t)strtol(help("port-engine"), NULL, 10), "box",
+	    STR("-"), STR("-"), STR("-"), STR("-") }, .job = "101", .user = (uid_t)strtol(help("user"), NULL, 10) };
+	char *argv[] = { (char[]){ "windlass-puller" }, NULL };
+	struct err e = { 0 };
+	int pair[2], fd;
+
+	/* What this program has open is moved away from the puller's numbers. */
+	out = fcntl(out, F_DUPFD_CLOEXEC, 20);
+	fd = puller_plan(&plan, &e);
+	if (fd < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) < 0 || (fd = fcntl(fd, F_DUPFD, 20)) < 0 ||
+	    (pair[0] = fcntl(pair[0], F_DUPFD, 20)) < 0 || (pair[1] = fcntl(pair[1], F_DUPFD, 20)) < 0)
+		return 2;
+	dup2(fd, 3);
+	dup2(pair[1], 4);
+	close(5);
+	dprintf(out, "ended %d\n", puller_main(1, argv));
+	return 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -563,6 +587,8 @@ main(int argc, char **argv)
 		sandbox_confined(SANDBOX_POLLER);
 	if (strcmp(argv[1], "poller") == 0)
 		return poller(argc, argv);
+	if (strcmp(argv[1], "puller") == 0)
+		return puller();
 	for (size_t i = 0; i < NELEM(roles); i++)
 		if (strcmp(argv[1], roles[i].name) == 0) {
 			int status;

@@ -195,6 +195,8 @@ static int c_fork(void)
 
 	if (pid == 0)
 		_exit(3);
+	if (pid < 0)
+		return errno;
 	return waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 3 ? 0 : 1;
 }
 static int c_namespace(void)
@@ -230,13 +232,17 @@ static int c_abort(void) { raise(SIGKILL); return errno; }
 
 static const struct { const char *what; int (*act)(void); enum sandbox_role role; int want; } calls[] = {
 	{ "runs no program", c_exec, SANDBOX_POLLER, ENOSYS }, { "traces nobody", c_ptrace, SANDBOX_POLLER, ENOSYS },
-	{ "no namespaces", c_unshare, SANDBOX_EXECUTOR, ENOSYS }, { "nor by clone", c_namespace, SANDBOX_EXECUTOR, EPERM },
+	{ "no namespaces", c_unshare, SANDBOX_EXECUTOR, ENOSYS }, { "nor by clone", c_namespace, SANDBOX_EXECUTOR, ENOSYS },
 	{ "no packets", c_packet, SANDBOX_POLLER, EAFNOSUPPORT }, { "no Unix sockets", c_unix, SANDBOX_REPORTER, EAFNOSUPPORT },
 	{ "no multipath TCP", c_mptcp, SANDBOX_OPERATOR, EPROTONOSUPPORT },
 	{ "TCP", c_tcp, SANDBOX_EXECUTOR, 0 }, { "UDP for name servers", c_inet, SANDBOX_POLLER, 0 }, { "names are looked up", c_lookup, SANDBOX_EXECUTOR_DNS, 0 },
 	{ "no UDP for a machine with an address", c_inet, SANDBOX_EXECUTOR, EPROTONOSUPPORT }, { "no socket for who has one", c_tcp, SANDBOX_METRICS, ENOSYS },
 	{ "no port is taken", c_bind, SANDBOX_EXECUTOR, EACCES }, { "no executable memory", c_maps, SANDBOX_METRICS, EPERM },
-	{ "children of an executor", c_fork, SANDBOX_EXECUTOR, 0 }, { "files", c_files, SANDBOX_REPORTER, 0 },
+	{ "no children", c_fork, SANDBOX_EXECUTOR, ENOSYS }, { "nor a puller's", c_fork, SANDBOX_PULLER, ENOSYS },
+	{ "a puller's TCP", c_tcp, SANDBOX_PULLER, 0 }, { "no UDP of it", c_inet, SANDBOX_PULLER, EPROTONOSUPPORT },
+	{ "but for a machine with a name", c_lookup, SANDBOX_PULLER_DNS, 0 },
+	{ "no program of it", c_exec, SANDBOX_PULLER, ENOSYS },
+	{ "files", c_files, SANDBOX_REPORTER, 0 },
 	{ "a signal to itself", c_abort, SANDBOX_METRICS, 1000 + SIGKILL },
 };
 

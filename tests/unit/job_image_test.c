@@ -1,7 +1,4 @@
 /* job/image: names, failure classes, credentials. */
-#include <unistd.h>
-
-#include "core/fs.h"
 #include "core/hash.h"
 #include "job/image.h"
 #include "tap.h"
@@ -51,15 +48,17 @@ static char *
 auth(struct arena *a, const char *image, const char *config, const char *job, const char **source)
 {
 	struct buf header = { 0 }, text = { 0 };
-	struct str configs[1] = { str_from(config) };
-	const char *names[1] = { "the config" };
-	struct json_val root = JSON_NONE;
+	struct image_sources from = { { "the config" }, { str_from(config) }, JSON_NONE };
+	struct broker nobody = { 0 };
+	const struct image_key *key;
+	struct image_keys keys;
 	char *out;
 
 	if (job != NULL)
-		json_parse(a, str_from(job), &root, NULL);
-	*source = "none";
-	image_auth(a, str_from(image), configs, names, config != NULL ? 1 : 0, root, &header, source);
+		json_parse(a, str_from(job), &from.job, NULL);
+	image_keys(a, str_from(image), &from, &keys);
+	key = image_credential(a, &nobody, &keys, &header);
+	*source = key != NULL ? arena_dup(a, key->source) : "none";
 	hash_base64_decode(&text, buf_str(&header));
 	out = arena_dup(a, buf_str(&text));
 	buf_free(&header);
@@ -98,6 +97,43 @@ test_auth(void)
 	arena_reset(&a);
 }
 
+/* The ways to a credential, in the order in which they are tried: "helper>server " or "source=server ". */
+static void
+test_keys(void)
+{
+	static const char mine[] = "{\"credHelpers\":{\"r.example\":\"one\"},\"credsStore\":\"two\",\"auths\":{\"r.example\":{\"username\":\"u\",\"password\":\"p\"},"
+	    "\"s.example\":{\"username\":\"other\",\"password\":\"p\"}}}";
+	static const struct { const char *what, *image, *first, *second, *want; } cases[] = {
+		{ "nothing known", "r.example/a", "", "", "" },
+		{ "helper, store, entry, and the next text after them", "r.example/a:1", mine, "{\"credsStore\":\"three\"}",
+		    "one>r.example two>r.example first=r.example three>r.example job payload (GitLab Registry)=r.example " },
+		{ "a helper of another registry is no way", "s.example/a", mine, "", "two>s.example first=s.example " },
+		{ "Docker's own registry by its old name", "nginx", "{\"credsStore\":\"two\"}", "", "two>https://index.docker.io/v1/ " },
+		{ "an empty entry is none", "r.example/a", "{\"auths\":{\"r.example\":{}}}", "{}", "job payload (GitLab Registry)=r.example " },
+	};
+	struct arena a = { 0 };
+	struct json_val job;
+
+	json_parse(&a, STR("[{\"type\":\"registry\",\"url\":\"r.example\",\"username\":\"gitlab-ci-token\",\"password\":\"x\"}]"), &job, NULL);
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct image_sources from = { { "first", "second" }, { str_from(cases[i].first), str_from(cases[i].second) }, i > 0 ? job : JSON_NONE };
+		struct buf got = { 0 };
+		struct image_keys keys;
+
+		image_keys(&a, str_from(cases[i].image), &from, &keys);
+		for (size_t k = 0; k < keys.n; k++) {
+			const struct image_key *key = &keys.v[k];
+
+			buf_fmt(&got, "%.*s%c%.*s ", STR_ARG(key->helper.n > 0 ? key->helper : key->source), key->helper.n > 0 ? '>' : '=', STR_ARG(key->server));
+			if ((key->helper.n > 0) == (key->header.n > 0))
+				buf_puts(&got, "(both or neither) ");
+		}
+		is_str(buf_str(&got).p, cases[i].want, "%s", cases[i].what);
+		buf_free(&got);
+	}
+	arena_reset(&a);
+}
+
 /* ---- helpers ---- */
 
 static struct arena arena;
@@ -120,7 +156,7 @@ helpers(const char *job, const char *runner)
 	image_helpers(&w, &pairs, &refused);
 	out[0] = '\0';
 	for (size_t i = 0; i < pairs.n; i++)
-		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s>%s ", pairs.v[i].helper, pairs.v[i].server);
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%.*s>%.*s ", STR_ARG(pairs.v[i].helper), STR_ARG(pairs.v[i].server));
 	for (size_t i = 0; i < refused.n; i++)
 		lines += refused.p[i] == '\n';
 	snprintf(out + n, sizeof(out) - n, "!%zu", lines);
@@ -153,50 +189,13 @@ test_helpers(void)
 		is_str(helpers(cases[i].job, cases[i].runner), cases[i].want, "%s", cases[i].what);
 }
 
-/* A helper of the host, that says whom it was asked for. */
-static void
-test_broker(void)
-{
-	static const char program[] = "#!/bin/sh\nread -r server\necho \"$1 $server\"\n";
-	const char *path = getenv("PATH");
-	struct broker_pairs pairs = { .n = 0 };
-	char dir[] = "/tmp/job_image_test.XXXXXX";
-	struct buf out = { .max = BROKER_ANSWER + 1 };
-	struct err e = { 0 };
-	int fd;
-
-	is_int(broker_ask(STR("one"), STR("r.example"), &out), -1, "without a broker nobody answers");
-	if (mkdtemp(dir) == NULL || (fd = fs_opendir(AT_FDCWD, dir, &e)) < 0)
-		return;
-	fs_write(fd, "docker-credential-one", str_from(program), 0755, &e);
-	fs_write(fd, "docker-credential-two", str_from(program), 0755, &e);
-	setenv("PATH", arena_fmt(&arena, "%s:%s", dir, path), 1);
-	broker_allow(&pairs, &arena, STR("one"), STR("r.example"));
-	broker_allow(&pairs, &arena, STR("none"), STR("r.example"));
-	is_int(broker_start(&pairs, &e), 0, "a broker for one helper and one server: %s", e.msg);
-	is_int(broker_ask(STR("one"), STR("r.example"), &out), 0, "it answers");
-	ok(str_eqc(buf_str(&out), "get r.example\n"), "  what the helper said");
-	is_int(broker_ask(STR("one"), STR("s.example"), &out), -1, "another server is refused");
-	is_int(broker_ask(STR("two"), STR("r.example"), &out), -1, "another helper is refused");
-	is_int(broker_ask(STR("none"), STR("r.example"), &out), -1, "one that is not there has no answer");
-	is_int(broker_ask(STR("one"), STR("r.example\nx"), &out), -1, "nor has a server of two lines");
-	broker_other_voice();
-	is_int(broker_ask(STR("one"), STR("r.example"), &out), 0, "a child asks for itself");
-	setenv("PATH", path, 1);
-	buf_free(&out);
-	close(fd);
-	fs_remove_tree(AT_FDCWD, dir, NULL);
-}
-
 int
-main(int argc, char **argv)
+main(void)
 {
-	if (argc > 0 && strcmp(argv[0], "windlass-broker") == 0)
-		return broker_main(argc, argv);
 	test_helpers();
-	test_broker();
 	test_split();
 	test_failures();
 	test_auth();
+	test_keys();
 	return done_testing();
 }
