@@ -321,7 +321,6 @@ json_processes(struct json_w *w, const struct adopt *a)
 static void
 json_machine(struct json_w *w, const struct adopt *a, const struct adopt_machine *m)
 {
-	char at[TIME_RFC3339_MAX] = "";
 
 	jw_object(w, NULL);
 	jw_cstr(w, "name", m->name);
@@ -330,10 +329,7 @@ json_machine(struct json_w *w, const struct adopt *a, const struct adopt_machine
 	jw_cstr(w, "address", m->ip);
 	if (m->runner != NULL)
 		jw_cstr(w, "runner", m->runner->name);
-	if (wall_known(m->created)) {
-		time_rfc3339(m->created, 0, at);
-		jw_cstr(w, "created", at);
-	}
+	jw_time(w, "created", m->created, 0);
 	if (m->uses >= 0)
 		jw_i64(w, "uses", m->uses);
 	if (m->why != NULL)

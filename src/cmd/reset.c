@@ -57,20 +57,10 @@ ask_gitlab(const struct resetting *s, const struct runner *r, struct gitlab_runn
 	return rc;
 }
 
-static struct toml *
-entry(const struct confedit *c, size_t i)
-{
-	struct toml *t = toml_get(c->t.root, "runners")->first;
-
-	while (i-- > 0)
-		t = t->next;
-	return t;
-}
-
 static int
 set(struct confedit *c, size_t i, const char *key, struct str value, struct err *e)
 {
-	return tomledit_set(&c->t, entry(c, i), key, value, e);
+	return tomledit_set(&c->t, runnercmd_entry(c->t.root, i), key, value, e);
 }
 
 /* Writes what GitLab said into the i-th entry, and the file. */
@@ -106,15 +96,10 @@ static int
 rehearse(struct confedit *c, size_t i, struct err *e)
 {
 	struct tomledit t;
-	struct toml *node;
 	int rc = tomledit_open(&t, buf_str(&c->t.text), e);
 
-	if (rc == 0) {
-		node = toml_get(t.root, "runners")->first;
-		while (i-- > 0)
-			node = node->next;
-		rc = tomledit_set(&t, node, "token", STR("\"x\""), e);
-	}
+	if (rc == 0)
+		rc = tomledit_set(&t, runnercmd_entry(t.root, i), "token", STR("\"x\""), e);
 	tomledit_close(&t);
 	return rc < 0 ? -1 : confedit_reserve(c, e);
 }
@@ -160,7 +145,7 @@ reset_one(const struct resetting *s, struct confedit *c, const struct config *co
 
 	if (rehearse(c, i, &e) < 0 || ask_gitlab(s, r, &g, &e) < 0)
 		goto out;
-	if (is_reference(entry(c, i)))
+	if (is_reference(runnercmd_entry(c->t.root, i)))
 		log_warn("The token came from the environment; the new one is written into the file itself", F_STR("name", r->name));
 	rc = put_token(c, i, &g, &e);
 	if (rc == 0)
@@ -181,12 +166,9 @@ go(const char *path, const struct resetting *s, struct err *e)
 {
 	size_t meant = 0, failed = 0;
 	struct confedit c;
-	struct config *conf = NULL;
+	struct config *conf = runnercmd_edit(&c, path, e);
 	int rc = -1;
 
-	if (confedit_open(&c, path, CONFEDIT_MUST_EXIST, e) < 0)
-		goto out;
-	conf = config_parse(c.path, buf_str(&c.t.text), NULL, NULL, e);
 	if (conf == NULL)
 		goto out;
 	for (size_t i = 0; i < conf->nrunners; i++)

@@ -109,6 +109,25 @@ runnercmd_gitlab_of(const struct runner *r, const char *ca, struct err *e)
 	return runnercmd_gitlab(r->base_url, ca, r->tls_cert_file, r->tls_key_file, e);
 }
 
+struct config *
+runnercmd_edit(struct confedit *c, const char *path, struct err *e)
+{
+	if (confedit_open(c, path, CONFEDIT_MUST_EXIST, e) < 0)
+		return NULL;
+	return config_parse(c->path, buf_str(&c->t.text), NULL, NULL, e);
+}
+
+struct toml *
+runnercmd_entry(struct toml *root, size_t i)
+{
+	struct toml *t = toml_get(root, "runners");
+
+	t = t != NULL ? t->first : NULL;
+	while (t != NULL && i-- > 0)
+		t = t->next;
+	return t;
+}
+
 struct str
 runnercmd_gpus(const struct runner *r)
 {

@@ -8,6 +8,7 @@
 #ifndef CMD_RUNNERCMD_H
 #define CMD_RUNNERCMD_H
 
+#include "config/confedit.h"
 #include "config/config.h"
 #include "core/opt.h"
 #include "core/secret.h"
@@ -35,6 +36,14 @@ struct gitlab	*runnercmd_gitlab(const char *url, const char *ca, const char *cer
 struct gitlab	*runnercmd_gitlab_of(const struct runner *r, const char *ca, struct err *e);
 /* An entry's [runners.docker] gpus, for `info`. */
 struct str	 runnercmd_gpus(const struct runner *r);
+
+/*
+ * config.toml for changing its entries: opened under its lock, and read. NULL: *e. In both cases
+ * the caller frees with config_free() and confedit_close().
+ */
+struct config	*runnercmd_edit(struct confedit *c, const char *path, struct err *e);
+/* The i-th [[runners]] of a file; NULL when there are fewer. */
+struct toml	*runnercmd_entry(struct toml *root, size_t i);
 
 /* Which entries are meant; NULL or "": any. An url "*" is any, too. */
 struct selection { const char *name, *url; struct secret token; };

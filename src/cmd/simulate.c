@@ -818,15 +818,11 @@ print_json(struct study *s)
 	const struct past_truth *t = &s->past.truth;
 	struct buf b = { 0 };
 	struct json_w w = { .b = &b, .indent = 2 };
-	char start[TIME_RFC3339_MAX];
 
 	jw_object(&w, NULL);
 	jw_object(&w, "jobs");
 	jw_i64(&w, "count", (int64_t)s->past.n);
-	if (s->past.start.ns > 0) {
-		time_rfc3339(s->past.start, 3, start);
-		jw_cstr(&w, "start", start);
-	}
+	jw_time(&w, "start", s->past.start, 3);
 	jw_f64(&w, "span_seconds", seconds(s->past.span));
 	jw_f64(&w, "at_once_mean", s->past.mean_at_once);
 	jw_i64(&w, "at_once_most", (int64_t)s->past.peak_at_once);

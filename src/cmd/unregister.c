@@ -106,10 +106,7 @@ unregister(struct unregistering *u, struct confedit *c, struct config *conf, str
 			u->failed++;
 			continue;
 		}
-		node = toml_get(c->t.root, "runners");
-		node = node != NULL ? node->first : NULL;
-		for (size_t k = 0; k < i - gone && node != NULL; k++)
-			node = node->next;
+		node = runnercmd_entry(c->t.root, i - gone);
 		if (node == NULL || tomledit_remove(&c->t, node, e) < 0)
 			return err_ctx(e, "%s: the entry \"%s\" of line %d must be removed by hand", c->path, r->name, r->line);
 		gone++;
@@ -124,12 +121,9 @@ static int
 go(struct unregistering *u, const char *path, struct err *e)
 {
 	struct confedit c;
-	struct config *conf = NULL;
+	struct config *conf = runnercmd_edit(&c, path, e);
 	int rc = -1;
 
-	if (confedit_open(&c, path, CONFEDIT_MUST_EXIST, e) < 0)
-		goto out;
-	conf = config_parse(c.path, buf_str(&c.t.text), NULL, NULL, e);
 	if (conf == NULL || config_system_id(path, u->system_id, e) < 0 || unregister(u, &c, conf, e) < 0)
 		goto out;
 	if (u->meant == 0 && u->all && conf->nrunners == 0) {

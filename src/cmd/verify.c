@@ -64,17 +64,13 @@ static int
 remove_entries(const char *path, const struct config *asked, const bool *doomed, struct err *e)
 {
 	struct confedit c;
-	struct config *now = NULL;
+	struct config *now = runnercmd_edit(&c, path, e);
 	size_t gone = 0;
 	int rc = -1;
 
-	if (confedit_open(&c, path, CONFEDIT_MUST_EXIST, e) < 0)
-		goto out;
-	now = config_parse(c.path, buf_str(&c.t.text), NULL, NULL, e);
 	if (now == NULL)
 		goto out;
 	for (size_t i = 0; i < now->nrunners; i++) {
-		const struct toml *node;
 		bool goes = false;
 
 		for (size_t k = 0; k < asked->nrunners; k++)
@@ -82,10 +78,7 @@ remove_entries(const char *path, const struct config *asked, const bool *doomed,
 			    secret_equal(asked->runners[k].token, now->runners[i].token);
 		if (!goes)
 			continue;
-		node = toml_get(c.t.root, "runners")->first;
-		for (size_t k = 0; k < i - gone; k++)
-			node = node->next;
-		if (tomledit_remove(&c.t, node, e) < 0) {
+		if (tomledit_remove(&c.t, runnercmd_entry(c.t.root, i - gone), e) < 0) {
 			err_ctx(e, "%s: the entry \"%s\" must be removed by hand", c.path, now->runners[i].name);
 			goto out;
 		}

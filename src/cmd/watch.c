@@ -581,35 +581,17 @@ watch_event_text(struct buf *b, const struct view *v, const struct view_event *e
 
 /* ---- JSON ---- */
 
-static void
-text(struct json_w *w, const char *key, const char *s)
-{
-	if (s[0] != '\0')
-		jw_cstr(w, key, s);
-}
-
-static void
-when(struct json_w *w, const char *key, wall_t t)
-{
-	char s[TIME_RFC3339_MAX];
-
-	if (!wall_known(t))
-		return;
-	time_rfc3339(t, 3, s);
-	jw_cstr(w, key, s);
-}
-
 void
 watch_json_pool(struct json_w *w, const struct view_pool *p)
 {
 	jw_object(w, NULL);
 	jw_cstr(w, "key", p->key);
-	text(w, "runner", p->runner);
-	text(w, "name", p->name);
+	jw_text(w, "runner", p->runner);
+	jw_text(w, "name", p->name);
 	jw_bool(w, "configured", p->configured);
-	text(w, "url", p->url);
-	text(w, "driver", p->driver);
-	text(w, "disabled", p->disabled);
+	jw_text(w, "url", p->url);
+	jw_text(w, "driver", p->driver);
+	jw_text(w, "disabled", p->disabled);
 	jw_i64(w, "limit", p->limit);
 	jw_object(w, "counts");
 	jw_i64(w, "creating", p->creating);
@@ -622,27 +604,27 @@ watch_json_pool(struct json_w *w, const struct view_pool *p)
 	jw_i64(w, "waiting", p->waiting);
 	jw_i64(w, "running", p->running);
 	jw_i64(w, "ask", p->ask);
-	text(w, "ask_why", p->ask_why);
-	text(w, "ask_text", p->ask_text);
+	jw_text(w, "ask_why", p->ask_why);
+	jw_text(w, "ask_text", p->ask_text);
 	jw_i64(w, "asking", p->asking);
-	text(w, "held", p->held);
-	text(w, "held_text", p->held_text);
-	when(w, "held_until", p->held_until);
+	jw_text(w, "held", p->held);
+	jw_text(w, "held_text", p->held_text);
+	jw_time(w, "held_until", p->held_until, 3);
 	jw_i64(w, "short_by", p->short_by);
 	if (p->create_failures > 0) {
 		jw_i64(w, "create_failures", p->create_failures);
-		when(w, "create_not_before", p->create_not_before);
-		text(w, "create_error", p->create_error);
+		jw_time(w, "create_not_before", p->create_not_before, 3);
+		jw_text(w, "create_error", p->create_error);
 	}
-	text(w, "trouble", p->trouble);
+	jw_text(w, "trouble", p->trouble);
 	if (p->refusals > 0) {
 		jw_i64(w, "refusals", p->refusals);
-		when(w, "refused_last", p->refused_last);
-		when(w, "disabled_until", p->disabled_until);
+		jw_time(w, "refused_last", p->refused_last, 3);
+		jw_time(w, "disabled_until", p->disabled_until, 3);
 	}
 	if (p->gitlab_failures > 0 || wall_known(p->gitlab_not_before)) {
 		jw_i64(w, "gitlab_failures", p->gitlab_failures);
-		when(w, "gitlab_not_before", p->gitlab_not_before);
+		jw_time(w, "gitlab_not_before", p->gitlab_not_before, 3);
 	}
 	jw_end_object(w);
 }
@@ -654,11 +636,11 @@ watch_json_machine(struct json_w *w, const struct view_machine *m)
 	jw_cstr(w, "name", m->name);
 	jw_cstr(w, "pool", m->pool);
 	jw_cstr(w, "state", m->state);
-	text(w, "phase", m->phase);
-	when(w, "created", m->created);
-	when(w, "since", m->since);
+	jw_text(w, "phase", m->phase);
+	jw_time(w, "created", m->created, 3);
+	jw_time(w, "since", m->since, 3);
 	jw_i64(w, "uses", m->uses);
-	text(w, "job", m->job);
+	jw_text(w, "job", m->job);
 	if (m->failed_checks > 0)
 		jw_i64(w, "failed_checks", m->failed_checks);
 	if (m->stale)
@@ -667,17 +649,17 @@ watch_json_machine(struct json_w *w, const struct view_machine *m)
 		jw_bool(w, "doomed", true);
 	if (m->blind)
 		jw_bool(w, "blind", true);
-	text(w, "operation", m->operation);
+	jw_text(w, "operation", m->operation);
 	if (m->removal_retries > 0)
 		jw_i64(w, "removal_retries", m->removal_retries);
-	text(w, "error", m->error);
-	when(w, "again", m->again);
-	when(w, "throttled_until", m->throttled_until);
-	text(w, "why", m->why);
-	text(w, "zone", m->zone);
-	text(w, "region", m->region);
-	text(w, "project", m->project);
-	text(w, "type", m->type);
+	jw_text(w, "error", m->error);
+	jw_time(w, "again", m->again, 3);
+	jw_time(w, "throttled_until", m->throttled_until, 3);
+	jw_text(w, "why", m->why);
+	jw_text(w, "zone", m->zone);
+	jw_text(w, "region", m->region);
+	jw_text(w, "project", m->project);
+	jw_text(w, "type", m->type);
 	jw_end_object(w);
 }
 
@@ -688,20 +670,20 @@ watch_json_job(struct json_w *w, const struct view_job *j)
 	jw_cstr(w, "id", j->id);
 	jw_cstr(w, "pool", j->pool);
 	jw_cstr(w, "state", j->state);
-	text(w, "name", j->name);
-	text(w, "ci_stage", j->ci_stage);
-	text(w, "project", j->project);
-	text(w, "url", j->url);
-	when(w, "arrived", j->arrived);
-	when(w, "assigned", j->assigned);
-	when(w, "ended", j->ended);
-	text(w, "machine", j->machine);
-	text(w, "waiting_why", j->waiting_why);
-	text(w, "waiting", j->waiting);
-	when(w, "waiting_until", j->waiting_until);
-	text(w, "stage", j->stage);
-	text(w, "result", j->result);
-	text(w, "result_text", j->result_text);
+	jw_text(w, "name", j->name);
+	jw_text(w, "ci_stage", j->ci_stage);
+	jw_text(w, "project", j->project);
+	jw_text(w, "url", j->url);
+	jw_time(w, "arrived", j->arrived, 3);
+	jw_time(w, "assigned", j->assigned, 3);
+	jw_time(w, "ended", j->ended, 3);
+	jw_text(w, "machine", j->machine);
+	jw_text(w, "waiting_why", j->waiting_why);
+	jw_text(w, "waiting", j->waiting);
+	jw_time(w, "waiting_until", j->waiting_until, 3);
+	jw_text(w, "stage", j->stage);
+	jw_text(w, "result", j->result);
+	jw_text(w, "result_text", j->result_text);
 	if (j->machines_tried > 0)
 		jw_i64(w, "machines_tried", j->machines_tried);
 	jw_i64(w, "executor", j->executor);
@@ -715,13 +697,13 @@ watch_json_events(struct json_w *w, const struct view_event *ev, size_t n)
 	jw_array(w, "events");
 	for (size_t i = 0; i < n; i++) {
 		jw_object(w, NULL);
-		when(w, "at", ev[i].at);
+		jw_time(w, "at", ev[i].at, 3);
 		jw_cstr(w, "kind", ev[i].kind);
-		text(w, "pool", ev[i].pool);
-		text(w, "machine", ev[i].machine);
-		text(w, "job", ev[i].job);
-		text(w, "reason", ev[i].reason);
-		text(w, "text", ev[i].text);
+		jw_text(w, "pool", ev[i].pool);
+		jw_text(w, "machine", ev[i].machine);
+		jw_text(w, "job", ev[i].job);
+		jw_text(w, "reason", ev[i].reason);
+		jw_text(w, "text", ev[i].text);
 		jw_end_object(w);
 	}
 	jw_end_array(w);
@@ -733,15 +715,15 @@ watch_json(struct json_w *w, const struct view *v)
 	jw_object(w, "manager");
 	jw_bool(w, "alive", v->alive);
 	jw_i64(w, "pid", v->pid);
-	text(w, "state", v->state);
-	text(w, "version", v->version);
-	when(w, "started", v->started);
-	text(w, "config", v->config);
-	text(w, "store", v->store);
-	text(w, "system_id", v->system_id);
+	jw_text(w, "state", v->state);
+	jw_text(w, "version", v->version);
+	jw_time(w, "started", v->started, 3);
+	jw_text(w, "config", v->config);
+	jw_text(w, "store", v->store);
+	jw_text(w, "system_id", v->system_id);
 	jw_i64(w, "concurrent", v->concurrent);
-	when(w, "snapshot", v->at);
-	text(w, "stale", v->stale != NULL ? v->stale : "");
+	jw_time(w, "snapshot", v->at, 3);
+	jw_text(w, "stale", v->stale);
 	jw_end_object(w);
 	jw_array(w, "pools");
 	for (size_t i = 0; i < v->npools; i++)

@@ -209,13 +209,11 @@ static void
 put_runner(struct poller *p, const char *correlation_id, const struct sent *sent, struct buf *b)
 {
 	struct json_w w = { .b = b };
-	char now[TIME_RFC3339_MAX];
 
-	time_rfc3339(wall_now(), 9, now);
 	jw_object(&w, NULL);
 	JSON_EACH(v, p->runner)
 		jw_rawkey(&w, json_key(&p->arena, v), json_raw(v));
-	jw_cstr(&w, "received", now);
+	jw_time(&w, "received", wall_now(), 9);
 	/* How long GitLab kept it before we asked. */
 	jw_f64(&w, "queued_s", sent->queued_s);
 	/* Git's requests for this job carry it too, so that the server's logs can be read together. */
@@ -306,15 +304,13 @@ put_ticket(struct poller *p, struct gitlab_job job, struct buf *b)
 {
 	static const char *const same[] = { "name", "short_token", "system_id", "url", "runner_key" };
 	struct json_w w = { .b = b };
-	char now[TIME_RFC3339_MAX];
 
-	time_rfc3339(wall_now(), 9, now);
 	jw_object(&w, NULL);
 	jw_i64(&w, "id", job.id);
 	jw_cstr(&w, "token", secret_reveal(job.token));
 	for (size_t i = 0; i < NELEM(same); i++)
 		jw_raw(&w, same[i], json_raw(json_get(p->runner, same[i])));
-	jw_cstr(&w, "received", now);
+	jw_time(&w, "received", wall_now(), 9);
 	put_pem(&w, "tls_ca", p->ca_file, gitlab_chain(p->gitlab));
 	put_pem(&w, "tls_cert", p->cert_file, STR(""));
 	put_pem(&w, "tls_key", p->key_file, STR(""));

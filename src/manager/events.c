@@ -86,7 +86,7 @@ event_note(struct manager *m, enum event_kind kind, const struct event_of *about
 	struct events *ev = m->events;
 	struct buf b = { 0 };
 	struct json_w w = { .b = &b };
-	char now[TIME_RFC3339_MAX], text[TEXT_MAX];
+	char text[TEXT_MAX];
 	struct str *slot;
 
 	/* Unit tests run parts of the manager without a state directory. */
@@ -98,9 +98,8 @@ event_note(struct manager *m, enum event_kind kind, const struct event_of *about
 		of.pool = of.job->pool;
 	metrics_event(m, kind, of.pool, of.machine, of.job, reason);
 	TEXT_OF(text, fmt);
-	time_rfc3339(wall_now(), 3, now);
 	jw_object(&w, NULL);
-	jw_cstr(&w, "at", now);
+	jw_time(&w, "at", wall_now(), 3);
 	jw_cstr(&w, "kind", kinds[kind]);
 	if (of.pool != NULL)
 		jw_cstr(&w, "pool", of.pool->key);

@@ -73,24 +73,22 @@ void
 life_write(struct manager *m)
 {
 	char *config = whole_path(m->config_path), *store = whole_path(m->store);
-	char now[TIME_RFC3339_MAX], began[TIME_RFC3339_MAX], *exe = proc_file();
+	char *exe = proc_file();
 	struct buf b = { 0 };
 	struct json_w w = { .b = &b };
 	struct err e = { 0 };
 
-	time_rfc3339(wall_now(), 3, now);
-	time_rfc3339(m->life.began, 3, began);
 	jw_object(&w, NULL);
 	jw_i64(&w, "pid", getpid());
 	jw_cstr(&w, "state", state_word(m));
-	jw_cstr(&w, "since", now);
+	jw_time(&w, "since", wall_now(), 3);
 	jw_cstr(&w, "config", config);
 	jw_cstr(&w, "store", store);
 	jw_cstr(&w, "version", WL_VERSION);
 	jw_cstr(&w, "revision", WL_REVISION);
 	jw_cstr(&w, "exe", exe != NULL ? exe : "");
 	jw_cstr(&w, "life", m->life.id);
-	jw_cstr(&w, "started", began);
+	jw_time(&w, "started", m->life.began, 3);
 	jw_i64(&w, "adopted", m->life.adopted);
 	jw_i64(&w, "blind_ms", m->life.blind < 0 ? -1 : m->life.blind / NSEC_MSEC);
 	jw_end_object(&w);

@@ -14,17 +14,6 @@ static const char *const kinds[] = {
 };
 
 static void
-put_time(struct json_w *w, const char *key, wall_t t)
-{
-	char text[TIME_RFC3339_MAX];
-
-	if (t.ns <= 0)
-		return;
-	time_rfc3339(t, 3, text);
-	jw_cstr(w, key, text);
-}
-
-static void
 put_text(struct json_w *w, const char *key, struct str s)
 {
 	if (s.n > 0)
@@ -41,11 +30,11 @@ history_print(const struct history_record *r, struct buf *b)
 	jw_str(&w, "name", str_sub(r->name, 0, 200));
 	put_text(&w, "runner", r->runner);
 	put_text(&w, "driver", r->driver);
-	put_time(&w, "queued", r->queued);
-	put_time(&w, "arrived", r->arrived);
-	put_time(&w, "started", r->started);
-	put_time(&w, "made", r->made);
-	put_time(&w, "at", r->at);
+	jw_time(&w, "queued", r->queued, 3);
+	jw_time(&w, "arrived", r->arrived, 3);
+	jw_time(&w, "started", r->started, 3);
+	jw_time(&w, "made", r->made, 3);
+	jw_time(&w, "at", r->at, 3);
 	put_text(&w, "machine", r->machine);
 	if (r->uses > 0)
 		jw_i64(&w, "uses", r->uses);

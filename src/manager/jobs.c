@@ -90,11 +90,9 @@ job_fail(struct manager *m, struct job *j, enum failure why, const char *text, b
 {
 	struct buf b = { 0 };
 	struct json_w w = { .b = &b };
-	char now[TIME_RFC3339_MAX];
 	struct err e = { 0 };
 	int dir;
 
-	time_rfc3339(wall_now(), 3, now);
 	jw_object(&w, NULL);
 	jw_cstr(&w, "state", "failed");
 	jw_cstr(&w, "failure_reason", failure_word(why));
@@ -103,7 +101,7 @@ job_fail(struct manager *m, struct job *j, enum failure why, const char *text, b
 	jw_bool(&w, "dirty", dirty);
 	/* The trace is the reporter's as long as no executor lives: it writes the last line. */
 	jw_bool(&w, "told", false);
-	jw_cstr(&w, "finished", now);
+	jw_time(&w, "finished", wall_now(), 3);
 	jw_end_object(&w);
 	dir = job_dir(m, j, &e);
 	if (dir < 0 || fs_write(dir, JOBFILE_RESULT, buf_str(&b), 0600, &e) < 0) {

@@ -24,30 +24,13 @@ struct snapshot {
 	bool		 told;		/* that it cannot be written */
 };
 
-static void
-put_time(struct json_w *w, const char *key, wall_t t)
-{
-	char text[TIME_RFC3339_MAX];
-
-	if (!wall_known(t))
-		return;
-	time_rfc3339(t, 3, text);
-	jw_cstr(w, key, text);
-}
-
 /* A point of the monotonic clock, for people. Whole seconds: it is computed anew each time and must not seem to change. */
 static void
 put_mono(struct json_w *w, const char *key, mono_t t)
 {
 	if (!mono_is_never(t) && !mono_passed(t))
-		put_time(w, key, wall_of_seconds(wall_seconds(wall_add(wall_now(), NSEC_SEC / 2 - mono_since(t)))));
-}
-
-static void
-put_text(struct json_w *w, const char *key, const char *text)
-{
-	if (text != NULL && text[0] != '\0')
-		jw_cstr(w, key, text);
+		jw_time(w, key, wall_of_seconds(wall_seconds(
+		    wall_add(wall_now(), NSEC_SEC / 2 - mono_since(t)))), 3);
 }
 
 static void
@@ -71,25 +54,25 @@ put_troubles(struct json_w *w, const struct pool *p)
 	if (p->gate.failures > 0) {
 		jw_object(w, "backoff");
 		jw_i64(w, "failures", p->gate.failures);
-		put_time(w, "since", (wall_t){ p->gate.since });
-		put_time(w, "not_before", (wall_t){ p->gate.not_before });
+		jw_time(w, "since", (wall_t){ p->gate.since }, 3);
+		jw_time(w, "not_before", (wall_t){ p->gate.not_before }, 3);
 		jw_bool(w, "trying", p->gate.probing);
-		put_text(w, "error", p->create_error);
+		jw_text(w, "error", p->create_error);
 		jw_end_object(w);
 	}
 	if (p->health.failures > 0) {
 		jw_object(w, "refused");
 		jw_i64(w, "times", p->health.failures);
-		put_time(w, "last", p->health.last);
+		jw_time(w, "last", p->health.last, 3);
 		if (wall_known(pollers_disabled_until(p)))
-			put_time(w, "until", pollers_disabled_until(p));
+			jw_time(w, "until", pollers_disabled_until(p), 3);
 		jw_end_object(w);
 	}
-	put_text(w, "trouble", p->trouble);
+	jw_text(w, "trouble", p->trouble);
 	if (p->instance != NULL && (p->instance->failures > 0 || wall_before(now, p->instance->not_before))) {
 		jw_object(w, "gitlab");
 		jw_i64(w, "failures", p->instance->failures);
-		put_time(w, "not_before", p->instance->not_before);
+		jw_time(w, "not_before", p->instance->not_before, 3);
 		jw_end_object(w);
 	}
 }
@@ -120,13 +103,13 @@ put_pool(struct json_w *w, const struct manager *m, const struct pool *p)
 		waiting += j->pool == p && j->state == JOB_WAITING;
 	jw_object(w, NULL);
 	jw_cstr(w, "key", p->key);
-	put_text(w, "runner", p->runner);
-	put_text(w, "name", p->runner_name);
+	jw_text(w, "runner", p->runner);
+	jw_text(w, "name", p->runner_name);
 	jw_bool(w, "configured", r != NULL);
 	if (r != NULL) {
-		put_text(w, "url", r->base_url);
-		put_text(w, "driver", r->machine_driver);
-		put_text(w, "disabled", r->disabled);
+		jw_text(w, "url", r->base_url);
+		jw_text(w, "driver", r->machine_driver);
+		jw_text(w, "disabled", r->disabled);
 		jw_i64(w, "limit", r->limit);
 		jw_i64(w, "max_builds", r->max_builds);
 		jw_i64(w, "request_concurrency", r->request_concurrency);
@@ -137,12 +120,13 @@ put_pool(struct json_w *w, const struct manager *m, const struct pool *p)
 	jw_i64(w, "waiting", waiting);
 	jw_i64(w, "running", jobs_with_machine(m, p));
 	jw_i64(w, "ask", p->ask);
-	put_text(w, "ask_why", p->plan.ask_why != SCALE_WHY_NONE ? scale_why_word(p->plan.ask_why) : "");
-	put_text(w, "ask_text", scale_why(p->plan.ask_why));
+	jw_text(w, "ask_why",
+	    p->plan.ask_why != SCALE_WHY_NONE ? scale_why_word(p->plan.ask_why) : "");
+	jw_text(w, "ask_text", scale_why(p->plan.ask_why));
 	jw_i64(w, "asking", pollers_in_flight(p));
-	put_text(w, "held", p->plan.held != SCALE_WHY_NONE ? scale_why_word(p->plan.held) : "");
-	put_text(w, "held_text", held.p);
-	put_time(w, "held_until", held_until);
+	jw_text(w, "held", p->plan.held != SCALE_WHY_NONE ? scale_why_word(p->plan.held) : "");
+	jw_text(w, "held_text", held.p);
+	jw_time(w, "held_until", held_until, 3);
 	jw_i64(w, "short_by", p->plan.short_by);
 	put_troubles(w, p);
 	put_budget(w, "growth", &p->growth);
@@ -180,8 +164,8 @@ put_machine(struct json_w *w, struct manager *m, struct machine *mc)
 	jw_cstr(w, "state", scale_state_name(mc->state));
 	if (mc->phase != PHASE_NONE)
 		jw_cstr(w, "phase", phase_name(mc->phase));
-	put_time(w, "created", mc->created);
-	put_time(w, "since", since(mc));
+	jw_time(w, "created", mc->created, 3);
+	jw_time(w, "since", since(mc), 3);
 	jw_i64(w, "uses", mc->uses);
 	if (mc->job != NULL)
 		jw_cstr(w, "job", mc->job->id);
@@ -194,19 +178,19 @@ put_machine(struct json_w *w, struct manager *m, struct machine *mc)
 	if (mc->flags & SCALE_F_BLIND)
 		jw_bool(w, "blind", true);
 	if (child_alive(&mc->operator))
-		put_text(w, "operation", mc->doing);
+		jw_text(w, "operation", mc->doing);
 	if (mc->removal_retries > 0)
 		jw_i64(w, "removal_retries", mc->removal_retries);
-	put_text(w, "error", mc->operator.error);
+	jw_text(w, "error", mc->operator.error);
 	put_mono(w, "again", child_alive(&mc->operator) ? MONO_NEVER : mc->operator.again);
 	if (mc->state == SCALE_CREATING && wall_before(wall_now(), mc->not_before))
-		put_time(w, "throttled_until", mc->not_before);
+		jw_time(w, "throttled_until", mc->not_before, 3);
 	if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
-		put_text(w, "why", mc->why);
-	put_text(w, "zone", t->zone);
-	put_text(w, "region", t->region);
-	put_text(w, "project", t->project);
-	put_text(w, "type", t->type);
+		jw_text(w, "why", mc->why);
+	jw_text(w, "zone", t->zone);
+	jw_text(w, "region", t->region);
+	jw_text(w, "project", t->project);
+	jw_text(w, "type", t->type);
 	jw_end_object(w);
 }
 
@@ -242,24 +226,24 @@ put_job(struct json_w *w, struct manager *m, struct job *j)
 	jw_cstr(w, "id", j->id);
 	jw_cstr(w, "pool", j->pool->key);
 	jw_cstr(w, "state", states[j->state]);
-	put_text(w, "name", j->name);
-	put_text(w, "ci_stage", j->stage);
-	put_text(w, "project", j->project);
-	put_text(w, "url", j->url);
-	put_time(w, "arrived", j->arrived);
-	put_time(w, "assigned", j->assigned);
-	put_time(w, "ended", j->ended);
-	put_text(w, "machine", j->machine_name);
+	jw_text(w, "name", j->name);
+	jw_text(w, "ci_stage", j->stage);
+	jw_text(w, "project", j->project);
+	jw_text(w, "url", j->url);
+	jw_time(w, "arrived", j->arrived, 3);
+	jw_time(w, "assigned", j->assigned, 3);
+	jw_time(w, "ended", j->ended, 3);
+	jw_text(w, "machine", j->machine_name);
 	if (j->state == JOB_WAITING) {
-		put_text(w, "waiting_why", j->waiting_why);
-		put_text(w, "waiting", j->waiting);
-		put_time(w, "waiting_until", j->waiting_until);
+		jw_text(w, "waiting_why", j->waiting_why);
+		jw_text(w, "waiting", j->waiting);
+		jw_time(w, "waiting_until", j->waiting_until, 3);
 	}
 	if (j->state == JOB_RUNNING)
-		put_text(w, "stage", j->doing);
+		jw_text(w, "stage", j->doing);
 	if (j->state == JOB_ENDED) {
-		put_text(w, "result", j->result);
-		put_text(w, "result_text", j->result_text);
+		jw_text(w, "result", j->result);
+		jw_text(w, "result_text", j->result_text);
 	}
 	if (j->machines_tried > 0)
 		jw_i64(w, "machines_tried", j->machines_tried);
@@ -279,7 +263,7 @@ snapshot_put(struct manager *m, struct buf *b)
 	jw_i64(&w, "pid", getpid());
 	jw_cstr(&w, "version", WL_VERSION);
 	jw_cstr(&w, "state", phases[m->phase]);
-	put_time(&w, "started", m->snapshot != NULL ? m->snapshot->started : WALL_UNKNOWN);
+	jw_time(&w, "started", m->snapshot != NULL ? m->snapshot->started : WALL_UNKNOWN, 3);
 	jw_cstr(&w, "config", m->config_path);
 	jw_cstr(&w, "store", m->store);
 	jw_cstr(&w, "system_id", m->system_id);
@@ -305,7 +289,7 @@ snapshot_put(struct manager *m, struct buf *b)
 		metrics_put(m, &w);
 	}
 	/* The last member, so that all before it can be compared. */
-	put_time(&w, "at", wall_now());
+	jw_time(&w, "at", wall_now(), 3);
 	jw_end_object(&w);
 }
 

@@ -646,6 +646,17 @@ free_channel(struct ssh *s, LIBSSH2_CHANNEL *ch)
 			break;
 }
 
+/* A command's end: rc, after which a connection that could not see it is of no use any more. */
+static int
+leave(struct ssh *s, LIBSSH2_CHANNEL *ch, int rc, struct err *e)
+{
+	free_channel(s, ch);
+	if (rc >= 0)
+		return rc;
+	s->broken = true;
+	return err_ctx(e, "ssh");
+}
+
 /* Appends, keeping what out held before and of the rest the last that fits. */
 static void
 keep_tail(struct buf *out, size_t before, const char *p, size_t n)
@@ -754,12 +765,7 @@ ssh_run(struct ssh *s, const char *cmd, struct str input, struct buf *out, mono_
 	}
 	rc = finish(s, ch, deadline, e);
 out:
-	free_channel(s, ch);
-	if (rc < 0) {
-		s->broken = true;
-		return err_ctx(e, "ssh");
-	}
-	return rc;
+	return leave(s, ch, rc, e);
 }
 
 /*
@@ -952,10 +958,5 @@ ssh_interactive(struct ssh *s, const char *cmd, struct err *e)
 	if (rc == 0)
 		rc = finish(s, ch, MONO_NEVER, e);
 out:
-	free_channel(s, ch);
-	if (rc < 0) {
-		s->broken = true;
-		return err_ctx(e, "ssh");
-	}
-	return rc;
+	return leave(s, ch, rc, e);
 }

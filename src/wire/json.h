@@ -28,6 +28,7 @@
 #include "core/arena.h"
 #include "core/buf.h"
 #include "core/err.h"
+#include "core/mono.h"
 
 enum json_type { JSON_ABSENT, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -116,6 +117,9 @@ void	jw_end_object(struct json_w *w);
 void	jw_end_array(struct json_w *w);
 void	jw_str(struct json_w *w, const char *key, struct str v);
 void	jw_cstr(struct json_w *w, const char *key, const char *v);	/* NULL writes null */
+void	jw_text(struct json_w *w, const char *key, const char *v);	/* NULL, "": nothing */
+/* RFC 3339 with 0, 3, 6 or 9 digits of the second; a time that is not known writes nothing. */
+void	jw_time(struct json_w *w, const char *key, wall_t t, int frac);
 void	jw_i64(struct json_w *w, const char *key, int64_t v);
 void	jw_f64(struct json_w *w, const char *key, double v);	/* shortest that reads back the same; null for NaN and infinities */
 void	jw_bool(struct json_w *w, const char *key, bool v);

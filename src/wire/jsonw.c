@@ -156,6 +156,24 @@ jw_str(struct json_w *w, const char *key, struct str v)
 }
 
 void
+jw_text(struct json_w *w, const char *key, const char *v)
+{
+	if (v != NULL && v[0] != '\0')
+		jw_str(w, key, str_from(v));
+}
+
+void
+jw_time(struct json_w *w, const char *key, wall_t t, int frac)
+{
+	char text[TIME_RFC3339_MAX];
+
+	if (!wall_known(t))
+		return;
+	time_rfc3339(t, frac, text);
+	jw_str(w, key, str_from(text));
+}
+
+void
 jw_cstr(struct json_w *w, const char *key, const char *v)
 {
 	if (v == NULL)

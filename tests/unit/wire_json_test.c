@@ -413,6 +413,26 @@ test_big(void)
 	buf_free(&b);
 }
 
+/* Members that say nothing are not there. */
+static void
+test_write_known(void)
+{
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+
+	jw_object(&w, NULL);
+	jw_text(&w, "null", NULL);
+	jw_text(&w, "empty", "");
+	jw_time(&w, "unknown", WALL_UNKNOWN, 3);
+	jw_text(&w, "text", "x");
+	jw_time(&w, "at", wall_add(wall_of_seconds(1767225600), 5 * NSEC_MSEC), 3);
+	jw_time(&w, "day", wall_of_seconds(1767225600), 0);
+	jw_end_object(&w);
+	is_str(buf_str(&b).p, "{\"text\":\"x\",\"at\":\"2026-01-01T00:00:00.005Z\","
+	    "\"day\":\"2026-01-01T00:00:00Z\"}", "only what is known is written");
+	buf_free(&b);
+}
+
 static void
 test_write(void)
 {
@@ -538,6 +558,7 @@ main(void)
 	test_numbers();
 	test_big();
 	test_write();
+	test_write_known();
 	test_doubles();
 	arena_reset(&arena);
 	exact(STR(""));
