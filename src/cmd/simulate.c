@@ -346,7 +346,6 @@ choose_billing(struct study *s, struct err *e)
 		if (billing_option(s, e) < 0)
 			return -1;
 		snprintf(s->billing_from, sizeof(s->billing_from), "--billing");
-		rule = catalog_billing(cloud_of(s));
 	} else if (rule != NULL) {
 		s->base.billing = *rule;
 		snprintf(s->billing_from, sizeof(s->billing_from), "%s", s->driver);

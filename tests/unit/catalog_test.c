@@ -91,6 +91,13 @@ test_drivers(void)
 		for (size_t k = 0; k < c->noptions; k++)
 			told = told && c->options[k].help != NULL;
 		ok(told, "  each option has its help");
+		/* So a cloud that gets its driver changes no account of those who ran it before. */
+		for (size_t k = 0; k < c->noptions; k++) {
+			struct str name = str_from(c->options[k].name);
+
+			ok(catalog_names_account(c, name) == catalog_names_account(NULL, name),
+			    "  %s: its roles say what its name said", c->options[k].name);
+		}
 		for (size_t k = 0; !c->hosts && k < NELEM(needed); k++)
 			ok(catalog_option_for(c, needed[k].role) != NULL, "  it has a %s",
 			    needed[k].what);
