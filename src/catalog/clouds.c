@@ -2,9 +2,10 @@
 #include "catalog/clouds.h"
 
 const struct catalog_cloud *const catalog_clouds[] = {
-	&catalog_amazonec2, &catalog_azure, &catalog_digitalocean, &catalog_exoscale,
-	&catalog_generic, &catalog_google, &catalog_hetzner, &catalog_linode, &catalog_none,
-	&catalog_openstack, &catalog_scaleway, &catalog_vultr, NULL,
+#define ROW(name)	&catalog_##name,
+	CATALOG_CLOUDS(ROW)
+#undef ROW
+	NULL,
 };
 
 /* Drivers of docker-machine and plugins of which no more is known than the name. */

@@ -65,9 +65,19 @@ struct catalog_cloud {
 	const char			*source;	/* the vendor's page they are from */
 };
 
-extern const struct catalog_cloud catalog_amazonec2, catalog_azure, catalog_digitalocean,
-    catalog_exoscale, catalog_generic, catalog_google, catalog_hetzner, catalog_linode,
-    catalog_none, catalog_openstack, catalog_scaleway, catalog_vultr;
+/* Each has a file of its name here. */
+#define CATALOG_CLOUDS(X) \
+	X(amazonec2) X(azure) X(digitalocean) X(exoscale) X(generic) X(google) \
+	X(hetzner) X(linode) X(none) X(openstack) CATALOG_SAMPLE(X) X(scaleway) X(vultr)
+#ifdef WINDLASS_SAMPLE
+#define CATALOG_SAMPLE(X)	X(sample)	/* of test builds */
+#else
+#define CATALOG_SAMPLE(X)
+#endif
+
+#define CATALOG_DECLARE(name)	extern const struct catalog_cloud catalog_##name;
+CATALOG_CLOUDS(CATALOG_DECLARE)
+#undef CATALOG_DECLARE
 
 /* All of them, NULL behind the last; and one by its driver's name, NULL: there is none. */
 extern const struct catalog_cloud *const catalog_clouds[];

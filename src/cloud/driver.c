@@ -10,7 +10,10 @@
 #define SSH_PORT	22
 
 const struct cloud_driver *const cloud_drivers[] = {
-	&cloud_digitalocean, &cloud_generic, &cloud_none, NULL,
+#define ROW(name)	&cloud_##name,
+	CLOUD_DRIVERS(ROW)
+#undef ROW
+	NULL,
 };
 
 const struct field cloud_base_fields[] = {

@@ -220,7 +220,11 @@ struct cloud_driver {
 	void	(*tidy)(struct cloud *c, const char *nonce, mono_t deadline);
 };
 
-extern const struct cloud_driver cloud_digitalocean, cloud_generic, cloud_none;
+/* Those whose machines windlass makes itself; each has a file or a folder of its name here. */
+#define CLOUD_DRIVERS(X)	X(digitalocean) X(generic) X(none) CATALOG_SAMPLE(X)
+#define CLOUD_DECLARE(name)	extern const struct cloud_driver cloud_##name;
+CLOUD_DRIVERS(CLOUD_DECLARE)
+#undef CLOUD_DECLARE
 
 /* All drivers, NULL behind the last; and one by name, NULL if we do not have it. */
 extern const struct cloud_driver *const cloud_drivers[];
