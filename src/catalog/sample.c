@@ -4,7 +4,7 @@
 static const struct catalog_option options[] = {
 	{ "sample-token", "SAMPLE_TOKEN", OPT_STRING, NULL, "API token, or env:NAME or file:PATH", OPTION_CREDENTIAL },
 	{ "sample-type", "SAMPLE_TYPE", OPT_STRING, "small", "types, the best first, separated by commas", OPTION_SIZE },
-	{ "sample-zone", "SAMPLE_ZONE", OPT_STRING, "north", "zones, the best first, separated by commas", OPTION_ZONE },
+	{ "sample-zone", "SAMPLE_ZONE", OPT_STRING, "north", "zones, the best first, separated by commas", OPTION_REGION | OPTION_ZONE },
 	{ "sample-image", "SAMPLE_IMAGE", OPT_STRING, "debian-12-docker", "image", OPTION_IMAGE },
 	{ "sample-disk-size", "SAMPLE_DISK_SIZE", OPT_INT, "20", "GB of the disk (default 20)", 0 },
 	{ "sample-spot", "SAMPLE_SPOT", OPT_BOOL, NULL, "spot machines first, others where there are none", 0 },
@@ -24,5 +24,5 @@ const struct catalog_cloud catalog_sample = {
 	.options = options, .noptions = NELEM(options),
 	.place = { .zone = { "Zone" }, .type = { "Type" } },
 	.billing = &billing,
-	.prices = prices, .nprices = NELEM(prices), .priced = "2026-11", .source = "tests/rig/clouds/sample.py",
+	.prices = prices, .nprices = NELEM(prices), .priced = "2026-11", .source = "https://sample.example/prices",
 };
