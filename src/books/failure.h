@@ -23,15 +23,18 @@ enum failure {
 
 /* GitLab's word for it, as it stands in every file; "" for FAILURE_NONE. */
 const char	*failure_word(enum failure f);
-/* The failure of a word: FAILURE_NONE for "", FAILURE_UNKNOWN for a word of a newer version or a damaged file. */
+/*
+ * The failure of a word: FAILURE_NONE for "", FAILURE_UNKNOWN for a word of a newer version or a
+ * damaged file.
+ */
 enum failure	 failure_of(struct str word);
 /* Whether it is the system's, for the words "(system failure)" in a job's log. */
 bool		 failure_is_system(enum failure f);
 /* CI_JOB_STATUS of what runs after it: "failed", "canceled", "timedout". */
 const char	*failure_status(enum failure f);
 /*
- * What is reported to a GitLab that does not name the failure's word among its features: the failure itself
- * when every GitLab takes it.
+ * What is reported to a GitLab that does not name the failure's word among its features: the
+ * failure itself when every GitLab takes it.
  */
 enum failure	 failure_common(enum failure f);
 

@@ -8,7 +8,8 @@
 
 #include "job/work.h"
 
-enum container_kind { CONTAINER_BUILD, CONTAINER_HELPER };
+/* CONTAINER_OTHER: of a newer version, known by its name alone. */
+enum container_kind { CONTAINER_BUILD, CONTAINER_HELPER, CONTAINER_OTHER };
 
 /* Where the stage's script is put, and what it is run by: shell names tried in order. */
 #define STAGE_DIR	".windlass"

@@ -1,6 +1,12 @@
-/* What becomes of a job by what became of its stages: see run.h and the rows in stages.c. */
+/* What becomes of a job by what became of its stages: see outcome.h. */
+#include <unistd.h>
+
+#include "books/jobdir.h"
+#include "core/crash.h"
+#include "core/fs.h"
 #include "core/log.h"
 #include "job/run.h"
+#include "policy/fault.h"
 
 void
 outcome_fail(struct run *r, enum failure why, int64_t code, const char *text)
@@ -49,16 +55,20 @@ fail_exit(struct run *r)
 	const struct stage *s = r->mem.stage;
 	char text[200];
 
-	snprintf(text, sizeof(text), "%sexit code %" PRId64 "%s", s->exit_noun != NULL ? s->exit_noun : "", r->exit_code,
+	snprintf(text, sizeof(text), "%sexit code %" PRId64 "%s",
+	    s->exit_noun != NULL ? s->exit_noun : "", r->exit_code,
 	    s->exit_hint != NULL ? s->exit_hint : "");
 	outcome_fail(r, FAILURE_SCRIPT, r->exit_code, text);
 }
 
-/* The failure of a stage that is the runner's affair. The job's own end during it stays the job's. */
+/*
+ * The failure of a stage that is the runner's affair. The job's own end during it stays the job's.
+ */
 static void
 settle_quietly(struct run *r, enum outcome out, const struct err *e)
 {
-	log_warn("Stage failed, which is no failure of the job", F_STR("stage", r->mem.stage->section),
+	log_warn("Stage failed, which is no failure of the job",
+	    F_STR("stage", r->mem.stage->section),
 	    F_INT("exit_code", r->exit_code), F_ERR(e));
 	if (out == OUT_TIMEOUT)
 		outcome_fail_time(r);
@@ -77,12 +87,16 @@ excused(struct run *r, enum outcome out)
 		return false;
 	if (out == OUT_STAGE_TIMEOUT) {
 		time_go_duration(stage_limit(s, &r->work), limit);
-		say(r, tl_warning, "%s failed, but job will continue unaffected: it took longer than %s", s->section, limit);
+		output_say(&r->out, tl_warning,
+		    "%s failed, but job will continue unaffected: it took longer than %s",
+		    s->section, limit);
 		return true;
 	}
 	if (out != OUT_EXIT || !(r->mem.failed || s->soft(&r->work)))
 		return false;
-	say(r, tl_warning, "%s failed, but job will continue unaffected: exit code %" PRId64, s->section, r->exit_code);
+	output_say(&r->out, tl_warning,
+	    "%s failed, but job will continue unaffected: exit code %" PRId64,
+	    s->section, r->exit_code);
 	return true;
 }
 
@@ -104,24 +118,29 @@ outcome_settle(struct run *r, enum outcome out, const struct err *e)
 		fail_exit(r);
 		break;
 	case OUT_TIMEOUT:
-		say(r, tl_warning, "the job's time limit is over: what comes after this stage is not run. A shorter limit of the script alone (RUNNER_SCRIPT_TIMEOUT) leaves time for after_script");
+		output_say(&r->out, tl_warning,
+		    "the job's time limit is over: what comes after this stage is not run. A "
+		    "shorter limit of the script alone (RUNNER_SCRIPT_TIMEOUT) leaves time for "
+		    "after_script");
 		outcome_fail_time(r);
 		break;
 	case OUT_STAGE_TIMEOUT:
-		say(r, tl_warning, "this stage did not end within its limit (%s)", s->limit.name);
+		output_say(&r->out, tl_warning, "this stage did not end within its limit (%s)",
+		    s->limit.name);
 		fail_limit(r, s->limit.name, stage_limit(s, &r->work));
 		break;
 	case OUT_CANCELED:
 		/* The rest of the job goes on. */
 		if (s->side == STAGE_SCRIPT && r->order == ORDER_CANCEL) {
-			say(r, tl_warning, "script canceled externally (UI, API)");
+			output_say(&r->out, tl_warning, "script canceled externally (UI, API)");
 			r->mem.script_canceled = true;
 		}
 		outcome_fail_order(r);
 		break;
 	case OUT_FAILED:
 		outcome_fail(r, r->failure != FAILURE_NONE ? r->failure :
-		    e->kind == ERR_CONFIG || e->kind == ERR_REFUSED ? FAILURE_CONFIG : FAILURE_SYSTEM, 0, e->msg);
+		    e->kind == ERR_CONFIG || e->kind == ERR_REFUSED ? FAILURE_CONFIG :
+		    FAILURE_SYSTEM, 0, e->msg);
 		break;
 	}
 }
@@ -134,4 +153,36 @@ outcome_ends_job(const struct run *r, enum outcome out)
 	return r->order == ORDER_ABORT || out == OUT_TIMEOUT || out == OUT_FAILED ||
 	    (out == OUT_CANCELED && s->side == STAGE_BEFORE) ||
 	    (out == OUT_STAGE_TIMEOUT && (s->when & STAGE_LIMIT_ENDS));
+}
+
+bool
+outcome_is_machines(const struct run *r, const struct err *e)
+{
+	if (r->mem.begun || r->mem.stage->side == STAGE_AFTER ||
+	    (r->mem.stage->side == STAGE_SCRIPT && (r->mem.item > 0 || !r->not_started)))
+		return false;
+	return fault_of_err(e) != FAULT_NONE;
+}
+
+bool
+outcome_give_back(struct run *r, enum outcome out, const struct err *e)
+{
+	struct err ignored = { 0 };
+	char why[600];
+
+	if (out != OUT_FAILED || !outcome_is_machines(r, e))
+		return false;
+	snprintf(why, sizeof(why), "%s: %s", fault_text(fault_of_err(e)), e->msg);
+	log_warn("Machine can run no container: the job goes back", F_STR("name", r->machine),
+	    F_STR("error", why));
+	output_say(&r->out, tl_warning, "Machine %s cannot run the job: %s. Nothing of the job has "
+	    "run, and it gets another machine", r->machine, why);
+	r->mem.opened = false;
+	job_commit(r);
+	crash_point("executor:given-back");
+	(void)fs_write_fast(r->dir, JOBFILE_UNFIT, str_from(why), 0600, &ignored);
+	unlinkat(r->dir, JOBFILE_STAGE, 0);
+	fs_sync_dir(r->dir, &ignored);
+	r->given_back = true;
+	return true;
 }

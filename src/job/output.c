@@ -252,3 +252,19 @@ output_section_end(struct output *o, const char *stage)
 	output_lines(o, buf_str(&b));
 	buf_free(&b);
 }
+
+void
+output_say(struct output *o, void (*style)(struct buf *b, const char *fmt, ...), const char *fmt,
+    ...)
+{
+	struct buf text = { .max = 8192 }, line = { .max = 16384 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vfmt(&text, fmt, ap);
+	va_end(ap);
+	style(&line, "%s", buf_str(&text).p);
+	output_lines(o, buf_str(&line));
+	buf_free(&text);
+	buf_free(&line);
+}

@@ -47,4 +47,8 @@ void	output_final(struct output *o, struct str text);	/* the same for the job's 
 void	output_section_start(struct output *o, const char *stage);
 void	output_section_end(struct output *o, const char *stage);
 
+/* A line of the runner's own, in one of traceline's styles. */
+void	output_say(struct output *o, void (*style)(struct buf *b, const char *fmt, ...),
+	    const char *fmt, ...) PRINTFLIKE(3, 4);
+
 #endif

@@ -1,97 +1,20 @@
 /*
- * Running one stage: the script goes into the container as a file, the
- * container is started, its log is read until it stops. Whoever comes here
- * after a death finds in stage.json which container it is and how many bytes of
- * its log are in the trace already (spec job-execution 1.6; design: an executor can be started twice).
+ * Running one stage: the script goes into the container as a file, the container is started, its
+ * log is read until it stops. Whoever comes here after a death finds in stage.json which container
+ * it is and how many bytes of its log are in the trace already (spec job-execution 1.6; design: an
+ * executor can be started twice).
  */
-#include <sys/signalfd.h>
-#include <poll.h>
-#include <signal.h>
-#include <unistd.h>
-
-#include "books/jobdir.h"
 #include "core/crash.h"
-#include "core/exit.h"
-#include "core/fs.h"
 #include "core/log.h"
 #include "job/run.h"
 
-#define CALL_LIMIT	(120 * NSEC_SEC)
 /* From SIGTERM to the processes until SIGKILL, and from that until we stop listening. */
 #define TERM_GRACE	(10 * NSEC_SEC)
 #define KILL_GRACE	(20 * NSEC_SEC)
 #define COMMIT_BYTES	(1u << 20)	/* of the trace, in memory: a burst's worth */
 #define SCRIPT_MAX	(256u << 20)
+#define LOGS_LIMIT	(120 * NSEC_SEC)	/* for the answer to the question for a log */
 #define SETTLED		(3 * NSEC_SEC)
-
-/* ---- orders and deadlines ---- */
-
-void
-orders_read(struct run *r)
-{
-	struct signalfd_siginfo si;
-	struct buf b = { .max = 4096 };
-	struct arena a = { 0 };
-	struct json_val v;
-
-	while (read(r->signals, &si, sizeof(si)) == sizeof(si))
-		r->sigterms++;
-	if (fs_read(r->dir, JOBFILE_CANCEL, 4096, &b, NULL) == 0 && json_parse(&a, buf_str(&b), &v, NULL) == 0) {
-		r->order = str_eqc(json_str(&a, json_get(v, "how")), "abort") ? ORDER_ABORT : ORDER_CANCEL;
-		r->order_failure = failure_of(json_str(&a, json_get(v, "reason")));
-		str_copy(json_str(&a, json_get(v, "text")), r->order_text, sizeof(r->order_text));
-	}
-	buf_free(&b);
-	arena_reset(&a);
-	/* Orders are written before they are signalled. Without one the host goes down: what runs goes on, and so does our successor. */
-	if (r->sigterms > 0 && r->order == ORDER_NONE) {
-		log_info("Told to end without an order: the job goes on, and the next executor with it");
-		_exit(EXIT_RETRY);
-	}
-}
-
-void
-orders_heed(struct run *r)
-{
-	orders_read(r);
-	net_control(r->signals);
-}
-
-/* A wall time as a point of the monotonic clock; one that is not known is never. */
-static mono_t
-mono_of(wall_t at)
-{
-	return wall_known(at) ? mono_after(wall_between(wall_now(), at)) : MONO_NEVER;
-}
-
-mono_t
-deadline_of(const struct run *r)
-{
-	mono_t d = mono_of(r->mem.deadline);
-
-	return mono_min(d, mono_of(r->mem.stage_deadline));
-}
-
-bool
-time_is_over(const struct run *r)
-{
-	return wall_known(r->mem.deadline) && !wall_before(wall_now(), r->mem.deadline);
-}
-
-static mono_t
-call_deadline(const struct run *r)
-{
-	return mono_min(deadline_of(r), mono_after(CALL_LIMIT));
-}
-
-/* Whether an order ends what runs now. A cancel does until the script is over. */
-static bool
-order_applies(const struct run *r)
-{
-	if (r->order == ORDER_ABORT)
-		return true;
-	return r->order == ORDER_CANCEL && !r->mem.script_canceled && r->mem.stage->side != STAGE_AFTER;
-}
 
 /*
  * Names why something that had to be waited for did not come. A deadline counts only for what was
@@ -101,51 +24,25 @@ static enum outcome
 interrupted(struct run *r, const struct err *e)
 {
 	if (e->kind == ERR_CANCELLED) {
-		orders_read(r);
-		if (order_applies(r))
+		order_take_or_exit(r);
+		if (order_ends_stage(r))
 			return OUT_CANCELED;
 	} else if (e->kind != ERR_TIMEOUT)
 		return OUT_FAILED;
-	if (time_is_over(r))
+	if (job_time_is_over(r))
 		return OUT_TIMEOUT;
-	if (mono_passed(deadline_of(r)))
+	if (mono_passed(stage_deadline(r)))
 		return OUT_STAGE_TIMEOUT;
 	return OUT_FAILED;
 }
 
-void
-say(struct run *r, void (*style)(struct buf *b, const char *fmt, ...), const char *fmt, ...)
-{
-	struct buf text = { .max = 8192 }, line = { .max = 16384 };
-	va_list ap;
-
-	va_start(ap, fmt);
-	buf_vfmt(&text, fmt, ap);
-	va_end(ap);
-	style(&line, "%s", buf_str(&text).p);
-	output_lines(&r->out, buf_str(&line));
-	buf_free(&text);
-	buf_free(&line);
-}
-
 /* ---- the container ---- */
 
-static enum container_kind
-container_of(const struct stage *s)
+/* That of a stage. */
+static struct container *
+container_for(struct run *r, const struct stage *s)
 {
-	return s->where == STAGE_BUILD ? CONTAINER_BUILD : CONTAINER_HELPER;
-}
-
-static char *
-container_id(struct run *r, enum container_kind kind)
-{
-	return kind == CONTAINER_BUILD ? r->mem.build : r->mem.helper;
-}
-
-static int64_t *
-bytes_taken(struct run *r, enum container_kind kind)
-{
-	return kind == CONTAINER_BUILD ? &r->mem.build_taken : &r->mem.helper_taken;
+	return container_of(r, s->where == STAGE_BUILD ? CONTAINER_BUILD : CONTAINER_HELPER);
 }
 
 static int
@@ -190,26 +87,29 @@ begin(struct run *r, const struct stage *s, size_t item, struct err *e)
 {
 	struct arena a = { 0 };
 	struct json_val v;
-	enum container_kind kind = container_of(s);
-	char *id = container_id(r, kind);
+	struct container *c = container_for(r, s);
 	int rc = -1;
 
-	if (id[0] == '\0' && container_make(r, kind, e) < 0)
+	if (c->id[0] == '\0' && container_make(r, c, e) < 0)
 		return -1;
 	crash_point("executor:container-made");
-	if (put_script(r, id, s, item, e) < 0 || inspect(r, id, &a, &v, call_deadline(r), e) < 0)
+	if (put_script(r, c->id, s, item, e) < 0 ||
+	    inspect(r, c->id, &a, &v, call_deadline(r), e) < 0)
 		goto out;
 	str_copy(json_str(&a, json_path(v, "State.StartedAt")), r->mem.started_before, sizeof(r->mem.started_before));
 	r->mem.phase = PHASE_STARTED;
-	commit(r);
+	job_commit(r);
 	crash_point("executor:stage-recorded");
-	rc = post(r, id, "start", call_deadline(r), e);
-	/* An image without sh, or an entrypoint that is not there: the image's or the job's fault (spec job-execution 1.14). */
+	rc = post(r, c->id, "start", call_deadline(r), e);
+	/*
+	 * An image without sh, or an entrypoint that is not there: the image's or the job's fault
+	 * (spec job-execution 1.14).
+	 */
 	if (rc < 0 && (e->kind == ERR_REFUSED || (e->kind == ERR_SERVER && strstr(e->msg, "exec") != NULL)))
 		r->failure = FAILURE_SCRIPT;
 	crash_point("executor:stage-started");
 	if (rc == 0 && (r->mem.stage->when & STAGE_AHEAD))
-		build_container_ahead(r);
+		container_make_ahead(r);
 out:
 	arena_reset(&a);
 	return rc;
@@ -217,13 +117,13 @@ out:
 
 /* After a death: 1 the stage's container was started, 0 it was not. */
 static int
-was_started(struct run *r, enum container_kind kind, struct err *e)
+was_started(struct run *r, struct container *c, struct err *e)
 {
 	struct arena a = { 0 };
 	struct json_val v;
 	int rc;
 
-	rc = inspect(r, container_id(r, kind), &a, &v, call_deadline(r), e);
+	rc = inspect(r, c->id, &a, &v, call_deadline(r), e);
 	if (rc == 0)
 		rc = !str_eqc(json_str(&a, json_path(v, "State.StartedAt")), r->mem.started_before);
 	arena_reset(&a);
@@ -235,24 +135,27 @@ was_started(struct run *r, enum container_kind kind, struct err *e)
 enum follow { FOLLOW_ENDED, FOLLOW_LOST, FOLLOW_STOPPED };
 
 /*
- * Takes the log from where the trace stands until it ends: live, or what there is of a stopped container's.
- * FOLLOW_STOPPED: *e says by what.
+ * Takes the log from where the trace stands until it ends: live, or what there is of a stopped
+ * container's. FOLLOW_STOPPED: *e says by what.
  */
 static enum follow
-follow(struct run *r, enum container_kind kind, bool live, mono_t until, struct err *e)
+follow(struct run *r, struct container *c, bool live, mono_t until, struct err *e)
 {
-	int64_t *taken = bytes_taken(r, kind), skip = *taken;
+	int64_t skip = c->taken;
 	size_t uncommitted = 0;
 	mono_t settled, next;
 	struct log_piece p;
 	int rc;
 
-	if (engine_logs_begin(r->logs, container_id(r, kind), live, mono_min(until, mono_after(CALL_LIMIT)), e) < 0)
+	if (engine_logs_begin(r->logs, c->id, live, mono_min(until, mono_after(LOGS_LIMIT)), e) < 0)
 		return e->kind == ERR_CANCELLED || mono_passed(until) ? FOLLOW_STOPPED : FOLLOW_LOST;
 	r->next_commit = mono_after(NSEC_SEC);
 	settled = mono_after(SETTLED);
 	for (;;) {
-		/* A stage of more than a moment: the other connection is not needed until its end, and its memory is. */
+		/*
+		 * A stage of more than a moment: the other connection is not needed until its end,
+		 * and its memory is.
+		 */
 		if (mono_passed(settled)) {
 			engine_rest(r->api);
 			settled = MONO_NEVER;
@@ -262,7 +165,7 @@ follow(struct run *r, enum container_kind kind, bool live, mono_t until, struct 
 		if (rc < 0 && e->kind == ERR_TIMEOUT && !mono_passed(until)) {
 			/* A quiet moment: what has come so far is safe to show. */
 			if (uncommitted > 0)
-				commit(r);
+				job_commit(r);
 			uncommitted = 0;
 			continue;
 		}
@@ -277,10 +180,10 @@ follow(struct run *r, enum container_kind kind, bool live, mono_t until, struct 
 				continue;
 		}
 		output_feed(&r->out, p.stream == DOCKERMUX_STDERR, p.bytes, p.at, p.last);
-		*taken += (int64_t)p.bytes.n;
+		c->taken += (int64_t)p.bytes.n;
 		uncommitted += p.bytes.n + 1;
 		if (p.last && (r->out.pending.n >= COMMIT_BYTES || mono_passed(r->next_commit))) {
-			commit(r);
+			job_commit(r);
 			uncommitted = 0;
 		}
 	}
@@ -292,7 +195,10 @@ follow(struct run *r, enum container_kind kind, bool live, mono_t until, struct 
 
 /* ---- its end ---- */
 
-/* Every process but the first and itself: a PID 1 shell ignores SIGTERM until its child is gone (spec job-execution 1.13). */
+/*
+ * Every process but the first and itself: a PID 1 shell ignores SIGTERM until its child is gone
+ * (spec job-execution 1.13).
+ */
 static const char term_all[] =
 	"{\"Cmd\":[\"sh\",\"-c\",\"for p in /proc/[0-9]*; do p=${p#/proc/}; [ \\\"$p\\\" = 1 ] || [ \\\"$p\\\" = $$ ] || kill -TERM \\\"$p\\\" 2>/dev/null; done\"]}";
 
@@ -314,26 +220,30 @@ signal_processes(struct run *r, const char *id)
 	arena_reset(&a);
 }
 
-/* Ends the container politely, then not, and takes its last words. Orders that come meanwhile make it quick. */
+/*
+ * Ends the container politely, then not, and takes its last words. Orders that come meanwhile make
+ * it quick.
+ */
 static void
-terminate(struct run *r, enum container_kind kind)
+terminate(struct run *r, struct container *c)
 {
-	const char *id = container_id(r, kind);
+	const char *id = c->id;
 	struct err e = { 0 };
 	bool now = r->sigterms > 1;
 	enum follow f = FOLLOW_STOPPED;
 
 	/* From here on only a further signal interrupts. */
-	if (!now && kind == CONTAINER_BUILD && !work_flag(&r->work, "FF_USE_NATIVE_CONTAINER_STOP"))
+	if (!now && c->kind == CONTAINER_BUILD &&
+	    !work_flag(&r->work, "FF_USE_NATIVE_CONTAINER_STOP"))
 		signal_processes(r, id);
 	else if (!now)
 		post(r, id, "kill?signal=SIGTERM", mono_after(10 * NSEC_SEC), &e);
 	if (!now)
-		f = follow(r, kind, true, mono_after(TERM_GRACE), &e);
+		f = follow(r, c, true, mono_after(TERM_GRACE), &e);
 	if (f != FOLLOW_ENDED) {
 		post(r, id, "kill?signal=SIGKILL", mono_after(KILL_GRACE), &e);
 		net_control(-1);
-		f = follow(r, kind, true, mono_after(KILL_GRACE), &e);
+		f = follow(r, c, true, mono_after(KILL_GRACE), &e);
 		net_control(r->signals);
 	}
 	if (f != FOLLOW_ENDED) {
@@ -350,14 +260,18 @@ explain_oom(struct run *r, struct json_val v)
 	if (!json_bool(json_path(v, "State.OOMKilled"), false))
 		return;
 	if (limit > 0)
-		say(r, tl_warning, "the container hit its memory limit of %" PRId64 " MiB: the kernel ended a process in it", limit >> 20);
+		output_say(&r->out, tl_warning,
+		    "the container hit its memory limit of %" PRId64 " MiB: the kernel ended a "
+		    "process in it", limit >> 20);
 	else
-		say(r, tl_warning, "the machine ran out of memory: the kernel ended a process of the job");
+		output_say(&r->out, tl_warning,
+		    "the machine ran out of memory: the kernel ended a process of the job");
 }
 
 /*
- * Whether a container's end was its engine's: 1 or 0, -1 when the engine cannot be asked. A container that a dying machine or a
- * stopping engine took with it has an exit code too, but not its script's.
+ * Whether a container's end was its engine's: 1 or 0, -1 when the engine cannot be asked. A
+ * container that a dying machine or a stopping engine took with it has an exit code too, but not
+ * its script's.
  */
 static int
 ended_by_engine(struct run *r, int64_t code, struct err *e)
@@ -365,7 +279,7 @@ ended_by_engine(struct run *r, int64_t code, struct err *e)
 	char now[80];
 
 	if (r->mem.engine_run[0] != '\0') {
-		if (engine_run(r, now, e) < 0)
+		if (reach_engine_run(r, now, e) < 0)
 			return -1;
 		if (now[0] != '\0')
 			return strcmp(now, r->mem.engine_run) != 0;
@@ -373,13 +287,16 @@ ended_by_engine(struct run *r, int64_t code, struct err *e)
 	return r->lost_once && (code == 255 || code == 137);
 }
 
-/* The stage's exit code: 1 known, 0 it still runs, -1 error. A machine's failure is never the script's. */
+/*
+ * The stage's exit code: 1 known, 0 it still runs, -1 error. A machine's failure is never the
+ * script's.
+ */
 static int
-exit_code(struct run *r, enum container_kind kind, struct err *e)
+exit_code(struct run *r, struct container *c, struct err *e)
 {
 	struct arena a = { 0 };
 	struct json_val v;
-	int rc = inspect(r, container_id(r, kind), &a, &v, call_deadline(r), e);
+	int rc = inspect(r, c->id, &a, &v, call_deadline(r), e);
 	int64_t code;
 
 	if (rc < 0)
@@ -417,55 +334,25 @@ may_pass(const struct err *e)
 	return engine_lost(e) || err_retryable(e);
 }
 
-/* The machine does not answer: again and again for a while, as long as it is still in the store. 0 it answers, -1 given up. */
-static int
-reach_again(struct run *r, mono_t since, struct err *e)
-{
-	mono_t give_up = mono_add(since, LOST_LIMIT);
-	dur_t wait = NSEC_SEC;
-
-	r->lost_once = true;
-	/* The manager asks the cloud then whether there still is a machine. */
-	if (!machine_gone(r))
-		(void)fs_write_fast(r->dir, JOBFILE_LOST, str_from(e->msg), 0600, NULL);
-	log_warn("Machine does not answer", F_STR("name", r->machine), F_ERR(e));
-	while (!mono_passed(give_up)) {
-		if (net_pause(wait, e) < 0)
-			return -1;
-		wait = wait < 8 * NSEC_SEC ? wait * 2 : wait;
-		if (mono_passed(deadline_of(r))) {
-			e->kind = ERR_NET;
-			return err_ctx(e, "machine %s does not answer, and the time for this stage is over", r->machine);
-		}
-		if (machine_gone(r))
-			return machine_gone_why(r, e);
-		if (engine_hello(r->api, mono_min(call_deadline(r), mono_after(20 * NSEC_SEC)), e) == 0 &&
-		    engine_hello(r->logs, mono_min(call_deadline(r), mono_after(20 * NSEC_SEC)), e) == 0) {
-			unlinkat(r->dir, JOBFILE_LOST, 0);
-			return 0;
-		}
-		if (e->kind == ERR_CANCELLED)
-			return -1;
-	}
-	return err_ctx(e, "machine %s did not answer for %d minutes", r->machine, (int)(LOST_LIMIT / NSEC_SEC / 60));
-}
-
 /* Reads the container's output to its end, through lost connections. */
 static enum outcome
-attend(struct run *r, enum container_kind kind, struct err *e)
+attend(struct run *r, struct container *c, struct err *e)
 {
 	mono_t lost_since = MONO_NEVER;
 
 	for (;;) {
-		int64_t before = *bytes_taken(r, kind);
+		int64_t before = c->taken;
 		enum follow f;
 		enum outcome why;
 		int rc = -1;
 
-		/* One that was read between stages, or written while no executor lived: its signal interrupts no wait any more. */
-		if (order_applies(r))
+		/*
+		 * The signal of an order that was read between stages, or written while no
+		 * executor lived, interrupts no wait any more.
+		 */
+		if (order_ends_stage(r))
 			return OUT_CANCELED;
-		f = follow(r, kind, true, deadline_of(r), e);
+		f = follow(r, c, true, stage_deadline(r), e);
 		if (f == FOLLOW_STOPPED) {
 			why = interrupted(r, e);
 			/* An order that does not concern this stage: on with it. */
@@ -474,17 +361,21 @@ attend(struct run *r, enum container_kind kind, struct err *e)
 			return why;
 		}
 		if (f == FOLLOW_ENDED)
-			rc = exit_code(r, kind, e);
+			rc = exit_code(r, c, e);
 		/*
-		 * Engines end a followed log when the container stops, which may be before its last bytes
-		 * were sent. Once it has stopped the log is whole: what is missing is read now.
+		 * Engines end a followed log when the container stops, which may be before its last
+		 * bytes were sent. Once it has stopped the log is whole: what is missing is read
+		 * now.
 		 */
-		if (rc > 0 && follow(r, kind, false, deadline_of(r), e) == FOLLOW_ENDED)
+		if (rc > 0 && follow(r, c, false, stage_deadline(r), e) == FOLLOW_ENDED)
 			return r->exit_code == 0 ? OUT_OK : OUT_EXIT;
 		if (rc > 0)
 			rc = -1;
 		if (rc == 0) {
-			/* The log ended and the container did not: the engine was restarted with live containers, or is about to say so. */
+			/*
+			 * The log ended and the container did not: the engine was restarted with
+			 * live containers, or is about to say so.
+			 */
 			if (net_pause(NSEC_SEC / 10, e) < 0) {
 				why = interrupted(r, e);
 				if (why != OUT_FAILED)
@@ -496,7 +387,7 @@ attend(struct run *r, enum container_kind kind, struct err *e)
 			return OUT_FAILED;
 		if (e->kind == ERR_SERVER && f == FOLLOW_ENDED)
 			return OUT_FAILED;
-		if (mono_is_never(lost_since) || *bytes_taken(r, kind) > before)
+		if (mono_is_never(lost_since) || c->taken > before)
 			lost_since = mono_now();
 		if (e->kind != ERR_CANCELLED && reach_again(r, lost_since, e) == 0)
 			continue;
@@ -510,42 +401,51 @@ attend(struct run *r, enum container_kind kind, struct err *e)
 /* ---- the stage ---- */
 
 static void
-forget_container(struct run *r, enum container_kind kind)
+forget_container(struct run *r, struct container *c)
 {
-	container_id(r, kind)[0] = '\0';
-	*bytes_taken(r, kind) = 0;
+	c->id[0] = '\0';
+	c->taken = 0;
 	r->mem.phase = PHASE_ENTER;
 }
 
 static enum outcome
 run_once(struct run *r, const struct stage *s, size_t item, struct err *e)
 {
-	enum container_kind kind = container_of(s);
+	struct container *c = container_for(r, s);
 	mono_t lost_since = mono_now();
 
 	for (;;) {
 		bool asked = r->mem.phase == PHASE_STARTED;
-		int started = asked ? was_started(r, kind, e) : 0;
+		int started = asked ? was_started(r, c, e) : 0;
 		enum outcome out;
 
 		r->not_started = false;
 		if (started == 0) {
-			/* Recorded but not started: the file is in place, or is put again with the same bytes. */
+			/*
+			 * Recorded but not started: the file is in place, or is put again with the
+			 * same bytes.
+			 */
 			r->mem.phase = PHASE_ENTER;
 			asked = false;
 			started = begin(r, s, item, e) == 0 ? 1 : -1;
 			r->not_started = started < 0;
 		}
 		if (started > 0) {
-			r->mem.begun |= kind == CONTAINER_BUILD;
-			return attend(r, kind, e);
+			r->mem.begun |= c->kind == CONTAINER_BUILD;
+			return attend(r, c, e);
 		}
 		out = e->kind == ERR_NOTFOUND ? OUT_FAILED : interrupted(r, e);
-		/* An engine that says no to a start means it; one that cannot say how a container does may know later. */
+		/*
+		 * An engine that says no to a start means it; one that cannot say how a container
+		 * does may know later.
+		 */
 		if (out != OUT_FAILED || r->failure != FAILURE_NONE || (!asked && e->kind == ERR_SERVER) ||
 		    (!may_pass(e) && e->kind != ERR_CANCELLED))
 			return out;
-		/* The connection broke around the start (or an order for another stage came): whether it happened, the engine knows. */
+		/*
+		 * The connection broke around the start (or an order for another stage came):
+		 * whether it happened, the engine knows.
+		 */
 		if (e->kind != ERR_CANCELLED && reach_again(r, lost_since, e) < 0)
 			return interrupted(r, e);
 	}
@@ -567,15 +467,19 @@ stage_open_section(struct run *r, const struct stage *s, size_t item)
 enum outcome
 stage_run(struct run *r, const struct stage *s, size_t item, struct err *e)
 {
-	enum container_kind kind = container_of(s);
+	struct container *c = container_for(r, s);
 	enum outcome out;
 
 	r->failure = FAILURE_NONE;
 	if (r->mem.phase == PHASE_ENTER)
 		r->lost_once = false;
-	/* What is said of the image is not the script's: it stands in front of the script's section. */
-	if (kind == CONTAINER_BUILD && r->mem.phase == PHASE_ENTER && !r->mem.opened && container_id(r, kind)[0] == '\0' &&
-	    build_image_ready(r, e) < 0) {
+	/*
+	 * What is said of the image is not the script's: it stands in front of the script's
+	 * section.
+	 */
+	if (c->kind == CONTAINER_BUILD && r->mem.phase == PHASE_ENTER && !r->mem.opened &&
+	    c->id[0] == '\0' &&
+	    prepare_build_image(r, e) < 0) {
 		r->not_started = true;
 		out = interrupted(r, e);
 		if (out != OUT_FAILED || e->kind != ERR_CANCELLED)
@@ -587,15 +491,18 @@ stage_run(struct run *r, const struct stage *s, size_t item, struct err *e)
 	}
 	for (int tries = 1; ; tries++) {
 		out = run_once(r, s, item, e);
-		if (out != OUT_FAILED || e->kind != ERR_NOTFOUND || tries >= r->work.executor_attempts || machine_unfit(r, e))
+		if (out != OUT_FAILED || e->kind != ERR_NOTFOUND ||
+		    tries >= r->work.executor_attempts || outcome_is_machines(r, e))
 			break;
-		r->mem.begun |= kind == CONTAINER_BUILD && !r->not_started;
-		say(r, tl_warning, "the container of this stage is gone (removed by somebody?): trying with a new one, attempt %d of %d",
+		r->mem.begun |= c->kind == CONTAINER_BUILD && !r->not_started;
+		output_say(&r->out, tl_warning,
+		    "the container of this stage is gone (removed by somebody?): trying with a new "
+		    "one, attempt %d of %d",
 		    tries + 1, r->work.executor_attempts);
-		forget_container(r, kind);
+		forget_container(r, c);
 	}
 	if ((out == OUT_TIMEOUT || out == OUT_STAGE_TIMEOUT || out == OUT_CANCELED) && r->mem.phase == PHASE_STARTED)
-		terminate(r, kind);
+		terminate(r, c);
 	if (out == OUT_FAILED && e->kind == ERR_NOTFOUND)
 		err_ctx(e, "the container of this stage has vanished from machine %s", r->machine);
 	output_stage_end(&r->out);

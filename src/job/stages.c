@@ -49,8 +49,9 @@ environment_script(const struct work *w, size_t item, struct buf *b)
 }
 
 /*
- * All that prepare_script has to tell is where the job runs. Where we know the container's host name without looking into it,
- * a whole start of the helper is saved; a trace of the script itself (CI_DEBUG_TRACE) is one of the things that needs it.
+ * All that prepare_script has to tell is where the job runs. Where we know the container's host
+ * name without looking into it, a whole start of the helper is saved; a trace of the script itself
+ * (CI_DEBUG_TRACE) is one of the things that needs it.
  */
 static bool
 environment_said(const struct work *w, struct buf *line)
@@ -130,7 +131,8 @@ cleanup_script(const struct work *w, size_t item, struct buf *b)
 /* ---- the table ---- */
 
 static const struct stage clear_worktree = {
-	.section = "clear_worktree", .heading = "Deleting all tracked and untracked files due to source fetch failure",
+	.section = "clear_worktree",
+	.heading = "Deleting all tracked and untracked files due to source fetch failure",
 	.where = STAGE_HELPER, .side = STAGE_BEFORE, .script = clear_script,
 };
 
@@ -142,27 +144,33 @@ static const struct stage rows[] = {
 		.limit = { "prepare_timeout", prepare_limit, true }, .engine = prepare_executor,
 	},
 	{
-		.name = "prepare_script", .section = "prepare_script", .heading = "Preparing environment",
+		.name = "prepare_script", .section = "prepare_script",
+		.heading = "Preparing environment",
 		.where = STAGE_HELPER, .side = STAGE_BEFORE, .when = STAGE_ON_OK,
 		.limit = { "prepare_timeout", prepare_limit, true },
 		.script = environment_script, .said = environment_said,
 		.exit_noun = "prepare environment: ",
-		.exit_hint = ". Does the helper image have bash or sh, and does nothing in its shell profile fail?",
+		.exit_hint =
+		    ". Does the helper image have bash or sh, and does nothing in its shell profile fail?",
 	},
 	{
-		.name = "get_sources", .section = "get_sources", .heading = "Getting source from Git repository",
-		.where = STAGE_HELPER, .side = STAGE_BEFORE, .when = STAGE_ON_OK | STAGE_LIMIT_ENDS | STAGE_AHEAD,
+		.name = "get_sources", .section = "get_sources",
+		.heading = "Getting source from Git repository",
+		.where = STAGE_HELPER, .side = STAGE_BEFORE,
+		.when = STAGE_ON_OK | STAGE_LIMIT_ENDS | STAGE_AHEAD,
 		.limit = { "get_sources_timeout", sources_limit, false },
 		.script = sources_script, .attempts = sources_attempts, .again = &clear_worktree,
 	},
 	{
-		.name = "step", .section = "step_script", .heading = "Executing \"%s\" stage of the job script",
+		.name = "step", .section = "step_script",
+		.heading = "Executing \"%s\" stage of the job script",
 		.where = STAGE_BUILD, .side = STAGE_SCRIPT, .when = STAGE_ON_OK,
 		.limit = { "RUNNER_SCRIPT_TIMEOUT", script_limit, false },
 		.items = steps, .item_section = step_section, .script = step_script,
 	},
 	{
-		.name = "after_script", .section = "after_script", .heading = "Running after_script",
+		.name = "after_script", .section = "after_script",
+		.heading = "Running after_script",
 		.where = STAGE_BUILD, .side = STAGE_AFTER, .when = STAGE_ALWAYS | STAGE_IF_SCRIPT,
 		.limit = { "RUNNER_AFTER_SCRIPT_TIMEOUT", after_limit, false },
 		.wanted = after_wanted, .script = after_script, .soft = after_soft,
@@ -173,7 +181,8 @@ static const struct stage rows[] = {
 		.where = STAGE_HELPER, .side = STAGE_AFTER, .when = STAGE_ALWAYS | STAGE_QUIET,
 		.script = cleanup_script,
 	},
-	{ .name = "end", .section = "", .where = STAGE_NOWHERE, .side = STAGE_AFTER, .when = STAGE_ALWAYS },
+	{ .name = "end", .section = "", .where = STAGE_NOWHERE, .side = STAGE_AFTER,
+	    .when = STAGE_ALWAYS },
 };
 
 const struct stage *
@@ -217,7 +226,8 @@ stage_next(const struct stage *s, const struct work *w, bool failed)
 	bool no_script = failed && s->side == STAGE_BEFORE;
 
 	for (s++; !stage_is_end(s); s++)
-		if ((s->when & kind) && !(no_script && (s->when & STAGE_IF_SCRIPT)) && stage_wanted(s, w))
+		if ((s->when & kind) && !(no_script && (s->when & STAGE_IF_SCRIPT)) &&
+		    stage_wanted(s, w))
 			break;
 	return s;
 }

@@ -22,7 +22,7 @@ enum outcome {
 	OUT_TIMEOUT,		/* the job's time is over */
 	OUT_STAGE_TIMEOUT,	/* the stage's own time is over */
 	OUT_CANCELED,		/* an order: r->order */
-	OUT_FAILED,		/* see the err; the machine or the engine, or the configuration (r->failure set) */
+	OUT_FAILED,		/* the machine, the engine or the configuration: *e, r->failure */
 };
 
 enum stage_where {
@@ -45,20 +45,22 @@ enum {
 	STAGE_ON_FAILURE = 1 << 1,	/* has a place in a job that has */
 	STAGE_ALWAYS = STAGE_ON_OK | STAGE_ON_FAILURE,
 	STAGE_IF_SCRIPT = 1 << 2,	/* only where the script had its turn */
-	STAGE_QUIET = 1 << 3,		/* its failure is the runner's affair: for windlass's log, not the job's */
+	STAGE_QUIET = 1 << 3,		/* its failure is the runner's: not in the job's log */
 	STAGE_LIMIT_ENDS = 1 << 4,	/* its own limit ends the job at once */
 	STAGE_AHEAD = 1 << 5,		/* the build container is made while it runs */
 };
 
 struct stage_limit {
-	const char	*name;		/* the setting or variable, for people; NULL: there is no limit */
+	const char	*name;		/* the setting or variable; NULL: there is no limit */
 	dur_t		(*length)(const struct work *w);	/* 0: none */
-	bool		 from_job;	/* counts from the job's first stage instead of this one's */
+	bool		 from_job;	/* counts from the job's first stage, not this one */
 };
 
 struct stage {
-	const char	*name;		/* in stage.json: never changed, never given to another stage */
-	const char	*section;	/* gitlab-runner's name, in the log's section marks and in `windlass ls` */
+	/* In stage.json: never changed, never given to another stage. */
+	const char	*name;
+	/* gitlab-runner's name, in the log's section marks and in `windlass ls`. */
+	const char	*section;
 	const char	*heading;	/* of the section; "%s" in it is the section's name */
 	enum stage_where where;
 	enum stage_side	 side;
@@ -66,14 +68,16 @@ struct stage {
 	struct stage_limit limit;
 	bool		(*wanted)(const struct work *w);		/* NULL: by every job */
 	size_t		(*items)(const struct work *w);			/* NULL: one */
-	const char	*(*item_section)(const struct work *w, size_t item);	/* NULL: the stage's */
+	/* The section of an item; NULL: the stage's. */
+	const char	*(*item_section)(const struct work *w, size_t item);
 	void		(*script)(const struct work *w, size_t item, struct buf *b);
 	enum outcome	(*engine)(struct run *r, struct err *e);
 	/* True when one line says all that the script would, and it need not run. */
 	bool		(*said)(const struct work *w, struct buf *line);
 	int		(*attempts)(const struct work *w);		/* NULL: one */
 	const struct stage *again;	/* run before the second attempt, under this stage's name */
-	bool		(*soft)(const struct work *w);	/* whether the job goes on in spite of its exit code; NULL: never */
+	/* Whether the job goes on in spite of its exit code; NULL: never. */
+	bool		(*soft)(const struct work *w);
 	/* Around "exit code N" in the job's last line; NULL: nothing. */
 	const char	*exit_noun, *exit_hint;
 };
@@ -99,7 +103,10 @@ int	stage_attempts(const struct stage *s, const struct work *w);
 /* Its own limit; 0: none. */
 dur_t	stage_limit(const struct stage *s, const struct work *w);
 
-/* gitlab-runner's name for a stage that stage.json names; "" at the end, the name itself where it is a newer version's. */
+/*
+ * gitlab-runner's name for a stage that stage.json names; "" at the end, the name itself where it
+ * is a newer version's.
+ */
 struct str stage_shown(struct str name);
 
 #endif

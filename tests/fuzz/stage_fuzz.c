@@ -71,18 +71,25 @@ go_on(struct run *r, struct json_val saved, int64_t trace)
 	struct err e = { 0 };
 	int64_t t;
 
-	assert(r->mem.item >= 0 && r->mem.attempt >= 0 && r->mem.helper_taken >= 0 && r->mem.build_taken >= 0 && trace >= 0);
+	assert(r->mem.item >= 0 && r->mem.attempt >= 0 && trace >= 0);
+	containers_plan(r);
+	for (size_t i = 0; i < r->mem.containers.n; i++)
+		assert(r->mem.containers.v[i].taken >= 0 && r->mem.containers.v[i].name != NULL);
 	if (output_resume(&r->out, dir, &r->work, trace, saved, &e) < 0)
 		return;
 	output_feed(&r->out, false, STR("a line with hunter2hunter2 in it\n"), WALL_UNKNOWN, true);
 	output_stage_end(&r->out);
-	commit(r);
+	job_commit(r);
 	assert(fs_read(dir, "trace", b.max, &b, &e) == 0 && (int64_t)b.n == r->out.length);
 	assert(str_find(buf_str(&b), "hunter2hunter2") < 0);
 	buf_free(&b);
 	begin(&again);
 	assert(memory_read(&again, &v, &t, &e) == 1 && t == r->out.length);
-	assert(again.mem.stage == r->mem.stage && again.mem.item == r->mem.item && strcmp(again.mem.helper, r->mem.helper) == 0);
+	assert(again.mem.stage == r->mem.stage && again.mem.item == r->mem.item);
+	containers_plan(&again);
+	assert(again.mem.containers.n == r->mem.containers.n);
+	for (size_t i = 0; i < again.mem.containers.n; i++)
+		assert(strcmp(again.mem.containers.v[i].id, r->mem.containers.v[i].id) == 0);
 	end(&again);
 }
 

@@ -86,7 +86,7 @@ test_kept(void)
 		is_str(r.mem.stage->name, "step", "  its stage");
 		is_int(r.mem.phase, PHASE_STARTED, "  its phase");
 		ok(output_resume(&r.out, dir, &r.work, trace, saved, &e) == 0, "  its trace %s", e.msg);
-		commit(&r);
+		job_commit(&r);
 		end(&r);
 		buf_clear(&b);
 		fs_read(dir, "stage.json", 65536, &b, &e);
@@ -94,6 +94,130 @@ test_kept(void)
 		ok(strstr(strstr(b.p, "\"later\"") + 1, "\"later\"") == NULL && strstr(strstr(b.p, "\"tag\"") + 1, "\"tag\"") == NULL, "  once");
 	}
 	buf_free(&b);
+}
+
+#define HEAD	"{\"v\":1,\"trace\":6,\"stage\":\"step\",\"phase\":\"started\",\"step\":0,\"attempt\":1,\"tag\":\"0123456789abcdef\","
+#define MEMBERS(n) \
+	"\"helper\":\"h" n "\",\"build\":\"b" n "\",\"helper_taken\":1" n ",\"build_taken\":2" n ",\"helper_image\":\"hi" n "\",\"build_image\":\"bi" n "\""
+#define LIST(n) \
+	"\"containers\":[{\"kind\":\"build\",\"name\":\"x\",\"id\":\"b" n "\",\"taken\":2" n ",\"image\":\"bi" n "\"}," \
+	"{\"kind\":\"helper\",\"name\":\"y\",\"id\":\"h" n "\",\"taken\":1" n ",\"image\":\"hi" n "\"}"
+#define TAIL	",\"output\":{}}"
+
+/* Whether the two containers of every job are those numbered n in the texts above. */
+static bool
+are(const struct run *r, int n)
+{
+	const struct container *b = containers_find(&r->mem.containers, CONTAINER_BUILD);
+	const struct container *h = containers_find(&r->mem.containers, CONTAINER_HELPER);
+	char want[200], got[200];
+
+	snprintf(want, sizeof(want), "b%d 2%d bi%d h%d 1%d hi%d", n, n, n, n, n, n);
+	snprintf(got, sizeof(got), "%.40s %d %.40s %.40s %d %.40s", b->id, (int)b->taken, b->image,
+	    h->id, (int)h->taken, h->image);
+	return strcmp(want, got) == 0;
+}
+
+static void
+test_containers(void)
+{
+	static const struct { const char *name, *text; int want; } cases[] = {
+		{ "a version that knew two containers", HEAD MEMBERS("1") TAIL, 1 },
+		{ "this version", HEAD MEMBERS("2") "," LIST("2") "]" TAIL, 2 },
+		{ "an older version that kept our list and went on",
+		    HEAD MEMBERS("4") "," LIST("3") "]" TAIL, 4 },
+		{ "a version that writes the list alone", HEAD LIST("5") "]" TAIL, 5 },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct buf b = { 0 };
+		struct json_val saved;
+		struct err e = { 0 };
+		int64_t trace;
+		struct run r;
+
+		is_int(take(&r, cases[i].text, &saved, &trace, &e), 1, "%s %s", cases[i].name,
+		    e.msg);
+		ok(are(&r, cases[i].want), "  its containers are read");
+		containers_plan(&r);
+		ok(are(&r, cases[i].want), "  and planned");
+		is_int((long long)r.mem.containers.n, 2, "  these two");
+		is_str(container_of(&r, CONTAINER_BUILD)->name, r.work.build_name,
+		    "  by their names");
+		output_resume(&r.out, dir, &r.work, trace, saved, &e);
+		job_commit(&r);
+		end(&r);
+		begin(&r);
+		is_int(memory_read(&r, &saved, &trace, &e), 1, "  written and read again");
+		ok(are(&r, cases[i].want), "  the same");
+		end(&r);
+		fs_read(dir, "stage.json", 65536, &b, &e);
+		if (i == 0)
+			ok(strstr(b.p, "\"helper\":\"h1\"") != NULL &&
+			    strstr(b.p, "\"build_taken\":21") != NULL &&
+			    strstr(b.p, "\"build_image\":\"bi1\"") != NULL,
+			    "  with what an older version reads: %s", b.p);
+		buf_free(&b);
+	}
+}
+
+static void
+test_foreign_containers(void)
+{
+	static const char text[] = HEAD LIST("1") ",{\"kind\":\"sidecar\",\"name\":\"runner-abcdef-project-0-concurrent-0-0123456789abcdef-sidecar-0\",\"x\":[1]},"
+	    "{\"kind\":\"sidecar\",\"name\":\"somebody-elses\"}]" TAIL;
+	struct buf b = { 0 };
+	struct json_val saved;
+	struct err e = { 0 };
+	int64_t trace;
+	struct run r;
+
+	is_int(take(&r, text, &saved, &trace, &e), 1, "containers of a newer version %s", e.msg);
+	containers_plan(&r);
+	is_int((long long)r.mem.containers.n, 3,
+	    "  the job's own are kept, to be removed with the rest");
+	ok(r.mem.containers.n == 3 && r.mem.containers.v[2].kind == CONTAINER_OTHER &&
+	    strstr(r.mem.containers.v[2].name, "-sidecar-0") != NULL, "  by their names");
+	output_resume(&r.out, dir, &r.work, trace, saved, &e);
+	job_commit(&r);
+	end(&r);
+	fs_read(dir, "stage.json", 65536, &b, &e);
+	ok(strstr(b.p, "-sidecar-0\",\"x\":[1]}") != NULL && strstr(b.p, "somebody-elses") == NULL,
+	    "  and written back as they were");
+	buf_free(&b);
+}
+
+/* The script's limit had a member of its own. */
+static void
+test_script_deadline(void)
+{
+	static const struct { const char *text; int64_t want; } cases[] = {
+		{ HEAD "\"script_deadline\":\"2026-03-01T08:15:30Z\"" TAIL, 1772352930 },
+		{ HEAD "\"stage_deadline\":\"2026-03-01T08:15:31Z\",\"script_deadline\":\"2026-03-01T08:15:31Z\"" TAIL, 1772352931 },
+		{ "{\"v\":1,\"trace\":6,\"stage\":\"after_script\",\"phase\":\"enter\",\"script_deadline\":\"2026-03-01T08:15:30Z\"" TAIL, -1 },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct buf b = { 0 };
+		struct json_val saved;
+		struct err e = { 0 };
+		int64_t trace;
+		struct run r;
+
+		is_int(take(&r, cases[i].text, &saved, &trace, &e), 1, "a script's limit %zu %s", i,
+		    e.msg);
+		if (cases[i].want < 0)
+			ok(!wall_known(r.mem.stage_deadline), "  is none of what follows");
+		else
+			ok(wall_equal(r.mem.stage_deadline, wall_of_seconds(cases[i].want)),
+			    "  is that of its stage");
+		output_resume(&r.out, dir, &r.work, trace, saved, &e);
+		job_commit(&r);
+		fs_read(dir, "stage.json", 65536, &b, &e);
+		ok((strstr(b.p, "\"script_deadline\":\"2026-03-01T08:15:3") != NULL) == (cases[i].want > 0), "  and written for older versions");
+		buf_free(&b);
+		end(&r);
+	}
 }
 
 int
@@ -105,6 +229,9 @@ main(void)
 		return 1;
 	test_refused();
 	test_kept();
+	test_containers();
+	test_foreign_containers();
+	test_script_deadline();
 	fs_remove_tree(AT_FDCWD, name, NULL);
 	return done_testing();
 }

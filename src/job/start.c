@@ -1,0 +1,140 @@
+/* The start of an executor: see start.h. */
+#include <sys/signalfd.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "books/jobdir.h"
+#include "core/fs.h"
+#include "core/identity.h"
+#include "core/lock.h"
+#include "core/sandbox.h"
+#include "job/run.h"
+#include "job/start.h"
+
+static const char *const dns_files[] = { "/etc/hosts", "/etc/resolv.conf" };
+
+/* A seccomp profile of the runner's security_opt, where only root may read it. */
+static void
+keep_profile(const char *file)
+{
+	struct buf b = { .max = 1u << 20 };
+	struct arena a = { 0 };
+	struct json_val v;
+
+	/*
+	 * runner.json came through a poller: whatever is named there, only a profile is handed to a
+	 * machine's engine.
+	 */
+	if (fs_read(AT_FDCWD, file, b.max, &b, NULL) == 0 &&
+	    json_parse(&a, buf_str(&b), &v, NULL) == 0 &&
+	    json_present(json_get(v, "defaultAction")))
+		fs_keep(file);
+	buf_free(&b);
+	arena_reset(&a);
+}
+
+int
+start_confine(struct run *r, uid_t self, struct err *e)
+{
+	struct broker voices[BROKER_VOICES] = { { 0 } };
+	struct broker_pairs pairs = { .n = 0 };
+	struct sandbox_place places[20] = { { SANDBOX_WRITE, NULL, r->dir } };
+	const char *auth = image_auth_file(&r->arena);
+	struct work w = { 0 };
+	bool dns = reach_open(r);
+	struct puller_plan plan = { .job = arena_fmt(&r->arena, "%" PRId64, r->job.id),
+	    .user = self, .dns = dns };
+	const int ports[] = { r->reach.engine_port, dns ? 53 : 0, 0 };
+	size_t n = 1;
+
+	/* A work of its own: the job's begins later, and its names are not drawn yet. */
+	work_init(&w, &r->job, r->machine, "0000000000000000", r->concurrent_id);
+	image_helpers(&w, &pairs, NULL);
+	/* They end with us, and nobody asks how. */
+	signal(SIGCHLD, SIG_IGN);
+	if (broker_start(&pairs, voices, e) < 0 ||
+	    reach_puller(r, &plan, &voices[BROKER_PULLER], e) < 0)
+		return -1;
+	r->broker = voices[BROKER_EXECUTOR];
+	if (auth != NULL) {
+		fs_keep(auth);
+		places[n++] = (struct sandbox_place){ SANDBOX_READ, auth, -1 };
+	}
+	for (size_t i = 0; dns && i < NELEM(dns_files); i++)
+		places[n++] = (struct sandbox_place){ SANDBOX_READ, dns_files[i], -1 };
+	JSON_EACH(v, json_get(r->job.docker, "security_opt")) {
+		struct str o = json_str(&r->arena, v);
+
+		if (n < NELEM(places) && str_starts(o, "seccomp") && o.n > 8) {
+			places[n++] = (struct sandbox_place){ SANDBOX_READ,
+			    arena_dup(&r->arena, str_sub(o, 8, o.n)), -1 };
+			keep_profile(places[n - 1].path);
+		}
+	}
+	n += reach_places(r, places + n);
+	sandbox_files(places, n, 0, ports);
+	identity_take(self, 0);
+	sandbox_calls(dns ? SANDBOX_EXECUTOR_DNS : SANDBOX_EXECUTOR);
+	return 0;
+}
+
+/*
+ * The machine's name, and behind it on a line of its own the lowest number no other job of the
+ * runner has.
+ */
+static int
+read_machine(struct run *r, struct err *e)
+{
+	struct buf b = { .max = 512 };
+	struct str text, line;
+	int rc = fs_read_vouched(r->dir, JOBFILE_MACHINE, 400, &b, e);
+
+	if (rc == 0) {
+		text = buf_str(&b);
+		line = str_trim(str_cut(&text, '\n'));
+		if (line.n == 0)
+			rc = err_set(e, ERR_PARSE, 0, "machine: no name in it");
+		r->machine = arena_dup(&r->arena, line);
+		if (text.p == NULL || str_to_i64(str_trim(text), &r->concurrent_id) < 0)
+			r->concurrent_id = 0;
+	}
+	buf_free(&b);
+	return rc;
+}
+
+static int
+block_sigterm(struct err *e)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return fd >= 0 ? fd : err_sys(e, "signalfd");
+}
+
+int
+start_open(struct run *r, const char *state_dir, const char *id, uid_t *self, struct err *e)
+{
+	char *jobs = fs_join(state_dir, JOBS_DIR), *path = fs_join(jobs, id);
+	int jobs_dir = fs_opendir(AT_FDCWD, jobs, e), rc = -1;
+
+	r->dir = jobs_dir < 0 ? -1 : fs_opendir(AT_FDCWD, path, e);
+	if (r->dir >= 0)
+		rc = jobdir_identity(jobs_dir, r->dir, id, self, e);
+	if (jobs_dir >= 0)
+		close(jobs_dir);
+	free(jobs);
+	free(path);
+	if (rc < 0)
+		return -1;
+	r->lock = lock_take(r->dir, JOBFILE_EXECUTOR_LOCK, LOCK_TRY, e);
+	if (r->lock < 0)
+		return -1;
+	r->signals = block_sigterm(e);
+	if (r->signals < 0 || payload_read(r->dir, &r->arena, &r->job, e) < 0)
+		return -1;
+	return read_machine(r, e);
+}
