@@ -259,7 +259,7 @@ broker_ask(struct broker *b, struct str helper, struct str server, struct buf *o
 	struct buf packet = { .max = QUESTION_MAX }, room = { .max = ANSWER_MAX + 1 };
 	struct pollfd pfd = { b->fd, POLLIN, 0 };
 	mono_t limit = mono_after(ANSWER_LIMIT);
-	struct answer a;
+	struct answer a = { 0 };
 	int heard = -1;
 
 	record_put(&question_type, &q, &packet);

@@ -85,7 +85,7 @@ class Place:
                      "process": process, "disk": disk(), "user": str(JOB_USER)}
         self.arguments = {
             "poller": ["--state-dir", self.there("state")],
-            "operator": ["--store", self.there("store"), "--name", "box", "--do", "check"],
+            "operator": ["--store", self.there("store"), "--name", "box", "--do", "look"],
             "executor": ["--state-dir", self.there("state"), "--job", "101"],
             "puller": ["by its plan"],
             "reporter": ["--state-dir", self.there("state"), "--job", "101"],
