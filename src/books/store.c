@@ -105,9 +105,11 @@ store_list(const char *store, char ***names, struct err *e)
 	}
 	for (ssize_t i = 0; i < n; i++) {
 		char config[NAME_MAX + sizeof("/" STOREFILE_CONFIG)];
+		char record[NAME_MAX + sizeof("/" STOREFILE_RECORD)];
 
 		snprintf(config, sizeof(config), "%s/" STOREFILE_CONFIG, all[i]);
-		if (fs_exists(fd, config))
+		snprintf(record, sizeof(record), "%s/" STOREFILE_RECORD, all[i]);
+		if (fs_exists(fd, config) || fs_exists(fd, record))
 			all[kept++] = all[i];
 		else
 			free(all[i]);

@@ -73,7 +73,7 @@ void	 machine_options_hash(const char *driver, const char *const *options, size_
 
 /* The store's path by MACHINE_STORAGE_PATH or the home directory; malloc'd. NULL when neither is set. */
 char	*store_default_path(void);
-/* Names of machine directories that hold a config.json, sorted. As fs_list(). */
+/* Names of machine directories, sorted: either of the two files makes one a machine. As fs_list(). */
 ssize_t	 store_list(const char *store, char ***names, struct err *e);
 /* A name docker-machine would take: ^[a-zA-Z0-9][a-zA-Z0-9.-]*$, at most MACHINE_NAME_MAX. */
 bool	 store_name_ok(struct str name);

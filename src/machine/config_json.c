@@ -224,6 +224,33 @@ machine_host_print(const struct machine_host *h, struct buf *b)
 	jw_end_object(&w);
 }
 
+/* A path below one store, as it is below another; others stay. */
+static void
+follow(struct arena *a, const char **path, struct str from, const char *to)
+{
+	struct str p = str_from(*path);
+
+	if (p.n >= from.n && str_eq(str_sub(p, 0, from.n), from) && (p.n == from.n || p.p[from.n] == '/'))
+		*path = arena_fmt(a, "%s%.*s", to, (int)(p.n - from.n), p.p + from.n);
+}
+
+void
+machine_host_follow(struct machine_host *h, const char *store)
+{
+	struct machine_auth *t = &h->auth;
+	const char **const paths[] = {
+		&t->cert_dir, &t->ca_cert, &t->ca_key, &t->server_cert, &t->server_key, &t->client_key,
+		&t->client_cert, &t->store_path, &h->cloud.base.ssh_key_path, &h->cloud.base.store,
+	};
+	struct str from = str_from(h->cloud.base.store);
+
+	if (store[0] != '/' || from.n < 2 || str_eqc(from, store))
+		return;
+	for (size_t i = 0; i < NELEM(paths); i++)
+		if (*paths[i] != NULL)
+			follow(h->a, paths[i], from, store);
+}
+
 int
 machine_host_read(struct machine_host *h, struct arena *a, int machine_dir, const char *name, struct err *e)
 {
@@ -234,7 +261,8 @@ machine_host_read(struct machine_host *h, struct arena *a, int machine_dir, cons
 		rc = machine_host_parse(h, a, arena_str(a, buf_str(&b)), name, e);
 		if (rc < 0)
 			err_ctx(e, "%s/" STOREFILE_CONFIG, name);
-	}
+	} else if (e != NULL && e->kind == ERR_NOTFOUND && fs_exists(machine_dir, STOREFILE_RECORD))
+		err_set(e, ERR_PARSE, ENOENT, "%s/" STOREFILE_CONFIG " is missing", name);
 	buf_wipe(&b);
 	return rc;
 }

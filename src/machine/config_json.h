@@ -58,7 +58,12 @@ void	machine_host_init(struct machine_host *h, struct arena *a, const struct clo
 int	machine_host_parse(struct machine_host *h, struct arena *a, struct str text, const char *name,
 	    struct err *e);
 void	machine_host_print(const struct machine_host *h, struct buf *b);
-/* ERR_NOTFOUND if there is no file. */
+/*
+ * What lies inside the store that the file names (Driver.StorePath) is taken to lie in this one: stores
+ * are moved, and copied to other homes. Paths elsewhere stay as they are. Nothing is written.
+ */
+void	machine_host_follow(struct machine_host *h, const char *store);
+/* ERR_NOTFOUND if there is no machine; ERR_PARSE if only this one of its files is missing, or damaged. */
 int	machine_host_read(struct machine_host *h, struct arena *a, int machine_dir, const char *name,
 	    struct err *e);
 /* Whole and durable, 0600; the bytes of a file of an older version stay as config.json.bak. */

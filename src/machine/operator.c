@@ -331,13 +331,33 @@ load(struct operation *op, struct err *e)
 
 	if (machine_host_read(&op->host, &op->arena, op->dir, op->name, e) < 0)
 		return err_ctx(e, "machine %s", op->name);
+	machine_host_follow(&op->host, op->store);
 	if (machine_record_read(op->dir, &op->arena, &op->rec, &why) < 0) {
-		if (why.kind != ERR_NOTFOUND) {
+		/* A damaged one says nothing, and config.json has all that is needed. */
+		if (why.kind != ERR_NOTFOUND && why.kind != ERR_PARSE) {
 			*e = why;
 			return err_ctx(e, "machine %s", op->name);
 		}
 		adopt(op);
 	}
+	take_ids(op);
+	note_ids(op);
+	return 0;
+}
+
+int
+operation_stand_in(struct operation *op, const struct machine_host *h, struct err *e)
+{
+	struct machine_record rec;
+
+	/* The plan's account may be another by now: only its own driver's, and never without the ids. */
+	if (machine_record_read(op->dir, &op->arena, &rec, e) < 0)
+		return err_ctx(e, "machine %s", op->name);
+	if (strcmp(rec.driver, h->cloud.driver_name) != 0)
+		return err_set(e, ERR_PARSE, 0, "machine %s was made by the driver \"%s\", and the runner has \"%s\" now",
+		    op->name, rec.driver, h->cloud.driver_name);
+	op->host = *h;
+	op->rec = rec;
 	take_ids(op);
 	note_ids(op);
 	return 0;
@@ -1574,11 +1594,31 @@ do_create(struct operation *op, const struct args *args, struct json_val root, s
 	return EXIT_OK;
 }
 
+/* What is to go: by the runner's own account when config.json, which has the account's key, cannot be read. */
+static int
+open_to_remove(struct operation *op, struct json_val root, struct err *e)
+{
+	struct machine_host h;
+	struct err why = { 0 };
+	char hash[17];
+
+	if (operation_open(op, e) == 0)
+		return 0;
+	if (op->lock < 0 || e->kind != ERR_PARSE || !json_present(json_get(root, "driver")))
+		return -1;
+	if (plan_host(op, root, &h, hash, &why) < 0 || operation_stand_in(op, &h, &why) < 0) {
+		log_warn("Nor does the runner's own account help", F_STR("name", op->name), F_ERR(&why));
+		return -1;
+	}
+	log_warn("Machine is removed with the runner's own account", F_STR("name", op->name), F_ERR(e));
+	*e = (struct err){ 0 };
+	return 0;
+}
+
 static int
 do_remove(struct operation *op, const struct args *args, struct json_val root, struct err *e)
 {
-	(void)root;
-	if (operation_open(op, e) < 0) {
+	if (open_to_remove(op, root, e) < 0) {
 		if (e->kind == ERR_CONFLICT)
 			return EXIT_BUSY;
 		if (e->kind == ERR_NOTFOUND) {

@@ -65,6 +65,11 @@ int	operation_plan(struct operation *op, const struct machine_host *h, const cha
 	    const char *options_hash, struct err *e);
 /* Opens what is there, and takes the lock: ERR_NOTFOUND, ERR_CONFLICT (busy). */
 int	operation_open(struct operation *op, struct err *e);
+/*
+ * After operation_open() could not read config.json and holds the lock: the machine as the record has it,
+ * in an account of the same driver. -1: there is no record, or it is another driver's. Good for removing it.
+ */
+int	operation_stand_in(struct operation *op, const struct machine_host *h, struct err *e);
 /* The same without the lock, for looking only. */
 int	operation_look(struct operation *op, struct err *e);
 /* From the phase it is in to ready. On failure the machine stays in its phase, with last_error. */

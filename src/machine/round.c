@@ -272,8 +272,10 @@ ping(struct round *r, struct pinged *p)
 	if (dir < 0)
 		return;
 	if (machine_host_read(&p->host, &r->arena, dir, p->name, &p->why) < 0)
-		p->how = p->why.kind == ERR_NOTFOUND ? PINGED_NOT : PINGED_BLIND;
+		p->how = p->why.kind == ERR_NOTFOUND ? PINGED_NOT :
+		    p->why.kind == ERR_PARSE ? PINGED_FAILED : PINGED_BLIND;
 	else {
+		machine_host_follow(&p->host, r->store);
 		rc = p->probe ? health_probe(&p->host, dir, &unfit, mono_min(r->deadline, mono_after(PROBE_NS)), &p->why) :
 		    health_check(&p->host, dir, mono_min(r->deadline, mono_after(PING_NS)), &p->why);
 		p->how = rc == 0 ? PINGED_OK : unfit ? PINGED_UNFIT : our_own_trouble(&p->why) ? PINGED_BLIND : PINGED_FAILED;

@@ -299,6 +299,16 @@ state_of(const struct machine_record *r)
 	}
 }
 
+/* Whether config.json is missing or says nothing: no operator could work with the machine, but remove it. */
+static bool
+is_damaged(int dir, struct arena *a, struct err *e)
+{
+	struct machine_config c;
+
+	*e = (struct err){ 0 };
+	return machine_config_read(dir, a, &c, e) < 0 && (e->kind == ERR_PARSE || e->kind == ERR_NOTFOUND);
+}
+
 void
 model_load_machine(struct manager *m, const char *name)
 {
@@ -307,6 +317,7 @@ model_load_machine(struct manager *m, const char *name)
 	struct arena a = { 0 };
 	struct err e = { 0 };
 	struct pool *pool;
+	bool damaged;
 	int dir;
 
 	dir = store_open(m->store, name, &e);
@@ -326,6 +337,14 @@ model_load_machine(struct manager *m, const char *name)
 	pool = mc != NULL ? mc->pool : machine_owner(m, name, &r);
 	if (pool == NULL)
 		goto out;
+	damaged = is_damaged(dir, &a, &e);
+	if (damaged && r.phase == PHASE_NONE) {
+		log_error("Neither of the machine's two files is readable: look in the cloud for its name, then remove it by hand",
+		    F_STR("name", name), F_ERR(&e));
+		goto out;
+	}
+	if (damaged)
+		log_error("Machine gets no job any more, and goes", F_STR("name", name), F_ERR(&e));
 	if (mc == NULL) {
 		mc = machine_add(m, name, pool);
 		/* One made by the original tells nothing of its past: it counts as used once (spec machines 1.12). */
@@ -338,6 +357,8 @@ model_load_machine(struct manager *m, const char *name)
 		mc->removal_retries = r.removal_failures < UINT16_MAX ? (uint16_t)r.removal_failures : UINT16_MAX;
 	if (mc->job == NULL)
 		mc->state = state_of(&r);
+	if (damaged)
+		mc->flags |= SCALE_F_DOOMED;
 	if (mc->state == SCALE_REMOVING && mc->removal_retries >= pool_removal_attempts(pool))
 		mc->state = SCALE_STUCK;
 	if (r.phase != PHASE_NONE) {

@@ -219,6 +219,7 @@ look_at_machine(struct view *v, const char *store, const char *name, const char 
 {
 	const struct view_machine *known = view_machine(v, name);
 	struct machine_record r = { 0 };
+	struct machine_config config;
 	struct err e = { 0 };
 	int dir = store_open(store, name, &e);
 	bool ours = known != NULL;
@@ -241,6 +242,8 @@ look_at_machine(struct view *v, const char *store, const char *name, const char 
 		out->why = r.phase == PHASE_DELETING ? r.remove_reason : "";
 		out->error = r.last_error;
 	}
+	if (machine_config_read(dir, &v->arena, &config, &e) < 0 && (e.kind == ERR_PARSE || e.kind == ERR_NOTFOUND))
+		out->error = STOREFILE_CONFIG " is missing or damaged";
 	out->job = "";
 	/* Operators die with their manager. */
 	if (!v->alive)

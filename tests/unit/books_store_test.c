@@ -179,6 +179,12 @@ test_life(void)
 	is_str(c.ip, "10.0.0.1", "  address");
 	is_int(c.ssh_port, 22, "  port");
 	is_str(c.auth_store_path, "/s/machines/m1", "  where its certificates are");
+	unlinkat(dir2, "config.json", 0);
+	is_int(store_list(store, &names, &e), 1, "without its config.json it is a machine all the same");
+	fs_free_names(names, 1);
+	unlinkat(dir2, "windlass.json", 0);
+	is_int(store_list(store, &names, &e), 0, "  but not without both");
+	fs_free_names(names, 0);
 	is_int(store_forget(store, "m1", &e), 0, "it is forgotten");
 	is_int(store_list(store, &names, &e), 0, "  and not listed");
 	close(n.lock);

@@ -333,15 +333,43 @@ test_file(void)
 	fs_write_fast(fd, "config.json", STR("{\"Name\""), 0600, &e);
 	is_int(machine_host_read(&h, &a, fd, "m", &e), -1, "half a file is refused");
 	ok(strncmp(e.msg, "m/config.json: ", 15) == 0, "  by name: %s", e.msg);
+	unlinkat(fd, "config.json", 0);
+	fs_write_fast(fd, "windlass.json", STR("{}"), 0600, &e);
+	e = (struct err){ 0 };
+	is_int(machine_host_read(&h, &a, fd, "m", &e), -1, "no file, but a record of ours");
+	is_int(e.kind, ERR_PARSE, "  is no machine that is gone: %s", e.msg);
 	close(fd);
 	fs_remove_tree(AT_FDCWD, dir, &e);
 	buf_free(&b);
 	arena_reset(&a);
 }
 
+static void
+test_follow(void)
+{
+	static const char text[] = "{\"ConfigVersion\":3,\"DriverName\":\"digitalocean\",\"Driver\":{\"StorePath\":\"/old/m\","
+	    "\"SSHKeyPath\":\"/old/m/machines/m/id_rsa\"},\"HostOptions\":{\"AuthOptions\":{\"CertDir\":\"/old/m/certs\","
+	    "\"CaCertPath\":\"/old/mine/ca.pem\",\"StorePath\":\"/old/m/machines/m\"}}}";
+	struct machine_host h;
+	struct arena a = { 0 };
+	struct err e = { 0 };
+
+	is_int(machine_host_parse(&h, &a, STR(text), "m", &e), 0, "a machine of a store that was moved");
+	machine_host_follow(&h, "/new");
+	is_str(h.cloud.base.store, "/new", "  is of this store");
+	is_str(h.cloud.base.ssh_key_path, "/new/machines/m/id_rsa", "  its key with it");
+	is_str(h.auth.cert_dir, "/new/certs", "  the certificates");
+	is_str(h.auth.store_path, "/new/machines/m", "  and what env prints");
+	is_str(h.auth.ca_cert, "/old/mine/ca.pem", "  a path elsewhere stays");
+	machine_host_follow(&h, "relative");
+	is_str(h.cloud.base.store, "/new", "a store without a full path is not followed");
+	arena_reset(&a);
+}
+
 int
 main(void)
 {
+	test_follow();
 	unsetenv("DIGITALOCEAN_ACCESS_TOKEN");
 	unsetenv("DIGITALOCEAN_API_URL");
 	unsetenv("DIGITALOCEAN_API_CA_FILE");

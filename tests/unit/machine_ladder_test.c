@@ -292,6 +292,39 @@ test_watched(void)
 	end(&op, &a);
 }
 
+/* config.json is damaged, then gone: the runner's account and the record's ids are enough to remove the machine. */
+static void
+test_stand_in(bool missing)
+{
+	struct operation op;
+	struct machine_host h;
+	struct arena a = { 0 };
+	struct err e = { 0 };
+	const char *name = missing ? "m9" : "m8";
+
+	forget_all();
+	is_int(begin(&op, &a, name, &e), 0, "a machine %s", e.msg);
+	fs_write_fast(op.dir, "config.json", STR("{\"Conf"), 0600, &e);
+	if (missing)
+		unlinkat(op.dir, "config.json", 0);
+	end(&op, &a);
+	asked[0] = '\0';
+	operation_init(&op, store, name);
+	op.deadline = mono_after(60 * NSEC_SEC);
+	is_int(operation_open(&op, &e), -1, "  its config.json is %s", missing ? "gone" : "cut off");
+	is_int(e.kind, ERR_PARSE, "  which is not the machine's being gone: %s", e.msg);
+	ok(op.lock >= 0, "  it is locked");
+	machine_host_init(&h, &a, &three, store, name);
+	h.cloud.driver_name = "other";
+	is_int(operation_stand_in(&op, &h, &e), -1, "an account of another driver is refused");
+	machine_host_init(&h, &a, &three, store, name);
+	is_int(operation_stand_in(&op, &h, &e), 0, "its own driver's stands in");
+	is_int(operation_remove(&op, "damaged", &e), 0, "it goes");
+	is_str(asked, "drop 102; drop 101; drop 100; ", "  with all that the record names");
+	is_int(store_open(store, name, &e), -1, "  and is forgotten");
+	end(&op, &a);
+}
+
 int
 main(void)
 {
@@ -302,6 +335,8 @@ main(void)
 	test_ladder();
 	test_lost_answer();
 	test_watched();
+	test_stand_in(false);
+	test_stand_in(true);
 	fs_remove_tree(AT_FDCWD, store, NULL);
 	return done_testing();
 }
