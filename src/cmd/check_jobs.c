@@ -45,7 +45,8 @@ try_docker(struct check *c, const struct runner *r, struct str docker, struct er
 		return -1;
 	for (size_t i = 0; i < NELEM(kinds); i++) {
 		struct buf body = { .max = 4u << 20 };
-		int rc = container_put_create(&w, kinds[i], STR("image"), API_MINOR, &vs, &body, e);
+		const struct container_order o = { kinds[i], STR("image"), API_MINOR, &vs };
+		int rc = container_put_create(&w, &o, &body, e);
 
 		buf_wipe(&body);
 		if (rc < 0)

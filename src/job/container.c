@@ -587,15 +587,17 @@ put_user(const struct work *w, struct json_w *j, struct err *e)
 }
 
 int
-container_put_create(const struct work *w, enum container_kind kind, struct str image, int api,
-    const struct volumes *vs, struct buf *body, struct err *e)
+container_put_create(const struct work *w, const struct container_order *o, struct buf *body,
+    struct err *e)
 {
 	struct json_w j = { .b = body };
-	bool umask = kind == CONTAINER_HELPER && !work_flag(w, "FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR");
+	enum container_kind kind = o->kind;
+	bool umask = kind == CONTAINER_HELPER &&
+	    !work_flag(w, "FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR");
 	struct str mac = plain(w, "mac_address");
 
 	jw_object(&j, NULL);
-	jw_str(&j, "Image", image);
+	jw_str(&j, "Image", o->image);
 	jw_cstr(&j, "Hostname", w->hostname);
 	jw_array(&j, "Cmd");
 	jw_cstr(&j, NULL, "sh");
@@ -610,11 +612,11 @@ container_put_create(const struct work *w, enum container_kind kind, struct str 
 	put_env(w, &j);
 	jw_bool(&j, "Tty", false);
 	put_labels(w, &j, kind == CONTAINER_BUILD ? "build" : "predefined");
-	if (mac.n > 0 && api < 44)
+	if (mac.n > 0 && o->api < 44)
 		jw_str(&j, "MacAddress", mac);
-	if (put_host_config(w, kind, vs, &j, e) < 0)
+	if (put_host_config(w, kind, o->volumes, &j, e) < 0)
 		return -1;
-	put_networking(w, kind, api, &j);
+	put_networking(w, kind, o->api, &j);
 	jw_end_object(&j);
 	return body->failed ? err_set(e, ERR_CONFIG, 0, "the container's description is too large") : 0;
 }

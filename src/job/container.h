@@ -35,12 +35,17 @@ int	volumes_plan(const struct work *w, struct volumes *vs, struct err *e);
 /* POST /volumes/create. */
 void	volume_put_create(const struct work *w, const struct volume *v, struct buf *body);
 
-/*
- * POST /containers/create. image is the reference to use (digest or id). api: the engine's minor version.
- * -1 (ERR_CONFIG) when a setting has no meaning.
- */
-int	container_put_create(const struct work *w, enum container_kind kind, struct str image, int api,
-	    const struct volumes *vs, struct buf *body, struct err *e);
+/* What a container is made of, beside the job's own settings. */
+struct container_order {
+	enum container_kind kind;
+	struct str	 image;		/* the reference to use: a digest or an id */
+	int		 api;		/* the engine's minor version */
+	const struct volumes *volumes;
+};
+
+/* POST /containers/create, appended to body. -1 (ERR_CONFIG) when a setting has no meaning. */
+int	container_put_create(const struct work *w, const struct container_order *o,
+	    struct buf *body, struct err *e);
 /*
  * What /etc/hostname says in the job's containers, when that is certain before they exist: NULL with the
  * host's or another container's network, where it is theirs.

@@ -170,6 +170,7 @@ int
 container_make(struct run *r, struct container *c, struct err *e)
 {
 	struct buf body = { .max = 4u << 20 };
+	struct container_order o;
 	struct json_val v;
 	char path[300];
 	int rc = -1;
@@ -177,8 +178,8 @@ container_make(struct run *r, struct container *c, struct err *e)
 	if (c->kind == CONTAINER_BUILD && prepare_build_image(r, e) < 0)
 		return -1;
 	r->failure = FAILURE_CONFIG;
-	if (container_put_create(&r->work, c->kind, str_from(c->image), engine_api(r->api),
-	    &r->volumes, &body, e) < 0)
+	o = (struct container_order){ c->kind, str_from(c->image), engine_api(r->api), &r->volumes };
+	if (container_put_create(&r->work, &o, &body, e) < 0)
 		goto out;
 	r->failure = FAILURE_NONE;
 	snprintf(path, sizeof(path), "/containers/create?name=%s", c->name);

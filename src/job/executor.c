@@ -9,9 +9,6 @@
  *
  * Who may end it, and how: orders.h.
  */
-#include <sys/file.h>
-#include <unistd.h>
-
 #include "books/jobdir.h"
 #include "core/crash.h"
 #include "core/exit.h"
@@ -19,17 +16,13 @@
 #include "core/log.h"
 #include "core/opt.h"
 #include "core/proc.h"
-#include "core/rand.h"
 #include "docker/probe.h"
 #include "job/executor.h"
 #include "job/run.h"
 #include "job/start.h"
-#include "job/trace.h"
 
 /* For trying out the engine of a machine that rested. */
 #define PROBE_LIMIT	(60 * NSEC_SEC)
-/* A wait that is worth a line in the job's log. */
-#define WAITED_LEAST	(2 * NSEC_SEC)
 
 /* ---- from stage to stage ---- */
 
@@ -248,77 +241,6 @@ execute(struct run *r)
 	return finish(r);
 }
 
-/* ---- the start ---- */
-
-/* A job that begins: names are drawn, the clock starts, and from here on the trace is ours. */
-static int
-begin(struct run *r, struct err *e)
-{
-	struct buf heading = { .max = 4096 };
-	dur_t wait;
-	int trace;
-
-	rand_hex(r->mem.tag, 16);
-	r->mem.started = wall_now();
-	r->mem.deadline = wall_add(r->mem.started, r->job.timeout);
-	r->mem.stage = stage_at(0);
-	r->mem.attempt = 1;
-	snprintf(r->mem.status, sizeof(r->mem.status), "running");
-	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
-	containers_plan(r);
-	/*
-	 * The reporter may be appending a line about waiting: it holds this lock, and stops once
-	 * stage.json is there.
-	 */
-	trace = trace_open(r->dir, O_RDWR, e);
-	if (trace < 0)
-		return -1;
-	if (flock(trace, LOCK_EX) < 0) {
-		err_sys(e, "lock trace");
-		close(trace);
-		return -1;
-	}
-	if (output_begin(&r->out, r->dir, &r->work, e) < 0) {
-		close(trace);
-		return -1;
-	}
-	if (r->out.length == 0) {
-		trace_put_heading(&r->job, &heading);
-		output_lines(&r->out, buf_str(&heading));
-		buf_free(&heading);
-	}
-	wait = wall_between(r->job.received, r->mem.started);
-	if (wait >= WAITED_LEAST) {
-		char waited[40];
-
-		time_go_duration(wait / NSEC_SEC * NSEC_SEC, waited);
-		output_say(&r->out, tl_plain, "  on machine %s, after a wait of %s", r->machine,
-		    waited);
-	}
-	job_commit(r);
-	close(trace);
-	crash_point("executor:begun");
-	return 0;
-}
-
-static int
-resume(struct run *r, struct json_val saved, int64_t trace, struct err *e)
-{
-	int64_t n;
-
-	work_init(&r->work, &r->job, r->machine, r->mem.tag, r->concurrent_id);
-	containers_plan(r);
-	n = (int64_t)stage_items(r->mem.stage, &r->work);
-	if (r->mem.item > n || (r->mem.phase == PHASE_STARTED && r->mem.item >= n))
-		return err_set(e, ERR_PARSE, 0, "stage.json is damaged: step %" PRId64 " of %" PRId64, r->mem.item, n);
-	if (r->mem.stage->side == STAGE_AFTER)
-		work_set_status(&r->work, r->mem.status);
-	if (output_resume(&r->out, r->dir, &r->work, trace, saved, e) < 0)
-		return -1;
-	log_info("Going on with a job", F_INT("trace", trace), F_STR("stage", r->mem.stage->name));
-	return 0;
-}
-
 /* The end of a job whose machine cannot be reached any more, begun long ago by a predecessor. */
 static int
 lost_machine(struct run *r, const struct err *e)
@@ -382,7 +304,7 @@ executor_main(int argc, char **argv)
 				return EXIT_MACHINE;
 			}
 		}
-		if (begin(r, &e) < 0) {
+		if (start_begin(r, &e) < 0) {
 			log_error("Executor cannot begin", F_ERR(&e));
 			return EXIT_RETRY;
 		}
@@ -391,7 +313,7 @@ executor_main(int argc, char **argv)
 			return finish(r);
 		}
 	} else {
-		if (resume(r, saved, trace, &e) < 0) {
+		if (start_resume(r, saved, trace, &e) < 0) {
 			log_error("Executor cannot go on", F_ERR(&e));
 			return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;
 		}

@@ -2,8 +2,6 @@
  * stage.json: what an executor must know to go on where a predecessor stopped. See run.h,
  * docs/state.md.
  */
-#include <unistd.h>
-
 #include "books/jobdir.h"
 #include "core/crash.h"
 #include "core/fs.h"

@@ -6,9 +6,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "core/crash.h"
 #include "core/exit.h"
-#include "core/fs.h"
 #include "core/log.h"
 #include "job/run.h"
 

@@ -1,6 +1,6 @@
 /*
- * The start of an executor: the job's directory is opened and locked, and the process confined to
- * what one job needs.
+ * The start of an executor: the job's directory is opened and locked, the process confined to what
+ * one job needs, and the job begun, or taken up where a predecessor left it.
  */
 #ifndef JOB_START_H
 #define JOB_START_H
@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "core/err.h"
+#include "wire/json.h"
 
 struct run;
 
@@ -23,5 +24,15 @@ int	start_open(struct run *r, const char *state_dir, const char *id, uid_t *self
  * runner's configuration says and before anything foreign is read. 0 or -1.
  */
 int	start_confine(struct run *r, uid_t self, struct err *e);
+/*
+ * A job that begins: names are drawn, the clock starts, and from here on the trace is ours. 0 or
+ * -1.
+ */
+int	start_begin(struct run *r, struct err *e);
+/*
+ * A job that memory_read() has found: `saved` and `trace` are from there. 0 or -1; ERR_PARSE:
+ * damaged.
+ */
+int	start_resume(struct run *r, struct json_val saved, int64_t trace, struct err *e);
 
 #endif

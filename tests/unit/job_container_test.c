@@ -144,9 +144,11 @@ body(struct job *j, enum container_kind kind, int api, struct err *e)
 	struct buf b = { 0 };
 	struct volumes vs;
 	struct json_val v = JSON_NONE;
+	const struct container_order o = { kind, STR("alpine@sha256:1"), api, &vs };
 
 	volumes_plan(&j->w, &vs, e);
-	if (container_put_create(&j->w, kind, STR("alpine@sha256:1"), api, &vs, &b, e) == 0 && json_parse(&j->a, arena_str(&j->a, buf_str(&b)), &v, e) < 0)
+	if (container_put_create(&j->w, &o, &b, e) == 0 &&
+	    json_parse(&j->a, arena_str(&j->a, buf_str(&b)), &v, e) < 0)
 		ok(false, "the body is JSON: %s", e->msg);
 	buf_free(&b);
 	return v;
