@@ -58,12 +58,12 @@ start_confine(struct run *r, uid_t self, struct err *e)
 	/* A work of its own: the job's begins later, and its names are not drawn yet. */
 	work_init(&w, &r->job, r->machine, "0000000000000000", r->concurrent_id);
 	image_helpers(&w, &pairs, NULL);
-	/* They end with us, and nobody asks how. */
-	signal(SIGCHLD, SIG_IGN);
 	if (broker_start(&pairs, voices, e) < 0 ||
 	    reach_puller(r, &plan, &voices[BROKER_PULLER], e) < 0)
 		return -1;
 	r->broker = voices[BROKER_EXECUTOR];
+	/* They end with us, and nobody asks how. Not before they run: proc_self() has to find them. */
+	signal(SIGCHLD, SIG_IGN);
 	if (auth != NULL) {
 		fs_keep(auth);
 		places[n++] = (struct sandbox_place){ SANDBOX_READ, auth, -1 };
