@@ -1,7 +1,15 @@
 /* A job's directory: see jobdir.h. */
+#include <inttypes.h>
+#include <unistd.h>
+
 #include "books/jobdir.h"
 #include "core/core.h"
+#include "core/fs.h"
 #include "core/identity.h"
+#include "wire/fields.h"
+
+#define RESULT_MAX	(1u << 20)
+#define WORDS_MAX	4096
 
 /* What says what the job's roles may do stays root's: GitLab's answer, what of config.toml counts for it, its machine. */
 static const char *const root_keeps[] = {
@@ -15,4 +23,161 @@ jobdir_identity(int jobs_dir, int dir, const char *id, uid_t *self, struct err *
 	const struct identity_job job = { id, root_keeps, locks };
 
 	return identity_of_job(jobs_dir, dir, &job, self, e);
+}
+
+static const struct field result_fields[] = {
+	FIELD(struct jobdir_result, STR, "failure_reason", reason),
+	FIELD(struct jobdir_result, INT, "exit_code", exit_code),
+	FIELD(struct jobdir_result, STR, "text", text),
+	FIELD(struct jobdir_result, BOOL, "dirty", dirty),
+};
+static const struct field result_told = FIELD(struct jobdir_result, BOOL, "told", told);
+static const struct field result_finished = FIELD(struct jobdir_result, TIME, "finished", finished);
+
+/* Reads a JSON object into the arena. */
+static int
+read_object(int dir, const char *file, size_t max, struct arena *a, struct json_val *v, struct err *e)
+{
+	struct buf b = { .max = max };
+	int rc = -1;
+
+	if (fs_read(dir, file, max, &b, e) == 0)
+		rc = json_parse(a, arena_str(a, buf_str(&b)), v, e);
+	buf_free(&b);
+	return rc < 0 && e != NULL && e->kind != ERR_NOTFOUND ? err_ctx(e, "%s", file) : rc;
+}
+
+int
+jobdir_result_write(int dir, const struct jobdir_result *r, struct err *e)
+{
+	struct buf b = { .max = RESULT_MAX };
+	struct json_w w = { .b = &b };
+	int rc;
+
+	jw_object(&w, NULL);
+	jw_cstr(&w, "state", r->success ? "success" : "failed");
+	fields_write(&w, result_fields, NELEM(result_fields), r);
+	if (!r->told)
+		fields_write(&w, &result_told, 1, r);
+	fields_write(&w, &result_finished, 1, r);
+	jw_end_object(&w);
+	rc = fs_write(dir, JOBFILE_RESULT, buf_str(&b), 0600, e);
+	buf_free(&b);
+	return rc;
+}
+
+int
+jobdir_result_read(int dir, struct arena *a, struct jobdir_result *r, struct err *e)
+{
+	struct json_val v;
+
+	*r = (struct jobdir_result){ .reason = "", .text = "", .told = true };
+	if (read_object(dir, JOBFILE_RESULT, RESULT_MAX, a, &v, e) < 0)
+		return -1;
+	r->success = str_eqc(json_str(a, json_get(v, "state")), "success");
+	fields_read(a, v, result_fields, NELEM(result_fields), r);
+	fields_read(a, v, &result_told, 1, r);
+	fields_read(a, v, &result_finished, 1, r);
+	return 0;
+}
+
+int
+jobdir_order_write(int dir, const struct jobdir_order *o, struct err *e)
+{
+	struct buf b = { .max = WORDS_MAX };
+	struct json_w w = { .b = &b };
+	int rc;
+
+	jw_object(&w, NULL);
+	jw_cstr(&w, "how", o->abort ? "abort" : "cancel");
+	jw_cstr(&w, "reason", failure_word(o->reason));
+	jw_cstr(&w, "text", o->text);
+	jw_end_object(&w);
+	rc = fs_write(dir, JOBFILE_CANCEL, buf_str(&b), 0600, e);
+	buf_free(&b);
+	return rc;
+}
+
+bool
+jobdir_order_read(int dir, struct arena *a, struct jobdir_order *o)
+{
+	struct json_val v;
+
+	if (read_object(dir, JOBFILE_CANCEL, WORDS_MAX, a, &v, NULL) < 0)
+		return false;
+	*o = (struct jobdir_order){ .abort = str_eqc(json_str(a, json_get(v, "how")), "abort"),
+		.reason = failure_of(json_str(a, json_get(v, "reason"))), .text = json_cstr(a, json_get(v, "text")) };
+	return true;
+}
+
+int
+jobdir_place_write(int dir, const struct jobdir_place *p, struct err *e)
+{
+	struct buf b = { .max = WORDS_MAX };
+	int rc;
+
+	buf_fmt(&b, "%s\n%" PRId64 "\n", p->machine, p->slot);
+	rc = fs_write(dir, JOBFILE_MACHINE, buf_str(&b), 0640, e);
+	buf_free(&b);
+	return rc;
+}
+
+int
+jobdir_place_read(int dir, bool vouched, struct arena *a, struct jobdir_place *p, struct err *e)
+{
+	struct buf b = { .max = WORDS_MAX };
+	struct str rest, name;
+	int rc = vouched ? fs_read_vouched(dir, JOBFILE_MACHINE, WORDS_MAX, &b, e) : fs_read(dir, JOBFILE_MACHINE, WORDS_MAX, &b, e);
+
+	*p = (struct jobdir_place){ .machine = "" };
+	if (rc == 0) {
+		rest = buf_str(&b);
+		name = str_trim(str_cut(&rest, '\n'));
+		p->machine = arena_dup(a, name);
+		if (rest.p == NULL || str_to_i64(str_trim(rest), &p->slot) < 0)
+			p->slot = 0;
+		if (name.n == 0)
+			rc = err_set(e, ERR_PARSE, 0, JOBFILE_MACHINE ": no name in it");
+	}
+	buf_free(&b);
+	return rc;
+}
+
+void
+jobdir_place_drop(int dir)
+{
+	static const char *const files[] = { JOBFILE_MACHINE, JOBFILE_UNFIT, JOBFILE_LOST, JOBFILE_GONE };
+
+	for (size_t i = 0; i < NELEM(files); i++)
+		unlinkat(dir, files[i], 0);
+	fs_sync_dir(dir, NULL);
+}
+
+const char *
+jobdir_text(int dir, const char *file, struct arena *a)
+{
+	struct buf b = { .max = WORDS_MAX };
+	const char *text = "";
+
+	if (fs_read(dir, file, WORDS_MAX, &b, NULL) == 0)
+		text = arena_dup(a, str_trim(buf_str(&b)));
+	buf_free(&b);
+	return text;
+}
+
+int
+jobdir_reported_write(int dir, int status, struct str more, struct err *e)
+{
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	int rc;
+
+	jw_object(&w, NULL);
+	jw_i64(&w, "status", status);
+	jw_time(&w, "at", wall_now(), 3);
+	fields_write_unknown(&w, more);
+	jw_end_object(&w);
+	rc = fs_write(dir, JOBFILE_REPORTED, buf_str(&b), 0600, e);
+	buf_free(&b);
+	return rc;
 }

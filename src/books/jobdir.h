@@ -57,4 +57,46 @@
 /* Hands the directory of job `id` to the job's own number: identity_of_job() with the names of this directory. */
 int	jobdir_identity(int jobs_dir, int dir, const char *id, uid_t *self, struct err *e);
 
+/* result.json. Strings are the caller's, or live in the arena of the reader. */
+struct jobdir_result {
+	bool		 success;
+	const char	*reason;	/* the runner's own word (failure.h), "" with success or from an older version */
+	int64_t		 exit_code;
+	const char	*text;		/* for people */
+	bool		 dirty;		/* its machine must not be used again */
+	bool		 told;		/* false: the reporter still has to write the trace's last line */
+	wall_t		 finished;
+};
+/* 0 or -1: then the file is as it was. */
+int	jobdir_result_write(int dir, const struct jobdir_result *r, struct err *e);
+/* ERR_NOTFOUND: it has not ended. */
+int	jobdir_result_read(int dir, struct arena *a, struct jobdir_result *r, struct err *e);
+
+/* cancel: written before the signal. */
+struct jobdir_order {
+	bool		 abort;		/* at once; else what a cancelled job still may do is done */
+	enum failure	 reason;
+	const char	*text;
+};
+int	jobdir_order_write(int dir, const struct jobdir_order *o, struct err *e);
+/* Whether there is one that can be read. An abort replaces a cancel, never the other way: the writer asks first. */
+bool	jobdir_order_read(int dir, struct arena *a, struct jobdir_order *o);
+
+/* machine. A job may get another one while it has no stage.json. */
+struct jobdir_place {
+	const char	*machine;
+	int64_t		 slot;		/* CI_CONCURRENT_ID: the lowest number no other job of the runner has */
+};
+int	jobdir_place_write(int dir, const struct jobdir_place *p, struct err *e);
+/* vouched: only what root wrote is believed (fs_read_vouched()). ERR_NOTFOUND; ERR_PARSE: no name in it. */
+int	jobdir_place_read(int dir, bool vouched, struct arena *a, struct jobdir_place *p, struct err *e);
+/* Takes the machine away again, with all that was said of it (unfit, lost, gone). */
+void	jobdir_place_drop(int dir);
+
+/* unfit, waiting, lost, gone: a text for people, trimmed, in the arena; "" when there is none. */
+const char *jobdir_text(int dir, const char *file, struct arena *a);
+
+/* reported. more: members of an object's text that are written with it ("calls"). */
+int	jobdir_reported_write(int dir, int status, struct str more, struct err *e);
+
 #endif

@@ -177,23 +177,6 @@ last_line(struct run *r)
 	buf_free(&b);
 }
 
-static void
-put_result(const struct run *r, struct buf *b)
-{
-	struct json_w w = { .b = b };
-	char now[TIME_RFC3339_MAX];
-
-	time_rfc3339(wall_now(), 3, now);
-	jw_object(&w, NULL);
-	jw_cstr(&w, "state", r->mem.failed ? "failed" : "success");
-	jw_cstr(&w, "failure_reason", failure_word(r->mem.failure));
-	jw_i64(&w, "exit_code", r->mem.failed ? r->mem.exit_code : 0);
-	jw_cstr(&w, "text", r->mem.text);
-	jw_bool(&w, "dirty", r->dirty);
-	jw_cstr(&w, "finished", now);
-	jw_end_object(&w);
-}
-
 /*
  * A result that cannot be written is a job that cannot end: it waits for the disk, and is cut short
  * only by a kill.
@@ -201,20 +184,21 @@ put_result(const struct run *r, struct buf *b)
 static int
 finish(struct run *r)
 {
-	struct buf b = { .max = 65536 };
+	struct jobdir_result result;
 	struct err e = { 0 };
 	bool told = false;
 
 	containers_tidy(r);
 	last_line(r);
-	put_result(r, &b);
-	while (output_write(&r->out, &e) < 0 || fs_write(r->dir, JOBFILE_RESULT, buf_str(&b), 0600, &e) < 0) {
+	result = (struct jobdir_result){ .success = !r->mem.failed, .reason = failure_word(r->mem.failure),
+		.exit_code = r->mem.failed ? r->mem.exit_code : 0, .text = r->mem.text, .dirty = r->dirty, .told = true,
+		.finished = wall_now() };
+	while (output_write(&r->out, &e) < 0 || jobdir_result_write(r->dir, &result, &e) < 0) {
 		if (!told)
 			log_error("The job's result cannot be written: trying until it can", F_ERR(&e));
 		told = true;
 		mono_sleep(2 * NSEC_SEC);
 	}
-	buf_free(&b);
 	crash_point("executor:result-written");
 	log_info(r->mem.failed ? "Job failed" : "Job succeeded", F_STR("failure_reason", failure_word(r->mem.failure)), F_STR("text", r->mem.text),
 	    F_INT("exit_code", r->mem.failed ? r->mem.exit_code : 0),

@@ -14,20 +14,16 @@ void
 order_take_or_exit(struct run *r)
 {
 	struct signalfd_siginfo si;
-	struct buf b = { .max = 4096 };
+	struct jobdir_order order;
 	struct arena a = { 0 };
-	struct json_val v;
 
 	while (read(r->signals, &si, sizeof(si)) == sizeof(si))
 		r->sigterms++;
-	if (fs_read(r->dir, JOBFILE_CANCEL, 4096, &b, NULL) == 0 &&
-	    json_parse(&a, buf_str(&b), &v, NULL) == 0) {
-		r->order = str_eqc(json_str(&a, json_get(v, "how")), "abort") ?
-		    ORDER_ABORT : ORDER_CANCEL;
-		r->order_failure = failure_of(json_str(&a, json_get(v, "reason")));
-		str_copy(json_str(&a, json_get(v, "text")), r->order_text, sizeof(r->order_text));
+	if (jobdir_order_read(r->dir, &a, &order)) {
+		r->order = order.abort ? ORDER_ABORT : ORDER_CANCEL;
+		r->order_failure = order.reason;
+		snprintf(r->order_text, sizeof(r->order_text), "%s", order.text);
 	}
-	buf_free(&b);
 	arena_reset(&a);
 	/*
 	 * Orders are written before they are signalled. Without one the host goes down: what runs

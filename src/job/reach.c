@@ -112,14 +112,14 @@ reach_gone(const struct run *r)
 int
 reach_gone_why(const struct run *r, struct err *e)
 {
-	struct buf b = { .max = 512 };
+	struct arena a = { 0 };
+	const char *why = jobdir_text(r->dir, JOBFILE_GONE, &a);
 
-	if (fs_read(r->dir, JOBFILE_GONE, 500, &b, NULL) == 0 && b.n > 0)
-		err_set(e, ERR_NET, 0, "machine %s is gone: %.*s", r->machine,
-		    STR_ARG(str_trim(buf_str(&b))));
+	if (why[0] != '\0')
+		err_set(e, ERR_NET, 0, "machine %s is gone: %s", r->machine, why);
 	else
 		err_set(e, ERR_NET, 0, "machine %s was removed under the job", r->machine);
-	buf_free(&b);
+	arena_reset(&a);
 	return -1;
 }
 

@@ -132,32 +132,23 @@ extend_crc(struct reporter *r, int64_t to, struct err *e)
 /* ---- orders to the executor ---- */
 
 static void
-order(struct reporter *r, const char *how)
+order(struct reporter *r, bool abort)
 {
-	struct buf b = { .max = 4096 };
-	struct json_w w = { .b = &b };
+	const struct jobdir_order o = { .abort = abort, .reason = FAILURE_CANCELED, .text = "canceled" };
+	struct jobdir_order stands;
 	struct err e = { 0 };
-	struct json_val v;
 	struct arena a = { 0 };
 
 	/* An abort replaces a cancel, never the other way; the same order is given once. */
-	if (fs_read(r->dir, JOBFILE_CANCEL, 4096, &b, NULL) == 0 && json_parse(&a, buf_str(&b), &v, NULL) == 0 &&
-	    (str_eqc(json_str(&a, json_get(v, "how")), "abort") || str_eqc(json_str(&a, json_get(v, "how")), how)))
+	if (jobdir_order_read(r->dir, &a, &stands) && (stands.abort || !abort))
 		goto out;
-	buf_clear(&b);
-	jw_object(&w, NULL);
-	jw_cstr(&w, "how", how);
-	jw_cstr(&w, "reason", failure_word(FAILURE_CANCELED));
-	jw_cstr(&w, "text", "canceled");
-	jw_end_object(&w);
-	log_info("GitLab ends the job", F_STR("how", how));
-	if (fs_write(r->dir, JOBFILE_CANCEL, buf_str(&b), 0600, &e) < 0)
+	log_info("GitLab ends the job", F_STR("how", abort ? "abort" : "cancel"));
+	if (jobdir_order_write(r->dir, &o, &e) < 0)
 		log_error("Order could not be written", F_ERR(&e));
 	crash_point("reporter:order-written");
 	if (lock_signal(r->dir, JOBFILE_EXECUTOR_LOCK, SIGTERM, &e) < 0)
 		log_error("Executor could not be signalled", F_ERR(&e));
 out:
-	buf_free(&b);
 	arena_reset(&a);
 }
 
@@ -175,10 +166,10 @@ heed(struct reporter *r, const struct gitlab_answer *a)
 	if (a->trace_interval > 0)
 		r->interval = a->trace_interval * NSEC_SEC;
 	if (strcmp(a->job_status, "canceling") == 0)
-		order(r, "cancel");
+		order(r, false);
 	if (disowned(a) || strcmp(a->job_status, "canceled") == 0 || strcmp(a->job_status, "failed") == 0) {
 		r->gone = true;
-		order(r, "abort");
+		order(r, true);
 	}
 }
 
@@ -311,17 +302,13 @@ mark_reported(struct reporter *r, int status)
 {
 	struct buf b = { 0 };
 	struct json_w w = { .b = &b };
-	char now[TIME_RFC3339_MAX];
 	struct err e = { 0 };
 
-	time_rfc3339(wall_now(), 3, now);
 	jw_object(&w, NULL);
-	jw_i64(&w, "status", status);
-	jw_cstr(&w, "at", now);
 	gitlab_put_calls(r->gitlab, &w);
 	jw_end_object(&w);
 	/* Without this file a successor asks GitLab again and hears 403: no harm, so a full disk is only reported. */
-	if (fs_write(r->dir, JOBFILE_REPORTED, buf_str(&b), 0600, &e) < 0)
+	if (jobdir_reported_write(r->dir, status, buf_str(&b), &e) < 0)
 		log_error("Delivery could not be noted", F_ERR(&e));
 	buf_free(&b);
 	crash_point("reporter:reported");
@@ -338,23 +325,16 @@ struct verdict {
 static int
 read_result(struct reporter *r, struct verdict *v, struct err *e)
 {
-	struct buf b = { .max = 1u << 20 };
-	struct json_val root;
-	const char *word;
+	struct jobdir_result result;
 
-	if (fs_read(r->dir, JOBFILE_RESULT, b.max, &b, e) < 0 ||
-	    json_parse(&r->arena, arena_str(&r->arena, buf_str(&b)), &root, e) < 0) {
-		buf_free(&b);
+	if (jobdir_result_read(r->dir, &r->arena, &result, e) < 0)
 		return -1;
-	}
-	buf_free(&b);
-	v->state = str_eqc(json_str(&r->arena, json_get(root, "state")), "success") ? "success" : "failed";
-	v->exit_code = json_i64(json_get(root, "exit_code"), 0);
-	v->untold = !json_bool(json_get(root, "told"), true);
-	word = json_cstr(&r->arena, json_get(root, "failure_reason"));
-	v->system = failure_is_system(failure_of(str_from(word)));
-	v->text = json_str(&r->arena, json_get(root, "text"));
-	v->reason = strcmp(v->state, "failed") == 0 ? payload_failure_word(&r->job, word) : NULL;
+	v->state = result.success ? "success" : "failed";
+	v->exit_code = result.exit_code;
+	v->untold = !result.told;
+	v->system = failure_is_system(failure_of(str_from(result.reason)));
+	v->text = str_from(result.text);
+	v->reason = result.success ? NULL : payload_failure_word(&r->job, result.reason);
 	return 0;
 }
 

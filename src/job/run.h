@@ -65,7 +65,7 @@ struct run {
 	struct volumes	 volumes;
 	struct engine	*api, *logs;
 	int		 dir, lock;
-	char		*machine;
+	const char	*machine;
 	struct reach	 reach;
 	int64_t		 concurrent_id;
 	int		 signals;		/* signalfd */

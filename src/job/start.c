@@ -93,20 +93,11 @@ start_confine(struct run *r, uid_t self, struct err *e)
 static int
 read_machine(struct run *r, struct err *e)
 {
-	struct buf b = { .max = 512 };
-	struct str text, line;
-	int rc = fs_read_vouched(r->dir, JOBFILE_MACHINE, 400, &b, e);
+	struct jobdir_place place;
+	int rc = jobdir_place_read(r->dir, true, &r->arena, &place, e);
 
-	if (rc == 0) {
-		text = buf_str(&b);
-		line = str_trim(str_cut(&text, '\n'));
-		if (line.n == 0)
-			rc = err_set(e, ERR_PARSE, 0, "machine: no name in it");
-		r->machine = arena_dup(&r->arena, line);
-		if (text.p == NULL || str_to_i64(str_trim(text), &r->concurrent_id) < 0)
-			r->concurrent_id = 0;
-	}
-	buf_free(&b);
+	r->machine = place.machine;
+	r->concurrent_id = place.slot;
 	return rc;
 }
 

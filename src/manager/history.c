@@ -297,26 +297,23 @@ history_job(struct manager *m, const struct job *j)
 		.queued = j->queued, .arrived = j->arrived, .started = j->assigned,
 		.machine = str_from(j->machine_name), .at = wall_now(),
 	};
-	struct buf b = { .max = 1u << 16 };
+	struct jobdir_result result;
 	struct arena a = { 0 };
 	struct err e = { 0 };
-	struct json_val v;
-	wall_t finished;
 	int dir = fs_opendir(m->jobs_fd, j->id, &e);
 
 	if (j->machine != NULL) {
 		r.made = j->machine->created;
 		r.uses = j->machine->uses;
 	}
-	if (dir >= 0 && fs_read(dir, JOBFILE_RESULT, b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0) {
-		r.result = json_str(&a, json_get(v, "state"));
-		r.reason = json_str(&a, json_get(v, "failure_reason"));
+	if (dir >= 0 && jobdir_result_read(dir, &a, &result, &e) == 0) {
+		r.result = result.success ? STR("success") : STR("failed");
+		r.reason = str_from(result.reason);
 		/* Its own word counts: we may have been away when it ended. */
-		if (time_parse_rfc3339(json_str(&a, json_get(v, "finished")), &finished) == 0)
-			r.at = finished;
+		if (wall_known(result.finished))
+			r.at = result.finished;
 	}
 	put(m, &r);
-	buf_free(&b);
 	arena_reset(&a);
 	if (dir >= 0)
 		close(dir);

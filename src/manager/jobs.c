@@ -88,23 +88,14 @@ job_ended(struct manager *m, struct job *j)
 static void
 job_fail(struct manager *m, struct job *j, enum failure why, const char *text, bool dirty)
 {
-	struct buf b = { 0 };
-	struct json_w w = { .b = &b };
+	/* The trace is the reporter's as long as no executor lives: it writes the last line. */
+	const struct jobdir_result result = { .reason = failure_word(why), .text = text, .dirty = dirty, .told = false,
+		.finished = wall_now() };
 	struct err e = { 0 };
 	int dir;
 
-	jw_object(&w, NULL);
-	jw_cstr(&w, "state", "failed");
-	jw_cstr(&w, "failure_reason", failure_word(why));
-	jw_i64(&w, "exit_code", 0);
-	jw_cstr(&w, "text", text);
-	jw_bool(&w, "dirty", dirty);
-	/* The trace is the reporter's as long as no executor lives: it writes the last line. */
-	jw_bool(&w, "told", false);
-	jw_time(&w, "finished", wall_now(), 3);
-	jw_end_object(&w);
 	dir = job_dir(m, j, &e);
-	if (dir < 0 || fs_write(dir, JOBFILE_RESULT, buf_str(&b), 0600, &e) < 0) {
+	if (dir < 0 || jobdir_result_write(dir, &result, &e) < 0) {
 		/* A full disk: the next round of jobs_tend() comes here again. */
 		log_error("Result of the job could not be written", F_STR("job", j->id), F_ERR(&e));
 	} else {
@@ -116,7 +107,6 @@ job_fail(struct manager *m, struct job *j, enum failure why, const char *text, b
 	}
 	if (dir >= 0)
 		close(dir);
-	buf_free(&b);
 }
 
 void
@@ -131,23 +121,18 @@ static void
 job_unassign(struct manager *m, struct job *j)
 {
 	struct machine *mc = j->machine;
-	struct buf why = { .max = 4096 };
+	struct arena a = { 0 };
 	struct err e = { 0 };
 	int dir = job_dir(m, j, &e);
 
 	j->refused[0] = '\0';
 	if (dir >= 0) {
-		if (fs_read(dir, JOBFILE_UNFIT, 1000, &why, NULL) == 0)
-			str_copy(str_sub(str_trim(buf_str(&why)), 0, sizeof(j->refused) - 1), j->refused, sizeof(j->refused));
-		unlinkat(dir, JOBFILE_MACHINE, 0);
+		snprintf(j->refused, sizeof(j->refused), "%s", jobdir_text(dir, JOBFILE_UNFIT, &a));
 		/* What was said of that machine does not concern the next one. */
-		unlinkat(dir, JOBFILE_UNFIT, 0);
-		unlinkat(dir, JOBFILE_LOST, 0);
-		unlinkat(dir, JOBFILE_GONE, 0);
-		fs_sync_dir(dir, &e);
+		jobdir_place_drop(dir);
 		close(dir);
 	}
-	buf_free(&why);
+	arena_reset(&a);
 	event_note(m, EVENT_BACK, ABOUT(.machine = mc, .job = j), "unavailable",
 	    "the machine could not be used%s%s", j->refused[0] != '\0' ? ": " : "", j->refused);
 	j->state = JOB_WAITING;
@@ -204,10 +189,9 @@ start_executor(struct manager *m, struct job *j)
 void
 job_refresh(struct manager *m, struct job *j)
 {
-	struct buf b = { .max = 1u << 16 };
+	struct jobdir_result result;
 	struct arena a = { 0 };
 	struct err e = { 0 };
-	struct json_val v;
 	bool begun, lost;
 	int dir = job_dir(m, j, &e);
 
@@ -233,12 +217,9 @@ job_refresh(struct manager *m, struct job *j)
 		return;
 	}
 	j->dirty = true;
-	if (fs_read(dir, JOBFILE_RESULT, b.max, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0) {
-		j->dirty = json_bool(json_get(v, "dirty"), false);
-		job_take_result(j, &a, v);
-	}
+	if (jobdir_result_read(dir, &a, &result, &e) == 0)
+		job_take_result(j, &result);
 	job_ended(m, j);
-	buf_free(&b);
 	arena_reset(&a);
 	close(dir);
 }
@@ -494,7 +475,6 @@ free_slot(const struct manager *m, const struct pool *p)
 void
 job_assign(struct manager *m, struct job *j, struct machine *mc, const char *why, struct str sentence)
 {
-	struct buf line = { 0 };
 	struct err e = { 0 };
 	int dir;
 
@@ -504,8 +484,7 @@ job_assign(struct manager *m, struct job *j, struct machine *mc, const char *why
 	crash_point("manager:use-counted");
 	dir = job_dir(m, j, &e);
 	j->slot = free_slot(m, j->pool);
-	buf_fmt(&line, "%s\n%" PRId64 "\n", mc->name, j->slot);
-	if (dir < 0 || fs_write(dir, JOBFILE_MACHINE, buf_str(&line), 0640, &e) < 0) {
+	if (dir < 0 || jobdir_place_write(dir, &(struct jobdir_place){ mc->name, j->slot }, &e) < 0) {
 		log_error("Job could not be given its machine", F_STR("job", j->id), F_STR("name", mc->name), F_ERR(&e));
 		mc->uses--;
 		goto out;
@@ -521,7 +500,6 @@ job_assign(struct manager *m, struct job *j, struct machine *mc, const char *why
 	log_info("Using existing docker-machine", F_STR("job", j->id), F_STR("name", mc->name), F_INT("usedCount", mc->uses));
 	start_executor(m, j);
 out:
-	buf_free(&line);
 	if (dir >= 0)
 		close(dir);
 }
@@ -626,22 +604,15 @@ jobs_wake(const struct manager *m)
 static void
 order_abort(struct manager *m, struct job *j, const char *text)
 {
-	struct buf b = { 0 };
-	struct json_w w = { .b = &b };
+	const struct jobdir_order order = { .abort = true, .reason = FAILURE_INTERRUPTED, .text = text };
 	struct err e = { 0 };
 	int dir = job_dir(m, j, &e);
 
-	jw_object(&w, NULL);
-	jw_cstr(&w, "how", "abort");
-	jw_cstr(&w, "reason", failure_word(FAILURE_INTERRUPTED));
-	jw_cstr(&w, "text", text);
-	jw_end_object(&w);
-	if (dir < 0 || fs_write(dir, JOBFILE_CANCEL, buf_str(&b), 0600, &e) < 0 ||
+	if (dir < 0 || jobdir_order_write(dir, &order, &e) < 0 ||
 	    lock_signal(dir, JOBFILE_EXECUTOR_LOCK, SIGTERM, &e) < 0)
 		log_error("Running job could not be told to stop", F_STR("job", j->id), F_ERR(&e));
 	if (dir >= 0)
 		close(dir);
-	buf_free(&b);
 }
 
 void

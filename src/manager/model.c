@@ -396,34 +396,28 @@ read_json(int dir, const char *name, struct arena *a, struct json_val *v, struct
 static void
 load_machine_name(struct manager *m, struct job *j, int dir)
 {
-	struct buf b = { .max = 256 };
+	struct jobdir_place place;
+	struct arena a = { 0 };
 	struct stat st;
 
-	if (fs_read(dir, JOBFILE_MACHINE, 200, &b, NULL) == 0) {
-		struct str rest = buf_str(&b), name = str_trim(str_cut(&rest, '\n'));
-
-		str_copy(name, j->machine_name, sizeof(j->machine_name));
-		if (rest.p == NULL || str_to_i64(str_trim(rest), &j->slot) < 0)
-			j->slot = 0;
+	if (jobdir_place_read(dir, false, &a, &place, NULL) == 0) {
+		snprintf(j->machine_name, sizeof(j->machine_name), "%s", place.machine);
+		j->slot = place.slot;
 		j->machine = machine_find(m, j->machine_name);
 		if (fstatat(dir, JOBFILE_MACHINE, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			j->assigned = wall_add(wall_of_seconds(st.st_mtim.tv_sec), st.st_mtim.tv_nsec);
 	}
-	buf_free(&b);
+	arena_reset(&a);
 }
 
 void
-job_take_result(struct job *j, struct arena *a, struct json_val result)
+job_take_result(struct job *j, const struct jobdir_result *r)
 {
-	struct str state = json_str(a, json_get(result, "state")), reason = json_str(a, json_get(result, "failure_reason"));
-
+	j->dirty = r->dirty;
 	/* Upstream counts a failure without a reason as the script's. */
-	if (str_eqc(state, "success"))
-		reason = state;
-	else if (reason.n == 0)
-		reason = str_from(failure_word(FAILURE_SCRIPT));
-	str_copy(reason, j->result, sizeof(j->result));
-	str_copy(json_str(a, json_get(result, "text")), j->result_text, sizeof(j->result_text));
+	snprintf(j->result, sizeof(j->result), "%s", r->success ? "success" : r->reason[0] != '\0' ? r->reason :
+	    failure_word(FAILURE_SCRIPT));
+	snprintf(j->result_text, sizeof(j->result_text), "%s", r->text);
 }
 
 /* A job from an older version has nothing of that. */
@@ -483,7 +477,8 @@ model_load_job(struct manager *m, const char *id)
 {
 	struct arena a = { 0 };
 	struct err e = { 0 };
-	struct json_val runner, result;
+	struct jobdir_result result;
+	struct json_val runner;
 	struct job *j = NULL;
 	double waited;
 	int dir;
@@ -513,10 +508,8 @@ model_load_job(struct manager *m, const char *id)
 		j->state = JOB_ENDED;
 		/* Whether the machine is clean cannot be known from a damaged one. */
 		j->dirty = true;
-		if (read_json(dir, JOBFILE_RESULT, &a, &result, &e) == 0) {
-			j->dirty = json_bool(json_get(result, "dirty"), false);
-			job_take_result(j, &a, result);
-		}
+		if (jobdir_result_read(dir, &a, &result, &e) == 0)
+			job_take_result(j, &result);
 		goto out;
 	}
 	/* Begun, it has a machine, whatever became of the file that names it: its executor knows, or finds the damage. */

@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include "books/jobdir.h"
 #include "books/store.h"
 #include "config/config.h"
 #include "core/chan.h"
@@ -301,6 +302,6 @@ void	model_put_aside(struct manager *m, const char *id, const char *why);
 /* Takes one job's directory into the tables. NULL when it is no job (logged). */
 struct job *model_load_job(struct manager *m, const char *id);
 /* What result.json says, for people and counters. */
-void	job_take_result(struct job *j, struct arena *a, struct json_val result);
+void	job_take_result(struct job *j, const struct jobdir_result *r);
 
 #endif

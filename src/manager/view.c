@@ -284,7 +284,9 @@ look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
 {
 	struct arena *a = &v->arena;
 	const struct view_job *known = view_job(v, id);
-	struct json_val runner, result, stage;
+	struct jobdir_result result;
+	struct json_val runner, stage;
+	struct err e = { 0 };
 	int dir = fs_opendir(jobs_fd, id, NULL);
 
 	if (dir < 0 || read_json(dir, JOBFILE_RUNNER, a, &runner) < 0) {
@@ -306,12 +308,12 @@ look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
 			out->stage = arena_dup(a, stage_shown(json_str(a, json_get(stage, "stage"))));
 	} else if (known != NULL)
 		out->waiting_why = known->waiting_why;
-	if (read_json(dir, JOBFILE_RESULT, a, &result) == 0) {
+	if (jobdir_result_read(dir, a, &result, &e) == 0) {
 		out->state = "ended";
-		out->result = str_eqc(json_str(a, json_get(result, "state")), "success") ? "success" : get_text(a, result, "failure_reason");
-		out->result_text = get_text(a, result, "text");
+		out->result = result.success ? "success" : result.reason;
+		out->result_text = result.text;
 		if (!wall_known(out->ended))
-			out->ended = get_time(a, result, "finished");
+			out->ended = result.finished;
 	}
 	close(dir);
 	return true;

@@ -272,10 +272,9 @@ def damaged(store, name, file, text):
             f.write(text)
 
 
-@pytest.mark.parametrize("file,text", [("config.json", ""), ("config.json", "{\"Driver\": {"), ("config.json", None),
-                                       ("windlass.json", ""), ("windlass.json", "{")])
+@pytest.mark.parametrize("file,text", [("config.json", ""), ("config.json", "{\"Driver\": {"), ("config.json", None)])
 def test_rm_by_force_of_what_cannot_be_read(rig, store, file, text):
-    """32, 34, 35: driver, id and key from whichever file is whole, and no word of success."""
+    """32, 34: driver, id and key from whichever file is whole, and no word of success."""
     store.machine("create", "--driver", "digitalocean", *("--" + o for o in store.options()), "h1")
     ids = store.record("h1")["ids"]
     damaged(store, "h1", file, text)
@@ -289,6 +288,21 @@ def test_rm_by_force_of_what_cannot_be_read(rig, store, file, text):
         left = rig.cloud()
         rig.clear_cloud()
     assert any(str(ids["machine"]) in line for line in left), left
+
+
+@pytest.mark.parametrize("text", ["", "{"])
+def test_rm_by_config_json_alone(rig, store, text):
+    """35: config.json has all that is needed."""
+    store.machine("create", "--driver", "digitalocean", *("--" + o for o in store.options()), "h1")
+    damaged(store, "h1", "windlass.json", text)
+    try:
+        assert "h1" in store.machine("ls", "-q")
+        assert "Successfully removed h1" in store.machine("rm", "-y", "h1")
+        assert store.names() == []
+    finally:
+        left = rig.cloud()
+        rig.clear_cloud()
+    assert not left, left
 
 
 def test_rm_by_force_names_what_is_left(rig, store):
