@@ -95,7 +95,7 @@ test_regions(void)
 
 	is_int(cloud_precreate(&c, soon(10), &e), 0, "the region is on the second page");
 	is_int(cloud_precreate(&c, soon(10), &e), -1, "it is nowhere");
-	is_str(e.msg, "digitalocean-region: there is no region fra1", "  said with the option and its value");
+	is_str(e.msg, "digitalocean requires a valid region", "  said as docker-machine says it");
 	is_int(cloud_precreate(&c, soon(10), &e), -1, "the token is refused");
 	is_int(e.kind, ERR_AUTH, "  which is final");
 	ok(strstr(e.msg, "secret") == NULL && strstr(e.msg, "Unable to authenticate you") != NULL, "  with the reason, without the token: %s", e.msg);

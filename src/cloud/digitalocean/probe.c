@@ -166,6 +166,24 @@ probe_key(const struct prober *p, struct err *e)
 	return there < 0 ? -1 : 0;
 }
 
+static void
+look_no_further(const struct prober *p, struct json_val v)
+{
+	(void)p;
+	(void)v;
+}
+
+/* The original's pre-create check, in its words: the region alone, since a token of few scopes may not see the rest. */
+static int
+check_region(const struct prober *p, struct err *e)
+{
+	struct sought s = { .p = p, .slug = do_own(p->c)->region, .look = look_no_further };
+
+	if (do_each(p->c, &(struct do_list){ "/v2/regions?", "regions", seek, &s }, p->deadline, e) < 0)
+		return -1;
+	return s.there ? 0 : err_set(e, ERR_CONFIG, 0, "digitalocean requires a valid region");
+}
+
 int
 do_probe(const struct prober *p, struct err *e)
 {
@@ -173,9 +191,8 @@ do_probe(const struct prober *p, struct err *e)
 	int64_t limit;
 	int rc;
 
-	/* The original's pre-create check asks for the region alone; a token of few scopes may not see the rest. */
 	if (p->brief)
-		return probe_slug(p, (struct sought){ .p = p, .slug = d->region, .look = look_at_region }, "region", e);
+		return check_region(p, e);
 	rc = probe_account(p, &limit, e);
 	if (rc < 0 || (rc > 0 && probe_count(p, limit, e) < 0))
 		return -1;
