@@ -34,9 +34,6 @@ static const char *const state_names[] = {
 };
 static const char *const power_names[] = { "start", "stop", "restart", "kill" };
 
-void (*cloud_say)(const char *text);
-void (*cloud_throttled)(wall_t until);
-
 const struct cloud_driver *
 cloud_driver_find(struct str name)
 {
@@ -320,15 +317,27 @@ cloud_power_name(enum cloud_power p)
 }
 
 void
-cloud_tell(const char *fmt, ...)
+cloud_tell(const struct cloud *c, const char *fmt, ...)
 {
 	char text[512];
-	va_list ap;
 
-	if (cloud_say == NULL)
+	if (c->ears.say == NULL)
 		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	cloud_say(text);
+	TEXT_OF(text, fmt);
+	c->ears.say(c->ears.ctx, text);
+}
+
+void
+cloud_rest_say(void *cloud, const char *text)
+{
+	cloud_tell(cloud, "%s", text);
+}
+
+void
+cloud_rest_throttled(void *cloud, wall_t until)
+{
+	const struct cloud_ears *ears = &((const struct cloud *)cloud)->ears;
+
+	if (ears->throttled != NULL)
+		ears->throttled(ears->ctx, until);
 }

@@ -47,6 +47,13 @@ extern const size_t cloud_base_nfields;
 struct cloud_driver;
 
 /* One machine as its driver sees it. Strings live in the arena. */
+/* Who listens to what a cloud does; each may be NULL. */
+struct cloud_ears {
+	void	(*say)(void *ctx, const char *text);	/* progress for people; no line end */
+	void	(*throttled)(void *ctx, wall_t until);	/* the account takes no calls before */
+	void	*ctx;
+};
+
 struct cloud {
 	const struct cloud_driver *driver;
 	const char	*driver_name;	/* also of a driver that we do not have (driver == NULL) */
@@ -56,6 +63,7 @@ struct cloud {
 	struct str	 unknown;	/* members of Driver that no table names */
 	struct rest	*rest;		/* connection to the API; made at the first call, NULL before */
 	void		*session;	/* what else the driver holds for that long */
+	struct cloud_ears ears;
 };
 
 /*
@@ -276,13 +284,10 @@ int	cloud_secret(struct arena *a, struct secret stored, const char *what, struct
 const char	*cloud_state_name(enum cloud_state s);	/* "Running"; "" for none */
 const char	*cloud_power_name(enum cloud_power p);	/* "start" */
 
-/*
- * Where progress for people goes ("Creating SSH key..."); NULL: nowhere. The
- * text is without line end. One for the process, since it has one terminal.
- */
-extern void (*cloud_say)(const char *text);
-/* Where it is told that the account is throttled: no calls before `until`. NULL: nobody wants to know. */
-extern void (*cloud_throttled)(wall_t until);
-void	cloud_tell(const char *fmt, ...) PRINTFLIKE(1, 2);
+/* Progress for people ("Creating SSH key..."), to whoever listens. */
+void	cloud_tell(const struct cloud *c, const char *fmt, ...) PRINTFLIKE(2, 3);
+/* For a connection (net/rest.h) whose ctx is a cloud: both go to whoever listens. */
+void	cloud_rest_say(void *cloud, const char *text);
+void	cloud_rest_throttled(void *cloud, wall_t until);
 
 #endif

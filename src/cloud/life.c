@@ -391,7 +391,7 @@ cloud_await(struct cloud *c, const struct cloud_hint *hint, mono_t deadline, str
 	if (k == SIZE_MAX)
 		return 0;
 	if (!has_address(c))
-		cloud_tell("Waiting for IP address to be assigned to the %s...", noun(c, k));
+		cloud_tell(c, "Waiting for IP address to be assigned to the %s...", noun(c, k));
 	for (unsigned n = 0; !has_address(c); n++) {
 		if (rest_wait(rest_poll_pause(c->rest, n), deadline, e) == 0) {
 			int coming = hint != NULL ? hint->look(hint->ctx, c) : 0;

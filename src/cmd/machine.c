@@ -128,12 +128,12 @@ say_line(const char *line)
 	fflush(stdout);
 }
 
-static const char *saying;	/* the machine whose driver speaks */
-
 static void
-say_driver(const char *line)
+say_driver(void *ctx, const char *line)
 {
-	printf("(%s) %s\n", saying, line);
+	const struct operation *op = ctx;
+
+	printf("(%s) %s\n", op->name, line);
 	fflush(stdout);
 }
 
@@ -141,8 +141,8 @@ void
 machine_speak(struct operation *op)
 {
 	op->say = say_line;
-	saying = op->name;
-	cloud_say = say_driver;
+	op->ears = (struct cloud_ears){ .say = say_driver, .ctx = op };
+	op->host.cloud.ears = op->ears;
 }
 
 /* create */
@@ -206,6 +206,7 @@ create_machine(const struct machine_cli *m, struct operation *op, struct machine
 	int rc;
 
 	machine_speak(op);
+	h->cloud.ears = op->ears;
 	say_certs(h);
 	if (certs_ensure(m->store, &p, e) < 0)
 		return 1;

@@ -88,13 +88,10 @@ static void
 say(const struct operation *op, const char *fmt, ...)
 {
 	char line[512];
-	va_list ap;
 
 	if (op->say == NULL)
 		return;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
+	TEXT_OF(line, fmt);
 	op->say(line);
 }
 
@@ -264,6 +261,13 @@ auth_paths(const struct machine_host *h)
 	return (struct certs_paths){ h->auth.ca_cert, h->auth.ca_key, h->auth.client_cert, h->auth.client_key };
 }
 
+static void
+take_host(struct operation *op, const struct machine_host *h)
+{
+	op->host = *h;
+	op->host.cloud.ears = op->ears;
+}
+
 int
 operation_plan(struct operation *op, const struct machine_host *h, const char *owner, const char *runner,
     const char *options_hash, struct err *e)
@@ -274,7 +278,7 @@ operation_plan(struct operation *op, const struct machine_host *h, const char *o
 	const struct cloud_driver *d = h->cloud.driver;
 
 	/* From here on the session, if there is one, is closed with the operation. */
-	op->host = *h;
+	take_host(op, h);
 	if (d->check != NULL && d->check(&op->host.cloud, e) < 0)
 		return -1;
 	if (operation_keys(op, &op->host.cloud, e) < 0)
@@ -331,6 +335,7 @@ load(struct operation *op, struct err *e)
 
 	if (machine_host_read(&op->host, &op->arena, op->dir, op->name, e) < 0)
 		return err_ctx(e, "machine %s", op->name);
+	op->host.cloud.ears = op->ears;
 	machine_host_follow(&op->host, op->store);
 	if (machine_record_read(op->dir, &op->arena, &op->rec, &why) < 0) {
 		/* A damaged one says nothing, and config.json has all that is needed. */
@@ -356,7 +361,7 @@ operation_stand_in(struct operation *op, const struct machine_host *h, struct er
 	if (strcmp(rec.driver, h->cloud.driver_name) != 0)
 		return err_set(e, ERR_PARSE, 0, "machine %s was made by the driver \"%s\", and the runner has \"%s\" now",
 		    op->name, rec.driver, h->cloud.driver_name);
-	op->host = *h;
+	take_host(op, h);
 	op->rec = rec;
 	take_ids(op);
 	note_ids(op);
@@ -983,7 +988,8 @@ step_provision(struct operation *op, struct err *e)
 {
 	const struct cloud *c = &op->host.cloud;
 	struct pems pems = { 0 };
-	struct provision p = { .name = op->name, .driver = c->driver_name, .user = c->base.ssh_user,
+	struct provision p = { .name = op->name, .cloud = c,
+		.driver = c->driver_name, .user = c->base.ssh_user,
 		.engine = &op->host.engine, .port = cloud_engine_port(c),
 		.await_cloud_init = cloud_facts(c).user_data };
 	int rc;
@@ -1271,31 +1277,34 @@ operation_settle(struct operation *op, struct err *e)
 
 struct args {
 	const char	*store, *name, *act, *owner, *reason;
-	int64_t		 plan_fd, control_fd, limit_s, grace_s;
+	int64_t		 plan_fd, limit_s, grace_s;
+	int		 control;	/* -1: nobody is told */
 };
-
-static int control = -1;
 
 static void
 tell_phase(void *ctx, const char *name, enum machine_phase p)
 {
-	(void)ctx;
-	if (control >= 0)
-		(void)chan_send(control, CHAN_OPERATOR, CHAN_PHASE, NULL, "%s %s", name, p == PHASE_NONE ? "gone" : phase_name(p));
+	const struct args *args = ctx;
+
+	if (args->control >= 0)
+		(void)chan_send(args->control, CHAN_OPERATOR, CHAN_PHASE, NULL, "%s %s", name,
+		    p == PHASE_NONE ? "gone" : phase_name(p));
 }
 
 static void
-tell_throttled(wall_t until)
+tell_throttled(void *ctx, wall_t until)
 {
-	if (control >= 0)
-		(void)chan_send(control, CHAN_OPERATOR, CHAN_WAIT, NULL, "%" PRId64,
+	const struct args *args = ctx;
+
+	if (args->control >= 0)
+		(void)chan_send(args->control, CHAN_OPERATOR, CHAN_WAIT, NULL, "%" PRId64,
 		    until.ns / NSEC_MSEC);
 }
 
 static int
 parse_args(struct args *a, int argc, char **argv, struct err *e)
 {
-	static struct opt opts[] = {
+	struct opt opts[] = {
 		{ .name = "store", .type = OPT_STRING }, { .name = "name", .type = OPT_STRING },
 		{ .name = "do", .type = OPT_STRING }, { .name = "owner", .type = OPT_STRING },
 		{ .name = "reason", .type = OPT_STRING }, { .name = "plan-fd", .type = OPT_INT },
@@ -1306,7 +1315,8 @@ parse_args(struct args *a, int argc, char **argv, struct err *e)
 
 	*a = (struct args){ .store = opts[0].value, .name = opts[1].value, .act = opts[2].value,
 		.owner = text(opts[3].value), .reason = text(opts[4].value),
-		.plan_fd = opts[5].given ? opts[5].number : -1, .control_fd = opts[6].given ? opts[6].number : -1,
+		.plan_fd = opts[5].given ? opts[5].number : -1,
+		.control = opts[6].given ? (int)opts[6].number : -1,
 		.limit_s = opts[7].given ? opts[7].number : OPERATOR_LIMIT_NS / NSEC_SEC,
 		.grace_s = opts[8].given ? opts[8].number : ROUND_GRACE_NS / NSEC_SEC };
 	if (a->name == NULL)
@@ -1622,7 +1632,7 @@ do_remove(struct operation *op, const struct args *args, struct json_val root, s
 		if (e->kind == ERR_CONFLICT)
 			return EXIT_BUSY;
 		if (e->kind == ERR_NOTFOUND) {
-			tell_phase(NULL, op->name, PHASE_NONE);
+			tell_phase(op->ctx, op->name, PHASE_NONE);
 			return EXIT_OK;
 		}
 		return status_of(e);
@@ -1683,11 +1693,13 @@ do_look(struct operation *op, const struct args *args, struct json_val root, str
 }
 
 static void
-tell_found(enum chan_verb verb, const char *text)
+tell_found(void *ctx, enum chan_verb verb, const char *text)
 {
+	const struct args *args = ctx;
+
 	log_debug("Found", F_INT("verb", verb), F_STR("text", text));
-	if (control >= 0)
-		(void)chan_send(control, CHAN_OPERATOR, verb, NULL, "%s", text);
+	if (args->control >= 0)
+		(void)chan_send(args->control, CHAN_OPERATOR, verb, NULL, "%s", text);
 }
 
 /* The round that an act of this process is. */
@@ -1695,7 +1707,7 @@ static struct round
 round_of(const struct operation *op, const struct args *args)
 {
 	return (struct round){ .store = op->store, .owner = args->owner, .grace = args->grace_s * NSEC_SEC, .deadline = op->deadline,
-		.tell = tell_found };
+		.tell = tell_found, .ctx = op->ctx };
 }
 
 static int
@@ -1726,7 +1738,7 @@ open_planned(struct operation *op, struct json_val root, struct err *e)
 
 	if (plan_host(op, root, &h, hash, e) < 0)
 		return -1;
-	op->host = h;
+	take_host(op, &h);
 	return 0;
 }
 
@@ -1802,14 +1814,15 @@ operator_main(int argc, char **argv)
 		log_error("Operator was started wrongly", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
-	if (args.control_fd >= 0) {
-		control = (int)args.control_fd;
-		fcntl(control, F_SETFD, FD_CLOEXEC);
+	if (args.control >= 0) {
+		fcntl(args.control, F_SETFD, FD_CLOEXEC);
 		/* A manager that does not read must not stop us: what counts is in the record. */
-		fcntl(control, F_SETFL, O_NONBLOCK);
-		net_control(control);
+		fcntl(args.control, F_SETFL, O_NONBLOCK);
+		net_control(args.control);
 	}
 	operation_init(&op, args.store, args.name);
+	op.ctx = &args;
+	op.ears = (struct cloud_ears){ .throttled = tell_throttled, .ctx = &args };
 	if (take_plan(&op, &args, &plan, &e) < 0 || (strcmp(args.act, "create") == 0 && load_default_keys(&op, plan, &e) < 0)) {
 		status = EXIT_CONFIG;
 		goto out;
@@ -1830,13 +1843,13 @@ operator_main(int argc, char **argv)
 	sandbox_calls(SANDBOX_OPERATOR);
 	op.deadline = mono_after(args.limit_s * NSEC_SEC);
 	op.on_phase = tell_phase;
-	cloud_throttled = tell_throttled;
 	status = verb->act(&op, &args, plan, &e);
 out:
 	if (status != EXIT_OK) {
 		log_debug("Operator failed", F_STR("name", args.name), F_STR("do", args.act), F_INT("status", status), F_ERR(&e));
-		if (control >= 0)
-			(void)chan_send(control, CHAN_OPERATOR, CHAN_ERROR, NULL, "%s %s", err_kind_name(e.kind), e.msg);
+		if (args.control >= 0)
+			(void)chan_send(args.control, CHAN_OPERATOR, CHAN_ERROR, NULL, "%s %s",
+			    err_kind_name(e.kind), e.msg);
 	}
 	operation_end(&op);
 	return status;

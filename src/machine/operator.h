@@ -24,6 +24,7 @@ struct operation {
 	const char	*store;
 	const char	*name;
 	mono_t		 deadline;
+	struct cloud_ears ears;	/* of its machine's cloud */
 	/* For people at a terminal, line by line as docker-machine says it; NULL: nobody. */
 	void		(*say)(const char *line);
 	/* A phase was written down; PHASE_NONE: the directory is gone. May be NULL. */

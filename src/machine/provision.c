@@ -613,7 +613,8 @@ provision_run(struct ssh *s, const struct provision *p, struct provision_result 
 	status = run(s, p, &script, r, deadline, e);
 	if (status == STATUS_NO_ENGINE) {
 		r->installed = true;
-		cloud_tell("Installing Docker...");
+		if (p->cloud != NULL)
+			cloud_tell(p->cloud, "Installing Docker...");
 		provision_install_script(&install, p);
 		status = run(s, p, &install, r, deadline, e);
 		if (status == 0)

@@ -20,6 +20,7 @@
 
 struct provision {
 	const char			*name;
+	const struct cloud		*cloud;		/* tells people of progress; NULL: nobody */
 	const char			*driver;	/* for the label provider= */
 	const char			*user;		/* SSH user; not root: sudo */
 	int				 port;		/* of the engine; 0: 2376 */

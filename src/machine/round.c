@@ -17,14 +17,11 @@ static void PRINTFLIKE(3, 4)
 tell(const struct round *r, enum chan_verb verb, const char *fmt, ...)
 {
 	char text[CHAN_MAX];
-	va_list ap;
 
 	if (r->tell == NULL)
 		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	r->tell(verb, text);
+	TEXT_OF(text, fmt);
+	r->tell(r->ctx, verb, text);
 }
 
 /* Reconciliation */

@@ -31,7 +31,8 @@ struct round {
 	dur_t		 grace;
 	mono_t		 deadline;
 	/* Says what was found (core/chan.h): CHAN_HEALTH, CHAN_MISSING, CHAN_STRAY. */
-	void		(*tell)(enum chan_verb verb, const char *text);
+	void		(*tell)(void *ctx, enum chan_verb verb, const char *text);
+	void		*ctx;
 	struct arena	 arena;
 };
 

@@ -173,12 +173,12 @@ rate_limited(struct rest *r, enum rest_kind kind, mono_t deadline, struct err *e
 
 	time_go_duration(least, dur);
 	if (r->o.throttled != NULL)
-		r->o.throttled(wall_add(wall_now(), least));
+		r->o.throttled(r->o.ctx, wall_add(wall_now(), least));
 	if (kind != REST_STATUS) {
 		snprintf(text, sizeof(text), "Rate limit detected (waiting at least %s)...", dur);
 		log_info(text);
 		if (r->o.say != NULL)
-			r->o.say(text);
+			r->o.say(r->o.ctx, text);
 	}
 	if (mono_before(deadline, mono_after(pause)))
 		return err_set(e, ERR_QUOTA, 429, "the API token's rate limit is used up; "

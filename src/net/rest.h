@@ -59,9 +59,9 @@ struct rest_opts {
 	int	(*auth)(void *ctx, const struct rest_request *q, bool again, struct buf *head, mono_t deadline, struct err *e);
 	void	*ctx;
 	/* Progress for people while a 429 is waited for, without line end; NULL: nobody. */
-	void	(*say)(const char *text);
+	void	(*say)(void *ctx, const char *text);
 	/* The account takes no calls before this; NULL: nobody wants to know. */
-	void	(*throttled)(wall_t until);
+	void	(*throttled)(void *ctx, wall_t until);
 };
 
 /* Connects to nothing yet. NULL on failure (ERR_CONFIG). */

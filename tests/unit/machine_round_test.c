@@ -125,8 +125,9 @@ const struct cloud_driver fake = {
 static char told[1000];
 
 static void
-hear(enum chan_verb verb, const char *text)
+hear(void *ctx, enum chan_verb verb, const char *text)
 {
+	(void)ctx;
 	size_t n = strlen(told);
 
 	snprintf(told + n, sizeof(told) - n, "%s %s\n", verb == CHAN_MISSING ? "missing" : verb == CHAN_STRAY ? "stray" : "?", text);

@@ -24,12 +24,6 @@ put_token(void *ctx, const struct rest_request *q, bool again, struct buf *head,
 	return 0;
 }
 
-static void
-tell(const char *text)
-{
-	cloud_tell("%s", text);
-}
-
 void
 do_close(struct cloud *c)
 {
@@ -46,7 +40,8 @@ do_open(struct cloud *c, struct err *e)
 	struct rest_opts o = { .name = c->driver_name, .origins = &url, .norigins = 1,
 		.ca_file = setting(do_own(c)->ca_file, "DIGITALOCEAN_API_CA_FILE"), .ca_option = "digitalocean-api-ca-file",
 		.budget = { "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset" },
-		.auth = put_token, .ctx = c, .say = tell, .throttled = cloud_throttled };
+		.auth = put_token, .ctx = c, .say = cloud_rest_say,
+		.throttled = cloud_rest_throttled };
 
 	if (url[0] == '\0')
 		url = API_URL;

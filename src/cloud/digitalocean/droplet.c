@@ -102,7 +102,7 @@ make(struct cloud *c, const struct cloud_order *o, mono_t deadline, struct err *
 
 	if (put_droplet(c, o, &body, e) < 0)
 		goto out;
-	cloud_tell("Creating Digital Ocean droplet...");
+	cloud_tell(c, "Creating Digital Ocean droplet...");
 	status = do_call(c, DO_ASK(ONCE, "POST", target, .body = buf_str(&body)), &a, deadline, e);
 	if (status < 0)
 		made = a.sent ? CLOUD_UNSURE : CLOUD_NOT_MADE;

@@ -50,7 +50,7 @@ upload(struct cloud *c, const struct cloud_order *o, mono_t deadline, struct err
 	if (ssh_fingerprint(str_from(o->pub_line), fingerprint, e) < 0)
 		return -1;
 	put_key(c, o, &body);
-	cloud_tell("Creating SSH key...");
+	cloud_tell(c, "Creating SSH key...");
 	/* Safe to repeat: the second time the account says that it has this key. */
 	status = do_call(c, DO_ASK(SAFE, "POST", target, .body = buf_str(&body)), &a, deadline, e);
 	buf_free(&body);

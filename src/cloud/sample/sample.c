@@ -61,7 +61,8 @@ open_api(struct cloud *c, struct err *e)
 {
 	struct secret *token = arena_alloc(c->a, sizeof(*token));
 	struct rest_opts o = { .name = c->driver_name, .origins = &own(c)->endpoint, .norigins = 1, .ca_file = own(c)->ca_file,
-		.ca_option = "sample-api-ca-file", .auth = put_token, .ctx = c, .throttled = cloud_throttled };
+		.ca_option = "sample-api-ca-file", .auth = put_token, .ctx = c,
+		.throttled = cloud_rest_throttled };
 
 	if (cloud_secret(c->a, own(c)->token, "sample-token", token, e) < 0)
 		return -1;
