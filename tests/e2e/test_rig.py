@@ -70,17 +70,17 @@ class Rig:
             return p.stdout
         return p
 
-    def up(self):
-        for line in self("up").splitlines():
+    def up(self, *argv):
+        for line in self("up", *argv).splitlines():
             name, _, value = line.partition("=")
             self.env[name] = shlex.split(value)[0]
 
-    def api(self, method, path, body=None, token=None):
-        """A raw call of the cloud's API: status, headers, decoded body."""
+    def api(self, method, path, body=None, token=None, cloud="DO"):
+        """A raw call of a cloud's API: status, headers, decoded body."""
         request = urllib.request.Request(
-            self.env["RIG_DO_URL"] + path, method=method,
+            self.env[f"RIG_{cloud}_URL"] + path, method=method,
             data=json.dumps(body).encode() if body is not None else None,
-            headers={"Authorization": "Bearer " + (token or self.env["RIG_DO_TOKEN"]),
+            headers={"Authorization": "Bearer " + (token or self.env[f"RIG_{cloud}_TOKEN"]),
                      "Content-Type": "application/json"})
         context = ssl.create_default_context(cafile=self.env["RIG_CA_FILE"])
         try:
@@ -520,6 +520,57 @@ def test_config(rig):
     options = dict(o.split("=", 1) for o in runner["machine"]["MachineOptions"])
     assert options["digitalocean-size"] == "s-2vcpu-2gb"
     assert options["digitalocean-api-endpoint"] == rig.env["RIG_DO_URL"]
+
+
+def test_a_second_cloud_beside_the_first(rig, key):
+    tomllib = pytest.importorskip("tomllib")
+    number, path = key
+    assert "`rig up --cloud sample`" in rig("cloud", "sample", check=False).stderr
+    rig.up("--cloud", "sample")
+    assert rig("up") == rig("env") and "RIG_SAMPLE_TOKEN=" in rig("env")
+
+    def api(method, path, body=None):
+        status, _, answer = rig.api(method, path, body, cloud="SAMPLE")
+        return (status, *(answer or {}).values())[:2]
+    _, sshkey = api("POST", "/v1/keys", {"name": "k", "public_key": open(path + ".pub").read().strip(), "labels": {}})
+    _, disk = api("POST", "/v1/disks", {"name": "d", "size": 10, "labels": {"owner": "0a"}})
+    status, machine = api("POST", "/v1/machines", {
+        "name": "box-s", "type": "small", "zone": "north", "image": "debian-12-docker", "key": sshkey["id"],
+        "disk": disk["id"], "labels": {"owner": "0a"}, "spot": True})
+    assert status == 201 and machine["state"] == "pending", machine
+    droplet = rig.droplet("box-d", number)
+    deadline = time.monotonic() + 30
+    while machine["state"] != "running":
+        assert time.monotonic() < deadline, machine
+        time.sleep(0.2)
+        _, machine = api("GET", "/v1/machines/" + machine["id"])
+    # Each has an address of its own, and a machine behind it.
+    box, other = Box(machine["address"], path), Box(rig.address(droplet), path)
+    box.until("true", 20)
+    other.until("true", 20)
+    assert [b.run("hostname").strip() for b in (box, other)] == ["box-s", "box-d"]
+    assert [line.split()[0] for line in rig("cloud", "sample").splitlines()] == ["machine", "disk", "key"]
+    assert "box-s" not in rig("cloud") and "box-d" in rig("cloud")
+    rig("fault", "machine", "box-s", "preempt")
+    _, machine = api("GET", "/v1/machines/" + machine["id"])
+    assert (machine["state"], machine["reason"]) == ("stopped", "preempted")
+    assert box.run("true", check=False).returncode == 255
+    assert rig("fault", "machine", "box-d", "preempt", check=False).returncode == 1
+    rig("fault", "sample", "429")
+    assert api("GET", "/v1/keys")[0] == 429
+    assert "answers 1 429" in rig("limits", "sample") and "calls 1 POST /v1/disks" in rig("limits", "sample")
+    assert "window minute 300 in 60 s" in rig("limits", "minute=300")
+    rig("limits", "minute=250")
+    assert api("DELETE", "/v1/machines/" + machine["id"])[0] == 204
+    while api("GET", "/v1/machines/" + machine["id"])[0] != 404:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert api("DELETE", "/v1/disks/" + disk["id"])[0] == api("DELETE", "/v1/keys/" + sshkey["id"])[0] == 204
+    assert rig("cloud", "sample") == "" and "box-s " in rig("cloud", "sample", "--history")
+    rig.gone(droplet)
+    runner = tomllib.loads(rig("config", "--driver", "sample"))["runners"][0]["machine"]
+    options = dict(o.split("=", 1) for o in runner["MachineOptions"])
+    assert runner["MachineDriver"] == "sample" and options["sample-api-endpoint"] == rig.env["RIG_SAMPLE_URL"]
 
 
 def test_jobs_are_queued_and_cancelled(rig):

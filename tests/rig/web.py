@@ -5,7 +5,7 @@ answer is put on the wire is part of it (`wire`), so that a fault is a property
 of one answer and not of the server:
 
     close-before   the connection ends before the request is acted upon
-                   (the double must not call its handler; see digitalocean.py)
+                   (the double must not call its handler; see clouds/double.py)
     close-after    acted upon, but the connection ends without an answer
     reset          the same with a TCP reset
     truncate       half of the body, then the end of the connection

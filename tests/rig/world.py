@@ -25,7 +25,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-PORTS = {"gitlab": 8443, "digitalocean": 8444, "git": 8080, "registry": 5000, "http": 80}
+# Those of the clouds are their own business (clouds/).
+PORTS = {"gitlab": 8443, "git": 8080, "registry": 5000, "http": 80}
 
 
 class Error(Exception):
@@ -237,7 +238,8 @@ class World:
         pids = self.path("pids")
         names = sorted(os.listdir(pids)) if os.path.isdir(pids) else []
         # The clouds go first: they make machines.
-        for name in sorted(names, key=lambda n: n != "digitalocean"):
+        import clouds
+        for name in sorted(names, key=lambda n: n not in clouds.NAMES):
             self.stop_service(name)
         if self.bridge:
             kill_cgroups(self.cgroups)

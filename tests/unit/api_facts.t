@@ -16,7 +16,7 @@ import openapi
 SCHEMA = {"kind", "needs", "values", "null", "told", "like", "least", "most", "short", "long", "few", "many", "step", "form", "fields",
           "of", "every", "one", "some", "by", "rest", "is", "asks", "says", "once"}
 KINDS = {"object", "array", "string", "integer", "number", "boolean", "null", "any"}
-FEWEST = {"digitalocean": 60, "hetzner": 50, "google": 60, "amazonec2": 30}        # calls; a converter that lost some is found out
+FEWEST = {"digitalocean": 60, "hetzner": 50, "google": 60, "amazonec2": 30, "sample": 12}        # calls; a converter that lost some is found out
 n = failed = 0
 
 
@@ -186,7 +186,8 @@ def main():
         readme = f.read()
     for name in names:
         whole(name)
-        ok(re.search(rf"^\| `{name}\.facts` \| .+ \| `[0-9a-f]{{9,40}}` of [\d-]+ \| \S+ \|$", readme, re.M), f"{name}: README.md says where it is from")
+        # The made-up cloud has no vendor.
+        ok(name == "sample" or re.search(rf"^\| `{name}\.facts` \| .+ \| `[0-9a-f]{{9,40}}` of [\d-]+ \| \S+ \|$", readme, re.M), f"{name}: README.md says where it is from")
     ok(set(names) == set(FEWEST), "the files are those that are known here", *names)
     for case in REQUESTS:
         request(*case)

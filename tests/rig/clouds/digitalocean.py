@@ -1,40 +1,26 @@
 #!/usr/bin/env python3
-"""DigitalOcean's API v2 as far as machines go, in front of real machines.
+"""DigitalOcean's API v2 as far as machines go (double.py has what all clouds share).
 
-Every request and every answer is held against the facts of the vendor's
-description (../api/digitalocean.facts). A request it does not allow is
-refused, and a line in run/violations.log says why; a test that finds a line
-there fails. What the description cannot say is done as the real API does it:
-names may repeat, tags exist from the create call on, a droplet is `new`,
-locked and without address until it has booted, 5000 requests an hour in a
-sliding window and 250 a minute, ten listings of keys a minute, a droplet limit.
-
-What the cloud holds is kept in run/digitalocean.json, so that the double can
-be killed and started again like any other process here. The control socket
-run/digitalocean.sock (HTTP) is for the rig: GET /state, GET /faults,
-POST /fault, POST /machine, GET /calls.
-
-Usage: digitalocean.py --run DIR --bind ADDRESS --port PORT --token TOKEN
+What the vendor's description (../api/digitalocean.facts) cannot say is done as the real API does it: names may repeat,
+tags exist from the create call on, a droplet is `new`, locked and without address until it has booted, 5000 requests an
+hour in a sliding window and 250 a minute, ten listings of keys a minute, a droplet limit.
 """
 
-import argparse
 import base64
 import hashlib
-import json
 import os
 import random
 import re
+import secrets
 import sys
-import threading
 import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import machines
-import openapi
-import web
 import world as w
-
+from clouds import double
+from clouds.double import Refusal, now_text
 
 REGIONS = [("fra1", "Frankfurt 1"), ("nyc3", "New York 3"), ("ams3", "Amsterdam 3"),
            ("sgp1", "Singapore 1"), ("lon1", "London 1")]
@@ -48,66 +34,6 @@ IMAGES = {slug: 100000 + i for i, slug in enumerate(machines.KINDS)}
 
 TAG = re.compile(r"[A-Za-z0-9_:-]{1,255}")
 
-FAULTS = """\
-  429                 [count=N|for=S] [style=reset|retry-after|date|none] [wait=S]
-                      too many requests; `style` is how the wait is announced
-  500 502 503 504     [count=N|for=S]
-  401 403             [count=N|for=S] the token is refused
-  close-before        the connection ends, nothing was done
-  lose-answer         done, but the connection ends without an answer (default on=create)
-  reset               the same with a TCP reset
-  truncate            half of the answer's body
-  long-length         Content-Length larger than what comes
-  short-length        Content-Length smaller than what comes
-  chunked, gzip, trickle, close, html, garbage, endless-head
-                      the answer on the wire: chunked, compressed, byte by byte, with
-                      Connection: close, a web page, no HTTP, a head without end
-  delay               [seconds=S] the answer comes late (30)
-  quota               [limit=N] the account's droplet limit (default 0 = none at all)
-  capacity            the size is sold out in the region (422 on create)
-  limit               [limit=N] requests an hour instead of 5000
-  list-lag            [seconds=S] new droplets are missing from lists (10)
-  list-shuffle        a list comes in another order
-  empty-page          the first page of a list is empty, with a next page
-  get-lag             [seconds=S] new droplets answer 404 at first (5)
-  boot-never          the next droplet stays `new` for ever
-  boot-error          the next droplet's create action ends `errored`
-  boot-delay          [seconds=S] the next droplets take longer to boot (20)
-  ip-late             [seconds=S] active, but the address comes later (5)
-  no-ssh              the next droplet boots without sshd
-  apt-lock            [seconds=S] the next droplet's apt is locked at first (20)
-  vanish              the next droplet is gone right after it became active
-  delete-404          a delete says 404 although the droplet is there (and stays)
-  delete-locked       a delete says 422 while "another event is pending"
-  delete-lingers      [seconds=S] deleted, but still listed for a while (10)
-  keep                a delete says 204 and does nothing
-  list-now            what a list-lag still hides shows from now on
-  clear               end all of these (what they did to a droplet stays)
-
-Each takes count=N (how many calls or droplets; default 1), for=S (seconds instead of a count)
-and on=CALL, one of create get list delete keys action regions account any, or an
-operationId of the description."""
-
-# Which calls a fault touches unless on=... says otherwise.
-DEFAULT_ON = {"lose-answer": "create", "quota": "create", "capacity": "create",
-              "delete-404": "delete", "delete-locked": "delete", "keep": "delete",
-              "delete-lingers": "delete", "list-shuffle": "list", "empty-page": "list"}
-
-# Answers that go wrong on the wire.
-WIRE = {"close-before": "close-before", "lose-answer": "close-after", "reset": "reset",
-        "truncate": "truncate", "long-length": "long-length", "short-length": "short-length",
-        "chunked": "chunked", "gzip": "gzip", "trickle": "trickle", "close": "close", "html": "html",
-        "garbage": "garbage", "endless-head": "endless-head"}
-
-# Faults of the next droplet that is created, rather than of a call.
-DROPLET = {"boot-never", "boot-error", "boot-delay", "ip-late", "no-ssh", "apt-lock", "vanish",
-           "list-lag", "get-lag"}
-
-SECONDS = {"delay": 30, "list-lag": 10, "get-lag": 5, "boot-delay": 20, "ip-late": 5,
-           "apt-lock": 20, "delete-lingers": 10}
-
-STATUSES = {"500", "502", "503", "504", "401", "403"}
-
 CALLS = {"create": {"droplets_create"}, "get": {"droplets_get", "actions_get"},
          "list": {"droplets_list"}, "delete": {"droplets_destroy", "droplets_destroy_byTag"},
          "keys": {"sshKeys_list", "sshKeys_create", "sshKeys_get", "sshKeys_delete",
@@ -115,264 +41,65 @@ CALLS = {"create": {"droplets_create"}, "get": {"droplets_get", "actions_get"},
          "action": {"dropletActions_post", "dropletActions_get", "dropletActions_list"},
          "regions": {"regions_list"}, "account": {"account_get"}}
 
-
-def now_text(at=None):
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at if at else time.time()))
-
-
-class Refusal(Exception):
-    def __init__(self, status, name, message):
-        super().__init__(message)
-        self.status, self.name, self.message = status, name, message
-
-
-def not_found():
-    return Refusal(404, "not_found", "The resource you were accessing could not be found.")
+REFUSALS = {"auth": (401, "unauthorized", "Unable to authenticate you"),
+            "forbidden": (403, "forbidden", "You are not authorized to perform this operation"),
+            "no_call": (404, "not_found", ""), "wrong": (422, "unprocessable_entity", ""),
+            "garbled": (400, "unprocessable_entity", ""),
+            "throttled": (429, "too_many_requests", "API Rate limit exceeded."),
+            "gone": (404, "not_found", "The resource you were accessing could not be found."),
+            "capacity": (422, "unprocessable_entity", "Size is not available in this region."),
+            "locked": (422, "unprocessable_entity", "Droplet already has a pending event."),
+            "broken": (500, "server_error", "Server was unable to give you a response.")}
 
 
 def unprocessable(message):
     return Refusal(422, "unprocessable_entity", message)
 
 
-class Cloud:
-    def __init__(self, world, base_url, token):
-        self.world, self.base_url, self.token = world, base_url, token
-        self.facts = openapi.Facts("digitalocean")
-        self.lock = threading.RLock()
-        self.file = world.path("digitalocean.json")
-        self.state = w.read_json(self.file) or {
-            "next_id": 3164000, "next_machine": 0, "droplets": {}, "keys": {},
-            "actions": {}, "tags": [], "history": []}
-        self.faults = []
-        self.requests = []
-        # Requests a minute.
-        self.burst = 250
-        self.key_lists = []
-        self.calls = {}
-        # The thread at work on a droplet's machine; the next one waits for it.
-        self.busy = {}
-        # Droplets that were being made when an earlier process ended.
-        for droplet in list(self.state["droplets"].values()):
-            if droplet["status"] == "new" and "never" not in droplet["fate"]:
-                self._launch(droplet, again=True)
+class Cloud(double.Cloud):
+    name, title, port = "digitalocean", "DigitalOcean's API v2", 8444
+    env = ("RIG_DO_URL", "RIG_DO_TOKEN")
+    MACHINES, KINDS, CALLS, RUNG = "droplets", ("droplets",), CALLS, ("size", "region")
+    WINDOWS = {"hour": (5000, 3600, True, False), "minute": (250, 60), "keys": (10, 60, False)}
+    STYLE, REFUSALS = "reset", REFUSALS
+    REFUSING, DEFAULT_ON = {"delete-locked": ("locked", None)}, {"delete-locked": "delete"}
+    FAULTS = '  delete-locked       a delete says 422 while "another event is pending"\n'
+    FRESH = {"next_id": 3164000, "droplets": {}, "keys": {}, "actions": {}, "tags": []}
 
-    def save(self):
-        w.write_json(self.file, self.state, 0o600)
+    @staticmethod
+    def new_token():
+        return "dop_v1_" + secrets.token_hex(32)
+
+    @staticmethod
+    def options(env):
+        return [f"digitalocean-access-token={env['RIG_DO_TOKEN']}",
+                "digitalocean-image=debian-12-docker", "digitalocean-region=fra1",
+                "digitalocean-size=s-1vcpu-1gb",
+                f"digitalocean-api-endpoint={env['RIG_DO_URL']}",
+                f"digitalocean-api-ca-file={env['RIG_CA_FILE']}"]
+
+    @staticmethod
+    def listing(state, now, more):
+        for droplet in state.get("droplets", {}).values():
+            yield (f"machine {droplet['id']} {droplet['name']} {droplet['status']} "
+                   f"{droplet['address'] or '-'} {now - droplet['created']:.0f}s "
+                   f"{','.join(droplet['tags']) or '-'}")
+        for key in state.get("keys", {}).values():
+            yield f"key {key['id']} {key['name']} {key['fingerprint']}"
+        for tag in state.get("tags", []) if more else []:
+            yield f"tag {tag}"
+
+    def error_body(self, refusal):
+        return {"id": refusal.name, "message": refusal.message, "request_id": str(uuid.uuid4())}
+
+    def rate_headers(self, rooms):
+        hour = rooms["hour"]
+        return {"ratelimit-limit": str(hour.most), "ratelimit-remaining": str(max(0, hour.left)),
+                "ratelimit-reset": str(hour.reset)}
 
     def new_id(self):
         self.state["next_id"] += 7
         return self.state["next_id"]
-
-    def note(self, text):
-        print(time.strftime("%H:%M:%S"), text, flush=True)
-
-    def violation(self, request, text):
-        line = (f"{now_text()} digitalocean {request.method} {request.target}: {text}\n")
-        self.note("VIOLATION " + line.strip())
-        with open(self.world.path("violations.log"), "a") as f:
-            f.write(line)
-
-    # Requests -----------------------------------------------------------
-
-    def answer(self, request):
-        began = time.monotonic()
-        answer, name = self._answer(request)
-        took = time.monotonic() - began
-        self.note(f"{request.method} {request.target} {answer.status}"
-                  + (f" [{answer.wire}]" if answer.wire else "") + f" {took * 1000:.0f} ms")
-        with self.lock:
-            self.calls[name] = self.calls.get(name, 0) + 1
-        return answer
-
-    def _answer(self, request):
-        operation, values, why = self.facts.find(request.method, request.path)
-        name = operation["name"] if operation else "unknown"
-        with self.lock:
-            limits = self._count_request()
-        if request.headers.get("Authorization") != "Bearer " + self.token:
-            return self._error(operation, limits, 401, "unauthorized",
-                               "Unable to authenticate you"), name
-        if operation is None:
-            self.violation(request, why)
-            return self._error(None, limits, 404, "not_found", why), name
-        fault = self._fault(name)
-        if fault and fault["what"] == "close-before":
-            return web.Answer(0, wire="close-before"), name
-        refused = self._refused_by_fault(fault, operation, limits)
-        if refused:
-            return refused, name
-        if limits["remaining"] < 0 or limits["burst"]:
-            headers = {"retry-after": str(limits["burst"])} if limits["burst"] else {}
-            return self._error(operation, limits, 429, "too_many_requests",
-                               "API Rate limit exceeded.", headers), name
-        wrong, body = self.facts.check_request(operation, values, request.query, request.body,
-                                               request.headers.get("Content-Type"))
-        if wrong:
-            for text in wrong:
-                self.violation(request, text)
-            kind = 400 if body is None and request.body else 422
-            return self._error(operation, limits, kind, "unprocessable_entity",
-                               "; ".join(wrong)), name
-        handler = getattr(self, "on_" + name, None)
-        if handler is None:
-            return self._error(operation, limits, 500, "server_error",
-                               f"the double has no {name} yet"), name
-        try:
-            with self.lock:
-                status, value = handler(values, dict(request.query), body, fault)
-        except Refusal as e:
-            return self._error(operation, limits, e.status, e.name, e.message), name
-        answer = self._reply(operation, limits, status, value)
-        if fault and fault["what"] in WIRE:
-            answer.wire = WIRE[fault["what"]]
-        if fault and fault["what"] == "delay":
-            answer.delay = fault["seconds"]
-        return answer, name
-
-    def _reply(self, operation, limits, status, value, headers=None):
-        headers = dict(headers or {})
-        headers.update({"ratelimit-limit": str(limits["limit"]),
-                        "ratelimit-remaining": str(max(0, limits["remaining"])),
-                        "ratelimit-reset": str(limits["reset"]),
-                        "x-request-id": str(uuid.uuid4())})
-        if status == 204:
-            headers["Content-Type"] = "application/json; charset=utf-8"
-        if operation:
-            for text in self.facts.check_answer(operation, status, headers, value):
-                # Our own mistake: a double that drifts is worth no test.
-                self.note(f"OWN MISTAKE {operation['name']}: {text}")
-                with open(self.world.path("violations.log"), "a") as f:
-                    f.write(f"{now_text()} digitalocean double itself, "
-                            f"{operation['name']} {status}: {text}\n")
-        return web.Answer(status, value, headers)
-
-    def _error(self, operation, limits, status, name, message, headers=None):
-        return self._reply(operation, limits, status,
-                           {"id": name, "message": message, "request_id": str(uuid.uuid4())},
-                           headers)
-
-    def _count_request(self):
-        """A sliding hour: the budget comes back one request at a time."""
-        now = time.time()
-        limit = next((f["limit"] for f in self.faults if f["what"] == "limit"), 5000)
-        self.requests = [t for t in self.requests if t > now - 3600]
-        remaining = limit - len(self.requests) - 1
-        minute = sum(t > now - 60 for t in self.requests[-self.burst:])
-        if remaining >= 0 and minute < self.burst:
-            self.requests.append(now)
-        oldest = self.requests[0] if self.requests else now
-        burst = None
-        if minute >= self.burst:
-            burst = max(1, int(self.requests[-self.burst] + 60 - now + 0.999))
-        return {"limit": limit, "remaining": remaining, "reset": int(oldest + 3600),
-                "burst": burst}
-
-    # Faults -------------------------------------------------------------
-
-    def add_fault(self, what, options):
-        """Returns a sentence for the person who asked."""
-        if what == "clear":
-            self.faults = []
-            return "no faults"
-        if what == "list-now":
-            with self.lock:
-                for droplet in self.state["droplets"].values():
-                    droplet["fate"].pop("list_lag", None)
-                self.save()
-            return "lists show everything"
-        if not (what in WIRE or what in DROPLET or what in STATUSES or
-                what in SECONDS or what in DEFAULT_ON or what in ("429", "limit")):
-            raise ValueError(f"no fault {what!r}; `rig fault --help` lists them")
-        fault = {"what": what, "on": options.pop("on", DEFAULT_ON.get(what, "any")),
-                 "count": int(options.pop("count", 1)), "until": None}
-        if "for" in options:
-            fault["until"] = time.monotonic() + float(options.pop("for"))
-        if what in ("limit", "quota") and fault["until"] is None:
-            fault["until"] = float("inf")
-        fault["seconds"] = float(options.pop("seconds", SECONDS.get(what, 0)))
-        fault["limit"] = int(options.pop("limit", 0 if what == "quota" else 5000))
-        fault["style"] = options.pop("style", "reset")
-        fault["wait"] = float(options.pop("wait", 5))
-        if fault["style"] not in ("reset", "retry-after", "date", "none"):
-            raise ValueError(f"style={fault['style']}: one of reset, retry-after, date, none")
-        if fault["on"] != "any" and fault["on"] not in CALLS and fault["on"] not in self.facts.calls:
-            raise ValueError(f"on={fault['on']}: one of {', '.join(CALLS)}, any, "
-                             "or a call of api/digitalocean.facts")
-        if options:
-            raise ValueError(f"{what} has no option {', '.join(options)}")
-        with self.lock:
-            self.faults.append(fault)
-        return f"{what} on {fault['on']}"
-
-    def _live(self, fault):
-        if fault["until"] is not None:
-            return time.monotonic() < fault["until"]
-        return fault["count"] > 0
-
-    def _fault(self, operation):
-        """The first fault that touches this call; uses up one of its count."""
-        with self.lock:
-            self.faults = [f for f in self.faults if self._live(f)]
-            for fault in self.faults:
-                if fault["what"] in DROPLET or fault["what"] in ("limit", "quota"):
-                    continue
-                if fault["on"] != "any" and \
-                        operation not in CALLS.get(fault["on"], {fault["on"]}):
-                    continue
-                fault["count"] -= 1
-                return dict(fault)
-        return None
-
-    def _fate(self):
-        """What the faults have in store for the next droplet: at most one of each."""
-        fate = {}
-        for fault in self.faults:
-            what = fault["what"].replace("-", "_").replace("boot_", "")
-            if fault["what"] in DROPLET and what not in fate and self._live(fault):
-                fault["count"] -= 1
-                fate[what] = fault["seconds"] or True
-        return fate
-
-    def _refused_by_fault(self, fault, operation, limits):
-        if not fault:
-            return None
-        what = fault["what"]
-        if what == "429":
-            headers, until = {}, time.time() + fault["wait"]
-            limits = dict(limits, remaining=0)
-            if fault["style"] == "reset":
-                limits["reset"] = int(until + 0.999)
-            elif fault["style"] == "retry-after":
-                headers["retry-after"] = str(int(fault["wait"] + 0.999))
-            elif fault["style"] == "date":
-                headers["retry-after"] = time.strftime("%a, %d %b %Y %H:%M:%S GMT",
-                                                       time.gmtime(until + 0.999))
-            answer = self._error(operation, limits, 429, "too_many_requests",
-                                 "API Rate limit exceeded.", headers)
-            if fault["style"] != "reset":
-                for name in list(answer.headers):
-                    if name.startswith("ratelimit-"):
-                        del answer.headers[name]
-            return answer
-        if what == "401":
-            return self._error(operation, limits, 401, "unauthorized",
-                               "Unable to authenticate you")
-        if what == "403":
-            return self._error(operation, limits, 403, "forbidden",
-                               "You are not authorized to perform this operation")
-        if what in STATUSES:
-            return self._error(operation, limits, int(what), "server_error",
-                               "Server was unable to give you a response.")
-        if what == "capacity":
-            return self._error(operation, limits, 422, "unprocessable_entity",
-                               "Size is not available in this region.")
-        if what == "delete-404":
-            return self._error(operation, limits, 404, "not_found",
-                               "The resource you were accessing could not be found.")
-        if what == "delete-locked":
-            return self._error(operation, limits, 422, "unprocessable_entity",
-                               "Droplet already has a pending event.")
-        return None
 
     # Reading ------------------------------------------------------------
 
@@ -383,8 +110,7 @@ class Cloud:
             "email_verified": True, "status": "active", "status_message": ""}}
 
     def _droplet_limit(self):
-        return next((f["limit"] for f in self.faults
-                     if f["what"] == "quota" and self._live(f)), 200)
+        return self.quota("droplets", 200)
 
     def on_regions_list(self, values, query, body, fault):
         return 200, self._page("regions", [self._region(s) for s, _ in REGIONS], query,
@@ -414,7 +140,7 @@ class Cloud:
         for slug, number in IMAGES.items():
             if values["image_id"] in (slug, str(number)):
                 return 200, {"image": self._image(slug)}
-        raise not_found()
+        raise self.refusal("gone")
 
     def _image(self, slug):
         return {"id": IMAGES[slug], "name": slug, "distribution":
@@ -442,11 +168,8 @@ class Cloud:
     # Keys ---------------------------------------------------------------
 
     def on_sshKeys_list(self, values, query, body, fault):
-        now = time.monotonic()
-        self.key_lists = [t for t in self.key_lists if t > now - 60]
-        if len(self.key_lists) >= 10:
-            raise Refusal(429, "too_many_requests", "API Rate limit exceeded.")
-        self.key_lists.append(now)
+        if not self.limits.take("keys"):
+            raise self.refusal("throttled")
         return 200, self._page("ssh_keys", list(self.state["keys"].values()), query,
                                "/v2/account/keys")
 
@@ -480,13 +203,13 @@ class Cloud:
     def on_sshKeys_get(self, values, query, body, fault):
         key = self._key(values["ssh_key_identifier"])
         if not key:
-            raise not_found()
+            raise self.refusal("gone")
         return 200, {"ssh_key": key}
 
     def on_sshKeys_update(self, values, query, body, fault):
         key = self._key(values["ssh_key_identifier"])
         if not key:
-            raise not_found()
+            raise self.refusal("gone")
         key["name"] = body.get("name", key["name"])
         self.save()
         return 200, {"ssh_key": key}
@@ -494,7 +217,7 @@ class Cloud:
     def on_sshKeys_delete(self, values, query, body, fault):
         key = self._key(values["ssh_key_identifier"])
         if not key:
-            raise not_found()
+            raise self.refusal("gone")
         del self.state["keys"][str(key["id"])]
         self.save()
         return 204, None
@@ -532,9 +255,9 @@ class Cloud:
             made.append(droplet)
             links.append({"id": action["id"], "rel": "create",
                           "href": f"{self.base_url}/v2/actions/{action['id']}"})
-        self.save()
         for droplet in made:
-            self._launch(droplet)
+            self.launch(droplet)
+        self.save()
         shown = [self._show(d) for d in made]
         if "names" in body:
             return 202, {"droplets": shown, "links": {"actions": links}}
@@ -547,9 +270,7 @@ class Cloud:
             if tag.lower() not in known:
                 known[tag.lower()] = tag
                 self.state["tags"].append(tag)
-        fate = self._fate()
         number, now = self.new_id(), time.time()
-        self.state["next_machine"] += 1
         action = {"id": self.new_id(), "status": "in-progress", "type": "create",
                   "started_at": now_text(now), "completed_at": None, "resource_id": number,
                   "resource_type": "droplet", "region_slug": region}
@@ -560,101 +281,23 @@ class Cloud:
                    "user_data": body.get("user_data"), "features":
                    [n for n in ("ipv6", "monitoring", "backups", "private_networking")
                     if body.get(n)], "status": "new", "locked": True, "address": None,
-                   "created": now, "fate": fate, "create_action": action["id"],
-                   "machine": self.state["next_machine"], "vpc_uuid": body.get("vpc_uuid") or
+                   "created": now, "fate": self.fate("droplets"),
+                   "create_action": action["id"], "vpc_uuid": body.get("vpc_uuid") or
                    "760e09ef-dc84-11e8-981e-3cfdfeaae000"}
+        self.number(droplet)
         self.state["droplets"][str(number)] = droplet
         return droplet, action
 
-    def _launch(self, droplet, again=False):
-        if droplet["fate"].get("never"):
-            return
-        self._begin(droplet, self._boot, droplet, again)
+    def memory(self, droplet):
+        return next(s[1] for s in SIZES if s[0] == droplet["size"])
 
-    def _begin(self, droplet, work, *args):
-        """Starts work on a droplet's machine once the work before it is done."""
-        before = self.busy.get(droplet["id"])
+    def up(self, droplet):
+        droplet["status"], droplet["locked"] = "active", False
+        self._complete(droplet["create_action"], "completed")
 
-        def run():
-            if before:
-                before.join()
-            work(*args)
-        thread = threading.Thread(target=run, daemon=True)
-        self.busy[droplet["id"]] = thread
-        thread.start()
-
-    def _boot(self, droplet, again):
-        number, fate = str(droplet["id"]), droplet["fate"]
-        old = machines.Machine(self.world, droplet["machine"])
-        if again:
-            with self.lock:
-                self.state["next_machine"] += 1
-                droplet["machine"] = self.state["next_machine"]
-                self.save()
-        machine = machines.Machine(self.world, droplet["machine"])
-        try:
-            if fate.get("error"):
-                time.sleep(1)
-                raise w.Error("as told: boot-error")
-            if again:
-                # Commands of the process before us may still be at work on the
-                # old one: it gets no second life, and one more look later.
-                old.destroy()
-            time.sleep(fate.get("delay", 0))
-            # A droplet may be deleted while it is made; its thread cleans up.
-            with self.lock:
-                if number not in self.state["droplets"]:
-                    return
-                address = self._free_address()
-                droplet["reserved"] = address
-            memory = next(s[1] for s in SIZES if s[0] == droplet["size"])
-            machine.create(droplet["name"], droplet["image"], droplet["keys"], address, memory,
-                           droplet["user_data"], apt_lock=fate.get("apt_lock", 0),
-                           ssh=not fate.get("no_ssh"))
-            with self.lock:
-                if number not in self.state["droplets"]:
-                    raise w.Error("deleted while it was made")
-                machine.boot()
-            w.wait_until(lambda: machine.leader() or not machine.on(), 10)
-            with self.lock:
-                if number not in self.state["droplets"]:
-                    raise w.Error("deleted while it was made")
-                droplet["status"], droplet["locked"] = "active", False
-                if not fate.get("ip_late"):
-                    droplet["address"] = address
-                self._complete(droplet["create_action"], "completed")
-                self.save()
-            if again:
-                old.destroy()
-            if fate.get("ip_late"):
-                time.sleep(fate["ip_late"])
-                with self.lock:
-                    droplet["address"] = address
-                    self.save()
-            if fate.get("vanish"):
-                with self.lock:
-                    self._forget(droplet)
-                machine.destroy()
-        except Exception as e:
-            self.note(f"droplet {number} {droplet['name']}: {e}")
-            machine.destroy()
-            with self.lock:
-                if number in self.state["droplets"]:
-                    droplet["locked"] = False
-                    droplet["status"] = "off"
-                    self._complete(droplet["create_action"], "errored")
-                    self.save()
-
-    def _free_address(self):
-        """Addresses go round, as a cloud's do, so that none is reused at once."""
-        used = {d.get("reserved") for d in self.state["droplets"].values()}
-        for _ in range(240):
-            n = self.state["next_address"] = self.state.get("next_address", 9) % 250 + 1
-            n = self.state["next_address"] = max(n, 10)
-            address = f"10.213.{self.world.number}.{n}"
-            if address not in used:
-                return address
-        raise w.Error("the rig's network is full")
+    def broken(self, droplet):
+        droplet["status"], droplet["locked"] = "off", False
+        self._complete(droplet["create_action"], "errored")
 
     def _complete(self, action, status):
         action = self.state["actions"].get(str(action))
@@ -663,8 +306,7 @@ class Cloud:
 
     def _status(self, droplet):
         """A machine that has switched itself off is off."""
-        if droplet["status"] == "active" and not machines.Machine(
-                self.world, droplet["machine"]).on():
+        if droplet["status"] == "active" and not self.body(droplet).on():
             droplet["status"] = "off"
             self.save()
         return droplet["status"]
@@ -679,7 +321,7 @@ class Cloud:
             v4 = [{"ip_address": f"10.114.0.{last}", "netmask": "255.255.240.0",
                    "gateway": "10.114.0.1", "type": "private"},
                   {"ip_address": droplet["address"], "netmask": "255.255.255.0",
-                   "gateway": self.world.address, "type": "public"}]
+                   "gateway": self.world.address or "127.0.0.1", "type": "public"}]
         return {"id": droplet["id"], "name": droplet["name"], "memory": size["memory"],
                 "vcpus": size["vcpus"], "disk": size["disk"], "locked": droplet["locked"],
                 "status": self._status(droplet), "kernel": None,
@@ -690,16 +332,12 @@ class Cloud:
                 "region": self._region(droplet["region"]), "tags": droplet["tags"],
                 "vpc_uuid": droplet["vpc_uuid"]}
 
-    def _hidden(self, droplet, kind):
-        lag = droplet["fate"].get(kind)
-        return bool(lag) and time.time() < droplet["created"] + lag
-
     def on_droplets_list(self, values, query, body, fault):
         if "tag_name" in query and "name" in query:
             raise Refusal(400, "bad_request", "tag_name and name cannot be combined")
         found = []
         for droplet in self.state["droplets"].values():
-            if self._hidden(droplet, "list_lag"):
+            if self.hidden(droplet, "list_lag"):
                 continue
             if "name" in query and droplet["name"].lower() != query["name"].lower():
                 continue
@@ -727,13 +365,13 @@ class Cloud:
     def _droplet(self, number):
         droplet = self.state["droplets"].get(number)
         if not droplet:
-            raise not_found()
+            raise self.refusal("gone")
         return droplet
 
     def on_droplets_get(self, values, query, body, fault):
         droplet = self._droplet(values["droplet_id"])
-        if self._hidden(droplet, "get_lag"):
-            raise not_found()
+        if self.hidden(droplet, "get_lag"):
+            raise self.refusal("gone")
         return 200, {"droplet": self._show(droplet)}
 
     def on_droplets_destroy(self, values, query, body, fault):
@@ -756,26 +394,24 @@ class Cloud:
             shown = dict(self._show(droplet), status="archive")
             self.state.setdefault("lingering", []).append(
                 {"until": time.time() + fault["seconds"], "shown": shown})
-        self._forget(droplet)
-        # In the background, as a cloud does it; `rig down` finds what is left.
-        self._begin(droplet, machines.Machine(self.world, droplet["machine"]).destroy)
+        self.forget(droplet)
+        self.bury(droplet)
 
-    def _forget(self, droplet):
-        """The meter stops."""
-        del self.state["droplets"][str(droplet["id"])]
-        now = time.time()
+    def forget(self, droplet):
         self._complete(droplet["create_action"], "errored")
-        self.state["history"].append({
-            "id": droplet["id"], "name": droplet["name"], "created": droplet["created"],
-            "deleted": now, "seconds": round(now - droplet["created"], 3)})
-        self.save()
+        super().forget(droplet)
+
+    def whole(self):
+        for droplet in self.machines.values():
+            self._status(droplet)
+        return self.state
 
     # Actions ------------------------------------------------------------
 
     def on_actions_get(self, values, query, body, fault):
         action = self.state["actions"].get(values["action_id"])
         if not action:
-            raise not_found()
+            raise self.refusal("gone")
         return 200, {"action": self._show_action(action)}
 
     def on_actions_list(self, values, query, body, fault):
@@ -796,7 +432,7 @@ class Cloud:
         droplet = self._droplet(values["droplet_id"])
         action = self.state["actions"].get(values["action_id"])
         if not action or action["resource_id"] != droplet["id"]:
-            raise not_found()
+            raise self.refusal("gone")
         return 200, {"action": self._show_action(action)}
 
     def on_dropletActions_post(self, values, query, body, fault):
@@ -804,7 +440,7 @@ class Cloud:
         kind = body["type"]
         if droplet["locked"]:
             raise unprocessable("Droplet already has a pending event.")
-        machine = machines.Machine(self.world, droplet["machine"])
+        machine = self.body(droplet)
         status = self._status(droplet)
         if kind == "power_on" and status == "active":
             raise unprocessable("Droplet is already powered on.")
@@ -826,11 +462,11 @@ class Cloud:
         self.state["actions"][str(action["id"])] = action
         droplet["locked"] = True
         self.save()
-        self._begin(droplet, self._act, droplet, action, doers[kind])
+        self.begin(droplet, self._act, droplet, action, doers[kind])
         return 201, {"action": self._show_action(action)}
 
     def _act(self, droplet, action, do):
-        machine = machines.Machine(self.world, droplet["machine"])
+        machine = self.body(droplet)
         kind, result = action["type"], "completed"
         try:
             if str(droplet["id"]) not in self.state["droplets"]:
@@ -875,7 +511,7 @@ class Cloud:
         for tag in self.state["tags"]:
             if tag.lower() == values["tag_id"].lower():
                 return 200, {"tag": self._show_tag(tag)}
-        raise not_found()
+        raise self.refusal("gone")
 
     def on_tags_delete(self, values, query, body, fault):
         for tag in self.state["tags"]:
@@ -885,68 +521,8 @@ class Cloud:
                     droplet["tags"] = [t for t in droplet["tags"] if t != tag]
                 self.save()
                 return 204, None
-        raise not_found()
-
-    # The rig's side -----------------------------------------------------
-
-    def control(self, request):
-        try:
-            if (request.method, request.path) == ("GET", "/state"):
-                with self.lock:
-                    for droplet in self.state["droplets"].values():
-                        self._status(droplet)
-                    return web.Answer(200, self.state)
-            if (request.method, request.path) == ("GET", "/calls"):
-                with self.lock:
-                    return web.Answer(200, self.calls)
-            if (request.method, request.path) == ("GET", "/faults"):
-                with self.lock:
-                    live = [f for f in self.faults if self._live(f)]
-                    return web.Answer(200, [dict(f, until=None) for f in live])
-            if (request.method, request.path) == ("POST", "/fault"):
-                options = request.json()
-                what = str(options.pop("what", ""))
-                return web.Answer(200, {"message": self.add_fault(what, options)})
-            if (request.method, request.path) == ("POST", "/machine"):
-                return self._machine(request.json())
-        except (ValueError, KeyError, w.Error) as e:
-            return web.Answer(400, {"message": str(e)})
-        return web.Answer(404, {"message": f"no {request.method} {request.path}"})
-
-    def _machine(self, body):
-        """Droplets that lose their machine without anybody having asked for it."""
-        name, what = body["name"], body["what"]
-        with self.lock:
-            droplet = next((d for d in self.state["droplets"].values()
-                            if name in (d["name"], str(d["id"]), d["address"])), None)
-        if not droplet:
-            raise w.Error(f"no droplet {name!r}")
-        machine = machines.Machine(self.world, droplet["machine"])
-        if what == "vanish":
-            machine.die()
-            with self.lock:
-                self._forget(droplet)
-            machine.destroy()
-        else:
-            raise w.Error(f"no such fault of a droplet: {what}")
-        return web.Answer(200, {"message": f"{droplet['name']}: {what}"})
-
-
-def main():
-    p = argparse.ArgumentParser(description="a double of DigitalOcean's API v2")
-    p.add_argument("--run", required=True)
-    p.add_argument("--bind", required=True)
-    p.add_argument("--port", type=int, required=True)
-    # Not a secret worth hiding: it opens nothing but this double.
-    p.add_argument("--token", required=True)
-    a = p.parse_args()
-    world = w.World(os.path.realpath(a.run))
-    cloud = Cloud(world, f"https://{a.bind}:{a.port}", a.token)
-    web.start(web.UnixServer(world.path("digitalocean.sock"), cloud.control, cloud.note))
-    web.Server((a.bind, a.port), cloud.answer,
-               (world.path("digitalocean.pem"), world.path("digitalocean-key.pem")),
-               cloud.note).serve_forever()
+        raise self.refusal("gone")
 
 
 if __name__ == "__main__":
-    main()
+    double.main(Cloud)
