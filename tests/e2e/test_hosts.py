@@ -2,6 +2,7 @@
 full disks. What goes wrong is said in one sentence, and an engine that ran before runs afterwards. The numbers are those of
 the cases that were found in the field."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -319,6 +320,35 @@ def test_rm_by_force_names_what_is_left(rig, store):
     p = subprocess.run([store.docker_machine, "rm", "-f", "h2"], env=store.environ, text=True, capture_output=True, timeout=60)
     rig.clear_cloud()
     assert "h2 is forgotten, but may still exist in the cloud" in p.stderr and "Successfully" not in p.stdout, p.stderr
+
+
+@pytest.mark.parametrize("text", ["", None])
+def test_idle_machine_without_its_config_json(rig, windlass, text):
+    """33, 34: it takes no place of limit for ever; the runner's own account removes it, and another one comes."""
+    w = windlass(IdleCount=1)
+    w.start()
+    machines = os.path.join(w.store, "machines")
+
+    def ready():
+        for name in os.listdir(machines) if os.path.isdir(machines) else ():
+            with contextlib.suppress(OSError, ValueError), open(os.path.join(machines, name, "windlass.json")) as f:
+                if not name.startswith(".") and json.load(f)["phase"] == "ready":
+                    return name
+        return None
+
+    wait_until(ready, 120, "an idle machine")
+    name = ready()
+    path = os.path.join(machines, name, "config.json")
+    w.stop()
+    if text is None:
+        os.unlink(path)
+    else:
+        with open(path, "w") as f:
+            f.write(text)
+    w.start()
+    wait_until(lambda: not os.path.exists(os.path.join(machines, name)), 120, "the damaged machine to go")
+    assert not any(name in line for line in rig.cloud()), rig.cloud()
+    wait_until(lambda: ready() not in (None, name), 120, "another machine")
 
 
 def test_rm_of_a_machine_with_a_job(rig, windlass):
