@@ -6,9 +6,14 @@ read_list(struct arena *a, struct json_val v)
 {
 	struct field_list l = { NULL, 0, true };
 
-	if (json_type(v) != JSON_ARRAY)
+	if (json_type(v) != JSON_ARRAY && json_type(v) != JSON_STRING)
 		return l;
 	l.null = false;
+	if (json_type(v) == JSON_STRING) {
+		if (json_cstr(a, v)[0] != '\0')
+			fields_append(a, &l, json_cstr(a, v));
+		return l;
+	}
 	l.v = arena_calloc(a, json_len(v) + 1, sizeof(*l.v));
 	JSON_EACH(item, v)
 		if (json_type(item) == JSON_STRING)
@@ -23,6 +28,33 @@ read_time(struct arena *a, struct json_val v)
 
 	(void)time_parse_rfc3339(json_str(a, v), &t);
 	return t;
+}
+
+/* What is no string in a map has no text; what is neither true nor false is no pair of FIELD_BOOLS. */
+static struct field_map
+read_map(struct arena *a, struct json_val obj, bool bools)
+{
+	struct field_map m = { NULL, 0 };
+
+	if (json_type(obj) != JSON_OBJECT)
+		return m;
+	m.v = arena_calloc(a, json_len(obj) + 1, sizeof(*m.v));
+	JSON_EACH(v, obj) {
+		const char *text = bools ? json_bool(v, false) ? "true" : "false" : json_cstr(a, v);
+
+		if (!bools || json_type(v) == JSON_BOOL)
+			m.v[m.n++] = (struct field_pair){ arena_dup(a, json_key(a, v)), text };
+	}
+	return m;
+}
+
+/* Ten years bound the arithmetic; what is beyond, or no number, is not taken. */
+static dur_t
+read_seconds(struct json_val v, dur_t otherwise)
+{
+	double s = json_f64(v, -1);
+
+	return s >= 0 && s < 315360000 ? (dur_t)(s * (double)NSEC_SEC + 0.5) : otherwise;
 }
 
 void
@@ -56,6 +88,25 @@ fields_read(struct arena *a, struct json_val obj, const struct field *f, size_t 
 			if (v.doc != NULL)
 				*(struct field_list *)member = read_list(a, v);
 			break;
+		case FIELD_FLOAT:
+			*(double *)member = json_f64(v, *(double *)member);
+			break;
+		case FIELD_SECONDS:
+			*(dur_t *)member = read_seconds(v, *(dur_t *)member);
+			break;
+		case FIELD_SECRET:
+			if (json_type(v) == JSON_STRING)
+				*(struct secret *)member = SECRET(json_cstr(a, v));
+			break;
+		case FIELD_MAP:
+		case FIELD_BOOLS:
+			if (v.doc != NULL)
+				*(struct field_map *)member = read_map(a, v, f[i].type == FIELD_BOOLS);
+			break;
+		case FIELD_RAW:
+			if (json_present(v))
+				*(struct str *)member = arena_str(a, json_raw(v));
+			break;
 		}
 	}
 }
@@ -71,6 +122,27 @@ write_list(struct json_w *w, const char *key, const struct field_list *l)
 	for (size_t i = 0; i < l->n; i++)
 		jw_str(w, NULL, str_from(l->v[i]));
 	jw_end_array(w);
+}
+
+static void
+write_map(struct json_w *w, const char *key, const struct field_map *m, bool bools)
+{
+	jw_object(w, key);
+	for (size_t i = 0; i < m->n; i++)
+		if (bools)
+			jw_rawkey(w, str_from(m->v[i].name), str_from(m->v[i].text));
+		else
+			jw_keystr(w, str_from(m->v[i].name), str_from(m->v[i].text));
+	jw_end_object(w);
+}
+
+static void
+write_seconds(struct json_w *w, const char *key, dur_t d)
+{
+	if (d % NSEC_SEC == 0)
+		jw_i64(w, key, d / NSEC_SEC);
+	else
+		jw_f64(w, key, (double)d / (double)NSEC_SEC);
 }
 
 static void
@@ -92,37 +164,99 @@ write_time(struct json_w *w, const char *key, wall_t t)
 	jw_cstr(w, key, text);
 }
 
+static void
+write_one(struct json_w *w, const struct field *f, const void *member)
+{
+	const char *s;
+
+	switch (f->type) {
+	case FIELD_STR:
+	case FIELD_STR_IF:
+		s = *(const char *const *)member;
+		if (f->type == FIELD_STR || (s != NULL && s[0] != '\0'))
+			jw_str(w, f->key, s != NULL ? str_from(s) : STR(""));
+		break;
+	case FIELD_NUMBER:
+		write_number(w, f->key, *(const char *const *)member);
+		break;
+	case FIELD_BOOL:
+		jw_bool(w, f->key, *(const bool *)member);
+		break;
+	case FIELD_INT:
+		jw_i64(w, f->key, *(const int64_t *)member);
+		break;
+	case FIELD_TIME:
+		write_time(w, f->key, *(const wall_t *)member);
+		break;
+	case FIELD_LIST:
+		write_list(w, f->key, member);
+		break;
+	case FIELD_FLOAT:
+		jw_f64(w, f->key, *(const double *)member);
+		break;
+	case FIELD_SECONDS:
+		write_seconds(w, f->key, *(const dur_t *)member);
+		break;
+	case FIELD_SECRET:
+		jw_cstr(w, f->key, secret_reveal(*(const struct secret *)member));
+		break;
+	case FIELD_MAP:
+	case FIELD_BOOLS:
+		write_map(w, f->key, member, f->type == FIELD_BOOLS);
+		break;
+	case FIELD_RAW:
+		if (((const struct str *)member)->n > 0)
+			jw_raw(w, f->key, *(const struct str *)member);
+		break;
+	}
+}
+
+/* Whether a member says anything. */
+static bool
+is_set(const struct field *f, const void *member)
+{
+	const char *s;
+
+	switch (f->type) {
+	case FIELD_STR:
+	case FIELD_STR_IF:
+	case FIELD_NUMBER:
+	case FIELD_SECRET:
+		s = *(const char *const *)member;
+		return s != NULL && s[0] != '\0';
+	case FIELD_BOOL:
+		return *(const bool *)member;
+	case FIELD_FLOAT:
+		return *(const double *)member < 0 || *(const double *)member > 0;
+	case FIELD_INT:
+	case FIELD_SECONDS:
+		return *(const int64_t *)member != 0;
+	case FIELD_TIME:
+		return wall_known(*(const wall_t *)member);
+	case FIELD_LIST:
+		return ((const struct field_list *)member)->n > 0;
+	case FIELD_MAP:
+	case FIELD_BOOLS:
+		return ((const struct field_map *)member)->n > 0;
+	case FIELD_RAW:
+		return ((const struct str *)member)->n > 0;
+	}
+	return true;
+}
+
 void
 fields_write(struct json_w *w, const struct field *f, size_t n, const void *from)
 {
-	for (size_t i = 0; i < n; i++) {
-		const void *member = (const char *)from + f[i].offset;
-		const char *s;
+	for (size_t i = 0; i < n; i++)
+		write_one(w, &f[i], (const char *)from + f[i].offset);
+}
 
-		switch (f[i].type) {
-		case FIELD_STR:
-		case FIELD_STR_IF:
-			s = *(const char *const *)member;
-			if (f[i].type == FIELD_STR || (s != NULL && s[0] != '\0'))
-				jw_str(w, f[i].key, s != NULL ? str_from(s) : STR(""));
-			break;
-		case FIELD_NUMBER:
-			write_number(w, f[i].key, *(const char *const *)member);
-			break;
-		case FIELD_BOOL:
-			jw_bool(w, f[i].key, *(const bool *)member);
-			break;
-		case FIELD_INT:
-			jw_i64(w, f[i].key, *(const int64_t *)member);
-			break;
-		case FIELD_TIME:
-			write_time(w, f[i].key, *(const wall_t *)member);
-			break;
-		case FIELD_LIST:
-			write_list(w, f[i].key, member);
-			break;
-		}
-	}
+void
+fields_write_set(struct json_w *w, const struct field *f, size_t n, const void *from)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_set(&f[i], (const char *)from + f[i].offset))
+			write_one(w, &f[i], (const char *)from + f[i].offset);
 }
 
 static bool
@@ -183,4 +317,13 @@ fields_append(struct arena *a, struct field_list *l, const char *v)
 	l->v = copy;
 	l->n++;
 	l->null = false;
+}
+
+const char *
+fields_pair(const struct field_map *m, const char *name)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (strcmp(m->v[i].name, name) == 0)
+			return m->v[i].text;
+	return NULL;
 }

@@ -10,6 +10,7 @@
 
 #include "core/arena.h"
 #include "core/mono.h"
+#include "core/secret.h"
 #include "wire/json.h"
 
 enum field_type {
@@ -19,7 +20,13 @@ enum field_type {
 	FIELD_BOOL,		/* bool */
 	FIELD_INT,		/* int64_t */
 	FIELD_TIME,		/* wall_t: RFC 3339 with milliseconds, "" when not known */
-	FIELD_LIST,		/* struct field_list */
+	FIELD_LIST,		/* struct field_list; a lone string is read as a list of one */
+	FIELD_FLOAT,		/* double */
+	FIELD_SECONDS,		/* dur_t: a number of seconds, whole ones without a point */
+	FIELD_SECRET,		/* struct secret; as FIELD_STR */
+	FIELD_MAP,		/* struct field_map: an object of strings */
+	FIELD_BOOLS,		/* the same, of true and false */
+	FIELD_RAW,		/* struct str: JSON text of any shape; the null view is left out */
 };
 
 /* A list of strings. Go writes a list that was never set as null, and an empty one as []. */
@@ -29,10 +36,17 @@ struct field_list {
 	bool		  null;
 };
 
+/* Names and texts in the order of the file; those of FIELD_BOOLS are "true" and "false". */
+struct field_pair { const char *name, *text; };
+struct field_map {
+	struct field_pair *v;
+	size_t		   n;
+};
+
 struct field {
 	const char	*key;
-	enum field_type	 type;
-	size_t		 offset;
+	enum field_type	 type : 8;
+	unsigned	 offset : 24;
 };
 
 /* A row: FIELD(struct x, STR, "Key", member). */
@@ -42,6 +56,8 @@ struct field {
 void	fields_read(struct arena *a, struct json_val obj, const struct field *f, size_t n, void *to);
 /* Writes the members in the table's order; the caller has opened the object. */
 void	fields_write(struct json_w *w, const struct field *f, size_t n, const void *from);
+/* Those alone that say something: no empty text, list or map, no 0, no false. */
+void	fields_write_set(struct json_w *w, const struct field *f, size_t n, const void *from);
 
 /*
  * The members of obj that are neither in f[n] nor in g[m] (either may be NULL): an object's text in the
@@ -54,5 +70,7 @@ void	fields_write_unknown(struct json_w *w, struct str unknown);
 
 /* A copy of the list with one more string. */
 void	fields_append(struct arena *a, struct field_list *l, const char *v);
+/* The text of the first pair of that name; NULL: there is none. */
+const char *fields_pair(const struct field_map *m, const char *name);
 
 #endif
