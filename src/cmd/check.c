@@ -54,11 +54,11 @@ check_level_of(const struct err *e)
 }
 
 struct check_at
-check_at(enum key_section section, const char *name, const struct toml *t)
+check_at(enum key_id id, const struct toml *t)
 {
-	const struct toml *v = toml_get(t, name);
+	const struct toml *v = key_value(id, t);
 
-	return (struct check_at){ v != NULL ? v->line : t != NULL ? t->line : 0, key_section_title(section), name };
+	return CHECK_AT_KEY(&keys[id], v != NULL ? v->line : t != NULL ? t->line : 0);
 }
 
 /* ---- what becomes of each key ---- */
@@ -110,13 +110,12 @@ static void
 judge_spelling(struct check *c, const struct key *k, const struct toml *t, const struct toml *v)
 {
 	struct check_at at = CHECK_AT_KEY(k, v->line);
-	/* What the executor reads goes by its documented name there, as in gitlab-runner. */
-	bool by_name = k->section == KS_DOCKER || k->section == KS_SERVICES;
 
 	TOML_EACH(other, t)
 		if (other->line < v->line && !str_eq(other->key, v->key) && str_caseeq(other->key, k->name))
-			check_say(c, CHECK_WARNING, CHECK_TRAP, at, "given twice, in line %d as %.*s; %sthe one spelt %s%s", other->line, STR_ARG(other->key),
-			    by_name ? "" : "here this one counts, in gitlab-runner ", k->name, by_name ? " counts, else the first" : "");
+			check_say(c, CHECK_WARNING, CHECK_TRAP, at,
+			    "given twice, in line %d as %.*s; the one spelt %s counts, else the first",
+			    other->line, STR_ARG(other->key), k->name);
 }
 
 static void
@@ -142,10 +141,10 @@ walk(struct check *c, enum key_section section, const struct toml *t, enum key_u
 		check_value(c, k, v);
 		/* Entries come one by one, with their own findings. */
 		if (k->type == KEY_SECTION)
-			walk(c, (enum key_section)k->sub, v, k->use);
+			walk(c, k->sub, v, k->use);
 		else if (k->type == KEY_TABLES && k->sub != KS_RUNNER)
 			TOML_EACH(element, v)
-				walk(c, (enum key_section)k->sub, element, k->use);
+				walk(c, k->sub, element, k->use);
 	}
 }
 
@@ -159,10 +158,8 @@ check_judge(struct arena *a, const struct config *conf, struct runner *r, const 
 	walk(&c, KS_RUNNER, t, KEY_YES);
 	check_runner(&c, r, t);
 	for (const struct check_note *n = c.first; n != NULL && why == NULL; n = n->next)
-		if (n->level == CHECK_ERROR) {
+		if (n->level == CHECK_ERROR)
 			why = n->section[0] != '\0' ? arena_fmt(a, "%s %s: %s", n->section, n->key, n->text) : arena_dup(a, str_from(n->text));
-			r->fault_key = arena_dup(a, str_from(n->key));
-		}
 	arena_reset(&c.arena);
 	return why;
 }
@@ -170,14 +167,14 @@ check_judge(struct arena *a, const struct config *conf, struct runner *r, const 
 static void
 walk_runners(struct check *c)
 {
-	const struct toml *list = toml_get(c->root, "runners");
+	const struct toml *list = key_value(K_GLOBAL_runners, c->root);
 	size_t i = 0;
 
 	if (list == NULL || list->type != TOML_ARRAY)
 		return;
 	TOML_EACH(t, list) {
 		struct runner nameless = { .name = "" };
-		const struct toml *name = toml_get(t, "name");
+		const struct toml *name = key_value(K_RUNNER_name, t);
 
 		if (t->type != TOML_TABLE)
 			continue;

@@ -86,8 +86,8 @@ void	check_value(struct check *c, const struct key *k, const struct toml *v);
 /* What the keys of the file mean together; and of one entry, t its table. */
 void	check_whole(struct check *c);
 void	check_runner(struct check *c, const struct runner *r, const struct toml *t);
-/* [runners.docker] of an entry. */
-void	check_docker(struct check *c, const struct runner *r, const struct toml *docker);
+/* [runners.docker] of an entry, and its [runners.feature_flags]. */
+void	check_docker(struct check *c, const struct runner *r, const struct toml *docker, const struct toml *flags);
 /* What runs, and hardly as meant: of the entry, of [runners.machine] (with driver and options), of the whole. */
 void	check_runner_traps(struct check *c, const struct runner *r, const struct toml *t);
 void	check_machine_traps(struct check *c, const struct runner *r, const struct toml *machine);
@@ -127,7 +127,7 @@ size_t	check_runnable(const struct check *c);
 void	check_print_text(const struct check *c, FILE *f);
 void	check_print_json(const struct check *c, FILE *f);
 
-/* A key's place by its section and name, where the table t holds it; else the table's own. */
-struct check_at	check_at(enum key_section section, const char *name, const struct toml *t);
+/* A key's place where the table t of its section holds it; else the table's own. */
+struct check_at	check_at(enum key_id id, const struct toml *t);
 
 #endif

@@ -8,12 +8,6 @@
 
 #define SAMPLE_TIME	1772445600	/* any second makes a name as long as every other */
 
-static struct check_at
-at(const char *name, const struct toml *t)
-{
-	return check_at(KS_MACHINE, name, t);
-}
-
 /* ---- options ---- */
 
 /* An option with the machine's name in place of %s. */
@@ -89,9 +83,9 @@ plain_words(const char *msg)
 }
 
 static void
-check_option(struct check *c, const struct cloud_driver *d, const char *key, const char *option, int line)
+check_option(struct check *c, const struct cloud_driver *d, enum key_id key, const char *option, int line)
 {
-	struct check_at where = { line, key_section_title(KS_MACHINE), key };
+	struct check_at where = CHECK_AT_KEY(&keys[key], line);
 	struct str rest = str_from(option), name = str_cut(&rest, '=');
 	const char *one[] = { option };
 	struct machine_options o;
@@ -116,9 +110,9 @@ check_option(struct check *c, const struct cloud_driver *d, const char *key, con
 
 /* The line of the i-th entry of a list. */
 static int
-line_of(const struct toml *t, const char *key, size_t i)
+line_of(const struct toml *t, enum key_id key, size_t i)
 {
-	const struct toml *list = toml_get(t, key), *v = list != NULL ? list->first : NULL;
+	const struct toml *list = key_value(key, t), *v = list != NULL ? list->first : NULL;
 
 	while (i-- > 0 && v != NULL)
 		v = v->next;
@@ -153,19 +147,20 @@ check_options(struct check *c, const struct runner *r, const struct toml *t)
 	struct err e = { 0 };
 
 	if (d == NULL && r->machine_driver[0] != '\0')
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineDriver", t), "windlass has no driver \"%s\"; it has %s", r->machine_driver, cloud_driver_names(names));
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(K_MACHINE_machine_driver, t), "windlass has no driver \"%s\"; it has %s", r->machine_driver, cloud_driver_names(names));
 	sample_name(r, name);
 	for (size_t i = 0; i < r->machine_options.n; i++)
-		check_option(c, d, "MachineOptions", r->machine_options.v[i], line_of(t, "MachineOptions", i));
+		check_option(c, d, K_MACHINE_machine_options, r->machine_options.v[i], line_of(t, K_MACHINE_machine_options, i));
 	for (size_t i = 0; i < r->machine_options_with_name.n; i++) {
 		const char *option = r->machine_options_with_name.v[i];
-		struct check_at where = { line_of(t, "MachineOptionsWithName", i), key_section_title(KS_MACHINE), "MachineOptionsWithName" };
+		enum key_id id = K_MACHINE_machine_options_with_name;
+		struct check_at where = CHECK_AT_KEY(&keys[id], line_of(t, id, i));
 
 		if (strstr(option, "%s") == NULL) {
 			check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "an entry has no %%s for the machine's name; it belongs into MachineOptions");
 			continue;
 		}
-		check_option(c, d, "MachineOptionsWithName", with_name(c, option, name), where.line);
+		check_option(c, d, id, with_name(c, option, name), where.line);
 	}
 	/* Each by itself is good: now whether they make a machine. */
 	if (d == NULL || c->count[CHECK_ERROR] > before)
@@ -175,10 +170,10 @@ check_options(struct check *c, const struct runner *r, const struct toml *t)
 
 		/* Credentials come by the environment, which may be another one at the next creation. */
 		if (variable != NULL)
-			check_say(c, CHECK_WARNING, CHECK_TRAP, at("MachineOptions", t), "%s; %s is not set in this %s, which would give it, too", plain_words(e.msg), variable,
+			check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(K_MACHINE_machine_options, t), "%s; %s is not set in this %s, which would give it, too", plain_words(e.msg), variable,
 			    c->own_environment ? "service's environment" : "shell");
 		else
-			check_say(c, check_level_of(&e), CHECK_REFUSED, at("MachineOptions", t), "%s", plain_words(e.msg));
+			check_say(c, check_level_of(&e), CHECK_REFUSED, check_at(K_MACHINE_machine_options, t), "%s", plain_words(e.msg));
 	}
 	machine_options_free(&o);
 }
@@ -193,59 +188,56 @@ check_name(struct check *c, const struct runner *r, const struct toml *t)
 	struct err e = { 0 };
 
 	if (r->machine_name[0] == '\0') {
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineName", t), "it is missing: write a name with one %%s in it, such as \"ci-%%s\"");
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(K_MACHINE_machine_name, t), "it is missing: write a name with one %%s in it, such as \"ci-%%s\"");
 		return;
 	}
 	if (names_pool_init(&pool, str_from(secret_reveal(r->token)), str_from(r->machine_name),
 	    &e) < 0) {
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineName", t), "%s%s", e.msg,
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(K_MACHINE_machine_name, t), "%s%s", e.msg,
 		    s == NULL ? " (gitlab-runner would never find its own machines, and make one after another)" : "");
 		return;
 	}
 	if (s[2] != '\0')
-		check_say(c, CHECK_INFO, CHECK_DIFFERENT, at("MachineName", t), "text behind %%s counts when machines are told apart; gitlab-runner looks only at what stands before it");
+		check_say(c, CHECK_INFO, CHECK_DIFFERENT, check_at(K_MACHINE_machine_name, t), "text behind %%s counts when machines are told apart; gitlab-runner looks only at what stands before it");
 }
 
 static void
 check_idle(struct check *c, const struct runner *r, const struct toml *t)
 {
 	if (r->idle_scale_factor > 0 && r->idle_count == 0)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleScaleFactor", t), "without effect while IdleCount, its upper bound, is 0");
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(K_MACHINE_idle_scale_factor, t), "without effect while IdleCount, its upper bound, is 0");
 	if (r->idle_count_min > 0 && r->idle_scale_factor <= 0)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleCountMin", t), "without effect while IdleScaleFactor is 0");
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(K_MACHINE_idle_count_min, t), "without effect while IdleScaleFactor is 0");
 	if (r->idle_count_min > 0 && r->idle_count_min > r->idle_count)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleCountMin", t), "above IdleCount (%" PRId64 "), its upper bound", r->idle_count);
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(K_MACHINE_idle_count_min, t), "above IdleCount (%" PRId64 "), its upper bound", r->idle_count);
 	if (r->max_builds == 1 && r->idle_count == 0 && r->idle_time > 0)
-		check_say(c, CHECK_INFO, CHECK_TRAP, at("IdleTime", t), "without effect with MaxBuilds = 1 and IdleCount = 0: no machine is ever idle");
+		check_say(c, CHECK_INFO, CHECK_TRAP, check_at(K_MACHINE_idle_time, t), "without effect with MaxBuilds = 1 and IdleCount = 0: no machine is ever idle");
 }
 
 /* What windlass adds, together with what it is added to. */
 static void
 check_growth(struct check *c, const struct runner *r, const struct toml *t)
 {
-	const struct toml *factor = toml_get(t, "IdleScaleFactorLimit"), *burst = toml_get(t, "GrowthBurst");
+	const struct toml *factor = key_value(K_MACHINE_factor_limit, t), *burst = key_value(K_MACHINE_growth_burst, t);
 
 	if (factor != NULL && r->factor_limit > 0 && r->idle_scale_factor <= 0)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, at("IdleScaleFactorLimit", t), "without effect while IdleScaleFactor is 0");
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(K_MACHINE_factor_limit, t), "without effect while IdleScaleFactor is 0");
 	if (burst != NULL && r->growth_per_second <= 0)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, at("GrowthBurst", t), "without effect while GrowthRatePerSecond is 0");
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(K_MACHINE_growth_burst, t), "without effect while GrowthRatePerSecond is 0");
 	if (r->preemptive && r->idle_count == 0 && r->nautoscaling == 0)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, at("Preemptive", t), "with IdleCount = 0 there is never an idle machine to ask with before the first job: no job will be taken");
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(K_MACHINE_preemptive, t), "with IdleCount = 0 there is never an idle machine to ask with before the first job: no job will be taken");
 	if (r->max_machine_age > 0 && r->idle_time >= r->max_machine_age)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, at("MaxMachineAge", t), "not above IdleTime (%" PRId64 " s): machines go before they may be idle for so long", r->idle_time);
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(K_MACHINE_max_machine_age, t), "not above IdleTime (%" PRId64 " s): machines go before they may be idle for so long", r->idle_time);
 }
 
 static void
 check_negative(struct check *c, const struct toml *t)
 {
-	static const char *const names[] = { "MaxGrowthRate", "IdleCount", "IdleCountMin", "IdleTime", "IdleScaleFactor",
-	    "GrowthRatePerSecond", "GrowthBurst", "IdleScaleFactorLimit", "MaxMachineAge", "FailureThreshold" };
-
-	for (size_t i = 0; i < NELEM(names); i++) {
-		const struct toml *v = toml_get(t, names[i]);
+	for (enum key_id id = 0; id < KEYS_N; id++) {
+		const struct toml *v = keys[id].section == KS_MACHINE && keys[id].not_below_0 ? key_value(id, t) : NULL;
 
 		if (v != NULL && ((v->type == TOML_INTEGER && v->i < 0) || (v->type == TOML_FLOAT && v->f < 0)))
-			check_say(c, CHECK_ERROR, CHECK_REFUSED, at(names[i], t), "must not be negative (gitlab-runner takes it, and waits for ever)");
+			check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(id, t), "must not be negative (gitlab-runner takes it, and waits for ever)");
 	}
 }
 
@@ -254,14 +246,16 @@ check_negative(struct check *c, const struct toml *t)
 static void
 take_period_values(const struct toml *t, struct periods_section_config *s)
 {
-	static const struct { const char *key; enum periods_given bit; } keys_given[] = {
-		{ "IdleCount", PERIODS_IDLE_COUNT }, { "IdleCountMin", PERIODS_IDLE_COUNT_MIN },
-		{ "IdleScaleFactor", PERIODS_IDLE_FACTOR }, { "IdleTime", PERIODS_IDLE_TIME },
+	static const struct { enum key_id key; enum periods_given bit; } values[] = {
+		{ K_AUTOSCALING_idle_count, PERIODS_IDLE_COUNT },
+		{ K_AUTOSCALING_idle_count_min, PERIODS_IDLE_COUNT_MIN },
+		{ K_AUTOSCALING_idle_scale_factor, PERIODS_IDLE_FACTOR },
+		{ K_AUTOSCALING_idle_time, PERIODS_IDLE_TIME },
 	};
 
-	for (size_t i = 0; i < NELEM(keys_given); i++)
-		if (toml_get(t, keys_given[i].key) != NULL)
-			s->given |= keys_given[i].bit;
+	for (size_t i = 0; i < NELEM(values); i++)
+		if (key_value(values[i].key, t) != NULL)
+			s->given |= values[i].bit;
 }
 
 /* One section at a time, so that its findings get its line. */
@@ -280,8 +274,8 @@ without_number(struct str s)
 static void
 check_period(struct check *c, const struct runner *r, const struct toml *t)
 {
-	struct check_at where = { t->line, key_section_title(KS_AUTOSCALING), "Periods" };
-	const struct toml *list = toml_get(t, "Periods"), *zone = toml_get(t, "Timezone");
+	struct check_at where = CHECK_AT_KEY(&keys[K_AUTOSCALING_periods], t->line);
+	const struct toml *list = key_value(K_AUTOSCALING_periods, t), *zone = key_value(K_AUTOSCALING_timezone, t);
 	struct periods_section_config s = { 0 };
 	struct periods_config conf = { .sections = &s, .nsections = 1, .zone = zones_find, .ctx = &c->arena,
 	    .unix_syntax = strcmp(r->periods_syntax, "unix") == 0, .base = r->periods.base };
@@ -299,7 +293,7 @@ check_period(struct check *c, const struct runner *r, const struct toml *t)
 	if (periods_compile(&c->arena, &conf, wall_seconds(wall_now()), &out, &warnings, &e) < 0) {
 		const char *why = without_number(str_from(e.msg)).p;
 
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, str_starts(str_from(why), "Timezone") ? check_at(KS_AUTOSCALING, "Timezone", t) : where, "%s", why);
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, str_starts(str_from(why), "Timezone") ? check_at(K_AUTOSCALING_timezone, t) : where, "%s", why);
 	}
 	for (rest = buf_str(&warnings); rest.n > 0;) {
 		struct str one = without_number(str_cut(&rest, '\n'));
@@ -324,12 +318,12 @@ check_certs(struct check *c)
 void
 check_machine(struct check *c, const struct runner *r, const struct toml *t)
 {
-	const struct toml *list = toml_get(t, "autoscaling");
+	const struct toml *list = key_value(K_MACHINE_autoscaling, t);
 	char names[CLOUD_NAMES_MAX];
 
 	check_negative(c, t);
 	if (r->machine_driver[0] == '\0')
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, at("MachineDriver", t), "it is missing: windlass has %s", cloud_driver_names(names));
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(K_MACHINE_machine_driver, t), "it is missing: windlass has %s", cloud_driver_names(names));
 	check_name(c, r, t);
 	check_options(c, r, t);
 	check_option_traps(c, r, t);

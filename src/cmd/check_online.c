@@ -44,7 +44,7 @@ ask_gitlab(struct check *c, const struct runner *r, const struct toml *t, const 
 {
 	static const struct gitlab_tries tries = { 2, -1 };
 	const struct gitlab_self self = { r->token, system_id, r->shell, runnercmd_gpus(r) };
-	struct check_at where = check_at(KS_RUNNER, "token", t);
+	struct check_at where = check_at(K_RUNNER_token, t);
 	struct gitlab_runner out = { 0 };
 	struct gitlab *g;
 	struct err e = { 0 };
@@ -64,7 +64,7 @@ ask_gitlab(struct check *c, const struct runner *r, const struct toml *t, const 
 	} else if (e.kind == ERR_TOKEN) {
 		check_say(c, CHECK_ERROR, CHECK_ASKED, where, "GitLab refuses the token: %s", e.msg);
 	} else {
-		check_say(c, CHECK_ERROR, CHECK_ASKED, check_at(KS_RUNNER, "url", t), "%s", e.msg);
+		check_say(c, CHECK_ERROR, CHECK_ASKED, check_at(K_RUNNER_url, t), "%s", e.msg);
 	}
 	check_clock(c, &out, r->base_url);
 	gitlab_runner_wipe(&out);
@@ -174,7 +174,7 @@ ask_strangers(struct check *c, const struct runner *r, struct cloud *cloud, stru
 static void
 ask_cloud(struct check *c, const struct runner *r, const struct toml *machine)
 {
-	struct finding f = { c, check_at(KS_MACHINE, "MachineOptions", machine) };
+	struct finding f = { c, check_at(K_MACHINE_machine_options, machine) };
 	const struct cloud_driver *d = cloud_driver_find(str_from(r->machine_driver));
 	struct machine_options o = { 0 };
 	struct machine_host h = { 0 };
@@ -203,9 +203,9 @@ out:
 /* ---- caches ---- */
 
 static struct str
-word(const struct toml *t, const char *key)
+word(const struct toml *t, enum key_id id)
 {
-	const struct toml *v = toml_get(t, key);
+	const struct toml *v = key_value(id, t);
 
 	return v != NULL && v->type == TOML_STRING ? v->s : STR("");
 }
@@ -214,25 +214,25 @@ word(const struct toml *t, const char *key)
 static bool
 cache_address(struct check *c, const struct toml *cache, const char **base, const char **path)
 {
-	struct str type = word(cache, "Type"), server, bucket, region;
+	struct str type = word(cache, K_CACHE_Type), server, bucket, region;
 	const struct toml *sub = toml_get(cache, arena_dup(&c->arena, type)), *insecure;
 
 	if (str_eqc(type, "s3")) {
-		server = word(sub, "ServerAddress");
-		bucket = word(sub, "BucketName");
-		region = word(sub, "BucketLocation");
-		insecure = toml_get(sub, "Insecure");
+		server = word(sub, K_S3_ServerAddress);
+		bucket = word(sub, K_S3_BucketName);
+		region = word(sub, K_S3_BucketLocation);
+		insecure = key_value(K_S3_Insecure, sub);
 		if (server.n == 0 || str_eqc(server, "s3.amazonaws.com"))
 			*base = region.n > 0 ? arena_fmt(&c->arena, "https://s3.%.*s.amazonaws.com", STR_ARG(region)) : "https://s3.amazonaws.com";
 		else
 			*base = arena_fmt(&c->arena, "%s://%.*s", insecure != NULL && insecure->b ? "http" : "https", STR_ARG(server));
 	} else if (str_eqc(type, "gcs")) {
-		bucket = word(sub, "BucketName");
+		bucket = word(sub, K_GCS_BucketName);
 		*base = "https://storage.googleapis.com";
 	} else if (str_eqc(type, "azure")) {
-		bucket = word(sub, "ContainerName");
-		server = word(sub, "StorageDomain");
-		*base = arena_fmt(&c->arena, "https://%.*s.%.*s", STR_ARG(word(sub, "AccountName")), STR_ARG(server.n > 0 ? server : STR("blob.core.windows.net")));
+		bucket = word(sub, K_AZURE_ContainerName);
+		server = word(sub, K_AZURE_StorageDomain);
+		*base = arena_fmt(&c->arena, "https://%.*s.%.*s", STR_ARG(word(sub, K_AZURE_AccountName)), STR_ARG(server.n > 0 ? server : STR("blob.core.windows.net")));
 	} else {
 		return false;
 	}
@@ -243,8 +243,8 @@ cache_address(struct check *c, const struct toml *cache, const char **base, cons
 static void
 ask_cache(struct check *c, const struct toml *cache)
 {
-	const struct toml *type = toml_get(cache, "Type");
-	struct check_at where = { type != NULL ? type->line : 0, key_section_title(KS_CACHE), "Type" };
+	const struct toml *type = key_value(K_CACHE_Type, cache);
+	struct check_at where = CHECK_AT_KEY(&keys[K_CACHE_Type], type != NULL ? type->line : 0);
 	const char *base, *path;
 	struct err e = { 0 };
 	int status;
@@ -267,7 +267,7 @@ ask_cache(struct check *c, const struct toml *cache)
 void
 check_online(struct check *c)
 {
-	const struct toml *list = toml_get(c->root, "runners"), *t = list != NULL ? list->first : NULL;
+	const struct toml *list = key_value(K_GLOBAL_runners, c->root), *t = list != NULL ? list->first : NULL;
 	char system_id[15];
 	struct err e = { 0 };
 
@@ -282,9 +282,9 @@ check_online(struct check *c)
 		if (strcmp(c->runner->executor, "docker+machine") == 0) {
 			ask_gitlab(c, c->runner, t, system_id);
 			if (c->runner->has_machine)
-				ask_cloud(c, c->runner, toml_get(t, "machine"));
-			if (toml_get(t, "cache") != NULL)
-				ask_cache(c, toml_get(t, "cache"));
+				ask_cloud(c, c->runner, key_value(K_RUNNER_machine, t));
+			if (key_value(K_RUNNER_cache, t) != NULL)
+				ask_cache(c, key_value(K_RUNNER_cache, t));
 		}
 		c->runner = NULL;
 	}

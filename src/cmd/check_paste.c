@@ -13,7 +13,7 @@ is_off_peak(const struct key *k)
 static const struct toml *
 off_peak_periods(const struct toml *machine)
 {
-	const struct toml *v = toml_get(machine, "OffPeakPeriods");
+	const struct toml *v = key_value(K_MACHINE_OffPeakPeriods, machine);
 
 	return v != NULL && v->type == TOML_ARRAY && v->n > 0 && v->first->type == TOML_STRING && str_trim(v->first->s).n > 0 ? v : NULL;
 }
@@ -22,8 +22,11 @@ off_peak_periods(const struct toml *machine)
 void
 check_paste_machine(struct check *c, const struct toml *machine)
 {
-	static const struct { const char *was, *is; } numbers[] = { { "OffPeakIdleCount", "IdleCount" }, { "OffPeakIdleTime", "IdleTime" } };
-	const struct toml *periods = off_peak_periods(machine), *zone = toml_get(machine, "OffPeakTimezone");
+	static const struct { enum key_id was, is; } numbers[] = {
+		{ K_MACHINE_OffPeakIdleCount, K_AUTOSCALING_idle_count },
+		{ K_MACHINE_OffPeakIdleTime, K_AUTOSCALING_idle_time },
+	};
+	const struct toml *periods = off_peak_periods(machine), *zone = key_value(K_MACHINE_OffPeakTimezone, machine);
 	struct buf b = { .max = 8192 };
 	const char *sep = "";
 
@@ -37,16 +40,16 @@ check_paste_machine(struct check *c, const struct toml *machine)
 	}
 	buf_puts(&b, "]\n");
 	for (size_t i = 0; i < NELEM(numbers); i++) {
-		const struct toml *v = toml_get(machine, numbers[i].was);
+		const struct toml *v = key_value(numbers[i].was, machine);
 
-		buf_fmt(&b, "      %s = %" PRId64 "\n", numbers[i].is, v != NULL && v->type == TOML_INTEGER ? v->i : 0);
+		buf_fmt(&b, "      %s = %" PRId64 "\n", keys[numbers[i].is].name, v != NULL && v->type == TOML_INTEGER ? v->i : 0);
 	}
 	if (zone != NULL && zone->type == TOML_STRING && zone->s.n > 0) {
 		buf_puts(&b, "      Timezone = ");
 		toml_put_str(&b, zone->s);
 		buf_putc(&b, '\n');
 	}
-	check_say(c, CHECK_WARNING, CHECK_NO_EFFECT, check_at(KS_MACHINE, "OffPeakPeriods", machine),
+	check_say(c, CHECK_WARNING, CHECK_NO_EFFECT, check_at(K_MACHINE_OffPeakPeriods, machine),
 	    "removed from gitlab-runner: write a [[runners.machine.autoscaling]] section instead of the OffPeak keys:");
 	check_say_paste(c, buf_str(&b));
 	buf_free(&b);
@@ -56,13 +59,20 @@ check_paste_machine(struct check *c, const struct toml *machine)
 
 enum flat_place { FLAT_CACHE, FLAT_BUCKET };
 
-static const struct { const char *was, *is; enum flat_place place; bool secret; } flat[] = {
-	{ "S3CachePath", "Path", FLAT_CACHE, false }, { "CachePath", "Path", FLAT_CACHE, false }, { "CacheShared", "Shared", FLAT_CACHE, false },
-	{ "ServerAddress", "ServerAddress", FLAT_BUCKET, false }, { "AccessKey", "AccessKey", FLAT_BUCKET, true },
-	{ "SecretKey", "SecretKey", FLAT_BUCKET, true }, { "BucketName", "BucketName", FLAT_BUCKET, false },
-	{ "BucketLocation", "BucketLocation", FLAT_BUCKET, false }, { "Insecure", "Insecure", FLAT_BUCKET, false },
-	{ "S3CacheInsecure", "Insecure", FLAT_BUCKET, false }, { "CredentialsFile", "CredentialsFile", FLAT_BUCKET, false },
-	{ "AccessID", "AccessID", FLAT_BUCKET, false }, { "PrivateKey", "PrivateKey", FLAT_BUCKET, true },
+static const struct { enum key_id was, is; enum flat_place place; bool secret; } flat[] = {
+	{ K_CACHE_S3CachePath, K_CACHE_Path, FLAT_CACHE, false },
+	{ K_CACHE_CachePath, K_CACHE_Path, FLAT_CACHE, false },
+	{ K_CACHE_CacheShared, K_CACHE_Shared, FLAT_CACHE, false },
+	{ K_CACHE_ServerAddress, K_S3_ServerAddress, FLAT_BUCKET, false },
+	{ K_CACHE_AccessKey, K_S3_AccessKey, FLAT_BUCKET, true },
+	{ K_CACHE_SecretKey, K_S3_SecretKey, FLAT_BUCKET, true },
+	{ K_CACHE_BucketName, K_S3_BucketName, FLAT_BUCKET, false },
+	{ K_CACHE_BucketLocation, K_S3_BucketLocation, FLAT_BUCKET, false },
+	{ K_CACHE_Insecure, K_S3_Insecure, FLAT_BUCKET, false },
+	{ K_CACHE_S3CacheInsecure, K_S3_Insecure, FLAT_BUCKET, false },
+	{ K_CACHE_CredentialsFile, K_GCS_CredentialsFile, FLAT_BUCKET, false },
+	{ K_CACHE_AccessID, K_GCS_AccessID, FLAT_BUCKET, false },
+	{ K_CACHE_PrivateKey, K_GCS_PrivateKey, FLAT_BUCKET, true },
 };
 
 static void
@@ -82,10 +92,10 @@ static void
 put_flat(struct buf *b, const struct toml *cache, enum flat_place place)
 {
 	for (size_t i = 0; i < NELEM(flat); i++) {
-		const struct toml *v = toml_get(cache, flat[i].was);
+		const struct toml *v = key_value(flat[i].was, cache);
 
 		if (v != NULL && flat[i].place == place && (v->type == TOML_BOOL || v->type == TOML_STRING))
-			put_value(b, place == FLAT_CACHE ? "      " : "        ", flat[i].is, v, flat[i].secret);
+			put_value(b, place == FLAT_CACHE ? "      " : "        ", keys[flat[i].is].name, v, flat[i].secret);
 	}
 }
 
@@ -94,7 +104,7 @@ first_flat(const struct toml *cache)
 {
 	TOML_EACH(v, cache)
 		for (size_t i = 0; i < NELEM(flat); i++)
-			if (str_caseeq(v->key, flat[i].was) && (v->type == TOML_BOOL || (v->type == TOML_STRING && v->s.n > 0)))
+			if (str_caseeq(v->key, keys[flat[i].was].name) && (v->type == TOML_BOOL || (v->type == TOML_STRING && v->s.n > 0)))
 				return v;
 	return NULL;
 }
@@ -112,7 +122,7 @@ check_has_flat_cache(const struct toml *cache)
 static const char *
 flat_section(const struct toml *cache)
 {
-	const struct toml *type = toml_get(cache, "Type"), *sub;
+	const struct toml *type = key_value(K_CACHE_Type, cache), *sub;
 	struct str name = type != NULL && type->type == TOML_STRING ? str_trim(type->s) : STR("");
 	const char *section = str_caseeq(name, "gcs") ? "gcs" : "s3";
 
@@ -125,15 +135,15 @@ static const char *
 flat_today(struct check *c, const struct toml *v, const char *section)
 {
 	for (size_t i = 0; i < NELEM(flat); i++)
-		if (str_caseeq(v->key, flat[i].was))
-			return arena_fmt(&c->arena, flat[i].place == FLAT_CACHE ? "%s in [runners.cache]" : "%s in [runners.cache.%s]", flat[i].is, section);
+		if (str_caseeq(v->key, keys[flat[i].was].name))
+			return arena_fmt(&c->arena, flat[i].place == FLAT_CACHE ? "%s in [runners.cache]" : "%s in [runners.cache.%s]", keys[flat[i].is].name, section);
 	return "";
 }
 
 void
 check_paste_cache(struct check *c, const struct toml *cache)
 {
-	const struct toml *first = first_flat(cache), *path = toml_get(cache, "Path"), *shared = toml_get(cache, "Shared");
+	const struct toml *first = first_flat(cache), *path = key_value(K_CACHE_Path, cache), *shared = key_value(K_CACHE_Shared, cache);
 	const char *section = flat_section(cache);
 	struct buf b = { .max = 8192 };
 
@@ -141,9 +151,9 @@ check_paste_cache(struct check *c, const struct toml *cache)
 		return;
 	buf_fmt(&b, "    [runners.cache]\n      Type = \"%s\"\n", section);
 	if (path != NULL && path->type == TOML_STRING)
-		put_value(&b, "      ", "Path", path, false);
+		put_value(&b, "      ", keys[K_CACHE_Path].name, path, false);
 	if (shared != NULL && shared->type == TOML_BOOL)
-		put_value(&b, "      ", "Shared", shared, false);
+		put_value(&b, "      ", keys[K_CACHE_Shared].name, shared, false);
 	put_flat(&b, cache, FLAT_CACHE);
 	buf_fmt(&b, "      [runners.cache.%s]\n", section);
 	put_flat(&b, cache, FLAT_BUCKET);

@@ -192,46 +192,45 @@ rule_labels(struct check *c, const struct key *k, const struct toml *v, const ch
 }
 
 static const struct {
-	enum key_section section;
-	const char	*name;
+	enum key_id	 key;
 	value_rule	*rule;
 	const char	*arg;
 } rules[] = {
-	{ KS_GLOBAL, "concurrent", rule_least, "1" },
-	{ KS_GLOBAL, "listen_address", rule_listen, "" },
-	{ KS_GLOBAL, "max_machines", rule_least, "0" },
-	{ KS_GLOBAL, "log_level", rule_words_or_default, "debug info warn warning error fatal panic" },
-	{ KS_GLOBAL, "log_format", rule_words_or_default, "runner text json" },
-	{ KS_GLOBAL, "labels", rule_labels, "" },
-	{ KS_RUNNER, "labels", rule_labels, "" },
-	{ KS_RUNNER, "limit", rule_none_below, "no limit" },
-	{ KS_RUNNER, "output_limit", rule_none_below, "4096 (KiB)" },
-	{ KS_RUNNER, "shell", rule_words, "bash sh" },
-	{ KS_RUNNER, "builds_dir", rule_absolute, "" },
-	{ KS_RUNNER, "cache_dir", rule_absolute, "" },
-	{ KS_RUNNER, "clone_url", rule_url, "" },
-	{ KS_RUNNER, "environment", rule_environment, "" },
-	{ KS_RUNNER, "tls-ca-file", rule_file, "" },
-	{ KS_RUNNER, "tls-cert-file", rule_file, "" },
-	{ KS_RUNNER, "tls-key-file", rule_file, "" },
-	{ KS_MACHINE, "MaxBuilds", rule_none_below, "no limit" },
-	{ KS_MACHINE, "PeriodsSyntax", rule_words, "gitlab unix" },
-	{ KS_DOCKER, "allowed_images", rule_patterns, "" },
-	{ KS_DOCKER, "allowed_services", rule_patterns, "" },
-	{ KS_DOCKER, "allowed_privileged_images", rule_patterns, "" },
-	{ KS_DOCKER, "allowed_privileged_services", rule_patterns, "" },
-	{ KS_DOCKER, "pull_policy", rule_words, "always if-not-present never" },
-	{ KS_DOCKER, "allowed_pull_policies", rule_words, "always if-not-present never" },
-	{ KS_DOCKER, "shm_size", rule_least, "0" },
-	{ KS_DOCKER, "services_limit", rule_least, "-1" },
-	{ KS_DOCKER, "wait_for_services_timeout", rule_least, "-1" },
-	{ KS_DOCKER, "service_memory", rule_size, "" },
-	{ KS_DOCKER, "service_memory_swap", rule_size, "unlimited" },
-	{ KS_DOCKER, "service_memory_reservation", rule_size, "" },
-	{ KS_CACHE, "Type", rule_words, "s3 gcs azure" },
-	{ KS_CACHE, "MaxUploadedArchiveSize", rule_least, "0" },
-	{ KS_S3, "AuthenticationType", rule_words, "access-key iam" },
-	{ KS_S3, "ServerSideEncryption", rule_words, "S3 AES256 KMS aws:kms DSSE-KMS aws:kms:dsse" },
+	{ K_GLOBAL_concurrent, rule_least, "1" },
+	{ K_GLOBAL_listen_address, rule_listen, "" },
+	{ K_GLOBAL_max_machines, rule_least, "0" },
+	{ K_GLOBAL_log_level, rule_words_or_default, "debug info warn warning error fatal panic" },
+	{ K_GLOBAL_log_format, rule_words_or_default, "runner text json" },
+	{ K_GLOBAL_labels, rule_labels, "" },
+	{ K_RUNNER_labels, rule_labels, "" },
+	{ K_RUNNER_limit, rule_none_below, "no limit" },
+	{ K_RUNNER_output_limit, rule_none_below, "4096 (KiB)" },
+	{ K_RUNNER_shell, rule_words, "bash sh" },
+	{ K_RUNNER_builds_dir, rule_absolute, "" },
+	{ K_RUNNER_cache_dir, rule_absolute, "" },
+	{ K_RUNNER_clone_url, rule_url, "" },
+	{ K_RUNNER_environment, rule_environment, "" },
+	{ K_RUNNER_tls_ca_file, rule_file, "" },
+	{ K_RUNNER_tls_cert_file, rule_file, "" },
+	{ K_RUNNER_tls_key_file, rule_file, "" },
+	{ K_MACHINE_max_builds, rule_none_below, "no limit" },
+	{ K_MACHINE_periods_syntax, rule_words, "gitlab unix" },
+	{ K_DOCKER_allowed_images, rule_patterns, "" },
+	{ K_DOCKER_allowed_services, rule_patterns, "" },
+	{ K_DOCKER_allowed_privileged_images, rule_patterns, "" },
+	{ K_DOCKER_allowed_privileged_services, rule_patterns, "" },
+	{ K_DOCKER_pull_policy, rule_words, "always if-not-present never" },
+	{ K_DOCKER_allowed_pull_policies, rule_words, "always if-not-present never" },
+	{ K_DOCKER_shm_size, rule_least, "0" },
+	{ K_DOCKER_services_limit, rule_least, "-1" },
+	{ K_DOCKER_wait_for_services_timeout, rule_least, "-1" },
+	{ K_DOCKER_service_memory, rule_size, "" },
+	{ K_DOCKER_service_memory_swap, rule_size, "unlimited" },
+	{ K_DOCKER_service_memory_reservation, rule_size, "" },
+	{ K_CACHE_Type, rule_words, "s3 gcs azure" },
+	{ K_CACHE_MaxUploadedArchiveSize, rule_least, "0" },
+	{ K_S3_AuthenticationType, rule_words, "access-key iam" },
+	{ K_S3_ServerSideEncryption, rule_words, "S3 AES256 KMS aws:kms DSSE-KMS aws:kms:dsse" },
 };
 
 void
@@ -247,7 +246,7 @@ check_value(struct check *c, const struct key *k, const struct toml *v)
 	if (k->type == KEY_DURATION && v->type == TOML_STRING && str_to_duration(v->s, &ns) < 0)
 		check_say(c, k->offset != KEY_NOFIELD ? CHECK_ERROR : CHECK_WARNING, CHECK_REFUSED, CHECK_AT_KEY(k, v->line), "\"%.*s\" is no duration: write \"90s\" or \"1h30m\"", STR_ARG(v->s));
 	for (size_t i = 0; i < NELEM(rules); i++)
-		if (rules[i].section == k->section && strcmp(rules[i].name, k->name) == 0)
+		if (&keys[rules[i].key] == k)
 			rules[i].rule(c, k, v, rules[i].arg);
 }
 
@@ -256,8 +255,8 @@ check_value(struct check *c, const struct key *k, const struct toml *v)
 static void
 check_token(struct check *c, const struct toml *t)
 {
-	const struct toml *v = toml_get(t, "token");
-	struct check_at where = check_at(KS_RUNNER, "token", t);
+	const struct toml *v = key_value(K_RUNNER_token, t);
+	struct check_at where = check_at(K_RUNNER_token, t);
 
 	if (v == NULL || v->type != TOML_STRING)
 		return;
@@ -268,7 +267,7 @@ check_token(struct check *c, const struct toml *t)
 static void
 check_url(struct check *c, const struct runner *r, const struct toml *t)
 {
-	struct check_at where = check_at(KS_RUNNER, "url", t);
+	struct check_at where = check_at(K_RUNNER_url, t);
 	struct url u;
 
 	if (url_parse(str_from(r->base_url), &u, NULL) == 0 && str_caseeq(u.scheme, "http"))
@@ -289,53 +288,49 @@ check_tls(struct check *c, const struct runner *r, const struct toml *t)
 		return;
 	g = runnercmd_gitlab_of(r, NULL, &e);
 	if (g == NULL)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(KS_RUNNER, r->tls_ca_file[0] != '\0' ? "tls-ca-file" : "tls-cert-file", t), "%s", e.msg);
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(r->tls_ca_file[0] != '\0' ? K_RUNNER_tls_ca_file : K_RUNNER_tls_cert_file, t), "%s", e.msg);
 	gitlab_close(g);
 }
 
 static void
 check_cache(struct check *c, const struct toml *cache)
 {
-	const struct toml *type = toml_get(cache, "Type"), *sub;
-	enum key_section section;
-	const char *needed;
+	const struct toml *type = key_value(K_CACHE_Type, cache), *sub;
+	enum key_id bucket;
 
 	if (type == NULL || type->type != TOML_STRING || type->s.n == 0) {
 		TOML_EACH(v, cache)
 			if (v->type == TOML_TABLE && v->n > 0)
-				check_say(c, CHECK_WARNING, CHECK_TRAP, (struct check_at){ v->line, key_section_title(KS_CACHE), "Type" },
+				check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_KEY(&keys[K_CACHE_Type], v->line),
 				    "it is missing, so [runners.cache.%.*s] is not looked at", STR_ARG(v->key));
 		return;
 	}
 	/* Another type, also one in capital letters, is said where the word stands. */
 	if (!is_one_of(type->s, "s3 gcs azure") || check_has_flat_cache(cache))
 		return;
-	section = str_eqc(type->s, "s3") ? KS_S3 : str_eqc(type->s, "gcs") ? KS_GCS : KS_AZURE;
-	needed = section == KS_AZURE ? "ContainerName" : "BucketName";
+	bucket = str_eqc(type->s, "s3") ? K_S3_BucketName : str_eqc(type->s, "gcs") ? K_GCS_BucketName : K_AZURE_ContainerName;
 	sub = toml_get(cache, arena_dup(&c->arena, type->s));
 	/* In the wrong place, which is said there. */
-	if (toml_get(cache, needed) != NULL && toml_get(cache, needed)->s.n > 0)
+	if (key_value(bucket, cache) != NULL && key_value(bucket, cache)->s.n > 0)
 		return;
-	if (sub == NULL || toml_get(sub, needed) == NULL || toml_get(sub, needed)->s.n == 0)
-		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(section, needed, sub != NULL ? sub : type), "it is missing: without it there is no cache");
+	if (sub == NULL || key_value(bucket, sub) == NULL || key_value(bucket, sub)->s.n == 0)
+		check_say(c, CHECK_WARNING, CHECK_TRAP, check_at(bucket, sub != NULL ? sub : type), "it is missing: without it there is no cache");
 }
 
 /* Where the key stands that the manager blames. */
 static struct check_at
-fault_at(const struct check *c, const struct runner *r, const struct toml *t)
+fault_at(const struct runner *r, const struct toml *t)
 {
-	const struct toml *machine = toml_get(t, "machine"), *sections;
+	const struct toml *machine = key_value(K_RUNNER_machine, t), *sections;
+	const struct key *k = r->fault_key;
 
-	(void)c;
-	if (r->fault_key == NULL || r->fault_key[0] == '\0' || strcmp(r->fault_key, "machine") == 0)
+	if (k == NULL || k == &keys[K_RUNNER_machine])
 		return CHECK_AT_LINE(t->line);
-	if (strcmp(r->fault_key, "autoscaling") == 0) {
-		sections = toml_get(machine, "autoscaling");
-		return (struct check_at){ sections != NULL ? sections->line : t->line, key_section_title(KS_AUTOSCALING), "Periods" };
+	if (k == &keys[K_MACHINE_autoscaling]) {
+		sections = key_value(K_MACHINE_autoscaling, machine);
+		return CHECK_AT_KEY(&keys[K_AUTOSCALING_periods], sections != NULL ? sections->line : t->line);
 	}
-	if (key_find(KS_RUNNER, str_from(r->fault_key)) != NULL)
-		return check_at(KS_RUNNER, r->fault_key, t);
-	return check_at(KS_MACHINE, r->fault_key, machine);
+	return check_at((enum key_id)(k - keys), k->section == KS_RUNNER ? t : machine);
 }
 
 /* Whether an error about it has been made: the entry would be skipped for that, and one line is enough. */
@@ -353,11 +348,11 @@ was_said(const struct check *c, const struct runner *r, struct check_at where)
 static void
 say_disabled(struct check *c, const struct runner *r, const struct toml *t)
 {
-	struct check_at where = fault_at(c, r, t);
+	struct check_at where = fault_at(r, t);
 
 	if (r->stays)
-		check_say(c, CHECK_INFO, CHECK_NO_EFFECT, check_at(KS_RUNNER, "executor", t), "executor \"%s\" is not for windlass: the entry stays with gitlab-runner", r->executor);
-	else if (r->unset != NULL && !c->own_environment && (strcmp(r->fault_key, "token") == 0 || strcmp(r->fault_key, "url") == 0))
+		check_say(c, CHECK_INFO, CHECK_NO_EFFECT, check_at(K_RUNNER_executor, t), "executor \"%s\" is not for windlass: the entry stays with gitlab-runner", r->executor);
+	else if (r->unset != NULL && !c->own_environment && (r->fault_key == &keys[K_RUNNER_token] || r->fault_key == &keys[K_RUNNER_url]))
 		check_say(c, CHECK_WARNING, CHECK_TRAP, where, "the variable %s is not set in this shell; the service must have it in its environment", r->unset);
 	else if (!was_said(c, r, where))
 		check_say(c, CHECK_ERROR, CHECK_REFUSED, where, "this entry would be skipped: %s", r->disabled);
@@ -366,7 +361,8 @@ say_disabled(struct check *c, const struct runner *r, const struct toml *t)
 void
 check_runner(struct check *c, const struct runner *r, const struct toml *t)
 {
-	const struct toml *machine = toml_get(t, "machine"), *docker = toml_get(t, "docker"), *cache = toml_get(t, "cache");
+	const struct toml *machine = key_value(K_RUNNER_machine, t), *docker = key_value(K_RUNNER_docker, t),
+	    *cache = key_value(K_RUNNER_cache, t);
 
 	/* Of another program's entry there is no more to say. */
 	if (!config_foreign_executor(r->executor)) {
@@ -377,7 +373,7 @@ check_runner(struct check *c, const struct runner *r, const struct toml *t)
 		if (machine != NULL && machine->type == TOML_TABLE)
 			check_machine(c, r, machine);
 		if (docker != NULL && docker->type == TOML_TABLE)
-			check_docker(c, r, r->docker);
+			check_docker(c, r, docker, key_value(K_RUNNER_feature_flags, t));
 		else if (docker == NULL)
 			check_say(c, CHECK_WARNING, CHECK_TRAP, CHECK_AT_LINE(t->line), "it has no [runners.docker] with an image: jobs that name none will fail");
 		if (cache != NULL && cache->type == TOML_TABLE) {
@@ -385,8 +381,8 @@ check_runner(struct check *c, const struct runner *r, const struct toml *t)
 			check_paste_cache(c, cache);
 		}
 	}
-	if (r->executor[0] == '\0' && r->disabled != NULL && strcmp(r->fault_key, "executor") != 0)
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(KS_RUNNER, "executor", t), "it is missing: write executor = \"docker+machine\"");
+	if (r->executor[0] == '\0' && r->disabled != NULL && r->fault_key != &keys[K_RUNNER_executor])
+		check_say(c, CHECK_ERROR, CHECK_REFUSED, check_at(K_RUNNER_executor, t), "it is missing: write executor = \"docker+machine\"");
 	if (r->disabled != NULL)
 		say_disabled(c, r, t);
 }
@@ -411,7 +407,7 @@ check_long_polls(struct check *c)
 	for (size_t i = 0; i < conf->nrunners; i++)
 		narrow |= conf->runners[i].limit > 0 && conf->runners[i].limit <= 2 && conf->runners[i].request_concurrency == 1;
 	if (conf->nrunners > 1 && conf->concurrent < (int64_t)conf->nrunners)
-		check_say(c, CHECK_INFO, CHECK_DIFFERENT, check_at(KS_GLOBAL, "concurrent", c->root), "%" PRId64 " for %zu runners: gitlab-runner lets runners starve behind "
+		check_say(c, CHECK_INFO, CHECK_DIFFERENT, check_at(K_GLOBAL_concurrent, c->root), "%" PRId64 " for %zu runners: gitlab-runner lets runners starve behind "
 		    "long polls of others then; here a waiting poll takes no slot", conf->concurrent, conf->nrunners);
 	else if (narrow)
 		check_say(c, CHECK_INFO, CHECK_DIFFERENT, CHECK_AT_LINE(0), "gitlab-runner warns of long polling here (a small limit with request_concurrency 1); "

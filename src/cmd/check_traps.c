@@ -89,8 +89,8 @@ is_other_kind(struct str token)
 static void
 check_token_trap(struct check *c, const struct runner *r, const struct toml *t)
 {
-	struct check_at where = check_at(KS_RUNNER, "token", t);
-	const struct toml *written = toml_get(t, "token");
+	struct check_at where = check_at(K_RUNNER_token, t);
+	const struct toml *written = key_value(K_RUNNER_token, t);
 	struct str token = str_from(secret_reveal(r->token));
 
 	/* A part of it is missing: what is left says nothing. Where nothing is left the entry itself is at fault. */
@@ -114,8 +114,8 @@ check_token_trap(struct check *c, const struct runner *r, const struct toml *t)
 static void
 check_expiry(struct check *c, const struct toml *t)
 {
-	const struct toml *v = toml_get(t, "token_expires_at");
-	struct check_at where = check_at(KS_RUNNER, "token_expires_at", t);
+	const struct toml *v = key_value(K_RUNNER_token_expires_at, t);
+	struct check_at where = check_at(K_RUNNER_token_expires_at, t);
 	char at[TIME_RFC3339_MAX];
 	wall_t when, now = wall_now();
 
@@ -136,13 +136,13 @@ check_expiry(struct check *c, const struct toml *t)
 static bool
 concurrent_given(const struct check *c)
 {
-	return toml_get(c->root, "concurrent") != NULL;
+	return key_value(K_GLOBAL_concurrent, c->root) != NULL;
 }
 
 static void
 check_limit(struct check *c, const struct runner *r, const struct toml *t)
 {
-	struct check_at where = check_at(KS_RUNNER, "limit", t);
+	struct check_at where = check_at(K_RUNNER_limit, t);
 	int64_t concurrent = c->config->concurrent;
 
 	if (r->limit <= concurrent)
@@ -193,8 +193,8 @@ check_idle_cost(struct check *c, const struct runner *r, const struct idle *i)
 void
 check_machine_traps(struct check *c, const struct runner *r, const struct toml *machine)
 {
-	const struct toml *list = toml_get(machine, "autoscaling");
-	struct idle base = { check_at(KS_MACHINE, "IdleCount", machine), check_at(KS_MACHINE, "IdleTime", machine), r->idle_count, r->idle_time };
+	const struct toml *list = key_value(K_MACHINE_autoscaling, machine);
+	struct idle base = { check_at(K_MACHINE_idle_count, machine), check_at(K_MACHINE_idle_time, machine), r->idle_count, r->idle_time };
 	size_t i = 0;
 
 	if (c->judging)
@@ -202,7 +202,7 @@ check_machine_traps(struct check *c, const struct runner *r, const struct toml *
 	check_idle_cost(c, r, &base);
 	if (list != NULL && list->type == TOML_ARRAY)
 		TOML_EACH(t, list) {
-			struct idle one = { check_at(KS_AUTOSCALING, "IdleCount", t), check_at(KS_AUTOSCALING, "IdleTime", t), 0, 0 };
+			struct idle one = { check_at(K_AUTOSCALING_idle_count, t), check_at(K_AUTOSCALING_idle_time, t), 0, 0 };
 
 			if (i >= r->nautoscaling)
 				break;
@@ -213,7 +213,7 @@ check_machine_traps(struct check *c, const struct runner *r, const struct toml *
 	if (!concurrent_given(c) && r->idle_count <= 1 && r->limit <= 1)
 		check_say(c, CHECK_INFO, CHECK_TRAP, CHECK_AT_LINE(0), "concurrent is not in the file, so it is 1: one job at a time, over all runners");
 	else if (c->config->concurrent == 1 && r->idle_count <= 1 && r->limit <= 1 && c->config->nrunners == 1)
-		check_say(c, CHECK_INFO, CHECK_TRAP, check_at(KS_GLOBAL, "concurrent", c->root), "1: one job at a time, over all runners");
+		check_say(c, CHECK_INFO, CHECK_TRAP, check_at(K_GLOBAL_concurrent, c->root), "1: one job at a time, over all runners");
 }
 
 /* ---- options ---- */
@@ -251,14 +251,14 @@ check_twice(struct check *c, const struct opt *row, const struct toml *list, con
 }
 
 static void
-check_option_list(struct check *c, struct machine_options *rows, const char *key, const struct toml *machine)
+check_option_list(struct check *c, struct machine_options *rows, enum key_id key, const struct toml *machine)
 {
-	const struct toml *list = toml_get(machine, key);
+	const struct toml *list = key_value(key, machine);
 
 	if (list == NULL || list->type != TOML_ARRAY)
 		return;
 	TOML_EACH(v, list) {
-		struct check_at where = { v->line, key_section_title(KS_MACHINE), key };
+		struct check_at where = CHECK_AT_KEY(&keys[key], v->line);
 		struct str rest = v->s, name = str_cut(&rest, '=');
 		char *copy = str_dup(name);
 		const struct opt *row = opt_find(rows->opt, rows->n, copy);
@@ -273,7 +273,7 @@ check_option_list(struct check *c, struct machine_options *rows, const char *key
 static void
 check_unnamed(struct check *c, const struct runner *r, struct machine_options *o, const struct toml *machine)
 {
-	struct check_at where = check_at(KS_MACHINE, "MachineOptions", machine);
+	struct check_at where = check_at(K_MACHINE_machine_options, machine);
 	struct err e = { 0 };
 
 	if (machine_options_take(o, &c->arena, r->machine_options.v, r->machine_options.n, &e) < 0)
@@ -304,8 +304,8 @@ check_option_traps(struct check *c, const struct runner *r, const struct toml *m
 	if (c->judging)
 		return;
 	machine_options_init(&o, d);
-	check_option_list(c, &o, "MachineOptions", machine);
-	check_option_list(c, &o, "MachineOptionsWithName", machine);
+	check_option_list(c, &o, K_MACHINE_machine_options, machine);
+	check_option_list(c, &o, K_MACHINE_machine_options_with_name, machine);
 	if (d != NULL)
 		check_unnamed(c, r, &o, machine);
 	machine_options_free(&o);

@@ -131,9 +131,7 @@ runnercmd_entry(struct toml *root, size_t i)
 struct str
 runnercmd_gpus(const struct runner *r)
 {
-	const struct toml *v = r->docker != NULL ? toml_get(r->docker, "gpus") : NULL;
-
-	return v != NULL && v->type == TOML_STRING ? v->s : STR("");
+	return str_from(r->docker.gpus);
 }
 
 bool

@@ -9,10 +9,10 @@
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/rand.h"
+#include "wire/tomljson.h"
 #include "wire/url.h"
 
 #define CONFIG_MAX	(8u << 20)
-#define NUMBER_MAX	1000000000	/* of machines, jobs, seconds: sums fit an int, 30 years fit a time */
 
 static config_judge *judge;
 
@@ -56,89 +56,6 @@ refuse(struct reader *r, const struct toml *at, const char *fmt, ...)
 	    r->c->path, at->line, at->column, text);
 }
 
-static void
-set_text(struct reader *r, const struct key *k, void *base, struct str text)
-{
-	char *field = (char *)base + k->offset;
-	int64_t ns = 0;
-
-	switch (k->type) {
-	case KEY_STRING:
-		*(const char **)(void *)field = arena_dup(&r->c->arena, text);
-		break;
-	case KEY_INT:
-		str_to_i64(text, (int64_t *)(void *)field);
-		break;
-	case KEY_FLOAT:
-		*(double *)(void *)field = strtod(arena_dup(&r->c->arena, text), NULL);
-		break;
-	case KEY_BOOL:
-		str_to_bool(text, (bool *)(void *)field);
-		break;
-	case KEY_DURATION:
-		str_to_duration(text, &ns);
-		*(int64_t *)(void *)field = ns;
-		break;
-	default:
-		break;
-	}
-}
-
-static void
-set_defaults(struct reader *r, enum key_section section, void *base)
-{
-	for (size_t i = 0; i < nkeys; i++) {
-		const struct key *k = &keys[i];
-
-		if (k->section != section || k->offset == KEY_NOFIELD)
-			continue;
-		if (k->dflt != NULL)
-			set_text(r, k, base, str_from(k->dflt));
-		else if (k->type == KEY_STRING)
-			*(const char **)(void *)((char *)base + k->offset) = "";
-	}
-}
-
-static int
-set_value(struct reader *r, const struct key *k, const struct toml *v, void *base)
-{
-	char *field = (char *)base + k->offset;
-	struct strings *list;
-
-	switch (k->type) {
-	case KEY_STRING:
-		if (str_chr(v->s, '\0') >= 0)
-			return refuse(r, v, "%s must not hold a NUL character", k->name);
-		*(const char **)(void *)field = arena_dup(&r->c->arena, v->s);
-		return 0;
-	case KEY_INT:
-		*(int64_t *)(void *)field = v->i;
-		return 0;
-	case KEY_FLOAT:
-		*(double *)(void *)field = v->type == TOML_FLOAT ? v->f : (double)v->i;
-		return 0;
-	case KEY_BOOL:
-		*(bool *)(void *)field = v->b;
-		return 0;
-	case KEY_DURATION:
-		if (v->type == TOML_INTEGER)
-			*(int64_t *)(void *)field = v->i;
-		else if (str_to_duration(v->s, (int64_t *)(void *)field) < 0)
-			return refuse(r, v, "%s needs a duration such as \"90s\" or \"1h30m\", not \"%.*s\"",
-			    k->name, STR_ARG(v->s));
-		return 0;
-	case KEY_STRINGS:
-		list = (struct strings *)(void *)field;
-		list->v = arena_calloc(&r->c->arena, v->n + 1, sizeof(*list->v));
-		list->n = 0;
-		TOML_EACH(s, v)
-			list->v[list->n++] = arena_dup(&r->c->arena, s->s);
-		return 0;
-	default:
-		return 0;
-	}
-}
-
 static int read_section(struct reader *r, enum key_section section, const struct toml *t, void *base);
 static int read_autoscaling(struct reader *r, const struct toml *list, struct runner *run);
 
@@ -161,6 +78,8 @@ note_use(struct reader *r, const struct key *k, const struct toml *v)
 static int
 read_key(struct reader *r, const struct key *k, const struct toml *v, void *base)
 {
+	struct err bad = { 0 };
+
 	if (!key_type_fits(k, v)) {
 		const struct toml *at;
 		const char *why = key_misfit(&r->c->arena, k, v, &at);
@@ -169,15 +88,18 @@ read_key(struct reader *r, const struct key *k, const struct toml *v, void *base
 	}
 	if (k->use != KEY_YES && !key_says_nothing(k, v))
 		note_use(r, k, v);
-	if (k->offset != KEY_NOFIELD)
-		return set_value(r, k, v, base);
+	/* Of two that differ in case the one that is spelt as documented counts. */
+	if (!str_eqc(v->key, k->name))
+		return 0;
+	if (key_set(&r->c->arena, k, v, base, &bad) < 0)
+		return refuse(r, v, "%s", bad.msg);
 	if (k->type == KEY_SECTION)
-		return read_section(r, (enum key_section)k->sub, v, base);
+		return read_section(r, k->sub, v, k->sub == KS_DOCKER ? &((struct runner *)base)->docker : base);
 	if (k->type == KEY_TABLES && k->sub == KS_AUTOSCALING)
 		return read_autoscaling(r, v, base);
 	if (k->type == KEY_TABLES && k->sub != KS_RUNNER)
 		TOML_EACH(t, v)
-			if (read_section(r, (enum key_section)k->sub, t, NULL) < 0)
+			if (read_section(r, k->sub, t, NULL) < 0)
 				return -1;
 	return 0;
 }
@@ -235,7 +157,7 @@ read_autoscaling(struct reader *r, const struct toml *list, struct runner *run)
 	TOML_EACH(t, list) {
 		struct autoscaling *a = &run->autoscaling[run->nautoscaling++];
 
-		set_defaults(r, KS_AUTOSCALING, a);
+		key_defaults(KS_AUTOSCALING, a);
 		if (read_section(r, KS_AUTOSCALING, t, a) < 0)
 			return -1;
 		a->given = periods_given(t);
@@ -412,25 +334,20 @@ hash_options(struct runner *run)
 }
 
 /* Negative numbers break the original in ways that only show later (spec machines 1.19). */
-static const char *
-negative(const struct runner *run)
+static bool
+out_of_range(const struct key *k, const struct runner *run)
 {
-	return run->max_growth < 0 ? "MaxGrowthRate" :
-	    run->idle_count < 0 ? "IdleCount" : run->idle_count_min < 0 ? "IdleCountMin" :
-	    run->idle_time < 0 ? "IdleTime" :
-	    run->idle_scale_factor < 0 ? "IdleScaleFactor" : run->factor_limit < 0 ? "IdleScaleFactorLimit" :
-	    run->max_machine_age < 0 ? "MaxMachineAge" : run->growth_per_second < 0 ? "GrowthRatePerSecond" :
-	    run->growth_burst < 0 ? "GrowthBurst" : run->failure_threshold < 0 ? "FailureThreshold" : NULL;
+	return (k->not_below_0 && key_number(k, run) < 0) || (k->not_huge && key_number(k, run) > KEY_HUGE);
 }
 
-static const char *
-too_large(const struct runner *run)
+/* The number of an entry that cannot be meant; NULL: none. */
+static const struct key *
+bad_number(const struct runner *run)
 {
-	return run->limit > NUMBER_MAX ? "limit" : run->max_growth > NUMBER_MAX ? "MaxGrowthRate" :
-	    run->idle_count > NUMBER_MAX ? "IdleCount" : run->idle_count_min > NUMBER_MAX ? "IdleCountMin" :
-	    run->idle_time > NUMBER_MAX ? "IdleTime" : run->max_builds > NUMBER_MAX ? "MaxBuilds" :
-	    run->factor_limit > NUMBER_MAX ? "IdleScaleFactorLimit" : run->max_machine_age > NUMBER_MAX ? "MaxMachineAge" :
-	    run->growth_burst > NUMBER_MAX ? "GrowthBurst" : run->failure_threshold > NUMBER_MAX ? "FailureThreshold" : NULL;
+	for (size_t i = 0; i < nkeys; i++)
+		if ((keys[i].section == KS_RUNNER || keys[i].section == KS_MACHINE) && out_of_range(&keys[i], run))
+			return &keys[i];
+	return NULL;
 }
 
 /* An entry's name: what stands behind the equals sign may be a credential, and this goes into the log. */
@@ -441,14 +358,16 @@ option_name(const char *entry)
 }
 
 static const char *
-bad_option(struct reader *r, const struct runner *run)
+bad_option(struct reader *r, struct runner *run)
 {
+	run->fault_key = &keys[K_MACHINE_machine_options];
 	for (size_t i = 0; i < run->machine_options.n; i++) {
 		const char *o = run->machine_options.v[i];
 
 		if (o[0] == '-')
 			return arena_fmt(&r->c->arena, "MachineOptions entry \"%.*s\": write it without leading dashes", option_name(o), o);
 	}
+	run->fault_key = &keys[K_MACHINE_machine_options_with_name];
 	for (size_t i = 0; i < run->machine_options_with_name.n; i++) {
 		const char *o = run->machine_options_with_name.v[i];
 
@@ -464,9 +383,9 @@ static struct periods_values
 values_of(int64_t count, int64_t min, double factor, int64_t seconds)
 {
 	/* What does not fit is negative, which compiling refuses by its name. */
-	return (struct periods_values){ .idle_count = count > NUMBER_MAX ? -1 : (int)count,
-	    .idle_count_min = min > NUMBER_MAX ? -1 : (int)min, .idle_factor = factor,
-	    .idle_time = seconds > NUMBER_MAX ? -1 : seconds * NSEC_SEC };
+	return (struct periods_values){ .idle_count = count > KEY_HUGE ? -1 : (int)count,
+	    .idle_count_min = min > KEY_HUGE ? -1 : (int)min, .idle_factor = factor,
+	    .idle_time = seconds > KEY_HUGE ? -1 : seconds * NSEC_SEC };
 }
 
 /* A line a sentence, each for the log. */
@@ -480,7 +399,13 @@ note_lines(struct reader *r, int line, struct str text)
 	}
 }
 
-/* [[runners.machine.autoscaling]] and PeriodsSyntax; why they cannot be, or NULL. */
+static bool
+unix_syntax(const struct runner *run)
+{
+	return strcmp(run->periods_syntax, "unix") == 0;
+}
+
+/* [[runners.machine.autoscaling]]; why it cannot be, or NULL. */
 static const char *
 compile_periods(struct reader *r, struct runner *run)
 {
@@ -488,13 +413,11 @@ compile_periods(struct reader *r, struct runner *run)
 	struct periods_section_config *s = arena_calloc(a, run->nautoscaling + 1, sizeof(*s));
 	struct periods_config cfg = { .sections = s, .nsections = run->nautoscaling, .zone = zones_find, .ctx = a,
 	    .base = values_of(run->idle_count, run->idle_count_min, run->idle_scale_factor, run->idle_time),
-	    .unix_syntax = strcmp(run->periods_syntax, "unix") == 0 };
+	    .unix_syntax = unix_syntax(run) };
 	struct buf warnings = { .max = 1u << 16 };
 	struct err e = { 0 };
 	int rc;
 
-	if (!cfg.unix_syntax && strcmp(run->periods_syntax, "gitlab") != 0)
-		return arena_fmt(a, "PeriodsSyntax \"%s\" is none of: gitlab unix", run->periods_syntax);
 	for (size_t i = 0; i < run->nautoscaling; i++) {
 		const struct autoscaling *from = &run->autoscaling[i];
 		struct str *periods = arena_calloc(a, from->periods.n + 1, sizeof(*periods));
@@ -577,33 +500,34 @@ blame_variable(struct reader *r, const struct runner *run, const char *fault)
 static const char *
 find_machine_fault(struct reader *r, struct runner *run)
 {
+	const struct key *number;
 	struct err e = { 0 };
 	const char *fault;
 
-	run->fault_key = "MachineDriver";
+	run->fault_key = &keys[K_MACHINE_machine_driver];
 	if (run->machine_driver[0] == '\0')
 		return "MachineDriver in [runners.machine] is missing";
-	run->fault_key = "MachineName";
+	run->fault_key = &keys[K_MACHINE_machine_name];
 	if (names_pool_init(&run->names, str_from(secret_reveal(run->token)),
 	    str_from(run->machine_name), &e) < 0)
 		return arena_dup(&r->c->arena, str_from(e.msg));
-	run->fault_key = negative(run);
-	if (run->fault_key != NULL)
-		return arena_fmt(&r->c->arena, "%s must not be negative", run->fault_key);
-	run->fault_key = too_large(run);
-	if (run->fault_key != NULL)
-		return arena_fmt(&r->c->arena, "%s must not be above %d", run->fault_key, NUMBER_MAX);
-	run->fault_key = "MachineOptions";
+	number = bad_number(run);
+	if (number != NULL) {
+		run->fault_key = number;
+		return key_number(number, run) < 0 ? arena_fmt(&r->c->arena, "%s must not be negative", number->name) :
+		    arena_fmt(&r->c->arena, "%s must not be above %d", number->name, KEY_HUGE);
+	}
 	fault = bad_option(r, run);
-	if (fault != NULL && str_starts(str_from(fault), "MachineOptionsWithName"))
-		run->fault_key = "MachineOptionsWithName";
 	if (fault != NULL)
 		return fault;
-	run->fault_key = "ScalingRules";
+	run->fault_key = &keys[K_MACHINE_scaling_rules];
 	fault = read_rules(r, run);
 	if (fault != NULL)
 		return fault;
-	run->fault_key = strcmp(run->periods_syntax, "unix") == 0 || strcmp(run->periods_syntax, "gitlab") == 0 ? "autoscaling" : "PeriodsSyntax";
+	run->fault_key = &keys[K_MACHINE_periods_syntax];
+	if (!unix_syntax(run) && strcmp(run->periods_syntax, keys[K_MACHINE_periods_syntax].dflt) != 0)
+		return arena_fmt(&r->c->arena, "PeriodsSyntax \"%s\" is none of: gitlab unix", run->periods_syntax);
+	run->fault_key = &keys[K_MACHINE_autoscaling];
 	return compile_periods(r, run);
 }
 
@@ -614,34 +538,31 @@ find_fault(struct reader *r, struct runner *run)
 	const char *fault;
 	struct str why = STR("");
 
-	run->fault_key = "executor";
+	run->fault_key = &keys[K_RUNNER_executor];
 	if (config_foreign_executor(run->executor))
 		return bad_executor(r, run->executor);
-	run->fault_key = "token";
+	run->fault_key = &keys[K_RUNNER_token];
 	if (str_trim(str_from(secret_reveal(run->token))).n == 0)
 		return blame_variable(r, run, "it has no token: register the runner, or write token = \"glrt-...\"");
-	run->fault_key = "url";
+	run->fault_key = &keys[K_RUNNER_url];
 	fault = bad_url(r, run, &why);
 	if (fault != NULL)
 		return run->unset != NULL && run->base_url[0] == '\0' ? blame_variable(r, run, fault) : run->unset != NULL ?
 		    arena_fmt(&r->c->arena, "url \"%s\" is no URL: the variable %s is not set", run->base_url, run->unset) : fault;
-	run->fault_key = "executor";
+	run->fault_key = &keys[K_RUNNER_executor];
 	fault = bad_executor(r, run->executor);
 	if (fault != NULL)
 		return fault;
-	run->fault_key = "machine";
+	run->fault_key = &keys[K_RUNNER_machine];
 	if (!run->has_machine)
 		return "it has no [runners.machine] section";
 	fault = find_machine_fault(r, run);
 	if (fault == NULL)
-		run->fault_key = "";
+		run->fault_key = NULL;
 	return fault;
 }
 
-/*
- * The executor, which gets this table as JSON, looks for keys as they are documented. Of two that differ in case the one that is
- * spelt so counts, else the first (spec gitlab-runner 2.1).
- */
+/* Keys as they are documented. Of two that differ in case the one that is spelt so counts, else the first (spec gitlab-runner 2.1). */
 static void
 spell_keys(enum key_section section, struct toml *t)
 {
@@ -653,31 +574,54 @@ spell_keys(enum key_section section, struct toml *t)
 		if (toml_get_exact(t, str_from(k->name)) == NULL)
 			v->key = str_from(k->name);
 		if (k->type == KEY_SECTION && v->type == TOML_TABLE)
-			spell_keys((enum key_section)k->sub, v);
+			spell_keys(k->sub, v);
 		else if (k->type == KEY_TABLES && v->type == TOML_ARRAY)
 			TOML_EACH(element, v)
 				if (element->type == TOML_TABLE)
-					spell_keys((enum key_section)k->sub, element);
+					spell_keys(k->sub, element);
 	}
+}
+
+/* What a section says beyond the members that it is read into, as a JSON object; the null view when that is nothing. */
+static struct str
+without_members(struct reader *r, enum key_section section, const struct toml *t)
+{
+	struct buf b = { 0 };
+	struct json_w w = { .b = &b };
+	struct str text = STR_NULL;
+	size_t n = 0;
+
+	jw_object(&w, NULL);
+	TOML_EACH(v, t) {
+		const struct key *k = key_find(section, v->key);
+
+		if (k != NULL && k->offset != KEY_NOFIELD)
+			continue;
+		jw_toml(&w, v->key, v);
+		n++;
+	}
+	jw_end_object(&w);
+	if (n > 0)
+		text = arena_str(&r->c->arena, buf_str(&b));
+	buf_wipe(&b);
+	return text;
 }
 
 static int
 read_runner(struct reader *r, const struct toml *t, struct runner *run)
 {
-	struct toml *machine = toml_get(t, "machine");
+	const struct toml *docker = toml_get(t, keys[K_RUNNER_docker].name);
 
 	run->line = t->line;
-	set_defaults(r, KS_RUNNER, run);
-	set_defaults(r, KS_MACHINE, run);
-	set_defaults(r, KS_BUILD_DIR, run);
+	key_defaults(KS_RUNNER, run);
+	key_defaults(KS_MACHINE, run);
+	key_defaults(KS_BUILD_DIR, run);
+	key_defaults(KS_DOCKER, &run->docker);
 	if (read_section(r, KS_RUNNER, t, run) < 0)
 		return -1;
-	run->docker = toml_get(t, "docker");
-	if (run->docker != NULL && run->docker->type == TOML_TABLE)
-		spell_keys(KS_DOCKER, run->docker);
-	run->has_docker = run->docker != NULL;
-	run->has_machine = machine != NULL;
-	run->feature_flags = toml_get(t, "feature_flags");
+	if (docker != NULL)
+		run->docker.rest = without_members(r, KS_DOCKER, docker);
+	run->has_machine = toml_get(t, keys[K_RUNNER_machine].name) != NULL;
 	run->url = expand_env(&r->c->arena, run->url, &run->unset);
 	run->token = SECRET(expand_env(&r->c->arena, secret_reveal(run->token), &run->unset));
 	run->base_url = trim_url(r, run);
@@ -740,25 +684,27 @@ say_skipped(struct reader *r)
 }
 
 static int
-read_root(struct reader *r, const struct toml *root)
+read_root(struct reader *r, struct toml *root)
 {
 	struct config *c = r->c;
-	struct toml *list = toml_get(root, "runners");
+	struct toml *list;
 	size_t i = 0;
 
-	set_defaults(r, KS_GLOBAL, c);
+	spell_keys(KS_GLOBAL, root);
+	list = toml_get(root, keys[K_GLOBAL_runners].name);
+	key_defaults(KS_GLOBAL, c);
 	if (read_section(r, KS_GLOBAL, root, c) < 0)
 		return -1;
 	if (c->concurrent < 1)
-		return refuse(r, toml_get(root, "concurrent"), "concurrent must be at least 1, not %" PRId64, c->concurrent);
+		return refuse(r, toml_get(root, keys[K_GLOBAL_concurrent].name), "concurrent must be at least 1, not %" PRId64, c->concurrent);
 	if (c->check_interval <= 0)
 		c->check_interval = 3;
 	if (c->shutdown_timeout <= 0)
 		c->shutdown_timeout = 30;
-	if (c->concurrent > NUMBER_MAX)
-		c->concurrent = NUMBER_MAX;
+	if (c->concurrent > KEY_HUGE)
+		c->concurrent = KEY_HUGE;
 	if (c->max_machines < 0)
-		return refuse(r, toml_get(root, "max_machines"), "max_machines must not be negative; 0 is no limit");
+		return refuse(r, toml_get(root, keys[K_GLOBAL_max_machines].name), "max_machines must not be negative; 0 is no limit");
 	/* As upstream: what makes no sense is the default. */
 	if (c->drain_concurrency <= 0)
 		c->drain_concurrency = 3;

@@ -7,6 +7,7 @@
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
+#include "config/settings.h"
 #include "core/arena.h"
 #include "core/err.h"
 #include "core/log.h"
@@ -17,51 +18,24 @@
 #include "policy/scale.h"
 #include "wire/toml.h"
 
-struct strings { const char **v; size_t n; };
+struct key;
 
 /* One [[runners.machine.autoscaling]] entry as it is written. */
 struct autoscaling {
-	struct strings	 periods;
-	const char	*timezone;
-	int64_t		 idle_count, idle_count_min, idle_time;
-	double		 idle_scale_factor;
+	AUTOSCALING_KEYS(KEY_MEMBER, KEY_MEMBER, KEY_SKIP, KEY_SKIP, KEY_SKIP, KEY_SKIP)
 	unsigned	 given;		/* enum periods_given */
 };
 
-/* One [[runners]] entry. Fields named in keys.c by offset. */
+/* One [[runners]] entry: the rows KEY and JOB of its sections (config/keylist.h), and what follows from them. */
 struct runner {
-	const char	*name, *url;
-	struct secret	 token;
-	int64_t		 id;
-	const char	*tls_ca_file, *tls_cert_file, *tls_key_file;
-	int64_t		 limit, output_limit, request_concurrency;
-	bool		 strict_check_interval;
-	int64_t		 unhealthy_requests_limit;
-	dur_t		 unhealthy_interval;
-	int64_t		 final_update_tries;
-	const char	*executor, *builds_dir, *cache_dir, *clone_url, *shell;
-	struct strings	 environment;
-	const char	*pre_get_sources_script, *post_get_sources_script;
-	const char	*pre_build_script, *post_build_script;
-	dur_t		 prepare_timeout, get_sources_timeout;
-	bool		 debug_trace_disabled, ignore_unsupported, safe_directory_checkout, clean_git_config;
-	bool		 custom_build_dir;
-	/* [runners.machine] */
-	bool		 has_machine, has_docker;
-	int64_t		 max_growth, idle_count, idle_count_min, idle_time, max_builds, max_removal_attempts;
-	double		 idle_scale_factor;
-	const char	*machine_driver, *machine_name;
-	struct strings	 machine_options, machine_options_with_name;
-	double		 growth_per_second;
-	int64_t		 growth_burst, factor_limit, failure_threshold, max_machine_age;	/* age in s */
-	bool		 preemptive;
-	const char	*ready_command, *periods_syntax;
-	struct strings	 scaling_rules;
+	RUNNER_KEYS(KEY_MEMBER, KEY_MEMBER, KEY_SKIP, KEY_SKIP, KEY_SKIP, KEY_SKIP)
+	BUILD_DIR_KEYS(KEY_MEMBER, KEY_MEMBER, KEY_SKIP, KEY_SKIP, KEY_SKIP, KEY_SKIP)
+	MACHINE_KEYS(KEY_MEMBER, KEY_MEMBER, KEY_SKIP, KEY_SKIP, KEY_SKIP, KEY_SKIP)
+	struct docker_settings docker;
+	bool		 has_machine;	/* there is a [runners.machine] */
 	struct autoscaling *autoscaling;
 	size_t		 nautoscaling;
 	/* made from the above */
-	struct toml	*docker;		/* the table, for runner.json */
-	struct toml	*feature_flags;
 	char		 short_token[NAMES_SHORT_SIZE];
 	char		 key[9];		/* which pool: 8 hex of URL, id (token where there is none) and MachineName, stable over restarts and reloads */
 	char		 instance[9];		/* 8 hex of the URL */
@@ -72,7 +46,7 @@ struct runner {
 	struct names_pool names;
 	const char	*base_url;		/* trimmed, without /ci (spec gitlab-runner 1.1) */
 	const char	*disabled;		/* why this entry cannot run; NULL if it can */
-	const char	*fault_key;		/* the key that is to blame for it, of [[runners]] or [runners.machine]; "" if none is */
+	const struct key *fault_key;	/* the key that is to blame for it, of [[runners]] or [runners.machine]; NULL if none is */
 	bool		 stays;			/* disabled, as it is for gitlab-runner, beside others that are for us */
 	const char	*unset;			/* a variable that url or token names and the environment does not have; NULL */
 	int		 line;			/* where the entry stands */
@@ -81,13 +55,8 @@ struct runner {
 struct config {
 	struct arena	 arena;
 	const char	*path;
-	int64_t		 concurrent, check_interval, shutdown_timeout;	/* intervals in s */
-	dur_t		 connection_max_age;
-	int64_t		 max_machines;					/* over all runners; 0 = no limit */
-	/* [machine.shutdown_drain] */
-	bool		 drain;
-	int64_t		 drain_concurrency, drain_retries, drain_backoff;	/* back-off in ns */
-	const char	*log_level, *log_format, *listen_address;
+	GLOBAL_KEYS(KEY_MEMBER, KEY_MEMBER, KEY_SKIP, KEY_SKIP, KEY_SKIP, KEY_SKIP)
+	DRAIN_KEYS(KEY_MEMBER, KEY_MEMBER, KEY_SKIP, KEY_SKIP, KEY_SKIP, KEY_SKIP)
 	struct runner	*runners;
 	size_t		 nrunners;
 	uint64_t	 hash;		/* of the file's bytes */

@@ -1,19 +1,19 @@
 /*
- * The one table of configuration keys: every key of config.toml that
- * gitlab-runner 19.4 knows (spec gitlab-runner 2.5-2.13) and ours. The TOML
- * reader, the flags of `register`, `windlass check`, the reference page and the
- * completions are made from it. A key that we do not honour is here too, with
- * its reason, so that nobody's file is misread in silence.
+ * The table of configuration keys (config/keylist.h) as an array, and what can be asked of it.
  */
 #ifndef CONFIG_KEYS_H
 #define CONFIG_KEYS_H
 
+#include "config/keylist.h"
 #include "core/arena.h"
+#include "core/err.h"
 #include "core/str.h"
 #include "wire/toml.h"
 
 enum key_type {
-	KEY_STRING, KEY_INT, KEY_FLOAT, KEY_BOOL,
+	KEY_STRING,
+	KEY_SECRET = KEY_STRING,	/* read into a struct secret */
+	KEY_INT, KEY_FLOAT, KEY_BOOL,
 	KEY_DURATION,		/* "1h30m", or integer nanoseconds */
 	KEY_DATE,
 	KEY_STRINGS,		/* array of strings; pull_policy also takes one string */
@@ -30,31 +30,49 @@ enum key_use {
 	KEY_GONE,		/* was removed upstream; `help` says what to write instead */
 };
 
+#define KEY_SECTION_ID(S, title)	KS_##S,
 enum key_section {
-	KS_GLOBAL, KS_SESSION, KS_DRAIN, KS_MACHINE_GLOBAL, KS_RUNNER, KS_BUILD_DIR, KS_ARTIFACT,
-	KS_DOCKER, KS_SERVICES, KS_MACHINE, KS_AUTOSCALING, KS_CACHE, KS_S3, KS_GCS, KS_AZURE,
+	KEY_SECTIONS(KEY_SECTION_ID)
 	KS_OTHER,		/* sections of other executors: anything goes */
 	KS_MAX
 };
 
+/* The place of a row in the table: keys[K_DOCKER_image]. */
+#define KEY_ID(S, id, ...)	K_##S##_##id,
+#define KEY_IDS(S, title)	S##_KEYS(KEY_ID, KEY_ID, KEY_ID, KEY_ID, KEY_ID, KEY_ID)
+enum key_id { KEY_SECTIONS(KEY_IDS) KEYS_N };
+
+#define KEY_HUGE	1000000000	/* of machines, jobs, seconds: sums fit an int, 30 years fit a time */
+
 struct key {
-	enum key_section section;
 	const char	*name;
-	enum key_type	 type;
-	enum key_use	 use;
 	const char	*dflt;		/* as text; NULL: none */
 	const char	*flag;		/* of `register`, without dashes; NULL: none */
 	const char	*env;		/* its variable; NULL: none */
 	const char	*help;
-	int		 sub;		/* KEY_SECTION, KEY_TABLES: the section below; KS_OTHER: a KEY_TABLE of another executor */
-	size_t		 offset;	/* into struct config or struct runner; KEY_NOFIELD if read elsewhere */
+	uint16_t	 offset;	/* into its section's struct; KEY_NOFIELD if there is no member */
+	enum key_section section : 8;
+	enum key_type	 type : 8;
+	enum key_use	 use : 8;
+	enum key_section sub : 8;	/* KEY_SECTION, KEY_TABLES: the section below; KS_OTHER: a KEY_TABLE of another executor */
+	char		 letter;	/* of the option; 0: none */
+	bool		 always : 1, not_below_0 : 1, not_huge : 1;
+	bool		 differs : 1;	/* a second text behind the NUL of help */
 };
 
-#define KEY_NOFIELD	((size_t)-1)
+#define KEY_NOFIELD	UINT16_MAX
 
 extern const struct key keys[];
 extern const size_t nkeys;
 
+/* Sets the members of a section to their defaults; a text without one is "". Points to static memory alone. */
+void	key_defaults(enum key_section section, void *base);
+/* Sets the key's member, if it has one, to a value that fits (key_type_fits()); texts go into the arena. 0 or -1 (ERR_CONFIG). */
+int	key_set(struct arena *a, const struct key *k, const struct toml *v, void *base, struct err *e);
+/* What the table of its section says of a key, in any case; NULL: nothing. */
+struct toml *key_value(enum key_id id, const struct toml *t);
+/* The value of a KEY_INT or KEY_FLOAT that has a member. */
+double	key_number(const struct key *k, const void *base);
 /* Exact name first, then without regard to case (as upstream's library); NULL if there is none. */
 const struct key *key_find(enum key_section section, struct str name);
 /* The known name of that section nearest to a misspelt one; NULL when nothing is near. */

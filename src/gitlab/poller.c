@@ -20,6 +20,7 @@
 
 #include "books/failure.h"
 #include "books/jobdir.h"
+#include "config/settings.h"
 #include "core/chan.h"
 #include "core/crash.h"
 #include "core/exit.h"
@@ -61,15 +62,9 @@ struct arrival {
 struct poller {
 	struct arena	 arena;
 	struct arrival	 arrival;
-	char		*pool;
 	struct gitlab	*gitlab;
 	int		 control, jobs;
-	struct secret	 token;
-	char		*url, *system_id, *shell, *instance;
-	char		*ca_file, *cert_file, *key_file;
-	dur_t		 max_age;
-	struct str	 gpus;
-	struct json_val	 runner;		/* of the plan: becomes runner.json */
+	struct poller_plan plan;	/* `runner` of it becomes runner.json */
 	char		 last_update[128];
 	/* Newest of the three certificate files when they were read. */
 	wall_t		 files_mtime;
@@ -92,7 +87,7 @@ mtime(const char *path)
 static wall_t
 newest(const struct poller *p)
 {
-	wall_t a = mtime(p->ca_file), b = mtime(p->cert_file), c = mtime(p->key_file);
+	wall_t a = mtime(p->plan.tls_ca_file), b = mtime(p->plan.tls_cert_file), c = mtime(p->plan.tls_key_file);
 
 	a = wall_before(b, a) ? a : b;
 	a = wall_before(c, a) ? a : c;
@@ -104,9 +99,10 @@ newest(const struct poller *p)
 static int
 open_gitlab(struct poller *p, struct err *e)
 {
-	struct gitlab_opts o = { .url = p->url, .ca_file = p->ca_file, .cert_file = p->cert_file,
-	    .key_file = p->key_file, .max_age_ns = p->max_age, .keep_chain = true,
-	    .offer = json_bool(json_get(p->runner, "ignore_unsupported"), false) ? GITLAB_OFFER_ALL : GITLAB_OFFER_BUILT };
+	const struct poller_plan *plan = &p->plan;
+	struct gitlab_opts o = { .url = plan->runner.url, .ca_file = plan->tls_ca_file, .cert_file = plan->tls_cert_file,
+	    .key_file = plan->tls_key_file, .max_age_ns = plan->runner.max_age, .keep_chain = true,
+	    .offer = plan->runner.ignore_unsupported ? GITLAB_OFFER_ALL : GITLAB_OFFER_BUILT };
 	wall_t now = newest(p);
 
 	if (p->gitlab != NULL && wall_equal(now, p->files_mtime))
@@ -129,71 +125,40 @@ read_plan(struct poller *p, int fd, struct err *e)
 	    json_parse(&p->arena, arena_str(&p->arena, buf_str(&b)), &v, e) < 0)
 		return err_ctx(e, "plan");
 	buf_wipe(&b);
-	p->url = json_cstr(&p->arena, json_get(v, "url"));
-	p->token = SECRET(json_cstr(&p->arena, json_get(v, "token")));
-	p->system_id = json_cstr(&p->arena, json_get(v, "system_id"));
-	p->shell = json_cstr(&p->arena, json_get(v, "shell"));
-	p->instance = json_cstr(&p->arena, json_get(v, "instance"));
-	p->pool = json_cstr(&p->arena, json_path(v, "runner.runner_key"));
-	p->ca_file = json_cstr(&p->arena, json_get(v, "tls_ca_file"));
-	p->cert_file = json_cstr(&p->arena, json_get(v, "tls_cert_file"));
-	p->key_file = json_cstr(&p->arena, json_get(v, "tls_key_file"));
-	p->gpus = json_str(&p->arena, json_get(v, "gpus"));
-	p->max_age = json_i64(json_get(v, "max_age_s"), 0) * NSEC_SEC;
-	p->runner = json_get(v, "runner");
-	if (p->url[0] == '\0' || !secret_is_set(p->token))
+	plan_read(&p->arena, v, &p->plan);
+	if (p->plan.runner.url[0] == '\0' || !secret_is_set(p->plan.runner.token))
 		return err_set(e, ERR_CONFIG, 0, "plan without url or token");
 	return 0;
 }
 
-static void
-put_pem(struct json_w *w, const char *key, const char *file, struct str otherwise)
+static const char *
+pem_of(struct arena *a, const char *file, struct str otherwise)
 {
 	struct buf b = { .max = 1u << 20 };
+	bool there = file[0] != '\0' && fs_read(AT_FDCWD, file, b.max, &b, NULL) == 0;
+	const char *text = arena_dup(a, there ? buf_str(&b) : otherwise);
 
-	if (file[0] != '\0' && fs_read(AT_FDCWD, file, b.max, &b, NULL) == 0)
-		jw_str(w, key, buf_str(&b));
-	else
-		jw_str(w, key, otherwise);
 	buf_wipe(&b);
+	return text;
 }
 
 /* The job's page: the repository's address without credentials and .git (spec 1.11). */
-static void
-put_url(struct json_w *w, struct str repo, int64_t id)
+static const char *
+page_of(struct arena *a, struct str repo, int64_t id)
 {
 	struct buf b = { .max = 4096 };
+	const char *page;
 	struct url u;
 
 	if (url_parse(repo, &u, NULL) < 0)
-		return;
+		return "";
 	if (str_ends(u.path, ".git"))
 		u.path.n -= strlen(".git");
 	url_put_origin(&b, &u);
 	buf_fmt(&b, "%.*s/-/jobs/%" PRId64, STR_ARG(u.path), id);
-	if (!b.failed)
-		jw_str(w, "url", buf_str(&b));
+	page = b.failed ? "" : arena_dup(a, buf_str(&b));
 	buf_free(&b);
-}
-
-/*
- * What of the payload is for people and for metrics, and no secret: the manager, which reads nothing that
- * came from the network, finds it in runner.json.
- */
-static void
-put_job(struct arena *a, struct json_w *w, struct json_val root)
-{
-	struct json_val info = json_get(root, "job_info");
-
-	jw_object(w, "job");
-	jw_str(w, "name", json_str(a, json_get(info, "name")));
-	jw_str(w, "stage", json_str(a, json_get(info, "stage")));
-	jw_str(w, "project", json_str(a, json_get(info, "project_full_path")));
-	put_url(w, json_str(a, json_path(root, "git_info.repo_url")), json_i64(json_get(root, "id"), 0));
-	jw_str(w, "project_running", json_text(a, json_get(info, "project_jobs_running_on_instance_runners_count")));
-	jw_i64(w, "queue_size", json_i64(json_get(info, "queue_size"), -1));
-	jw_i64(w, "queue_depth", json_i64(json_get(info, "queue_depth"), -1));
-	jw_end_object(w);
+	return page;
 }
 
 /* A job as GitLab sent it. */
@@ -204,24 +169,47 @@ struct sent {
 	struct json_val	 root;
 };
 
-/* The plan's runner object with what is known only now. */
+/* What of the payload is for people and for metrics, and no secret. */
+static struct job_about
+about(struct arena *a, struct json_val root)
+{
+	struct json_val info = json_get(root, "job_info");
+
+	return (struct job_about){
+		.name = json_cstr(a, json_get(info, "name")),
+		.stage = json_cstr(a, json_get(info, "stage")),
+		.project = json_cstr(a, json_get(info, "project_full_path")),
+		.url = page_of(a, json_str(a, json_path(root, "git_info.repo_url")), json_i64(json_get(root, "id"), 0)),
+		.project_running = arena_dup(a, json_text(a,
+		    json_get(info, "project_jobs_running_on_instance_runners_count"))),
+		.queue_size = json_i64(json_get(info, "queue_size"), -1),
+		.queue_depth = json_i64(json_get(info, "queue_depth"), -1),
+	};
+}
+
+/* The plan's runner with what is known only now. */
+static struct job_settings
+told_of(struct poller *p, const struct gitlab_answer *a, const struct sent *sent)
+{
+	struct job_settings s = p->plan.runner;
+
+	s.received = wall_now();
+	s.queued_s = sent->queued_s;
+	s.correlation_id = a->request_id;
+	s.about = about(sent->arena, sent->root);
+	s.tls_ca = pem_of(sent->arena, p->plan.tls_ca_file, gitlab_chain(p->gitlab));
+	s.tls_cert = pem_of(sent->arena, p->plan.tls_cert_file, STR(""));
+	s.tls_key = pem_of(sent->arena, p->plan.tls_key_file, STR(""));
+	return s;
+}
+
 static void
-put_runner(struct poller *p, const char *correlation_id, const struct sent *sent, struct buf *b)
+put_runner(const struct job_settings *s, struct buf *b)
 {
 	struct json_w w = { .b = b };
 
 	jw_object(&w, NULL);
-	JSON_EACH(v, p->runner)
-		jw_rawkey(&w, json_key(&p->arena, v), json_raw(v));
-	jw_time(&w, "received", wall_now(), 9);
-	/* How long GitLab kept it before we asked. */
-	jw_f64(&w, "queued_s", sent->queued_s);
-	/* Git's requests for this job carry it too, so that the server's logs can be read together. */
-	jw_cstr(&w, "correlation_id", correlation_id);
-	put_job(sent->arena, &w, sent->root);
-	put_pem(&w, "tls_ca", p->ca_file, gitlab_chain(p->gitlab));
-	put_pem(&w, "tls_cert", p->cert_file, STR(""));
-	put_pem(&w, "tls_key", p->key_file, STR(""));
+	settings_write(&w, s);
 	jw_end_object(&w);
 }
 
@@ -237,11 +225,11 @@ job_name(struct poller *p, int64_t id, char out[96])
 	snprintf(out, 96, "%" PRId64, id);
 	if (!fs_exists(p->jobs, out))
 		return;
-	snprintf(out, 96, "%" PRId64 "-%s", id, p->instance);
+	snprintf(out, 96, "%" PRId64 "-%s", id, p->plan.runner.instance);
 	if (!fs_exists(p->jobs, out))
 		return;
 	rand_hex(tag, 8);
-	snprintf(out, 96, "%" PRId64 "-%s-%s", id, p->instance, tag);
+	snprintf(out, 96, "%" PRId64 "-%s-%s", id, p->plan.runner.instance, tag);
 }
 
 /* ---- an answer's bytes on disk ---- */
@@ -283,7 +271,7 @@ arriving(void *ctx, struct str piece)
 	struct arrival *a = &p->arrival;
 
 	if (a->name[0] == '\0') {
-		snprintf(a->name, sizeof(a->name), JOBDIR_ANSWER "%s.%ld", p->pool, (long)getpid());
+		snprintf(a->name, sizeof(a->name), JOBDIR_ANSWER "%s.%ld", p->plan.runner.runner_key, (long)getpid());
 		fs_remove_tree(p->jobs, a->name, NULL);
 		if (mkdirat(p->jobs, a->name, 0700) < 0)
 			err_sys(&a->e, "mkdir jobs/%s", a->name);
@@ -300,20 +288,14 @@ arriving(void *ctx, struct str piece)
  * The reporter and the manager ask it then.
  */
 static void
-put_ticket(struct poller *p, struct gitlab_job job, struct buf *b)
+put_ticket(struct gitlab_job job, const struct job_settings *s, struct buf *b)
 {
-	static const char *const same[] = { "name", "short_token", "system_id", "url", "runner_key" };
 	struct json_w w = { .b = b };
 
 	jw_object(&w, NULL);
 	jw_i64(&w, "id", job.id);
 	jw_cstr(&w, "token", secret_reveal(job.token));
-	for (size_t i = 0; i < NELEM(same); i++)
-		jw_raw(&w, same[i], json_raw(json_get(p->runner, same[i])));
-	jw_time(&w, "received", wall_now(), 9);
-	put_pem(&w, "tls_ca", p->ca_file, gitlab_chain(p->gitlab));
-	put_pem(&w, "tls_cert", p->cert_file, STR(""));
-	put_pem(&w, "tls_key", p->key_file, STR(""));
+	settings_write_ticket(&w, s);
 	jw_end_object(&w);
 }
 
@@ -324,6 +306,7 @@ keep_job(struct poller *p, const struct gitlab_answer *a, const struct sent *sen
 {
 	struct arrival *at = &p->arrival;
 	struct buf runner = { .max = PLAN_MAX }, ticket = { .max = PLAN_MAX };
+	struct job_settings told;
 	int rc = -1;
 
 	if (at->e.kind != ERR_NONE) {
@@ -335,8 +318,9 @@ keep_job(struct poller *p, const struct gitlab_answer *a, const struct sent *sen
 		goto out;
 	}
 	job_name(p, sent->job.id, name);
-	put_ticket(p, sent->job, &ticket);
-	put_runner(p, a->request_id, sent, &runner);
+	told = told_of(p, a, sent);
+	put_ticket(sent->job, &told, &ticket);
+	put_runner(&told, &runner);
 	if (fs_write(at->dir, JOBFILE_TICKET, buf_str(&ticket), 0600, e) < 0 ||
 	    fs_write(at->dir, JOBFILE_RUNNER, buf_str(&runner), 0600, e) < 0)
 		goto out;
@@ -357,7 +341,8 @@ out:
 static void
 give_back(struct poller *p, struct gitlab_job job, const struct err *why)
 {
-	struct gitlab_update u = { .state = "failed", .failure_reason = failure_word(FAILURE_SYSTEM), .shell = p->shell, .gpus = p->gpus };
+	struct gitlab_update u = { .state = "failed", .failure_reason = failure_word(FAILURE_SYSTEM), 
+	    .shell = p->plan.runner.shell, .gpus = str_from(p->plan.runner.docker.gpus) };
 	struct gitlab_answer a = { 0 };
 	struct err e = { 0 };
 
@@ -448,7 +433,8 @@ has_room(const struct poller *p, struct err *e)
 static void
 ask(struct poller *p)
 {
-	const struct gitlab_self self = { p->token, p->system_id, p->shell, p->gpus };
+	const struct job_settings *r = &p->plan.runner;
+	const struct gitlab_self self = { r->token, r->system_id, r->shell, str_from(r->docker.gpus) };
 	struct gitlab_answer a = { .body = { .max = PAYLOAD_MAX }, .arriving = arriving, .arriving_ctx = p };
 	struct err e = { 0 };
 	mono_t began = mono_now();
@@ -544,7 +530,7 @@ list_answers(struct poller *p, char ***names)
 	ssize_t n = fs_list_dotted(p->jobs, names, NULL), k = 0;
 	char mine[32];
 
-	snprintf(mine, sizeof(mine), JOBDIR_ANSWER "%s.", p->pool);
+	snprintf(mine, sizeof(mine), JOBDIR_ANSWER "%s.", p->plan.runner.runner_key);
 	for (ssize_t i = 0; i < n; i++)
 		if (str_starts(str_from((*names)[i]), mine)) {
 			char *name = (*names)[i];
@@ -653,9 +639,9 @@ poller_main(int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	/* What only root may read of what it will want again: for runner.json of each job, and for the next connection. */
-	fs_keep(p.ca_file);
-	fs_keep(p.cert_file);
-	fs_keep(p.key_file);
+	fs_keep(p.plan.tls_ca_file);
+	fs_keep(p.plan.tls_cert_file);
+	fs_keep(p.plan.tls_key_file);
 	if (getenv("SSL_CERT_FILE") != NULL)
 		fs_keep(getenv("SSL_CERT_FILE"));
 	if (identity_changes() && identity_share(p.jobs, IDENTITY_POLLERS, true, &e) < 0)

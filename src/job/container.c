@@ -1,6 +1,7 @@
 /* Create bodies for a job's containers and volumes: see container.h. */
 #include <arpa/inet.h>
 
+#include "config/keys.h"
 #include "core/fs.h"
 #include "core/hash.h"
 #include "job/container.h"
@@ -21,22 +22,10 @@ static const char detect_shell_umask[] =
 
 /* ---- settings ---- */
 
-static struct str
-setting(const struct work *w, const char *key)
+static const struct docker_settings *
+docker_of(const struct work *w)
 {
-	return vars_expand_str(&w->vars, json_str(w->a, json_get(w->p->docker, key)));
-}
-
-static struct str
-plain(const struct work *w, const char *key)
-{
-	return json_str(w->a, json_get(w->p->docker, key));
-}
-
-static bool
-flag(const struct work *w, const char *key)
-{
-	return json_bool(json_get(w->p->docker, key), false);
+	return &w->p->runner.docker;
 }
 
 int
@@ -76,13 +65,13 @@ container_parse_size(struct str s, bool allow_unlimited, int64_t *bytes)
 }
 
 static int
-put_size(const struct work *w, struct json_w *j, const char *key, const char *field, bool unlimited, struct err *e)
+put_size(struct json_w *j, const char *field, enum key_id id, const char *size, struct err *e)
 {
-	struct str s = plain(w, key);
+	struct str s = str_from(size);
 	int64_t n;
 
-	if (container_parse_size(s, unlimited, &n) < 0)
-		return err_set(e, ERR_CONFIG, 0, "%s = \"%.*s\" in [runners.docker] is no size: write 512m or 2g", key, STR_ARG(s));
+	if (container_parse_size(s, id == K_DOCKER_memory_swap, &n) < 0)
+		return err_set(e, ERR_CONFIG, 0, "%s = \"%s\" in [runners.docker] is no size: write 512m or 2g", keys[id].name, size);
 	if (n != 0)
 		jw_i64(j, field, n);
 	return 0;
@@ -113,51 +102,43 @@ parse_cpus(struct str s, int64_t *nano)
 }
 
 static void
-put_list(const struct work *w, struct json_w *j, const char *key, const char *field)
+put_list(struct json_w *j, const char *field, const struct field_list *l)
 {
-	struct json_val list = json_get(w->p->docker, key);
-
-	if (json_len(list) == 0)
+	if (l->n == 0)
 		return;
 	jw_array(j, field);
-	JSON_EACH(v, list)
-		jw_str(j, NULL, json_str(w->a, v));
+	for (size_t i = 0; i < l->n; i++)
+		jw_cstr(j, NULL, l->v[i]);
 	jw_end_array(j);
 }
 
 static void
-put_map(const struct work *w, struct json_w *j, const char *key, const char *field)
+put_map(struct json_w *j, const char *field, const struct field_map *m)
 {
-	struct json_val map = json_get(w->p->docker, key);
-
-	if (json_len(map) == 0)
+	if (m->n == 0)
 		return;
 	jw_object(j, field);
-	JSON_EACH(v, map)
-		jw_keystr(j, json_key(w->a, v), json_str(w->a, v));
+	for (size_t i = 0; i < m->n; i++)
+		jw_keystr(j, str_from(m->v[i].name), str_from(m->v[i].text));
 	jw_end_object(j);
 }
 
 static void
-put_text(const struct work *w, struct json_w *j, const char *key, const char *field)
+put_text(struct json_w *j, const char *field, const char *text)
 {
-	struct str s = plain(w, key);
-
-	if (s.n > 0)
-		jw_str(j, field, s);
+	if (text[0] != '\0')
+		jw_cstr(j, field, text);
 }
 
 /* NET_ADMIN, net_admin and CAP_NET_ADMIN are one; ALL stays. */
 static void
-put_caps(const struct work *w, struct json_w *j, const char *key, const char *field)
+put_caps(struct json_w *j, const char *field, const struct field_list *l)
 {
-	struct json_val list = json_get(w->p->docker, key);
-
-	if (json_len(list) == 0)
+	if (l->n == 0)
 		return;
 	jw_array(j, field);
-	JSON_EACH(v, list) {
-		struct str c = str_trim(json_str(w->a, v));
+	for (size_t n = 0; n < l->n; n++) {
+		struct str c = str_trim(str_from(l->v[n]));
 		struct buf b = { .max = 256 };
 
 		if (!str_casestarts(c, "CAP_") && !str_caseeq(c, "ALL"))
@@ -177,13 +158,14 @@ put_caps(const struct work *w, struct json_w *j, const char *key, const char *fi
 static int
 put_security(const struct work *w, struct json_w *j, struct err *e)
 {
-	struct json_val list = json_get(w->p->docker, "security_opt"), parsed;
+	const struct field_list *list = &docker_of(w)->security_opt;
+	struct json_val parsed;
 
-	if (json_len(list) == 0)
+	if (list->n == 0)
 		return 0;
 	jw_array(j, "SecurityOpt");
-	JSON_EACH(v, list) {
-		struct str o = json_str(w->a, v), file = str_sub(o, strlen("seccomp="), o.n);
+	for (size_t i = 0; i < list->n; i++) {
+		struct str o = str_from(list->v[i]), file = str_sub(o, strlen("seccomp="), o.n);
 		struct buf b = { .max = SECCOMP_MAX };
 
 		if ((!str_starts(o, "seccomp=") && !str_starts(o, "seccomp:")) || str_eqc(file, "unconfined") ||
@@ -208,15 +190,13 @@ put_security(const struct work *w, struct json_w *j, struct err *e)
 }
 
 static void
-put_devices(const struct work *w, struct json_w *j)
+put_devices(struct json_w *j, const struct field_list *list)
 {
-	struct json_val list = json_get(w->p->docker, "devices");
-
-	if (json_len(list) == 0)
+	if (list->n == 0)
 		return;
 	jw_array(j, "Devices");
-	JSON_EACH(v, list) {
-		struct str rest = json_str(w->a, v), host = str_cut(&rest, ':'), in = rest.p != NULL ? str_cut(&rest, ':') : host;
+	for (size_t i = 0; i < list->n; i++) {
+		struct str rest = str_from(list->v[i]), host = str_cut(&rest, ':'), in = rest.p != NULL ? str_cut(&rest, ':') : host;
 
 		jw_object(j, NULL);
 		jw_str(j, "PathOnHost", host);
@@ -228,21 +208,20 @@ put_devices(const struct work *w, struct json_w *j)
 }
 
 static int
-put_ulimits(const struct work *w, struct json_w *j, struct err *e)
+put_ulimits(struct json_w *j, const struct field_map *map, struct err *e)
 {
-	struct json_val map = json_get(w->p->docker, "ulimit");
-
-	if (json_len(map) == 0)
+	if (map->n == 0)
 		return 0;
 	jw_array(j, "Ulimits");
-	JSON_EACH(v, map) {
-		struct str name = json_key(w->a, v), rest = json_str(w->a, v), soft = str_cut(&rest, ':');
+	for (size_t i = 0; i < map->n; i++) {
+		const char *name = map->v[i].name;
+		struct str rest = str_from(map->v[i].text), soft = str_cut(&rest, ':');
 		int64_t s, h;
 
 		if (str_to_i64(soft, &s) < 0 || (rest.p != NULL ? str_to_i64(rest, &h) : (h = s, 0)) < 0)
-			return err_set(e, ERR_CONFIG, 0, "ulimit %.*s in [runners.docker] needs soft[:hard] in numbers", STR_ARG(name));
+			return err_set(e, ERR_CONFIG, 0, "ulimit %s in [runners.docker] needs soft[:hard] in numbers", name);
 		jw_object(j, NULL);
-		jw_str(j, "Name", name);
+		jw_cstr(j, "Name", name);
 		jw_i64(j, "Soft", s);
 		jw_i64(j, "Hard", h);
 		jw_end_object(j);
@@ -253,9 +232,9 @@ put_ulimits(const struct work *w, struct json_w *j, struct err *e)
 
 /* The grammar of `docker run --gpus` without CSV quoting: all, N, or key=value pairs. */
 static int
-put_gpus(const struct work *w, struct json_w *j, struct err *e)
+put_gpus(struct json_w *j, const char *gpus, struct err *e)
 {
-	struct str s = str_trim(plain(w, "gpus"));
+	struct str s = str_trim(str_from(gpus));
 	int64_t n = 0;
 	bool all = str_eqc(s, "all");
 
@@ -298,19 +277,18 @@ put_gpus(const struct work *w, struct json_w *j, struct err *e)
 }
 
 static int
-put_dns(const struct work *w, struct json_w *j, struct err *e)
+put_dns(struct json_w *j, const struct docker_settings *d, struct err *e)
 {
-	struct json_val list = json_get(w->p->docker, "dns");
 	unsigned char addr[16];
 
-	JSON_EACH(v, list) {
-		const char *s = json_cstr(w->a, v);
+	for (size_t i = 0; i < d->dns.n; i++) {
+		const char *s = d->dns.v[i];
 
 		if (inet_pton(AF_INET, s, addr) != 1 && inet_pton(AF_INET6, s, addr) != 1)
 			return err_set(e, ERR_CONFIG, 0, "dns entry \"%s\" in [runners.docker] is no address", s);
 	}
-	put_list(w, j, "dns", "Dns");
-	put_list(w, j, "dns_search", "DnsSearch");
+	put_list(j, "Dns", &d->dns);
+	put_list(j, "DnsSearch", &d->dns_search);
 	return 0;
 }
 
@@ -320,12 +298,10 @@ put_dns(const struct work *w, struct json_w *j, struct err *e)
  * the operator wants in the log needs json-file.
  */
 static int
-put_log(const struct work *w, struct json_w *j, struct err *e)
+put_log(struct json_w *j, const struct field_map *map, struct err *e)
 {
-	struct json_val map = json_get(w->p->docker, "log_options");
-
 	jw_object(j, "LogConfig");
-	if (json_len(map) == 0) {
+	if (map->n == 0) {
 		jw_cstr(j, "Type", "local");
 		jw_object(j, "Config");
 		jw_cstr(j, "max-size", "1t");
@@ -335,12 +311,12 @@ put_log(const struct work *w, struct json_w *j, struct err *e)
 	} else {
 		jw_cstr(j, "Type", "json-file");
 		jw_object(j, "Config");
-		JSON_EACH(v, map) {
-			struct str k = json_key(w->a, v);
+		for (size_t i = 0; i < map->n; i++) {
+			const char *k = map->v[i].name;
 
-			if (!str_eqc(k, "env") && !str_eqc(k, "labels"))
-				return err_set(e, ERR_CONFIG, 0, "log_options key \"%.*s\" in [runners.docker]: only env and labels are possible", STR_ARG(k));
-			jw_keystr(j, k, json_str(w->a, v));
+			if (strcmp(k, "env") != 0 && strcmp(k, "labels") != 0)
+				return err_set(e, ERR_CONFIG, 0, "log_options key \"%s\" in [runners.docker]: only env and labels are possible", k);
+			jw_cstr(j, k, map->v[i].text);
 		}
 		jw_end_object(j);
 	}
@@ -362,13 +338,13 @@ user_defined(struct str mode)
 bool
 network_wanted(const struct work *w)
 {
-	return work_flag(w, "FF_NETWORK_PER_BUILD") && plain(w, "network_mode").n == 0;
+	return work_flag(w, "FF_NETWORK_PER_BUILD") && docker_of(w)->network_mode[0] == '\0';
 }
 
 static struct str
 network_mode(const struct work *w)
 {
-	return network_wanted(w) ? str_from(w->network_name) : plain(w, "network_mode");
+	return str_from(network_wanted(w) ? w->network_name : docker_of(w)->network_mode);
 }
 
 const char *
@@ -383,22 +359,22 @@ container_hostname(const struct work *w)
 static bool
 privileged(const struct work *w)
 {
-	struct json_val list = json_get(w->p->docker, "allowed_privileged_images");
+	const struct field_list *list = &docker_of(w)->allowed_privileged_images;
 	struct str *patterns;
-	size_t n = 0;
 
-	if (!flag(w, "privileged"))
+	if (!docker_of(w)->privileged)
 		return false;
-	patterns = arena_calloc(w->a, json_len(list) + 1, sizeof(*patterns));
-	JSON_EACH(v, list)
-		patterns[n++] = json_str(w->a, v);
-	return glob_allowed(patterns, n, w->image);
+	patterns = arena_calloc(w->a, list->n + 1, sizeof(*patterns));
+	for (size_t i = 0; i < list->n; i++)
+		patterns[i] = str_from(list->v[i]);
+	return glob_allowed(patterns, list->n, w->image);
 }
 
 static int
 put_host_config(const struct work *w, enum container_kind kind, const struct volumes *vs, struct json_w *j, struct err *e)
 {
-	struct str mode = network_mode(w), cpus = plain(w, "cpus"), isolation = plain(w, "isolation");
+	const struct docker_settings *d = docker_of(w);
+	struct str mode = network_mode(w), cpus = str_from(d->cpus);
 	int64_t nano;
 
 	jw_object(j, "HostConfig");
@@ -410,49 +386,50 @@ put_host_config(const struct work *w, enum container_kind kind, const struct vol
 	jw_object(j, "RestartPolicy");
 	jw_cstr(j, "Name", "no");
 	jw_end_object(j);
-	if (put_log(w, j, e) < 0 || put_dns(w, j, e) < 0 || put_ulimits(w, j, e) < 0 || put_gpus(w, j, e) < 0 ||
-	    put_size(w, j, "memory", "Memory", false, e) < 0 ||
-	    put_size(w, j, "memory_swap", "MemorySwap", true, e) < 0 ||
-	    put_size(w, j, "memory_reservation", "MemoryReservation", false, e) < 0)
+	if (put_log(j, &d->log_options, e) < 0 || put_dns(j, d, e) < 0 ||
+	    put_ulimits(j, &d->ulimit, e) < 0 || put_gpus(j, d->gpus, e) < 0 ||
+	    put_size(j, "Memory", K_DOCKER_memory, d->memory, e) < 0 ||
+	    put_size(j, "MemorySwap", K_DOCKER_memory_swap, d->memory_swap, e) < 0 ||
+	    put_size(j, "MemoryReservation", K_DOCKER_memory_reservation, d->memory_reservation, e) < 0)
 		return -1;
 	if (cpus.n > 0) {
 		if (parse_cpus(cpus, &nano) < 0)
 			return err_set(e, ERR_CONFIG, 0, "cpus = \"%.*s\" in [runners.docker] is no number of CPUs", STR_ARG(cpus));
 		jw_i64(j, "NanoCpus", nano);
 	}
-	if (isolation.n > 0 && !str_eqc(isolation, "default"))
-		return err_set(e, ERR_CONFIG, 0, "isolation = \"%.*s\" in [runners.docker] is for Windows", STR_ARG(isolation));
-	put_text(w, j, "cgroup_parent", "CgroupParent");
-	put_text(w, j, "cpuset_cpus", "CpusetCpus");
-	put_text(w, j, "cpuset_mems", "CpusetMems");
-	if (json_i64(json_get(w->p->docker, "cpu_shares"), 0) > 0)
-		jw_i64(j, "CpuShares", json_i64(json_get(w->p->docker, "cpu_shares"), 0));
-	if (flag(w, "oom_kill_disable"))
+	if (d->isolation[0] != '\0' && strcmp(d->isolation, "default") != 0)
+		return err_set(e, ERR_CONFIG, 0, "isolation = \"%s\" in [runners.docker] is for Windows", d->isolation);
+	put_text(j, "CgroupParent", d->cgroup_parent);
+	put_text(j, "CpusetCpus", d->cpuset_cpus);
+	put_text(j, "CpusetMems", d->cpuset_mems);
+	if (d->cpu_shares > 0)
+		jw_i64(j, "CpuShares", d->cpu_shares);
+	if (d->oom_kill_disable)
 		jw_bool(j, "OomKillDisable", true);
-	if (json_i64(json_get(w->p->docker, "oom_score_adjust"), 0) != 0)
-		jw_i64(j, "OomScoreAdj", json_i64(json_get(w->p->docker, "oom_score_adjust"), 0));
+	if (d->oom_score_adjust != 0)
+		jw_i64(j, "OomScoreAdj", d->oom_score_adjust);
 	if (privileged(w))
 		jw_bool(j, "Privileged", true);
-	put_caps(w, j, "cap_add", "CapAdd");
-	put_caps(w, j, "cap_drop", "CapDrop");
+	put_caps(j, "CapAdd", &d->cap_add);
+	put_caps(j, "CapDrop", &d->cap_drop);
 	if (put_security(w, j, e) < 0)
 		return -1;
-	put_devices(w, j);
-	put_list(w, j, "device_cgroup_rules", "DeviceCgroupRules");
-	put_list(w, j, "volumes_from", "VolumesFrom");
-	put_text(w, j, "volume_driver", "VolumeDriver");
-	put_map(w, j, "tmpfs", "Tmpfs");
-	if (json_i64(json_get(w->p->docker, "shm_size"), 0) > 0)
-		jw_i64(j, "ShmSize", json_i64(json_get(w->p->docker, "shm_size"), 0));
-	put_map(w, j, "sysctls", "Sysctls");
-	put_list(w, j, "extra_hosts", "ExtraHosts");
+	put_devices(j, &d->devices);
+	put_list(j, "DeviceCgroupRules", &d->device_cgroup_rules);
+	put_list(j, "VolumesFrom", &d->volumes_from);
+	put_text(j, "VolumeDriver", d->volume_driver);
+	put_map(j, "Tmpfs", &d->tmpfs);
+	if (d->shm_size > 0)
+		jw_i64(j, "ShmSize", d->shm_size);
+	put_map(j, "Sysctls", &d->sysctls);
+	put_list(j, "ExtraHosts", &d->extra_hosts);
 	if (kind == CONTAINER_BUILD)
-		put_text(w, j, "pid_mode", "PidMode");
-	put_text(w, j, "ipcmode", "IpcMode");
-	put_text(w, j, "userns_mode", "UsernsMode");
-	put_list(w, j, "group_add", "GroupAdd");
-	put_list(w, j, "links", "Links");
-	put_text(w, j, "runtime", "Runtime");
+		put_text(j, "PidMode", d->pid_mode);
+	put_text(j, "IpcMode", d->ipcmode);
+	put_text(j, "UsernsMode", d->userns_mode);
+	put_list(j, "GroupAdd", &d->group_add);
+	put_list(j, "Links", &d->links);
+	put_text(j, "Runtime", d->runtime);
 	if (kind == CONTAINER_BUILD && work_flag(w, "FF_USE_INIT_WITH_DOCKER_EXECUTOR"))
 		jw_bool(j, "Init", true);
 	jw_end_object(j);
@@ -462,7 +439,7 @@ put_host_config(const struct work *w, enum container_kind kind, const struct vol
 static void
 put_networking(const struct work *w, enum container_kind kind, int api, struct json_w *j)
 {
-	struct str mode = network_mode(w), mac = plain(w, "mac_address");
+	struct str mode = network_mode(w), mac = str_from(docker_of(w)->mac_address);
 	bool own = user_defined(mode);
 
 	if (!own && (mac.n == 0 || api < 44 || str_eqc(mode, "host") || str_eqc(mode, "none") || str_starts(mode, "container:")))
@@ -501,12 +478,13 @@ static void
 put_labels(const struct work *w, struct json_w *j, const char *type)
 {
 	const struct payload *p = w->p;
+	const struct field_map *labels = &docker_of(w)->container_labels;
 	char timeout[40];
 
 	time_go_duration(p->timeout, timeout);
 	jw_object(j, "Labels");
 	put_label_i64(w, j, "job.id", p->id);
-	put_label(w, j, "job.url", str_from(work_job_url(w)));
+	put_label(w, j, "job.runner.url", str_from(work_job_url(w)));
 	put_label(w, j, "job.sha", json_str(w->a, json_path(p->root, "git_info.sha")));
 	put_label(w, j, "job.before_sha", json_str(w->a, json_path(p->root, "git_info.before_sha")));
 	put_label(w, j, "job.ref", json_str(w->a, json_path(p->root, "git_info.ref")));
@@ -514,13 +492,13 @@ put_labels(const struct work *w, struct json_w *j, const char *type)
 	put_label_i64(w, j, "project.id", w->project_id);
 	put_label(w, j, "project.runner_id", STR("0"));
 	put_label(w, j, "pipeline.id", vars_get(&w->vars, "CI_PIPELINE_ID", STR("")));
-	put_label(w, j, "runner.id", str_from(p->short_token));
+	put_label(w, j, "runner.id", str_from(p->runner.short_token));
 	put_label(w, j, "runner.local_id", vars_get(&w->vars, "CI_CONCURRENT_ID", STR("0")));
-	put_label(w, j, "runner.system_id", str_from(p->system_id));
+	put_label(w, j, "runner.system_id", str_from(p->runner.system_id));
 	put_label(w, j, "managed", STR("true"));
 	put_label(w, j, "type", str_from(type));
-	JSON_EACH(v, json_get(p->docker, "container_labels"))
-		jw_keystr(j, json_key(w->a, v), vars_expand_str(&w->vars, json_str(w->a, v)));
+	for (size_t i = 0; i < labels->n; i++)
+		jw_str(j, labels->v[i].name, vars_expand_str(&w->vars, str_from(labels->v[i].text)));
 	jw_end_object(j);
 }
 
@@ -553,7 +531,7 @@ put_entrypoint(const struct work *w, struct json_w *j)
 {
 	struct json_val list = json_get(w->image_json, "entrypoint");
 
-	if (json_type(list) != JSON_ARRAY || flag(w, "disable_entrypoint_overwrite"))
+	if (json_type(list) != JSON_ARRAY || docker_of(w)->disable_entrypoint_overwrite)
 		return;
 	jw_array(j, "Entrypoint");
 	/* Word for word: `exec "$@"` is the shell's to fill in. */
@@ -568,9 +546,9 @@ put_entrypoint(const struct work *w, struct json_w *j)
 static int
 put_user(const struct work *w, struct json_w *j, struct err *e)
 {
-	struct str user = setting(w, "user"), chosen = vars_expand_str(&w->vars, json_str(w->a, json_path(w->image_json, "executor_opts.docker.user")));
-	struct json_val allowed = json_get(w->p->docker, "allowed_users");
-	bool listed = json_len(allowed) == 0;
+	const struct field_list *allowed = &docker_of(w)->allowed_users;
+	struct str user = vars_expand_str(&w->vars, str_from(docker_of(w)->user)), chosen = vars_expand_str(&w->vars, json_str(w->a, json_path(w->image_json, "executor_opts.docker.user")));
+	bool listed = allowed->n == 0;
 
 	if (chosen.n == 0 && json_type(json_path(w->image_json, "executor_opts.docker.user")) == JSON_NUMBER)
 		chosen = json_raw(json_path(w->image_json, "executor_opts.docker.user"));
@@ -578,8 +556,8 @@ put_user(const struct work *w, struct json_w *j, struct err *e)
 		user = chosen;
 	if (user.n == 0)
 		return 0;
-	JSON_EACH(v, allowed)
-		listed |= str_eq(user, vars_expand_str(&w->vars, json_str(w->a, v)));
+	for (size_t i = 0; i < allowed->n; i++)
+		listed |= str_eq(user, vars_expand_str(&w->vars, str_from(allowed->v[i])));
 	if (!listed)
 		return err_set(e, ERR_CONFIG, 0, "user \"%.*s\" is not in allowed_users of the runner", STR_ARG(user));
 	jw_str(j, "User", user);
@@ -594,7 +572,7 @@ container_put_create(const struct work *w, const struct container_order *o, stru
 	enum container_kind kind = o->kind;
 	bool umask = kind == CONTAINER_HELPER &&
 	    !work_flag(w, "FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR");
-	struct str mac = plain(w, "mac_address");
+	struct str mac = str_from(docker_of(w)->mac_address);
 
 	jw_object(&j, NULL);
 	jw_str(&j, "Image", o->image);
@@ -625,11 +603,11 @@ void
 network_put_create(const struct work *w, int api, struct buf *body)
 {
 	struct json_w j = { .b = body };
-	int64_t mtu = json_i64(json_get(w->p->docker, "network_mtu"), 0);
+	int64_t mtu = docker_of(w)->network_mtu;
 
 	jw_object(&j, NULL);
 	jw_cstr(&j, "Name", w->network_name);
-	if (flag(w, "enable_ipv6"))
+	if (docker_of(w)->enable_ipv6)
 		jw_bool(&j, "EnableIPv6", true);
 	if (mtu > 0) {
 		jw_object(&j, "Options");
@@ -746,7 +724,7 @@ static void
 cache_volume(const struct work *w, struct volume *v, bool temporary)
 {
 	const char *suffix = w->protected ? "-protected" : "", *md5 = md5_hex(w->a, v->destination);
-	struct str host = plain(w, "cache_dir");
+	struct str host = str_from(docker_of(w)->cache_dir);
 
 	if (temporary) {
 		v->temporary = true;
@@ -771,13 +749,13 @@ defined(const struct volumes *vs, const char *destination)
 int
 volumes_plan(const struct work *w, struct volumes *vs, struct err *e)
 {
-	struct json_val list = json_get(w->p->docker, "volumes");
+	const struct field_list *list = &docker_of(w)->volumes;
 	struct volume *v;
 
-	vs->v = arena_calloc(w->a, json_len(list) + 2, sizeof(*vs->v));
+	vs->v = arena_calloc(w->a, list->n + 2, sizeof(*vs->v));
 	vs->n = 0;
-	JSON_EACH(entry, list) {
-		struct str spec = json_str(w->a, entry), source, dest, mode;
+	for (size_t i = 0; i < list->n; i++) {
+		struct str spec = str_from(list->v[i]), source, dest, mode;
 
 		v = &vs->v[vs->n];
 		if (split_volume(spec, &source, &dest, &mode) < 0 || !mode_ok(mode))
@@ -790,7 +768,7 @@ volumes_plan(const struct work *w, struct volumes *vs, struct err *e)
 		if (source.p != NULL)
 			v->bind = arena_fmt(w->a, "%.*s:%s%s%.*s", STR_ARG(source), v->destination, mode.p != NULL ? ":" : "", STR_ARG(mode));
 		else
-			cache_volume(w, v, flag(w, "disable_cache"));
+			cache_volume(w, v, docker_of(w)->disable_cache);
 		vs->n++;
 	}
 	/* The checkout: kept for the next fetch of this project, or gone with the job. */
@@ -798,7 +776,7 @@ volumes_plan(const struct work *w, struct volumes *vs, struct err *e)
 		return 0;
 	v = &vs->v[vs->n++];
 	v->destination = w->builds_dir;
-	cache_volume(w, v, w->git != GIT_FETCH || flag(w, "disable_cache"));
+	cache_volume(w, v, w->git != GIT_FETCH || docker_of(w)->disable_cache);
 	return 0;
 }
 
@@ -809,8 +787,8 @@ volume_put_create(const struct work *w, const struct volume *v, struct buf *body
 
 	jw_object(&j, NULL);
 	jw_cstr(&j, "Name", v->name);
-	put_text(w, &j, "volume_driver", "Driver");
-	put_map(w, &j, "volume_driver_ops", "DriverOpts");
+	put_text(&j, "Driver", docker_of(w)->volume_driver);
+	put_map(&j, "DriverOpts", &docker_of(w)->volume_driver_ops);
 	put_labels(w, &j, "cache");
 	jw_end_object(&j);
 }

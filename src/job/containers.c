@@ -71,7 +71,7 @@ containers_plan(struct run *r)
 static int
 remove_container(struct run *r, const char *id, mono_t deadline, struct err *e)
 {
-	bool keep = json_bool(json_get(r->job.docker, "volume_keep"), false);
+	bool keep = r->job.runner.docker.volume_keep;
 	char path[300];
 
 	snprintf(path, sizeof(path), "/containers/%s?force=1%s", id, keep ? "" : "&v=1");

@@ -83,23 +83,22 @@ image_name_check(struct str name, struct err *e)
 int
 image_allowed(const struct work *w, struct err *e)
 {
-	struct json_val list = json_get(w->p->docker, "allowed_images");
-	struct str own = vars_expand_str(&w->vars, json_str(w->a, json_get(w->p->docker, "image")));
-	struct str *patterns = arena_calloc(w->a, json_len(list) + 1, sizeof(*patterns));
+	const struct field_list *list = &w->p->runner.docker.allowed_images;
+	struct str own = vars_expand_str(&w->vars, str_from(w->p->runner.docker.image));
+	struct str *patterns = arena_calloc(w->a, list->n + 1, sizeof(*patterns));
 	struct buf text = { .max = 300 };
-	size_t n = 0;
 
 	if (w->image.n == 0)
 		return err_set(e, ERR_CONFIG, 0, "no image: the job names none, and neither does the runner (image in [runners.docker])");
-	JSON_EACH(v, list) {
-		patterns[n++] = json_str(w->a, v);
-		buf_fmt(&text, "%s%.*s", n > 1 ? ", " : "", STR_ARG(patterns[n - 1]));
+	for (size_t i = 0; i < list->n; i++) {
+		patterns[i] = str_from(list->v[i]);
+		buf_fmt(&text, "%s%s", i > 0 ? ", " : "", list->v[i]);
 	}
 	if (image_name_check(w->image, e) < 0) {
 		buf_free(&text);
 		return -1;
 	}
-	if (str_eq(w->image, own) || glob_allowed(patterns, n, w->image)) {
+	if (str_eq(w->image, own) || glob_allowed(patterns, list->n, w->image)) {
 		buf_free(&text);
 		return 0;
 	}
@@ -111,8 +110,8 @@ image_allowed(const struct work *w, struct err *e)
 struct str
 image_helper_name(const struct work *w, struct str architecture)
 {
-	struct str own = vars_expand_str(&w->vars, json_str(w->a, json_get(w->p->docker, "helper_image")));
-	struct str flavor = vars_expand_str(&w->vars, json_str(w->a, json_get(w->p->docker, "helper_image_flavor")));
+	struct str own = vars_expand_str(&w->vars, str_from(w->p->runner.docker.helper_image));
+	struct str flavor = vars_expand_str(&w->vars, str_from(w->p->runner.docker.helper_image_flavor));
 	const char *arch = arena_dup(w->a, architecture);
 
 	if (own.n > 0)
@@ -143,21 +142,32 @@ policy_list(const struct work *w, struct json_val v, struct str *out, size_t max
 	return n;
 }
 
+static size_t
+own_policies(const struct field_list *l, struct str *out, size_t max)
+{
+	size_t n = 0;
+
+	for (; n < l->n && n < max; n++)
+		out[n] = str_from(l->v[n]);
+	return n;
+}
+
 static int
 effective_policies(const struct work *w, struct json_val job, struct str out[8], size_t *n, struct err *e)
 {
+	const struct docker_settings *d = &w->p->runner.docker;
 	struct str asked[8], allowed[8];
 	size_t nasked = policy_list(w, job, asked, 8), nallowed;
 	bool of_job = nasked > 0;
 	struct buf list = { .max = 256 };
 
 	if (nasked == 0)
-		nasked = policy_list(w, json_get(w->p->docker, "pull_policy"), asked, 8);
+		nasked = own_policies(&d->pull_policy, asked, 8);
 	if (nasked == 0)
 		asked[nasked++] = STR("always");
-	nallowed = policy_list(w, json_get(w->p->docker, "allowed_pull_policies"), allowed, 8);
+	nallowed = own_policies(&d->allowed_pull_policies, allowed, 8);
 	if (nallowed == 0)
-		nallowed = policy_list(w, json_get(w->p->docker, "pull_policy"), allowed, 8);
+		nallowed = own_policies(&d->pull_policy, allowed, 8);
 	if (nallowed == 0)
 		allowed[nallowed++] = STR("always");
 	*n = 0;
@@ -437,8 +447,10 @@ image_auth_file(struct arena *a)
 static bool
 job_may_name(const struct work *w, struct str helper)
 {
-	JSON_EACH(v, json_get(w->p->docker, "allow_job_credential_helpers"))
-		if (str_eq(json_str(w->a, v), helper))
+	const struct field_list *allowed = &w->p->runner.docker.allow_job_credential_helpers;
+
+	for (size_t i = 0; i < allowed->n; i++)
+		if (str_eqc(helper, allowed->v[i]))
 			return true;
 	return false;
 }
@@ -447,12 +459,13 @@ job_may_name(const struct work *w, struct str helper)
 static bool
 of_job(const struct work *w, struct str config)
 {
+	const struct field_list *environment = &w->p->runner.environment;
 	bool job = false;
 
 	JSON_EACH(v, json_get(w->p->root, "variables"))
 		job |= str_eqc(json_str(w->a, json_get(v, "key")), AUTH_VARIABLE);
-	JSON_EACH(v, json_get(w->p->runner, "environment")) {
-		struct str value = json_str(w->a, v), key = str_cut(&value, '=');
+	for (size_t i = 0; i < environment->n; i++) {
+		struct str value = str_from(environment->v[i]), key = str_cut(&value, '=');
 
 		if (str_eqc(key, AUTH_VARIABLE) && value.p != NULL && str_eq(value, config))
 			return false;

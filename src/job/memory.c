@@ -25,8 +25,8 @@ phase_of(struct str s, enum phase *out)
 /*
  * One table for both directions: a text, a number, a switch or a time of struct memory by its key.
  */
-enum field_type { FT_TEXT, FT_NUMBER, FT_SWITCH, FT_TIME };
-static const struct field { const char *key; enum field_type type; size_t offset, size; } fields[] = {
+enum member_type { FT_TEXT, FT_NUMBER, FT_SWITCH, FT_TIME };
+static const struct member { const char *key; enum member_type type; size_t offset, size; } fields[] = {
 #define TEXT(k, f)	{ k, FT_TEXT, offsetof(struct memory, f), sizeof(((struct memory *)0)->f) }
 #define NUMBER(k, f)	{ k, FT_NUMBER, offsetof(struct memory, f), 0 }
 #define SWITCH(k, f)	{ k, FT_SWITCH, offsetof(struct memory, f), 0 }
@@ -184,7 +184,7 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 	if (m->stage == NULL)
 		return err_set(e, ERR_PARSE, 0, "stage.json: no stage that exists");
 	for (size_t i = 0; i < NELEM(fields); i++) {
-		const struct field *f = &fields[i];
+		const struct member *f = &fields[i];
 		char *to = (char *)m + f->offset;
 		struct json_val value = json_get(v, f->key);
 
@@ -269,7 +269,7 @@ put_memory(const struct run *r, struct buf *b)
 	jw_cstr(&w, "stage", m->stage->name);
 	jw_cstr(&w, "phase", m->phase == PHASE_STARTED ? "started" : "enter");
 	for (size_t i = 0; i < NELEM(fields); i++) {
-		const struct field *f = &fields[i];
+		const struct member *f = &fields[i];
 		const char *from = (const char *)m + f->offset;
 
 		switch (f->type) {

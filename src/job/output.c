@@ -48,7 +48,7 @@ make_set(struct output *o, const struct work *w)
 static uint64_t
 limit_of(const struct work *w)
 {
-	int64_t kib = json_i64(json_get(w->p->runner, "output_limit"), 0);
+	int64_t kib = w->p->runner.output_limit;
 
 	return kib > 0 && kib < INT64_C(1) << 40 ? (uint64_t)kib * 1024 : 0;
 }

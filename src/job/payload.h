@@ -6,6 +6,7 @@
 #ifndef JOB_PAYLOAD_H
 #define JOB_PAYLOAD_H
 
+#include "config/settings.h"
 #include "core/arena.h"
 #include "core/err.h"
 #include "core/mono.h"
@@ -15,16 +16,11 @@
 
 struct payload {
 	struct arena	*arena;
-	struct json_val	 root, runner, docker;	/* payload.json, runner.json and its docker table */
+	struct json_val	 root;			/* payload.json */
+	struct job_settings runner;		/* runner.json */
 	int64_t		 id;
 	struct secret	 token;
 	dur_t		 timeout;		/* 2 h when GitLab says nothing */
-	char		*short_token, *system_id, *url;
-	char		*shell;
-	struct str	 gpus;
-	wall_t		 received;
-	/* connection_max_age: a kept connection to GitLab is not used for longer; 0: no limit. */
-	dur_t		 max_age;
 	bool		 trace_sections;
 	bool		 timestamps;		/* FF_TIMESTAMPS, as far as it is known without expansion */
 	bool		 debug_trace;		/* CI_DEBUG_TRACE or CI_DEBUG_SERVICES, unless debug_trace_disabled */
@@ -41,8 +37,8 @@ int	payload_read_ticket(int job_dir, struct arena *a, struct payload *p, struct 
 bool	payload_damaged(const struct err *e);
 /*
  * For a process that lives for hours beside hundreds of its kind and has read what it needs: moves what a reporter still
- * asks (the fields above, `features` of the payload, `name` and `final_update_tries` of the runner) into `a`. The arena
- * that was read into may be reset then; `docker` is gone.
+ * asks (the fields above, `features` of the payload, the runner's names, shell and tries) into `a`. The arena that was
+ * read into may be reset then; the runner's token is gone.
  */
 void	payload_keep(struct payload *p, struct arena *a);
 /*

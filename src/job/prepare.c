@@ -239,7 +239,7 @@ say_lines(struct run *r, struct str text, void (*style)(struct buf *b, const cha
 static bool
 runs_unsupported(const struct run *r)
 {
-	return json_bool(json_get(r->job.runner, "ignore_unsupported"), false);
+	return r->job.runner.ignore_unsupported;
 }
 
 /*

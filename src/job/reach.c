@@ -16,11 +16,10 @@
 #define CONNECT_LIMIT	(20 * NSEC_SEC)
 #define PEM_MAX		(64u << 10)
 
-static char *
+static const char *
 store_of(const struct run *r)
 {
-	return json_cstr(r->work.a != NULL ? r->work.a : r->job.arena,
-	    json_get(r->job.runner, "store"));
+	return r->job.runner.store;
 }
 
 static const char *const machine_pems[] = { "ca.pem", "cert.pem", "key.pem", "server.pem" };

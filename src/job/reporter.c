@@ -266,7 +266,7 @@ static struct gitlab_update
 update_of(const struct reporter *r, const char *state)
 {
 	return (struct gitlab_update){ .state = state, .crc = r->crc, .bytes = r->crc_to,
-	    .shell = r->job.shell, .gpus = r->job.gpus };
+	    .shell = r->job.runner.shell, .gpus = str_from(r->job.runner.docker.gpus) };
 }
 
 static void
@@ -435,7 +435,7 @@ deliver(struct reporter *r)
 	struct err e = { 0 };
 	struct stat st;
 	dur_t wait = 0;
-	int64_t tries_max = json_i64(json_get(r->job.runner, "final_update_tries"), 10);
+	int64_t tries_max = r->job.runner.final_update_tries;
 	bool plain_reason = false;
 	int status = 0;
 
@@ -591,11 +591,11 @@ open_all(struct reporter *r, const char *state_dir, const char *id, struct err *
 			goto out;
 		}
 	}
-	o.url = r->job.url;
-	o.ca_pem = json_str(&whole, json_get(r->job.runner, "tls_ca"));
-	o.cert_pem = json_str(&whole, json_get(r->job.runner, "tls_cert"));
-	o.key_pem = json_str(&whole, json_get(r->job.runner, "tls_key"));
-	o.max_age_ns = r->job.max_age;
+	o.url = r->job.runner.url;
+	o.ca_pem = str_from(r->job.runner.tls_ca);
+	o.cert_pem = str_from(r->job.runner.tls_cert);
+	o.key_pem = str_from(r->job.runner.tls_key);
+	o.max_age_ns = r->job.runner.max_age;
 	r->gitlab = gitlab_open(&o, e);
 	rc = r->gitlab != NULL ? 0 : -1;
 	/* A payload is tens of kilobytes of variables and scripts: the executor's affair. */

@@ -28,10 +28,10 @@ script_step(const struct work *w, const struct step *s, struct buf *out)
 {
 	struct buf b = new_body(out);
 
-	sh_runner_command(w, "pre_build_script", "pre_build_script", &b);
+	sh_runner_command(w, w->p->runner.pre_build_script, "pre_build_script", &b);
 	/* The release step's lines are not meant for the image's shell alone: GitLab counts on us to fill them in. */
 	sh_commands(w, s->script, "script_step", str_eqc(s->name, "release"), &b);
-	sh_runner_command(w, "post_build_script", "post_build_script", &b);
+	sh_runner_command(w, w->p->runner.post_build_script, "post_build_script", &b);
 	sh_stage(w, SH_BUILD, &b, out);
 }
 

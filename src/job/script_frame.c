@@ -28,7 +28,7 @@ is_readonly_in_bash(struct str name)
 static void
 put_options(const struct work *w, struct buf *b)
 {
-	buf_fmt(b, "#!/usr/bin/env %s\n\n", strcmp(w->p->shell, "sh") == 0 ? "sh" : "bash");
+	buf_fmt(b, "#!/usr/bin/env %s\n\n", strcmp(w->p->runner.shell, "sh") == 0 ? "sh" : "bash");
 	/* Without it some versions of bash dump the whole script into the log when they are terminated. */
 	buf_puts(b, "trap 'exit 1' TERM\n");
 	if (w->debug_trace)
@@ -143,7 +143,7 @@ put_git_global(const struct work *w, struct buf *b)
 static void
 put_git_trust(const struct work *w, struct buf *b)
 {
-	if (w->git == GIT_EMPTY || !json_bool(json_get(w->p->runner, "safe_directory_checkout"), true))
+	if (w->git == GIT_EMPTY || !w->p->runner.safe_directory_checkout)
 		return;
 	buf_puts(b, "case ${GIT_CONFIG_COUNT:-0} in 0|[1-9]|[1-9][0-9])\n	wl_n=${GIT_CONFIG_COUNT:-0}\n"
 	    "	export \"GIT_CONFIG_KEY_$wl_n=safe.directory\" \"GIT_CONFIG_VALUE_$wl_n=\"");

@@ -29,7 +29,7 @@ git_info(const struct work *w, const char *key)
 static bool
 cleans_config(const struct work *w)
 {
-	return w->git != GIT_NONE && json_bool(json_get(w->p->runner, "clean_git_config"), true);
+	return w->git != GIT_NONE && w->p->runner.clean_git_config;
 }
 
 static bool
@@ -528,14 +528,14 @@ put_without_git(const struct work *w, struct buf *b)
 static void
 put_with_git(const struct work *w, const struct remote *r, struct buf *b)
 {
-	sh_runner_command(w, "pre_get_sources_script", "pre_clone_script", b);
+	sh_runner_command(w, w->p->runner.pre_get_sources_script, "pre_clone_script", b);
 	sh_commands(w, hook(w, "pre_get_sources_script"), "pre_clone_script", false, b);
 	/* LFS files are had all at once, after the checkout. */
 	if (!w->lfs_skip_smudge)
 		buf_puts(b, "export GIT_LFS_SKIP_SMUDGE=1\n");
 	put_sources(w, r, b);
 	sh_commands(w, hook(w, "post_get_sources_script"), "post_clone_script", false, b);
-	sh_runner_command(w, "post_get_sources_script", "post_clone_script", b);
+	sh_runner_command(w, w->p->runner.post_get_sources_script, "post_clone_script", b);
 	sh_git_forget(r, b);
 }
 

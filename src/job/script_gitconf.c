@@ -119,7 +119,7 @@ struct remote
 remote_of(const struct work *w)
 {
 	struct str repo = json_str(w->a, json_path(w->p->root, "git_info.repo_url"));
-	struct str clone = str_trim(json_str(w->a, json_get(w->p->runner, "clone_url")));
+	struct str clone = str_trim(str_from(w->p->runner.clone_url));
 	struct remote r = { .url = NULL };
 	struct url u;
 
@@ -191,7 +191,7 @@ put_tls(const struct work *w, const struct remote *r, struct buf *b)
 	const char *origins[2] = { r->http ? r->origin : NULL, NULL };
 	struct url u;
 
-	if (url_parse(str_from(w->p->url), &u, NULL) == 0 && is_http(&u))
+	if (url_parse(str_from(w->p->runner.url), &u, NULL) == 0 && is_http(&u))
 		origins[1] = origin_of(w->a, &u);
 	if (origins[0] != NULL && origins[1] != NULL && strcmp(origins[0], origins[1]) == 0)
 		origins[1] = NULL;
@@ -218,7 +218,7 @@ put_tls(const struct work *w, const struct remote *r, struct buf *b)
 struct str
 gitconf_correlation_id(const struct work *w)
 {
-	struct str id = json_str(w->a, json_get(w->p->runner, "correlation_id"));
+	struct str id = str_from(w->p->runner.correlation_id);
 
 	if (!work_flag(w, "FF_USE_GITALY_CORRELATION_ID") || id.n > 128)
 		return STR("");
@@ -250,10 +250,10 @@ rewrite(struct rewrites *l, char *to, char *from)
 static int
 base_url(const struct work *w, struct url *u)
 {
-	struct str clone = str_trim(json_str(w->a, json_get(w->p->runner, "clone_url")));
+	struct str clone = str_trim(str_from(w->p->runner.clone_url));
 
 	if (clone.n == 0 || url_parse(clone, u, NULL) < 0)
-		if (url_parse(str_from(w->p->url), u, NULL) < 0)
+		if (url_parse(str_from(w->p->runner.url), u, NULL) < 0)
 			return -1;
 	return is_http(u) ? 0 : -1;
 }
@@ -382,7 +382,7 @@ gitconf_global(const struct work *w, const struct remote *r, struct buf *b)
 		entry(b, "path", STR("~/.config/git/config"));
 		entry(b, "path", str_from(gitconf_external_path(w)));
 	}
-	if (json_bool(json_get(w->p->runner, "safe_directory_checkout"), true)) {
+	if (w->p->runner.safe_directory_checkout) {
 		section(b, "safe", NULL);
 		entry(b, "directory", str_from(w->project_dir));
 		/* Submodules; git before 2.46 sees a path that nobody has. */

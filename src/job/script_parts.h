@@ -29,7 +29,7 @@ void	sh_define_say(struct buf *b);
  */
 void	sh_commands(const struct work *w, struct json_val lines, const char *prefix, bool expand, struct buf *b);
 /* The same for one text of the runner's configuration; nothing if there is none. */
-void	sh_runner_command(const struct work *w, const char *key, const char *prefix, struct buf *b);
+void	sh_runner_command(const struct work *w, const char *text, const char *prefix, struct buf *b);
 
 /* ---- script_frame.c ---- */
 

@@ -155,9 +155,9 @@ sh_commands(const struct work *w, struct json_val lines, const char *prefix, boo
 }
 
 void
-sh_runner_command(const struct work *w, const char *key, const char *prefix, struct buf *b)
+sh_runner_command(const struct work *w, const char *text, const char *prefix, struct buf *b)
 {
-	struct str command = json_str(w->a, json_get(w->p->runner, key));
+	struct str command = str_from(text);
 
 	if (str_trim(command).n > 0)
 		put_command(w, command, prefix, 0, b);

@@ -6,25 +6,23 @@
 
 /* ---- limits ---- */
 
-/* A setting's seconds. A limit that is not below the job's own is none (spec gitlab-runner 2.7). */
+/* A limit that is not below the job's own is none (spec gitlab-runner 2.7). */
 static dur_t
-seconds(const struct work *w, const char *key)
+below_timeout(const struct work *w, dur_t limit)
 {
-	int64_t s = json_i64(json_get(w->p->runner, key), 0);
-
-	return s > 0 && s * NSEC_SEC < w->p->timeout ? s * NSEC_SEC : 0;
+	return limit > 0 && limit < w->p->timeout ? limit : 0;
 }
 
 static dur_t
 prepare_limit(const struct work *w)
 {
-	return seconds(w, "prepare_timeout_s");
+	return below_timeout(w, w->p->runner.prepare_timeout);
 }
 
 static dur_t
 sources_limit(const struct work *w)
 {
-	return seconds(w, "get_sources_timeout_s");
+	return below_timeout(w, w->p->runner.get_sources_timeout);
 }
 
 static dur_t

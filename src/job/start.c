@@ -52,6 +52,7 @@ start_confine(struct run *r, uid_t self, struct err *e)
 	bool dns = reach_open(r);
 	struct puller_plan plan = { .job = arena_fmt(&r->arena, "%" PRId64, r->job.id),
 	    .user = self, .dns = dns };
+	const struct field_list *security = &r->job.runner.docker.security_opt;
 	const int ports[] = { r->reach.engine_port, dns ? 53 : 0, 0 };
 	size_t n = 1;
 
@@ -70,8 +71,8 @@ start_confine(struct run *r, uid_t self, struct err *e)
 	}
 	for (size_t i = 0; dns && i < NELEM(dns_files); i++)
 		places[n++] = (struct sandbox_place){ SANDBOX_READ, dns_files[i], -1 };
-	JSON_EACH(v, json_get(r->job.docker, "security_opt")) {
-		struct str o = json_str(&r->arena, v);
+	for (size_t i = 0; i < security->n; i++) {
+		struct str o = str_from(security->v[i]);
 
 		if (n < NELEM(places) && str_starts(o, "seccomp") && o.n > 8) {
 			places[n++] = (struct sandbox_place){ SANDBOX_READ,
@@ -174,7 +175,7 @@ start_begin(struct run *r, struct err *e)
 		output_lines(&r->out, buf_str(&heading));
 		buf_free(&heading);
 	}
-	wait = wall_between(r->job.received, r->mem.started);
+	wait = wall_between(r->job.runner.received, r->mem.started);
 	if (wait >= WAITED_LEAST) {
 		char waited[40];
 

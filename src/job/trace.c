@@ -16,7 +16,7 @@ trace_put_heading(const struct payload *p, struct buf *b)
 {
 	/* Support tools look for the first line in just this form. */
 	tl_plain(b, "Running with gitlab-runner %s (windlass %s)", GITLAB_COMPAT_VERSION, WL_VERSION);
-	tl_plain(b, "  on %s %s, system ID: %s", json_cstr(p->arena, json_get(p->runner, "name")), p->short_token, p->system_id);
+	tl_plain(b, "  on %s %s, system ID: %s", p->runner.name, p->runner.short_token, p->runner.system_id);
 }
 
 /* text: one line with its newline. */

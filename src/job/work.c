@@ -2,6 +2,7 @@
  * From a job's payload to what is to be done: directories, names, settings,
  * image, steps. See work.h.
  */
+#include "config/keys.h"
 #include "core/core.h"
 #include "core/hash.h"
 #include "job/work_parts.h"
@@ -135,15 +136,15 @@ project_slug(const struct work *w)
 
 /* A directory of the runner's configuration. */
 static char *
-configured_dir(struct work *w, const char *key, const char *dflt)
+configured_dir(struct work *w, const struct key *k, const char *path)
 {
-	struct str s = json_str(w->a, json_get(w->p->runner, key));
+	struct str s = str_from(path);
 
 	if (s.n == 0)
-		return arena_dup(w->a, str_from(dflt));
+		return arena_dup(w->a, str_from(k->dflt));
 	if (s.p[0] != '/' || has_control(s)) {
-		work_fault(w, "%s of the runner is %s: it must be an absolute path", key, work_quoted(w, s));
-		return arena_dup(w->a, str_from(dflt));
+		work_fault(w, "%s of the runner is %s: it must be an absolute path", k->name, work_quoted(w, s));
+		return arena_dup(w->a, str_from(k->dflt));
 	}
 	return clean_path(w->a, s);
 }
@@ -152,8 +153,10 @@ configured_dir(struct work *w, const char *key, const char *dflt)
 static bool
 is_host_mounted(const struct work *w)
 {
-	JSON_EACH(v, json_get(w->p->docker, "volumes")) {
-		struct str rest = json_str(w->a, v), source = str_cut(&rest, ':');
+	const struct field_list *volumes = &w->p->runner.docker.volumes;
+
+	for (size_t i = 0; i < volumes->n; i++) {
+		struct str rest = str_from(volumes->v[i]), source = str_cut(&rest, ':');
 		struct str dest = rest.p != NULL ? vars_expand_str(&w->vars, str_cut(&rest, ':')) : STR_NULL;
 
 		if (str_starts(source, "/") && str_starts(dest, "/") && is_within(w->builds_dir, clean_path(w->a, dest)))
@@ -168,7 +171,7 @@ custom_project_dir(struct work *w, struct str wanted)
 {
 	char *dir;
 
-	if (!json_bool(json_get(w->p->runner, "custom_build_dir"), true)) {
+	if (!w->p->runner.custom_build_dir) {
 		work_fault(w, "GIT_CLONE_PATH is not allowed by this runner: it has [runners.custom_build_dir] enabled = false");
 		return NULL;
 	}
@@ -187,8 +190,8 @@ custom_project_dir(struct work *w, struct str wanted)
 static void
 init_roots(struct work *w)
 {
-	w->builds_dir = configured_dir(w, "builds_dir", "/builds");
-	w->cache_root = configured_dir(w, "cache_dir", "/cache");
+	w->builds_dir = configured_dir(w, &keys[K_RUNNER_builds_dir], w->p->runner.builds_dir);
+	w->cache_root = configured_dir(w, &keys[K_RUNNER_cache_dir], w->p->runner.cache_dir);
 	if (strcmp(w->builds_dir, "/") == 0) {
 		work_fault(w, "builds_dir of the runner is /: it must be a directory of its own, such as /builds");
 		w->builds_dir = arena_dup(w->a, STR("/builds"));
@@ -205,7 +208,7 @@ init_dirs(struct work *w)
 		dir = custom_project_dir(w, wanted);
 	/* Where builds of several runners lie, each has a directory of its own. */
 	if (dir == NULL && is_host_mounted(w))
-		dir = clean_path(w->a, str_from(arena_fmt(w->a, "%s/%s/0/%s", w->builds_dir, w->p->short_token, slug)));
+		dir = clean_path(w->a, str_from(arena_fmt(w->a, "%s/%s/0/%s", w->builds_dir, w->p->runner.short_token, slug)));
 	if (dir == NULL || !is_within(dir, w->builds_dir))
 		dir = join(w->a, w->builds_dir, slug);
 	if (w->git == GIT_EMPTY)
@@ -231,17 +234,17 @@ static void
 init_names(struct work *w, const char *tag)
 {
 	const struct payload *p = w->p;
-	struct str hostname = json_str(w->a, json_get(p->docker, "hostname"));
+	struct str hostname = str_from(p->runner.docker.hostname);
 	uint8_t sum[32];
 	char *key;
 
-	w->unique_name = label(w->a, arena_fmt(w->a, "runner-%s-project-%" PRId64 "-concurrent-0", p->short_token, w->project_id));
+	w->unique_name = label(w->a, arena_fmt(w->a, "runner-%s-project-%" PRId64 "-concurrent-0", p->runner.short_token, w->project_id));
 	w->random_name = arena_fmt(w->a, "%s-%s", w->unique_name, tag);
 	w->build_name = arena_fmt(w->a, "%s-build", w->random_name);
 	w->helper_name = arena_fmt(w->a, "%s-predefined", w->random_name);
 	w->hostname = hostname.n > 0 ? arena_dup(w->a, hostname) : w->unique_name;
-	w->network_name = label(w->a, arena_fmt(w->a, "runner-%s-%" PRId64 "-0-%" PRId64, p->short_token, w->project_id, p->id));
-	key = arena_fmt(w->a, "%s-%s-%" PRId64 "-0", json_cstr(w->a, json_get(p->runner, "token")), p->system_id, w->project_id);
+	w->network_name = label(w->a, arena_fmt(w->a, "runner-%s-%" PRId64 "-0-%" PRId64, p->runner.short_token, w->project_id, p->id));
+	key = arena_fmt(w->a, "%s-%s-%" PRId64 "-0", secret_reveal(p->runner.token), p->runner.system_id, w->project_id);
 	hash_sha256(key, strlen(key), sum);
 	w->volume_hash = arena_alloc(w->a, 33);
 	hash_hex(sum, 16, w->volume_hash);
@@ -258,7 +261,7 @@ work_job_url(const struct work *w)
 	if (url_parse(repo, &u, NULL) == 0)
 		url_put_clean(&b, &u);
 	else
-		buf_puts(&b, w->p->url);
+		buf_puts(&b, w->p->runner.url);
 	if (str_ends(buf_str(&b), ".git"))
 		buf_cut(&b, b.n - 4);
 	while (str_ends(buf_str(&b), "/"))
@@ -359,7 +362,7 @@ debug_setting(struct work *w, const char *key)
 {
 	bool on = bool_setting(w, key, false);
 
-	if (on && json_bool(json_get(w->p->runner, "debug_trace_disabled"), false)) {
+	if (on && w->p->runner.debug_trace_disabled) {
 		work_warn(w, "%s: usage is disabled on this Runner", key);
 		on = false;
 	}
@@ -409,12 +412,12 @@ check_executor_opts(struct work *w, const char *whose, struct str name, struct j
 	}
 	JSON_EACH(executor, opts) {
 		struct str what = json_key(w->a, executor);
-		const char *const *keys = NULL;
+		const char *const *options = NULL;
 
 		for (size_t i = 0; i < NELEM(known); i++)
 			if (str_eqc(what, known[i].executor))
-				keys = known[i].keys;
-		if (keys == NULL || (json_present(executor) && json_type(executor) != JSON_OBJECT)) {
+				options = known[i].keys;
+		if (options == NULL || (json_present(executor) && json_type(executor) != JSON_OBJECT)) {
 			w->bad_executor_opts = arena_fmt(w->a, "%s %s: executor_opts has %s, which this version of windlass "
 			    "does not know", whose, work_quoted(w, name), work_quoted(w, what));
 			return;
@@ -423,8 +426,8 @@ check_executor_opts(struct work *w, const char *whose, struct str name, struct j
 			struct str key = json_key(w->a, option);
 			bool found = false;
 
-			for (size_t i = 0; keys[i] != NULL; i++)
-				found |= str_eqc(key, keys[i]);
+			for (size_t i = 0; options[i] != NULL; i++)
+				found |= str_eqc(key, options[i]);
 			if (!found) {
 				w->bad_executor_opts = arena_fmt(w->a, "%s %s: executor_opts.%.*s has %s, which this version of "
 				    "windlass does not know", whose, work_quoted(w, name), STR_ARG(what), work_quoted(w, key));
@@ -445,7 +448,7 @@ init_image(struct work *w)
 	if (expanded.n > 0)
 		w->image_json = image;
 	else
-		expanded = str_trim(vars_expand_str(&w->vars, json_str(w->a, json_get(w->p->docker, "image"))));
+		expanded = str_trim(vars_expand_str(&w->vars, str_from(w->p->runner.docker.image)));
 	w->image = expanded.p != NULL ? expanded : STR("");
 	if (str_chr(w->image, '\0') >= 0 || has_control(w->image)) {
 		work_fault(w, "image %s: control characters in its name", work_quoted(w, w->image));

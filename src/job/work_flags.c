@@ -125,8 +125,10 @@ work_flags_collect(struct work *w)
 static void
 collect_wishes(const struct work *w, struct str wish[NELEM(table)], bool raw[NELEM(table)])
 {
-	JSON_EACH(v, json_get(w->p->runner, "environment")) {
-		struct str value = json_str(w->a, v), key = str_cut(&value, '=');
+	const struct field_list *environment = &w->p->runner.environment;
+
+	for (size_t n = 0; n < environment->n; n++) {
+		struct str value = str_from(environment->v[n]), key = str_cut(&value, '=');
 		ssize_t i = value.p != NULL ? find(key) : -1;
 
 		if (i >= 0)
@@ -146,11 +148,11 @@ collect_wishes(const struct work *w, struct str wish[NELEM(table)], bool raw[NEL
 static bool
 decide(struct work *w, size_t i, struct str wish, bool raw)
 {
-	struct json_val set = json_get(json_get(w->p->runner, "feature_flags"), table[i].name);
+	const char *set = fields_pair(&w->p->runner.feature_flags, table[i].name);
 	bool on = table[i].dflt;
 
-	if (json_type(set) == JSON_BOOL)
-		return json_bool(set, on);
+	if (set != NULL && str_to_bool(str_from(set), &on) == 0)
+		return on;
 	if (wish.p == NULL)
 		return on;
 	if (!raw)

@@ -1,4 +1,5 @@
 /* What a job asks for that this version of windlass does not do, in words for the job's log. See work.h. */
+#include "config/keys.h"
 #include "core/core.h"
 #include "job/work.h"
 
@@ -50,9 +51,12 @@ static bool
 services(const struct work *w, struct buf *out)
 {
 	struct line l = { out, "Services are not started by this version of windlass", 0 };
+	struct json_val own = JSON_NONE;
 
-	JSON_EACH(v, json_get(w->p->docker, "services"))
-		add(&l, vars_expand_str(&w->vars, json_str(w->a, json_get(v, "name"))));
+	if (w->p->runner.docker.services.n > 0)
+		json_parse(w->a, w->p->runner.docker.services, &own, NULL);
+	JSON_EACH(v, own)
+		add(&l, vars_expand_str(&w->vars, json_str(w->a, json_get(v, keys[K_SERVICES_name].name))));
 	JSON_EACH(v, json_get(w->p->root, "services"))
 		add(&l, vars_expand_str(&w->vars, json_str(w->a, json_get(v, "name"))));
 	return end(&l);

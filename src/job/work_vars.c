@@ -60,16 +60,18 @@ without_nul(struct arena *a, struct str s)
 static void
 collect_runner(struct work *w, int64_t concurrent_id)
 {
-	static const char *const tls[][2] = {
-		{ "tls_ca", "CI_SERVER_TLS_CA_FILE" }, { "tls_cert", "CI_SERVER_TLS_CERT_FILE" }, { "tls_key", "CI_SERVER_TLS_KEY_FILE" },
+	const struct job_settings *r = &w->p->runner;
+	const struct { const char *pem, *name; } tls[] = {
+		{ r->tls_ca, "CI_SERVER_TLS_CA_FILE" }, { r->tls_cert, "CI_SERVER_TLS_CERT_FILE" },
+		{ r->tls_key, "CI_SERVER_TLS_KEY_FILE" },
 	};
 	struct str image = json_str(w->a, json_path(w->p->root, "image.name"));
 
 	if (image.n > 0)
 		add(w, "CI_JOB_IMAGE", image, VAR_PUBLIC);
-	add(w, "CI_RUNNER_SHORT_TOKEN", str_from(w->p->short_token), VAR_PUBLIC | VAR_RAW);
-	JSON_EACH(v, json_get(w->p->runner, "environment")) {
-		struct str value = json_str(w->a, v), key = str_cut(&value, '=');
+	add(w, "CI_RUNNER_SHORT_TOKEN", str_from(w->p->runner.short_token), VAR_PUBLIC | VAR_RAW);
+	for (size_t i = 0; i < r->environment.n; i++) {
+		struct str value = str_from(r->environment.v[i]), key = str_cut(&value, '=');
 
 		if (value.p != NULL && !work_flags_known(key))
 			vars_add(&w->vars, key, without_nul(w->a, value), VAR_INTERNAL);
@@ -83,10 +85,10 @@ collect_runner(struct work *w, int64_t concurrent_id)
 	add(w, "CI_JOB_STATUS", STR("running"), VAR_PUBLIC | VAR_RAW);
 	add_number(w, "CI_JOB_TIMEOUT", w->p->timeout / NSEC_SEC);
 	for (size_t i = 0; i < NELEM(tls); i++) {
-		struct str pem = json_str(w->a, json_get(w->p->runner, tls[i][0]));
+		struct str pem = str_from(tls[i].pem);
 
 		if (pem.n > 0)
-			add(w, tls[i][1], without_nul(w->a, pem), VAR_INTERNAL | VAR_RAW | VAR_FILE | (i == 2 ? VAR_MASKED : 0u));
+			add(w, tls[i].name, without_nul(w->a, pem), VAR_INTERNAL | VAR_RAW | VAR_FILE | (i == 2 ? VAR_MASKED : 0u));
 	}
 }
 
@@ -289,7 +291,7 @@ work_mask_phrases(const struct work *w, struct str **phrases, size_t *nphrases, 
 		if ((w->vars.v[i].flags & VAR_MASKED) != 0)
 			add_phrase(*phrases, nphrases, w->vars.v[i].value);
 	add_phrase(*phrases, nphrases, str_from(secret_reveal(w->p->token)));
-	add_phrase(*phrases, nphrases, json_str(w->a, json_get(w->p->runner, "token")));
+	add_phrase(*phrases, nphrases, str_from(secret_reveal(w->p->runner.token)));
 	add_strings(w, credentials, "password", *phrases, nphrases);
 	add_strings(w, dependencies, "token", *phrases, nphrases);
 

@@ -13,7 +13,6 @@
 #include "core/proc.h"
 #include "core/rand.h"
 #include "manager/parts.h"
-#include "wire/tomljson.h"
 
 /* The same complaint again is not news before that. */
 #define TELL_AGAIN	(60 * NSEC_SEC)
@@ -101,76 +100,17 @@ random64(void)
 }
 
 static void
-put_strings(struct json_w *w, const char *key, const struct strings *list)
-{
-	jw_array(w, key);
-	for (size_t i = 0; i < list->n; i++)
-		jw_cstr(w, NULL, list->v[i]);
-	jw_end_array(w);
-}
-
-/* What a job may know of config.toml (docs/state.md). */
-static void
-put_runner(struct json_w *w, const struct manager *m, const struct pool *p)
-{
-	const struct runner *r = p->conf;
-
-	jw_object(w, "runner");
-	jw_cstr(w, "name", r->name);
-	jw_cstr(w, "short_token", r->short_token);
-	jw_cstr(w, "token", secret_reveal(r->token));
-	jw_cstr(w, "system_id", m->system_id);
-	jw_cstr(w, "url", r->base_url);
-	jw_cstr(w, "executor", r->executor);
-	jw_cstr(w, "shell", r->shell);
-	jw_cstr(w, "builds_dir", r->builds_dir);
-	jw_cstr(w, "cache_dir", r->cache_dir);
-	jw_cstr(w, "clone_url", r->clone_url);
-	put_strings(w, "environment", &r->environment);
-	jw_i64(w, "output_limit", r->output_limit);
-	jw_cstr(w, "pre_get_sources_script", r->pre_get_sources_script);
-	jw_cstr(w, "post_get_sources_script", r->post_get_sources_script);
-	jw_cstr(w, "pre_build_script", r->pre_build_script);
-	jw_cstr(w, "post_build_script", r->post_build_script);
-	jw_bool(w, "debug_trace_disabled", r->debug_trace_disabled);
-	jw_bool(w, "ignore_unsupported", r->ignore_unsupported);
-	jw_bool(w, "safe_directory_checkout", r->safe_directory_checkout);
-	jw_bool(w, "clean_git_config", r->clean_git_config);
-	jw_bool(w, "custom_build_dir", r->custom_build_dir);
-	jw_i64(w, "prepare_timeout_s", r->prepare_timeout / NSEC_SEC);
-	jw_i64(w, "get_sources_timeout_s", r->get_sources_timeout / NSEC_SEC);
-	jw_i64(w, "final_update_tries", r->final_update_tries);
-	jw_i64(w, "max_age_s", m->config->connection_max_age / NSEC_SEC);
-	if (r->feature_flags != NULL)
-		jw_toml(w, STR("feature_flags"), r->feature_flags);
-	if (r->docker != NULL)
-		jw_toml(w, STR("docker"), r->docker);
-	jw_cstr(w, "store", m->store);
-	jw_cstr(w, "runner_key", p->key);
-	jw_cstr(w, "instance", r->instance);
-	jw_end_object(w);
-}
-
-static void
 put_plan(struct buf *b, const struct manager *m, const struct pool *p)
 {
 	struct json_w w = { .b = b };
-	const struct runner *r = p->conf;
-	struct toml *gpus = r->docker != NULL ? toml_get(r->docker, "gpus") : NULL;
+	struct poller_plan plan = { .tls_ca_file = p->conf->tls_ca_file, .tls_cert_file = p->conf->tls_cert_file,
+	    .tls_key_file = p->conf->tls_key_file };
 
-	jw_object(&w, NULL);
-	jw_cstr(&w, "url", r->base_url);
-	jw_cstr(&w, "token", secret_reveal(r->token));
-	jw_cstr(&w, "system_id", m->system_id);
-	jw_cstr(&w, "tls_ca_file", r->tls_ca_file);
-	jw_cstr(&w, "tls_cert_file", r->tls_cert_file);
-	jw_cstr(&w, "tls_key_file", r->tls_key_file);
-	jw_i64(&w, "max_age_s", m->config->connection_max_age / NSEC_SEC);
-	jw_cstr(&w, "shell", r->shell);
-	jw_str(&w, "gpus", gpus != NULL && gpus->type == TOML_STRING ? gpus->s : STR(""));
-	jw_cstr(&w, "instance", r->instance);
-	put_runner(&w, m, p);
-	jw_end_object(&w);
+	settings_of(m->config, p->conf, &plan.runner);
+	plan.runner.system_id = m->system_id;
+	plan.runner.store = m->store;
+	plan.runner.runner_key = p->key;
+	plan_write(&w, &plan);
 }
 
 static struct instance *

@@ -18,14 +18,11 @@ read_payload(struct arena *a, struct json_val root, struct json_val runner, stru
 {
 	int64_t s = json_i64(json_path(root, "runner_info.timeout"), 0);
 
-	*p = (struct payload){ .arena = a, .root = root, .runner = runner, .docker = json_get(runner, "docker") };
+	*p = (struct payload){ .arena = a, .root = root };
 	p->id = json_i64(json_get(root, "id"), 0);
 	p->token = SECRET(json_cstr(a, json_get(root, "token")));
 	p->timeout = (s > 0 && s < INT64_C(315360000) ? s : 7200) * NSEC_SEC;
-	p->short_token = json_cstr(a, json_get(runner, "short_token"));
-	p->system_id = json_cstr(a, json_get(runner, "system_id"));
-	p->url = json_cstr(a, json_get(runner, "url"));
-	p->shell = json_cstr(a, json_get(runner, "shell"));
+	settings_read(a, runner, &p->runner);
 	p->trace_sections = json_bool(json_path(root, "features.trace_sections"), false);
 }
 
@@ -131,11 +128,8 @@ check_closed(struct str s)
 static bool
 has_lines_of_others(const struct work *w)
 {
-	static const char *const keys[] = { "pre_get_sources_script", "post_get_sources_script" };
-
-	for (size_t i = 0; i < NELEM(keys); i++)
-		if (json_str(w->a, json_get(w->p->runner, keys[i])).n > 0)
-			return true;
+	if (w->p->runner.pre_get_sources_script[0] != '\0' || w->p->runner.post_get_sources_script[0] != '\0')
+		return true;
 	return json_len(json_get(w->p->root, "hooks")) > 0;
 }
 

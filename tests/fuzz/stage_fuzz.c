@@ -39,10 +39,10 @@ begin(struct run *r)
 	*r = (struct run){ .dir = dir, .out = { .fd = -1 }, .job = { .arena = &r->arena, .id = 7, .timeout = NSEC_SEC } };
 	assert(json_parse(&r->arena, STR(PAYLOAD), &r->job.root, NULL) == 0);
 	r->job.token = SECRET(arena_dup(&r->arena, STR("glcbt-jobtokenjobtoken")));
-	r->job.short_token = arena_dup(&r->arena, STR("abcdef"));
-	r->job.system_id = arena_dup(&r->arena, STR("s_1"));
-	r->job.url = arena_dup(&r->arena, STR("https://gitlab.example"));
-	r->job.shell = arena_dup(&r->arena, STR("bash"));
+	settings_init(&r->job.runner);
+	r->job.runner.short_token = "abcdef";
+	r->job.runner.system_id = "s_1";
+	r->job.runner.url = "https://gitlab.example";
 	work_init(&r->work, &r->job, "runner-x-1", "0123456789abcdef", 0);
 }
 

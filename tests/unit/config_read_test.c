@@ -41,22 +41,17 @@ test_docker_spelling(void)
 	    "[runners.docker]\nImage = \"alpine\"\nMEMORY = \"1g\"\nmemory = \"2g\"\nCPUs = \"1\"\ncpuS = \"2\"\nUnheardOf = 1\nSysctls = { Net = \"A\" }\n"
 	    "[[runners.docker.Services]]\nName = \"redis\"\n"
 	    "[runners.machine]\nMachineDriver = \"none\"\nMachineName = \"auto-%s\"\n", &e);
-	const struct toml *d, *v;
+	const struct docker_settings *d;
 
 	if (!ok(c != NULL, "a file with keys in every case: %s", e.msg))
 		return;
-	d = c->runners[0].docker;
-	v = toml_get_exact(d, STR("image"));
-	ok(v != NULL && str_eqc(v->s, "alpine"), "Image is image");
-	v = toml_get_exact(d, STR("memory"));
-	ok(v != NULL && str_eqc(v->s, "2g"), "of two the one spelt right counts");
-	v = toml_get_exact(d, STR("cpus"));
-	ok(v != NULL && str_eqc(v->s, "1"), "... else the first");
-	ok(toml_get_exact(d, STR("UnheardOf")) != NULL, "an unknown key is left alone");
-	v = toml_get_exact(d, STR("sysctls"));
-	ok(v != NULL && toml_get_exact(v, STR("Net")) != NULL, "names that are data are left alone");
-	v = toml_get_exact(d, STR("services"));
-	ok(v != NULL && v->first != NULL && toml_get_exact(v->first, STR("name")) != NULL, "Services and their Name too");
+	d = &c->runners[0].docker;
+	is_str(d->image, "alpine", "Image is image");
+	is_str(d->memory, "2g", "of two the one spelt right counts");
+	is_str(d->cpus, "1", "... else the first");
+	ok(str_eqc(d->rest, "{\"UnheardOf\":1}"), "an unknown key is left alone");
+	is_str(fields_pair(&d->sysctls, "Net"), "A", "names that are data are left alone");
+	ok(str_eqc(d->services, "[{\"name\":\"redis\"}]"), "Services and their Name too");
 	config_free(c);
 }
 
@@ -72,7 +67,7 @@ test_values(void)
 		return;
 	is_int(c->concurrent, 7, "concurrent");
 	is_int(c->check_interval, 3, "check_interval 0 is the default");
-	is_int(c->connection_max_age, 3600 * NSEC_SEC, "a duration");
+	is_int(c->max_age, 3600 * NSEC_SEC, "a duration");
 	is_int(c->shutdown_timeout, 30, "a default");
 	is_int((long long)c->nrunners, 1, "one runner");
 	r = &c->runners[0];

@@ -52,15 +52,11 @@ fake_payload(struct arena *a, struct json_val root, struct json_val runner, stru
 {
 	int64_t s = json_i64(json_path(root, "runner_info.timeout"), 0);
 
-	*p = (struct payload){ .arena = a, .root = root, .runner = runner };
-	p->docker = json_get(runner, "docker");
+	*p = (struct payload){ .arena = a, .root = root };
 	p->id = json_i64(json_get(root, "id"), 0);
 	p->token = SECRET(json_cstr(a, json_get(root, "token")));
 	p->timeout = (s > 0 && s < INT64_C(315360000) ? s : 7200) * NSEC_SEC;
-	p->short_token = json_cstr(a, json_get(runner, "short_token"));
-	p->system_id = json_cstr(a, json_get(runner, "system_id"));
-	p->url = json_cstr(a, json_get(runner, "url"));
-	p->shell = json_cstr(a, json_get(runner, "shell"));
+	settings_read(a, runner, &p->runner);
 	p->trace_sections = json_bool(json_path(root, "features.trace_sections"), false);
 }
 

@@ -146,12 +146,13 @@ helpers(const char *job, const char *runner)
 	struct payload p = { .arena = &arena };
 	struct broker_pairs pairs = { .n = 0 };
 	struct buf refused = { .max = 8192 };
+	struct json_val told;
 	struct work w = { 0 };
 	size_t n = 0, lines = 0;
 
-	if (json_parse(&arena, str_from(job), &p.root, NULL) < 0 || json_parse(&arena, str_from(runner), &p.runner, NULL) < 0)
+	if (json_parse(&arena, str_from(job), &p.root, NULL) < 0 || json_parse(&arena, str_from(runner), &told, NULL) < 0)
 		return "no JSON";
-	p.docker = json_get(p.runner, "docker");
+	settings_read(&arena, told, &p.runner);
 	work_init(&w, &p, "box", "0123456789abcdef", 0);
 	image_helpers(&w, &pairs, &refused);
 	out[0] = '\0';

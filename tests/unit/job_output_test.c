@@ -56,10 +56,10 @@ main(void)
 	if (mkdtemp(dir) == NULL || json_parse(&a, STR(PAYLOAD), &p.root, &e) < 0)
 		return 1;
 	p.token = SECRET(arena_dup(&a, STR("glcbt-jobtokenjobtoken")));
-	p.short_token = arena_dup(&a, STR("abcdef"));
-	p.system_id = arena_dup(&a, STR("s_1"));
-	p.url = arena_dup(&a, STR("https://gitlab.example"));
-	p.shell = arena_dup(&a, STR("bash"));
+	settings_init(&p.runner);
+	p.runner.short_token = "abcdef";
+	p.runner.system_id = "s_1";
+	p.runner.url = "https://gitlab.example";
 	is_str(masked(&o, "hunter2hunter2"), "hunter2hunter2", "before the job is known nothing can be masked");
 	work_init(&w, &p, "runner-x-1", "0123456789abcdef", 0);
 	fd = fs_opendir(AT_FDCWD, dir, &e);

@@ -10,7 +10,7 @@ static const char payload_text[] =
 	"{\"id\":7,\"token\":\"glcbt-\\u0031\",\"runner_info\":{\"timeout\":90},\"variables\":[{\"key\":\"FF_TIMESTAMPS\",\"value\":\"false\"}],"
 	"\"features\":{\"trace_sections\":true,\"failure_reasons\":[\"image_pull_failure\",\"moon_phase\",\"job_canceled\"]}}";
 static const char runner_text[] =
-	"{\"name\":\"the \\\"runner\\\"\",\"short_token\":\"aB\",\"system_id\":\"s_1\",\"url\":\"https://h/\",\"shell\":\"bash\",\"final_update_tries\":3,\"max_age_s\":60,"
+	"{\"name\":\"the \\\"runner\\\"\",\"short_token\":\"aB\",\"system_id\":\"s_1\",\"url\":\"https://h/\",\"token\":\"glrt-x\",\"shell\":\"bash\",\"final_update_tries\":3,\"max_age_s\":60,"
 	"\"docker\":{\"gpus\":\"all\"},\"tls_ca\":\"-----\"}";
 
 int
@@ -31,22 +31,22 @@ main(void)
 	is_int(p.id, 7, "id");
 	is_str(secret_reveal(p.token), "glcbt-1", "token");
 	is_int(p.timeout, 90 * NSEC_SEC, "timeout");
-	is_str(p.short_token, "aB", "short token");
-	is_str(p.system_id, "s_1", "system id");
-	is_str(p.url, "https://h/", "url");
-	is_str(p.shell, "bash", "shell");
-	is_int(p.max_age, 60 * NSEC_SEC, "how long a connection is kept");
-	ok(str_eqc(p.gpus, "all"), "gpus");
+	is_str(p.runner.short_token, "aB", "short token");
+	is_str(p.runner.system_id, "s_1", "system id");
+	is_str(p.runner.url, "https://h/", "url");
+	is_str(p.runner.shell, "bash", "shell");
+	is_int(p.runner.max_age, 60 * NSEC_SEC, "how long a connection is kept");
+	is_str(p.runner.docker.gpus, "all", "gpus");
 	ok(p.trace_sections && !p.timestamps && !p.debug_trace, "flags");
-	is_str(json_cstr(&kept, json_get(p.runner, "name")), "the \"runner\"", "the runner's name");
-	is_int(json_i64(json_get(p.runner, "final_update_tries"), 10), 3, "tries");
+	is_str(p.runner.name, "the \"runner\"", "the runner's name");
+	is_int(p.runner.final_update_tries, 3, "tries");
 	is_str(payload_failure_word(&p, "image_pull_failure"), "image_pull_failure", "a failure that GitLab knows");
 	is_str(payload_failure_word(&p, "runner_configuration_error"), "script_failure", "one that it does not");
 	is_str(payload_failure_word(&p, "runner_system_failure"), "runner_system_failure", "one that every GitLab knows");
 	is_str(payload_failure_word(&p, "moon_phase"), "moon_phase", "one of a newer version that GitLab knows");
 	is_str(payload_failure_word(&p, "sun_phase"), "unknown_failure", "one that it does not");
 	is_str(payload_failure_word(&p, ""), "script_failure", "none");
-	ok(!json_present(json_get(p.runner, "tls_ca")) && !json_present(json_get(p.root, "variables")), "the rest is gone");
+	ok(p.runner.tls_ca[0] == '\0' && !secret_is_set(p.runner.token) && !json_present(json_get(p.root, "variables")), "the rest is gone");
 	ok(kept.total < 1024, "and takes little: %zu bytes", kept.total);
 	arena_reset(&kept);
 	fs_remove_tree(AT_FDCWD, dir, NULL);
