@@ -133,6 +133,7 @@ go(const char *path, const struct selection *s, bool delete, struct verifying *h
 	else
 		rc = 0;
 out:
+	how->system_id = NULL;
 	free(doomed);
 	config_free(conf);
 	return rc;
