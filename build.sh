@@ -277,7 +277,7 @@ fuzz()
 
 e2e()
 {
-	in_make $(programs asan tools '*') || return
+	in_make $(programs asan tools '*') build/musl/windlass || return
 	# started in the background we would hand on that INT is ignored,
 	# and the tests send it
 	env --default-signal=INT,QUIT tests/e2e/run
