@@ -77,7 +77,7 @@ class Place:
             self.put(f"store/machines/box/{name}", "-")
         self.put("store/certs/ca-key.pem", "-")
         self.put("etc/config.toml", "concurrent = 1\n")
-        self.put("etc/plan", json.dumps({"url": "http://127.0.0.1:1/", "token": "glrt-x", "runner": {}}))
+        self.put("etc/plan", json.dumps({"runner": {"url": "http://127.0.0.1:1/", "token": "glrt-x"}}))
         self.help = {"port": "40404", "port-engine": "2376", "port-dns": "53", "config": self.there("etc/config.toml"), "plan": self.there("etc/plan"),
                      "other-payload": self.there("state/jobs/102/payload.json"), "other-result": self.there("state/jobs/102/result.json"),
                      "machine-key": self.there("store/machines/box/key.pem"), "ca-key": self.there("store/certs/ca-key.pem"),
