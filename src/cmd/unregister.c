@@ -31,6 +31,8 @@ struct unregistering {
 static int
 tell_gitlab(const struct unregistering *u, const struct runner *r)
 {
+	/* Such a token has managers of its own, of which this host is one. */
+	bool created = names_token_is_created(str_from(secret_reveal(r->token)));
 	struct gitlab *g;
 	struct err e = { 0 };
 	int rc;
@@ -40,8 +42,7 @@ tell_gitlab(const struct unregistering *u, const struct runner *r)
 	    gitlab_unregister(g, r->token, u->system_id, &u->tries, mono_after(RUNNERCMD_CALL_NS), &e);
 	gitlab_close(g);
 	if (rc == 0) {
-		log_info(names_token_is_created(str_from(secret_reveal(r->token))) ?
-		    "Unregistering runner manager from GitLab succeeded" :
+		log_info(created ? "Unregistering runner manager from GitLab succeeded" :
 		    "Unregistering runner from GitLab succeeded", F_STR("runner", r->short_token), F_STR("name", r->name));
 		return 0;
 	}

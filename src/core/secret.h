@@ -2,8 +2,8 @@
  * A text that nobody may print: a token, a password, a private key.
  *
  * The type is the guard: no log field, error, format or argument list takes a struct, so a secret
- * leaves only where somebody writes secret_reveal(), which tests/walls lets stand in the places
- * that send it where it belongs. The text lives where its owner says (an arena, mostly); wiping
+ * leaves only where somebody writes secret_reveal(), which tests/walls keeps out of everything that
+ * people read. The text lives where its owner says (an arena, mostly); wiping
  * is the owner's, as of any buffer.
  */
 #ifndef CORE_SECRET_H
