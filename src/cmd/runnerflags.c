@@ -65,8 +65,8 @@ runnerflags_init(struct runnerflags *f, const struct opt *own, size_t nown)
 		if (k->flag == NULL)
 			continue;
 		f->key[f->n] = k;
-		f->opt[f->n++] = (struct opt){ .name = k->flag, .type = opt_type_of(k), .env = k->env, .help = k->help, .arg = arg_of(k),
-			.letter = strcmp(k->flag, "url") == 0 ? 'u' : strcmp(k->flag, "token") == 0 ? 't' : 0 };
+		f->opt[f->n++] = (struct opt){ .name = k->flag, .letter = k->letter, .type = opt_type_of(k),
+		    .env = k->env, .help = k->help, .arg = arg_of(k) };
 	}
 }
 
@@ -86,6 +86,12 @@ runnerflags_opt(const struct runnerflags *f, const char *name)
 
 	assert(o != NULL);
 	return o;
+}
+
+struct opt *
+runnerflags_of(const struct runnerflags *f, enum key_id id)
+{
+	return runnerflags_opt(f, keys[id].flag);
 }
 
 const char *
@@ -451,22 +457,27 @@ struct writer {
 	struct err	*e;
 };
 
-/* What stands in every new entry, so that whoever edits it finds it there (spec gitlab-runner 2.1). */
-static const struct { enum key_section section; const char *name, *text; } always[] = {
-	{ KS_DOCKER, "privileged", "false" }, { KS_DOCKER, "disable_entrypoint_overwrite", "false" },
-	{ KS_DOCKER, "oom_kill_disable", "false" }, { KS_DOCKER, "disable_cache", "false" }, { KS_DOCKER, "shm_size", "0" },
-	{ KS_MACHINE, "IdleCount", "0" }, { KS_MACHINE, "IdleScaleFactor", "0.0" }, { KS_MACHINE, "IdleCountMin", "0" },
-	{ KS_MACHINE, "IdleTime", "0" }, { KS_MACHINE, "MaxBuilds", "0" }, { KS_MACHINE, "MachineDriver", "\"\"" },
-	{ KS_MACHINE, "MachineName", "\"\"" }, { KS_MACHINE, "MachineOptions", "[]" },
-};
-
+/*
+ * What stands in every new entry, so that whoever edits it finds it there (spec gitlab-runner
+ * 2.1): the zero of its type. NULL: nothing.
+ */
 static const char *
 always_text(const struct key *k)
 {
-	for (size_t i = 0; i < NELEM(always); i++)
-		if (always[i].section == k->section && strcmp(always[i].name, k->name) == 0)
-			return always[i].text;
-	return NULL;
+	if (!k->always)
+		return NULL;
+	switch (k->type) {
+	case KEY_INT:
+		return "0";
+	case KEY_FLOAT:
+		return "0.0";
+	case KEY_BOOL:
+		return "false";
+	case KEY_STRINGS:
+		return "[]";
+	default:
+		return "\"\"";
+	}
 }
 
 /* Written in one piece, so that its text can be copied. */
@@ -565,8 +576,10 @@ ends_in_cache(struct str volume)
 static void
 put_volumes(const struct writer *w, const struct toml *template, struct buf *b)
 {
-	const struct opt *o = runnerflags_opt(w->f, "docker-volumes"), *off = runnerflags_opt(w->f, "docker-disable-cache");
-	const struct toml *given = toml_get(template, "volumes"), *disabled = toml_get(template, "disable_cache");
+	const struct opt *o = runnerflags_of(w->f, K_DOCKER_volumes);
+	const struct opt *off = runnerflags_of(w->f, K_DOCKER_disable_cache);
+	const struct toml *given = key_value(K_DOCKER_volumes, template);
+	const struct toml *disabled = key_value(K_DOCKER_disable_cache, template);
 	bool want = !(off->given && off->number) && !(disabled != NULL && disabled->b);
 	const char *sep = "";
 
@@ -588,7 +601,29 @@ put_volumes(const struct writer *w, const struct toml *template, struct buf *b)
 	buf_putc(b, ']');
 }
 
-/* The value of one key, from wherever it comes. False: none. */
+/* A key of which neither option nor template has the last word. False: it is none of these. */
+static bool
+put_own_value(const struct writer *w, const struct key *k, const struct toml *template, struct buf *b)
+{
+	switch (k - keys) {
+	case K_RUNNER_id:
+		buf_fmt(b, "%" PRId64, w->facts->id);
+		return true;
+	case K_RUNNER_token_obtained_at:
+		buf_puts(b, w->facts->obtained);
+		return true;
+	case K_RUNNER_token_expires_at:
+		buf_puts(b, w->facts->expires);
+		return true;
+	case K_DOCKER_volumes:
+		put_volumes(w, template, b);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The value of one key, from wherever it comes. 1; 0: none; -1. */
 static int
 put_key_value(const struct writer *w, const struct key *k, const struct toml *template, struct buf *b)
 {
@@ -596,23 +631,13 @@ put_key_value(const struct writer *w, const struct key *k, const struct toml *te
 	ssize_t i = row_of(w, k);
 	int rc = 0;
 
-	if (k->section == KS_RUNNER && strcmp(k->name, "id") == 0) {
-		buf_fmt(b, "%" PRId64, w->facts->id);
+	if (put_own_value(w, k, template, b))
 		return 1;
-	}
-	if (k->section == KS_RUNNER && strncmp(k->name, "token_", 6) == 0) {
-		buf_puts(b, strcmp(k->name, "token_obtained_at") == 0 ? w->facts->obtained : w->facts->expires);
-		return 1;
-	}
-	if (k->section == KS_DOCKER && strcmp(k->name, "volumes") == 0) {
-		put_volumes(w, template, b);
-		return 1;
-	}
 	if (i >= 0)
 		rc = put_value(w->f, (size_t)i, b, w->e);
 	if (rc != 0)
 		return rc;
-	if (v != NULL && !(k->section == KS_RUNNER && strcmp(k->name, "token") == 0)) {
+	if (v != NULL && k != &keys[K_RUNNER_token]) {
 		buf_clear(b);
 		buf_putstr(b, raw(w, v));
 		return 1;

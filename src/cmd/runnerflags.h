@@ -27,6 +27,8 @@ int	runnerflags_parse(struct runnerflags *f, int argc, char **argv, struct err *
 void	runnerflags_free(struct runnerflags *f);
 /* One of the caller's own, or the string option of a key. */
 struct opt	*runnerflags_opt(const struct runnerflags *f, const char *name);
+/* The option of a key that has one. */
+struct opt	*runnerflags_of(const struct runnerflags *f, enum key_id id);
 /* The text of a string option; "" if it was neither given nor set. */
 const char	*runnerflags_str(const struct runnerflags *f, const char *flag);
 /* As if it had been given: answers to questions. */
