@@ -9,6 +9,7 @@
 #include "cmd/cmd.h"
 #include "cmd/simulate.h"
 #include "config/config.h"
+#include "config/keys.h"
 #include "config/policy.h"
 #include "core/fs.h"
 #include "core/opt.h"
@@ -408,14 +409,14 @@ read_sets(struct study *s, struct err *e)
 			return -1;
 	if (!s->o[O_COMPAT].number)
 		return 0;
-	if (sweep_has(&s->sweep, "ScalingRules"))
+	if (sweep_has(&s->sweep, keys[K_MACHINE_scaling_rules].name))
 		return err_set(e, ERR_CONFIG, 0, "--compat and --set ScalingRules: one of the two");
 	/* The rules in force next to the original's; words are joined by + here. */
 	if (s->base.policy.rules == SCALE_COMPAT)
 		buf_puts(&words, "better");
 	else
 		scale_rules_print(s->base.policy.rules, &words);
-	buf_puts(&rules, "ScalingRules=");
+	buf_fmt(&rules, "%s=", keys[K_MACHINE_scaling_rules].name);
 	for (size_t i = 0; i < words.n; i++)
 		if (words.p[i] != ' ')
 			buf_putc(&rules, words.p[i] == ',' ? '+' : words.p[i]);
@@ -690,7 +691,7 @@ print_head(struct study *s)
 	/* What is swept shows in the table. */
 	one = config_of_run(s, 0, &periods);
 	settings_print(&one, &b);
-	if (one.policy.rules != SCALE_BETTER && !sweep_has(&s->sweep, "ScalingRules")) {
+	if (one.policy.rules != SCALE_BETTER && !sweep_has(&s->sweep, keys[K_MACHINE_scaling_rules].name)) {
 		buf_puts(&b, ", ScalingRules ");
 		scale_rules_print(one.policy.rules, &b);
 	}
@@ -714,14 +715,17 @@ print_head(struct study *s)
 static void
 print_notes(const struct study *s)
 {
-	static const char *const idle[] = { "IdleCount", "IdleCountMin", "IdleScaleFactor", "IdleTime" };
+	static const enum key_id idle[] = {
+		K_MACHINE_idle_count, K_MACHINE_idle_count_min, K_MACHINE_idle_scale_factor, K_MACHINE_idle_time,
+	};
 
 	if (s->others > 0)
 		printf("\nnote: concurrent and max_machines are shared with %zu other runner%s of the file, which this replay leaves out\n", s->others,
 		    s->others == 1 ? "" : "s");
 	for (size_t i = 0; s->periods != NULL && i < NELEM(idle); i++)
-		if (sweep_has(&s->sweep, idle[i])) {
-			printf("\nnote: --set %s takes the place of [runners.machine]'s value; the periods keep theirs (--no-periods leaves them out)\n", idle[i]);
+		if (sweep_has(&s->sweep, keys[idle[i]].name)) {
+			printf("\nnote: --set %s takes the place of [runners.machine]'s value; the periods keep theirs (--no-periods leaves them out)\n",
+			    keys[idle[i]].name);
 			break;
 		}
 }

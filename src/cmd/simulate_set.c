@@ -1,12 +1,14 @@
-/* What `windlass simulate` may set and sweep: one table. See simulate.h. */
+/* What `windlass simulate` may set and sweep: keys of config.toml, and what stands for a cloud. See simulate.h. */
 #include <math.h>
 
 #include "cmd/simulate.h"
+#include "config/keys.h"
 
-enum kind { COUNT, NUMBER, SPAN, SWITCH, RULES };
+enum kind { WHOLE, NUMBER, SPAN, SWITCH, RULES };
 
 struct setting {
-	const char	*name;
+	enum key_id	 key;		/* its name; without `own` */
+	const char	*own;		/* the name of what config.toml does not have; or NULL */
 	enum kind	 kind;
 	size_t		 offset;	/* in struct sim_config */
 };
@@ -14,28 +16,34 @@ struct setting {
 #define AT(f)	offsetof(struct sim_config, f)
 
 static const struct setting settings[] = {
-	{ "IdleCount", COUNT, AT(policy.idle_count) },
-	{ "IdleTime", SPAN, AT(policy.idle_time) },
-	{ "IdleScaleFactor", NUMBER, AT(policy.idle_factor) },
-	{ "IdleCountMin", COUNT, AT(policy.idle_count_min) },
-	{ "IdleScaleFactorLimit", COUNT, AT(policy.factor_limit) },
-	{ "limit", COUNT, AT(policy.limit) },
-	{ "concurrent", COUNT, AT(concurrent) },
-	{ "max_machines", COUNT, AT(max_machines) },
-	{ "MaxBuilds", COUNT, AT(policy.max_builds) },
-	{ "MaxGrowthRate", COUNT, AT(policy.max_growth) },
-	{ "GrowthRatePerSecond", NUMBER, AT(growth_per_second) },
-	{ "GrowthBurst", COUNT, AT(growth_burst) },
-	{ "MaxMachineAge", SPAN, AT(policy.max_age) },
-	{ "Preemptive", SWITCH, AT(policy.preemptive) },
-	{ "check_interval", SPAN, AT(check_interval) },
-	{ "ScalingRules", RULES, AT(policy.rules) },
-	{ "boot", SPAN, AT(boot) },
-	{ "removal", SPAN, AT(removal) },
-	{ "price", NUMBER, AT(price_per_hour) },
+	{ K_MACHINE_idle_count, NULL, WHOLE, AT(policy.idle_count) },
+	{ K_MACHINE_idle_time, NULL, SPAN, AT(policy.idle_time) },
+	{ K_MACHINE_idle_scale_factor, NULL, NUMBER, AT(policy.idle_factor) },
+	{ K_MACHINE_idle_count_min, NULL, WHOLE, AT(policy.idle_count_min) },
+	{ K_MACHINE_factor_limit, NULL, WHOLE, AT(policy.factor_limit) },
+	{ K_RUNNER_limit, NULL, WHOLE, AT(policy.limit) },
+	{ K_GLOBAL_concurrent, NULL, WHOLE, AT(concurrent) },
+	{ K_GLOBAL_max_machines, NULL, WHOLE, AT(max_machines) },
+	{ K_MACHINE_max_builds, NULL, WHOLE, AT(policy.max_builds) },
+	{ K_MACHINE_max_growth, NULL, WHOLE, AT(policy.max_growth) },
+	{ K_MACHINE_growth_per_second, NULL, NUMBER, AT(growth_per_second) },
+	{ K_MACHINE_growth_burst, NULL, WHOLE, AT(growth_burst) },
+	{ K_MACHINE_max_machine_age, NULL, SPAN, AT(policy.max_age) },
+	{ K_MACHINE_preemptive, NULL, SWITCH, AT(policy.preemptive) },
+	{ K_GLOBAL_check_interval, NULL, SPAN, AT(check_interval) },
+	{ K_MACHINE_scaling_rules, NULL, RULES, AT(policy.rules) },
+	{ KEYS_N, "boot", SPAN, AT(boot) },
+	{ KEYS_N, "removal", SPAN, AT(removal) },
+	{ KEYS_N, "price", NUMBER, AT(price_per_hour) },
 };
 
 static const int nsettings = (int)NELEM(settings);
+
+static const char *
+name_of(const struct setting *st)
+{
+	return st->own != NULL ? st->own : keys[st->key].name;
+}
 
 /* Seconds as config.toml writes them, or "10m", "1h30m". */
 static bool
@@ -89,7 +97,7 @@ put(const struct setting *st, struct str v, struct sim_config *c)
 	int count;
 
 	switch (st->kind) {
-	case COUNT:
+	case WHOLE:
 		if (str_to_int(v, &count) < 0 || count < 0)
 			return false;
 		memcpy(at, &count, sizeof(count));
@@ -119,7 +127,7 @@ static const char *
 wanted(enum kind k)
 {
 	switch (k) {
-	case COUNT:
+	case WHOLE:
 		return "a whole number from 0 up, such as 5";
 	case NUMBER:
 		return "a number from 0 up, such as 1.5";
@@ -139,7 +147,7 @@ unknown(struct str key, struct err *e)
 	struct buf names = { .max = 400 };
 
 	for (int i = 0; i < nsettings; i++)
-		buf_fmt(&names, "%s%s", i > 0 ? ", " : "", settings[i].name);
+		buf_fmt(&names, "%s%s", i > 0 ? ", " : "", name_of(&settings[i]));
 	err_set(e, ERR_CONFIG, 0, "--set %.*s: there is no such setting; there are %.*s", (int)(key.n < 60 ? key.n : 60), key.p,
 	    (int)names.n, names.p);
 	buf_free(&names);
@@ -157,11 +165,11 @@ sweep_add(struct sweep *s, const char *arg, struct err *e)
 		return err_set(e, ERR_CONFIG, 0, "--set %.100s: write --set KEY=VALUE or KEY=VALUE,VALUE,..., as in IdleCount=0,5,20", arg);
 	key = str_trim(str_cut(&values, '='));
 	for (int i = 0; i < nsettings && set.setting < 0; i++)
-		if (str_caseeq(key, settings[i].name))
+		if (str_caseeq(key, name_of(&settings[i])))
 			set.setting = i;
 	if (set.setting < 0)
 		return unknown(key, e);
-	set.name = settings[set.setting].name;
+	set.name = name_of(&settings[set.setting]);
 	if (sweep_has(s, set.name))
 		return err_set(e, ERR_CONFIG, 0, "--set %s stands twice: write its values behind one another, as in %s=1,2", set.name, set.name);
 	while (values.p != NULL) {
@@ -243,26 +251,26 @@ settings_print(const struct sim_config *c, struct buf *out)
 		if (st->offset == AT(growth_burst) && c->growth_per_second <= 0)
 			continue;
 		switch (st->kind) {
-		case COUNT:
+		case WHOLE:
 			memcpy(&count, at, sizeof(count));
 			if (count != 0 || i == 0)
-				buf_fmt(out, "%s%s %d", comma, st->name, count);
+				buf_fmt(out, "%s%s %d", comma, name_of(st), count);
 			break;
 		case NUMBER:
 			memcpy(&number, at, sizeof(number));
 			if (number > 0)
-				buf_fmt(out, "%s%s %g", comma, st->name, number);
+				buf_fmt(out, "%s%s %g", comma, name_of(st), number);
 			break;
 		case SPAN:
 			memcpy(&ns, at, sizeof(ns));
 			time_go_duration(ns, span);
 			if (ns != 0 || st->offset == AT(policy.idle_time))
-				buf_fmt(out, "%s%s %s", comma, st->name, span);
+				buf_fmt(out, "%s%s %s", comma, name_of(st), span);
 			break;
 		case SWITCH:
 			memcpy(&yes, at, sizeof(yes));
 			if (yes)
-				buf_fmt(out, "%s%s", comma, st->name);
+				buf_fmt(out, "%s%s", comma, name_of(st));
 			break;
 		case RULES:
 			break;
@@ -273,5 +281,5 @@ settings_print(const struct sim_config *c, struct buf *out)
 const char *
 settings_name(size_t i)
 {
-	return i < NELEM(settings) ? settings[i].name : NULL;
+	return i < NELEM(settings) ? name_of(&settings[i]) : NULL;
 }
