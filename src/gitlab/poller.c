@@ -64,6 +64,7 @@ struct poller {
 	struct arrival	 arrival;
 	struct gitlab	*gitlab;
 	int		 control, jobs;
+	struct chan_talk talk;		/* over control */
 	struct poller_plan plan;	/* `runner` of it becomes runner.json */
 	char		 last_update[128];
 	/* Newest of the three certificate files when they were read. */
@@ -361,7 +362,7 @@ say(struct poller *p, const char *kind, const struct gitlab_answer *a, const cha
 {
 	struct err e = { 0 };
 
-	chan_send(p->control, CHAN_POLLER, CHAN_ANSWER, &e, "%s %d %" PRId64 " %s", kind, a->status,
+	chan_send(p->control, &p->talk, CHAN_ANSWER, &e, "%s %d %" PRId64 " %s", kind, a->status,
 	    a->hint.not_before.ns / NSEC_MSEC, text[0] != '\0' ? text : "-");
 }
 
@@ -382,16 +383,19 @@ give_back_broken(struct poller *p, struct str body, const struct err *why)
 	explicit_bzero(token, sizeof(token));
 }
 
-static void
-take_job(struct poller *p, struct gitlab_answer *a)
+/*
+ * Makes a whole answer a job, by the name under jobs/ that it has then. When it cannot be, GitLab is told as well as can be: -1 with
+ * ERR_PROTO when it is not readable, else why it is not kept.
+ */
+static int
+take_job(struct poller *p, struct gitlab_answer *a, char name[96], struct err *e)
 {
 	struct arena ar = { 0 };
 	struct sent sent = { .arena = &ar };
 	struct gitlab_job *job = &sent.job;
-	struct err e = { 0 };
-	char name[96];
+	int rc = -1;
 
-	if (json_parse(&ar, buf_str(&a->body), &sent.root, &e) == 0) {
+	if (json_parse(&ar, buf_str(&a->body), &sent.root, e) == 0) {
 		job->id = json_i64(json_get(sent.root, "id"), 0);
 		job->token = SECRET(json_cstr(&ar, json_get(sent.root, "token")));
 		sent.queued_s = json_f64(json_path(sent.root, "job_info.time_in_queue_seconds"), 0);
@@ -401,21 +405,31 @@ take_job(struct poller *p, struct gitlab_answer *a)
 	/* Without these two nothing could ever be said about it. */
 	if (job->id <= 0 || !secret_is_set(job->token) ||
 	    strlen(secret_reveal(job->token)) >= TOKEN_MAX) {
-		if (e.kind == ERR_NONE)
-			err_set(&e, ERR_PROTO, 0, "no usable id and token in it");
-		err_ctx(&e, "the job that GitLab sent is not readable");
-		give_back_broken(p, buf_str(&a->body), &e);
-		say(p, "lost", a, e.msg);
-		goto out;
+		if (e->kind == ERR_NONE)
+			err_set(e, ERR_PROTO, 0, "no usable id and token in it");
+		e->kind = ERR_PROTO;
+		err_ctx(e, "the job that GitLab sent is not readable");
+		give_back_broken(p, buf_str(&a->body), e);
+	} else {
+		rc = keep_job(p, a, &sent, name, e);
+		if (rc < 0)
+			give_back(p, *job, e);
 	}
-	if (keep_job(p, a, &sent, name, &e) < 0) {
-		give_back(p, *job, &e);
-		say(p, "later", a, e.msg);
-		goto out;
-	}
-	chan_send(p->control, CHAN_POLLER, CHAN_JOB, &e, "%s", name);
-out:
 	arena_reset(&ar);
+	return rc;
+}
+
+/* The ask's answer is a job. */
+static void
+answer_job(struct poller *p, struct gitlab_answer *a)
+{
+	struct err e = { 0 };
+	char name[96];
+
+	if (take_job(p, a, name, &e) == 0)
+		chan_send(p->control, &p->talk, CHAN_JOB, &e, "%s", name);
+	else
+		say(p, e.kind == ERR_PROTO ? "lost" : "later", a, e.msg);
 }
 
 static int
@@ -458,7 +472,7 @@ ask(struct poller *p)
 	switch (a.status) {
 	case 201:
 		crash_point("poller:answered");
-		take_job(p, &a);
+		answer_job(p, &a);
 		break;
 	case 204:
 		say(p, a.last_update[0] != '\0' ? "nothing" : "changed", &a, "");
@@ -512,12 +526,16 @@ finish_one(struct poller *p, const char *name)
 {
 	struct gitlab_answer a = { .body = { .max = PAYLOAD_MAX } };
 	struct err e = { 0 };
+	char job[96];
 
 	if (reopen_arrival(p, name, &a, &e) == 0 && a.body.n > 0) {
 		log_info("Taking up an answer whose poller died", F_STR("answer", name), F_INT("bytes", a.body.n));
 		a.status = 201;
 		rand_hex(a.request_id, 32);
-		take_job(p, &a);
+		if (take_job(p, &a, job, &e) == 0)
+			chan_send(p->control, &p->talk, CHAN_KEPT, &e, "%s", job);
+		else
+			log_warn("An answer whose poller died is no job", F_STR("answer", name), F_ERR(&e));
 	}
 	drop_arrival(p);
 	gitlab_answer_free(&a);
@@ -592,7 +610,7 @@ serve(struct poller *p)
 
 		if (poll(&pfd, 1, -1) < 0 && errno != EINTR)
 			return EXIT_FAIL;
-		rc = chan_recv(p->control, CHAN_MANAGER, &m, &e);
+		rc = chan_recv(p->control, &p->talk, &m, &e);
 		if (rc < 0)
 			return e.kind == ERR_NET ? EXIT_OK : EXIT_FAIL;
 		if (rc == 0)
@@ -611,7 +629,8 @@ poller_main(int argc, char **argv)
 		{ .name = "control-fd", .type = OPT_INT },
 		{ .name = "plan-fd", .type = OPT_INT },
 	};
-	struct poller p = { .control = -1, .jobs = -1, .arrival = { .dir = -1, .fd = -1 } };
+	struct poller p = { .control = -1, .talk = { .me = CHAN_POLLER, .peer = CHAN_MANAGER },
+	    .jobs = -1, .arrival = { .dir = -1, .fd = -1 } };
 	struct err e = { 0 };
 	uid_t self = 0;
 	char *jobs;

@@ -1279,6 +1279,7 @@ struct args {
 	const char	*store, *name, *act, *owner, *reason;
 	int64_t		 plan_fd, limit_s, grace_s;
 	int		 control;	/* -1: nobody is told */
+	struct chan_talk *talk;	/* over it */
 };
 
 static void
@@ -1286,9 +1287,12 @@ tell_phase(void *ctx, const char *name, enum machine_phase p)
 {
 	const struct args *args = ctx;
 
-	if (args->control >= 0)
-		(void)chan_send(args->control, CHAN_OPERATOR, CHAN_PHASE, NULL, "%s %s", name,
-		    p == PHASE_NONE ? "gone" : phase_name(p));
+	if (args->control < 0)
+		return;
+	if (p == PHASE_NONE)
+		(void)chan_send(args->control, args->talk, CHAN_GONE, NULL, "%s", name);
+	else
+		(void)chan_send(args->control, args->talk, CHAN_PHASE, NULL, "%s %s", name, phase_name(p));
 }
 
 static void
@@ -1297,7 +1301,7 @@ tell_throttled(void *ctx, wall_t until)
 	const struct args *args = ctx;
 
 	if (args->control >= 0)
-		(void)chan_send(args->control, CHAN_OPERATOR, CHAN_WAIT, NULL, "%" PRId64,
+		(void)chan_send(args->control, args->talk, CHAN_WAIT, NULL, "%" PRId64,
 		    until.ns / NSEC_MSEC);
 }
 
@@ -1699,7 +1703,7 @@ tell_found(void *ctx, enum chan_verb verb, const char *text)
 
 	log_debug("Found", F_INT("verb", verb), F_STR("text", text));
 	if (args->control >= 0)
-		(void)chan_send(args->control, CHAN_OPERATOR, verb, NULL, "%s", text);
+		(void)chan_send(args->control, args->talk, verb, NULL, "%s", text);
 }
 
 /* The round that an act of this process is. */
@@ -1780,9 +1784,12 @@ static const struct verb {
 	const char	*name;
 	int		(*act)(struct operation *op, const struct args *args, struct json_val plan, struct err *e);
 	bool		 of_account;	/* of many machines: it has no name, and needs a plan */
+	enum chan_from	 says_as;
 } verbs[] = {
-	{ "create", do_create, false }, { "remove", do_remove, false }, { "settle", do_settle, false }, { "look", do_look, false },
-	{ "reconcile", do_reconcile, true }, { "health", do_health, true }, { "watch", do_watch, true },
+	{ "create", do_create, false, CHAN_OPERATOR }, { "remove", do_remove, false, CHAN_OPERATOR },
+	{ "settle", do_settle, false, CHAN_OPERATOR }, { "look", do_look, false, CHAN_OPERATOR },
+	{ "reconcile", do_reconcile, true, CHAN_RECONCILER }, { "health", do_health, true, CHAN_CHECKER },
+	{ "watch", do_watch, true, CHAN_WATCHER },
 };
 
 static const struct verb *
@@ -1800,6 +1807,7 @@ operator_main(int argc, char **argv)
 	struct json_val plan = JSON_NONE;
 	struct err e = { 0 };
 	struct operation op;
+	struct chan_talk talk = { 0 };
 	const struct verb *verb;
 	struct args args;
 	uid_t self;
@@ -1814,6 +1822,8 @@ operator_main(int argc, char **argv)
 		log_error("Operator was started wrongly", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
+	talk = (struct chan_talk){ verb->says_as, CHAN_MANAGER, 0 };
+	args.talk = &talk;
 	if (args.control >= 0) {
 		fcntl(args.control, F_SETFD, FD_CLOEXEC);
 		/* A manager that does not read must not stop us: what counts is in the record. */
@@ -1848,7 +1858,7 @@ out:
 	if (status != EXIT_OK) {
 		log_debug("Operator failed", F_STR("name", args.name), F_STR("do", args.act), F_INT("status", status), F_ERR(&e));
 		if (args.control >= 0)
-			(void)chan_send(args.control, CHAN_OPERATOR, CHAN_ERROR, NULL, "%s %s",
+			(void)chan_send(args.control, args.talk, CHAN_ERROR, NULL, "%s %s",
 			    err_kind_name(e.kind), e.msg);
 	}
 	operation_end(&op);

@@ -30,26 +30,23 @@ operator_says(struct manager *m, struct watch *w)
 {
 	struct machine *mc = w->owner;
 	struct chan_msg msg;
-	struct err e = { 0 };
-	int rc;
 
-	while ((rc = chan_recv(w->fd, CHAN_OPERATOR, &msg, &e)) > 0) {
-		if (msg.verb == CHAN_PHASE) {
-			mc->phase = phase_parse(msg.arg[1]);
-			/* "ready" and that it is gone are noted when the operator has ended well. */
-			if (mc->phase != PHASE_READY && mc->phase != PHASE_NONE)
-				event_note(m, EVENT_PHASE, ABOUT(.machine = mc),
-				    phase_name(mc->phase), "%s", "");
-			log_debug("Machine has come further", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
-			m->dirty = true;
-		} else if (msg.verb == CHAN_WAIT)
+	while (child_hear(m, &mc->operator, &msg)) {
+		if (msg.verb == CHAN_WAIT) {
 			scaler_throttled(m, mc, msg.arg[0]);
-		else if (msg.verb == CHAN_ERROR)
-			snprintf(mc->operator.error, sizeof(mc->operator.error), "%.*s",
-			    msg.narg > 1 ? (int)msg.arg[1].n : 0, msg.narg > 1 ? msg.arg[1].p : "");
+			continue;
+		}
+		if (!str_eqc(msg.arg[0], mc->name)) {
+			child_refuse(m, &mc->operator, "it speaks of a machine that is not its own");
+			return;
+		}
+		mc->phase = msg.verb == CHAN_PHASE ? phase_parse(msg.arg[1]) : PHASE_NONE;
+		/* "ready" and that it is gone are noted when the operator has ended well. */
+		if (mc->phase != PHASE_READY && mc->phase != PHASE_NONE)
+			event_note(m, EVENT_PHASE, ABOUT(.machine = mc), phase_name(mc->phase), "%s", "");
+		log_debug("Machine has come further", F_STR("name", mc->name), F_STR("phase", phase_name(mc->phase)));
+		m->dirty = true;
 	}
-	if (rc < 0)
-		watch_drop(m, w);
 }
 
 /* What an operator needs to make a machine that does not exist yet. */
@@ -115,7 +112,7 @@ start_operator(struct manager *m, struct machine *mc, const char *what)
 	 * safe to repeat.
 	 */
 	struct child_start s = { argv, -1, PROC_DIES_WITH_PARENT, operator_says, operator_ended,
-		mc };
+		mc, CHAN_OPERATOR };
 	size_t n = 13;
 	struct err e = { 0 };
 
@@ -423,8 +420,7 @@ operator_ended(struct manager *m, struct watch *w)
 	uint16_t before = mc->removal_retries;
 	int status;
 
-	if (mc->operator.control.fd >= 0)
-		operator_says(m, &mc->operator.control);
+	operator_says(m, &mc->operator.control);
 	status = child_bury(m, &mc->operator);
 	snprintf(name, sizeof(name), "%s", mc->name);
 	m->dirty = true;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "books/failure.h"
@@ -75,7 +76,34 @@ child_start(struct manager *m, struct child *c, const struct child_start *s, str
 	}
 	child_watch(m, c, p, s->ended, s->owner);
 	watch_add(m, &c->control, pair[0], s->says, s->owner);
+	c->talk = (struct chan_talk){ CHAN_MANAGER, s->peer, 0 };
 	return 0;
+}
+
+void
+child_refuse(struct manager *m, struct child *c, const char *why)
+{
+	snprintf(c->error, sizeof(c->error), "%s", why);
+	log_error("A process of ours says what it may not: it is ended", F_INT("pid", c->pid), F_STR("error", why));
+	syscall(SYS_pidfd_send_signal, c->exit.fd, SIGKILL, NULL, 0);
+	watch_drop(m, &c->control);
+}
+
+int
+child_hear(struct manager *m, struct child *c, struct chan_msg *msg)
+{
+	struct err e = { 0 };
+	int rc;
+
+	if (c->control.fd < 0)
+		return 0;
+	while ((rc = chan_recv(c->control.fd, &c->talk, msg, &e)) > 0 && msg->verb == CHAN_ERROR)
+		snprintf(c->error, sizeof(c->error), "%.*s", msg->narg > 1 ? (int)msg->arg[1].n : 0, msg->narg > 1 ? msg->arg[1].p : "");
+	if (rc < 0 && e.kind == ERR_PROTO)
+		child_refuse(m, c, e.msg);
+	else if (rc < 0)
+		watch_drop(m, &c->control);
+	return rc > 0;
 }
 
 bool

@@ -48,6 +48,7 @@ struct child {
 	bool		 adopted;
 	struct watch	 exit;		/* pidfd */
 	struct watch	 control;	/* pollers and operators */
+	struct chan_talk talk;		/* over it */
 	mono_t		 started;	/* the last time; MONO_NEVER: not yet */
 	unsigned	 deaths;	/* in a row, without progress */
 	mono_t		 again;		/* not to be started before; MONO_AT_ONCE when it is made */
@@ -259,9 +260,17 @@ struct child_start {
 	enum proc_life	 life;
 	watch_fn	*says, *ended;	/* called with w->owner */
 	void		*owner;
+	enum chan_from	 peer;		/* what it may say */
 };
 int	child_start(struct manager *m, struct child *c, const struct child_start *s, struct err *e);
 bool	child_alive(const struct child *c);
+/*
+ * Its next message (1), but not its last words: these become c->error. 0: there is none now, or ever again; then control is
+ * dropped. A child that breaks the table is refused.
+ */
+int	child_hear(struct manager *m, struct child *c, struct chan_msg *msg);
+/* What it says can only come of a broken one: logs why, kills it and hears nothing more of it. It ends as any other one. */
+void	child_refuse(struct manager *m, struct child *c, const char *why);
 /*
  * Reaps; returns the exit status (128 + signal) and forgets pid and descriptors. -1: an adopted one, not to be had
  * (it is when this process itself started it, in a life before).

@@ -73,12 +73,19 @@ poller_release(struct manager *m, struct poller *po)
 	m->dirty = true;
 }
 
+static struct job *
+job_named(struct manager *m, struct str id)
+{
+	char name[128];
+
+	return str_copy(id, name, sizeof(name)) == 0 ? job_find(m, name) : NULL;
+}
+
 /* The job that a request brought, to the machine that was held for it. */
 static void
 take_job(struct manager *m, struct poller *po, struct str id)
 {
-	char name[128];
-	struct job *j = str_copy(id, name, sizeof(name)) == 0 ? job_find(m, name) : NULL;
+	struct job *j = job_named(m, id);
 
 	if (j != NULL)
 		j->announced = true;
@@ -213,38 +220,57 @@ account(struct manager *m, struct pool *p, enum pace_answer a, int status, wall_
 	log_warn("Checking for jobs... failed", F_STR("runner", p->conf->short_token), F_INT("status", status), F_VIEW("error", text));
 }
 
+/* A job of an answer that another poller had in its hands: none of this one's requests has ended with it. */
+static void
+kept(struct manager *m, const struct poller *po, struct str id)
+{
+	struct job *j;
+
+	log_info("A job whose poller died is here all the same", F_VIEW("job", id), F_STR("runner", po->pool->key));
+	job_arrived(m, id);
+	j = job_named(m, id);
+	if (j != NULL)
+		j->announced = true;
+}
+
+static void
+answered(struct manager *m, struct poller *po, const struct chan_msg *msg)
+{
+	int64_t status = 201, ms = 0;
+
+	if (msg->verb == CHAN_ANSWER) {
+		(void)str_to_i64(msg->arg[1], &status);
+		(void)str_to_i64(msg->arg[2], &ms);
+	}
+	metrics_request(m, po->pool, (int)status, mono_since(po->asked_at));
+	po->asked = false;
+	po->child.deaths = 0;
+	if (msg->verb == CHAN_JOB) {
+		log_info("Checking for jobs... received", F_VIEW("job", msg->arg[0]),
+		    F_STR("runner", po->pool->conf != NULL ? po->pool->conf->short_token : ""));
+		account(m, po->pool, PACE_JOB, 201, WALL_UNKNOWN, STR_NULL);
+		job_arrived(m, msg->arg[0]);
+		take_job(m, po, msg->arg[0]);
+	} else
+		account(m, po->pool, answer_kind(msg->arg[0]), (int)status,
+		    (wall_t){ (ms < INT64_MAX / NSEC_MSEC ? ms : 0) * NSEC_MSEC },
+		    msg->narg > 3 ? msg->arg[3] : STR_NULL);
+	poller_release(m, po);
+}
+
 static void
 poller_says(struct manager *m, struct watch *w)
 {
 	struct poller *po = w->owner;
 	struct chan_msg msg;
-	struct err e = { 0 };
-	uint64_t ms;
-	int64_t status;
-	int rc;
 
-	while ((rc = chan_recv(w->fd, CHAN_POLLER, &msg, &e)) > 0) {
-		if (po->asked && msg.verb == CHAN_JOB)
-			metrics_request(m, po->pool, 201, mono_since(po->asked_at));
-		else if (po->asked && str_to_i64(msg.arg[1], &status) == 0)
-			metrics_request(m, po->pool, (int)status, mono_since(po->asked_at));
-		po->asked = false;
-		po->child.deaths = 0;
+	while (child_hear(m, &po->child, &msg)) {
 		m->dirty = true;
-		if (msg.verb == CHAN_JOB) {
-			log_info("Checking for jobs... received", F_VIEW("job", msg.arg[0]),
-			    F_STR("runner", po->pool->conf != NULL ? po->pool->conf->short_token : ""));
-			account(m, po->pool, PACE_JOB, 201, WALL_UNKNOWN, STR_NULL);
-			job_arrived(m, msg.arg[0]);
-			take_job(m, po, msg.arg[0]);
-		} else if (str_to_i64(msg.arg[1], &status) == 0 && str_to_u64(msg.arg[2], &ms) == 0)
-			account(m, po->pool, answer_kind(msg.arg[0]), (int)status,
-			    (wall_t){ (int64_t)(ms < (uint64_t)INT64_MAX / 1000000 ? ms : 0) * NSEC_MSEC },
-			    msg.narg > 3 ? msg.arg[3] : STR_NULL);
-		poller_release(m, po);
+		if (msg.verb == CHAN_KEPT)
+			kept(m, po, msg.arg[0]);
+		else
+			answered(m, po, &msg);
 	}
-	if (rc < 0)
-		watch_drop(m, w);
 }
 
 static void
@@ -255,8 +281,7 @@ poller_ended(struct manager *m, struct watch *w)
 	pid_t pid;
 	int status;
 
-	if (po->child.control.fd >= 0)
-		poller_says(m, &po->child.control);
+	poller_says(m, &po->child.control);
 	pid = po->child.pid;
 	status = child_bury(m, &po->child);
 	/* A job it had on disk and not yet in view is seen by the watch on jobs/ once it is renamed. */
@@ -306,7 +331,7 @@ start_poller(struct manager *m, struct poller *po)
 	 * the channel closes, once an answer that was on its way is kept: killed with us it would
 	 * take a job along that GitLab has just given.
 	 */
-	struct child_start s = { argv, -1, PROC_OUTLIVES_PARENT, poller_says, poller_ended, po };
+	struct child_start s = { argv, -1, PROC_OUTLIVES_PARENT, poller_says, poller_ended, po, CHAN_POLLER };
 	struct buf plan = { 0 };
 	struct err e = { 0 };
 
@@ -328,9 +353,11 @@ poller_leave(struct poller *po)
 {
 	struct err e = { 0 };
 
+	if (po->leaving)
+		return;
 	po->leaving = true;
 	if (child_alive(&po->child))
-		chan_send(po->child.control.fd, CHAN_MANAGER, CHAN_STOP, &e, "%s", "");
+		chan_send(po->child.control.fd, &po->child.talk, CHAN_STOP, &e, "%s", "");
 	else {
 		list_remove(&po->link);
 		free(po);
@@ -348,7 +375,7 @@ free_poller(struct manager *m, struct pool *p)
 		if (!it->leaving && !it->asked && child_alive(&it->child) && it->files_mtime != files_mtime(p->conf))
 			poller_leave(it);
 		n += !it->leaving;
-		if (it->leaving || it->asked)
+		if (it->leaving || it->asked || (child_alive(&it->child) && it->child.control.fd < 0))
 			continue;
 		if (!child_alive(&it->child) && mono_passed(it->child.again))
 			start_poller(m, it);
@@ -418,7 +445,7 @@ pool_ask(struct manager *m, struct pool *p)
 			p->ask_after = wall_add(now, m->config->check_interval * NSEC_SEC);
 			return;
 		}
-		if (chan_send(po->child.control.fd, CHAN_MANAGER, CHAN_ASK, &e, "%s", "") < 0) {
+		if (chan_send(po->child.control.fd, &po->child.talk, CHAN_ASK, &e, "%s", "") < 0) {
 			log_warn("Poller does not listen", F_ERR(&e));
 			if (held != NULL)
 				held->state = SCALE_IDLE;

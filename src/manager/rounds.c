@@ -90,12 +90,6 @@ start(struct manager *m, struct child *c, const char *what, struct child_start s
 	return -1;
 }
 
-static void
-note_error(struct child *c, const struct chan_msg *msg)
-{
-	snprintf(c->error, sizeof(c->error), "%.*s", msg->narg > 1 ? (int)msg->arg[1].n : 0, msg->narg > 1 ? msg->arg[1].p : "");
-}
-
 static struct machine *
 machine_of(struct manager *m, struct str name)
 {
@@ -140,10 +134,8 @@ reconciler_says(struct manager *m, struct watch *w)
 {
 	struct reconciler *a = w->owner;
 	struct chan_msg msg;
-	struct err e = { 0 };
-	int rc;
 
-	while ((rc = chan_recv(w->fd, CHAN_OPERATOR, &msg, &e)) > 0) {
+	while (child_hear(m, &a->child, &msg)) {
 		if (msg.verb == CHAN_STRAY)
 			stray(m, a, &msg);
 		else if (msg.verb == CHAN_MISSING) {
@@ -151,11 +143,8 @@ reconciler_says(struct manager *m, struct watch *w)
 
 			if (mc != NULL)
 				machines_doubt(m, mc, "the cloud's list does not show it");
-		} else if (msg.verb == CHAN_ERROR)
-			note_error(&a->child, &msg);
+		}
 	}
-	if (rc < 0)
-		watch_drop(m, w);
 }
 
 static void
@@ -165,8 +154,7 @@ reconciler_ended(struct manager *m, struct watch *w)
 	int64_t wait = RECONCILE_AGAIN;
 	int status;
 
-	if (a->child.control.fd >= 0)
-		reconciler_says(m, &a->child.control);
+	reconciler_says(m, &a->child.control);
 	status = child_bury(m, &a->child);
 	if (status == EXIT_OK) {
 		log_debug("Cloud and store were compared", F_STR("account", a->key));
@@ -239,14 +227,10 @@ watcher_says(struct manager *m, struct watch *w)
 {
 	struct reconciler *a = w->owner;
 	struct chan_msg msg;
-	struct err e = { 0 };
-	int rc;
 
-	while ((rc = chan_recv(w->fd, CHAN_OPERATOR, &msg, &e)) > 0)
-		if (msg.verb == CHAN_ERROR)
-			note_error(&a->watcher, &msg);
-	if (rc < 0)
-		watch_drop(m, w);
+	/* What it saw is on disk; what the cloud's patience means for it is its own affair. */
+	while (child_hear(m, &a->watcher, &msg))
+		;
 }
 
 static void
@@ -255,8 +239,7 @@ watcher_ended(struct manager *m, struct watch *w)
 	struct reconciler *a = w->owner;
 	int status;
 
-	if (a->watcher.control.fd >= 0)
-		watcher_says(m, &a->watcher.control);
+	watcher_says(m, &a->watcher.control);
 	status = child_bury(m, &a->watcher);
 	if (status == EXIT_OK) {
 		a->watcher.deaths = 0;
@@ -285,7 +268,7 @@ tend_watcher(struct manager *m, struct reconciler *a, const struct pool *p)
 	if (n < WATCH_LEAST || !mono_passed(a->watcher.again))
 		return;
 	s = (struct child_start){ .says = watcher_says, .ended = watcher_ended, .owner = a,
-	    .plan = machines_plan(m, p, "watch", &e) };
+	    .peer = CHAN_WATCHER, .plan = machines_plan(m, p, "watch", &e) };
 	if (start(m, &a->watcher, "watch", s) < 0)
 		child_again_later(&a->watcher);
 }
@@ -307,7 +290,7 @@ tend_accounts(struct manager *m)
 		a->sooner = MONO_NEVER;
 		a->next = mono_after(RECONCILE_AGAIN);
 		s = (struct child_start){ .says = reconciler_says, .ended = reconciler_ended,
-		    .owner = a, .plan = machines_plan(m, p, a->looked ? "reconcile" : NULL, &e) };
+		    .owner = a, .peer = CHAN_RECONCILER, .plan = machines_plan(m, p, a->looked ? "reconcile" : NULL, &e) };
 		if (start(m, &a->child, "reconcile", s) == 0)
 			crash_point("manager:reconciler-started");
 	}
@@ -377,15 +360,11 @@ checker_says(struct manager *m, struct watch *w)
 {
 	struct child *c = w->owner;
 	struct chan_msg msg;
-	struct err e = { 0 };
-	int rc;
 
-	while ((rc = chan_recv(w->fd, CHAN_OPERATOR, &msg, &e)) > 0) {
+	while (child_hear(m, c, &msg)) {
 		struct machine *mc = msg.verb == CHAN_HEALTH ? machine_of(m, msg.arg[0]) : NULL;
 		struct str why = msg.narg > 2 ? msg.arg[2] : STR("");
 
-		if (msg.verb == CHAN_ERROR)
-			note_error(c, &msg);
 		if (mc == NULL || (mc->state != SCALE_IDLE && mc->state != SCALE_USED))
 			continue;
 		if (str_eqc(msg.arg[1], "ok") || str_eqc(msg.arg[1], "fit"))
@@ -397,8 +376,6 @@ checker_says(struct manager *m, struct watch *w)
 		else
 			cannot_be_told(m, mc, why);
 	}
-	if (rc < 0)
-		watch_drop(m, w);
 }
 
 static void
@@ -407,8 +384,7 @@ checker_ended(struct manager *m, struct watch *w)
 	struct child *c = w->owner;
 	int status;
 
-	if (c->control.fd >= 0)
-		checker_says(m, &c->control);
+	checker_says(m, &c->control);
 	status = child_bury(m, c);
 	if (status != EXIT_OK)
 		log_warn("Health checks were cut short", F_INT("status", status), F_STR("error", c->error));
@@ -472,7 +448,7 @@ tend_checkers(struct manager *m)
 		if (child_alive(c))
 			continue;
 		s = (struct child_start){ .says = checker_says, .ended = checker_ended, .owner = c,
-		    .plan = checker_plan(m, &e) };
+		    .peer = CHAN_CHECKER, .plan = checker_plan(m, &e) };
 		if (start(m, c, "health", s) == 0)
 			crash_point("manager:checker-started");
 	}
