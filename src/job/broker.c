@@ -1,9 +1,9 @@
 /*
- * A broker: runs credential helpers for a confined executor and its puller (see broker.h).
+ * A broker: runs credential helpers for confined pullers (see broker.h).
  *
  * It may: run docker-credential-NAME for the pairs it was told at its start. It must never: read
- * anything but those pairs and the questions of those two, talk to a network itself. It ends with
- * its executor.
+ * anything but those pairs and the pullers' questions, talk to a network itself. It ends with its
+ * executor, or with the last of its pullers.
  */
 #include <sys/socket.h>
 #include <poll.h>
@@ -18,21 +18,24 @@
 #include "job/broker.h"
 
 #define HELPER_LIMIT	(10 * NSEC_SEC)	/* a credential helper is somebody else's program */
-#define ANSWER_LIMIT	(HELPER_LIMIT + 5 * NSEC_SEC)
+/* All the others may have asked before us. */
+#define ANSWER_LIMIT	(BROKER_VOICES * HELPER_LIMIT + 5 * NSEC_SEC)
 #define WORD_MAX	480		/* bytes of a helper's or a server's name */
 #define QUESTION_MAX	1024
 #define PAIRS_MAX	(BROKER_PAIRS * (QUESTION_MAX + 16))
 #define ANSWER_MAX	(BROKER_ANSWER + 64)
 #define FD_PAIRS	3		/* the broker's descriptors */
-#define FD_VOICES	4
+#define FD_VOICES	4		/* the first of them */
 
 /* ---- what is said ---- */
 
 struct question { int64_t number; struct broker_pair ask; };
 struct answer { int64_t number, good; struct str output; };
-struct pairs { struct record_list v; };		/* questions that may be asked */
+/* Questions that may be asked, and by how many. */
+struct pairs { int64_t voices; struct record_list v; };
 
 static const struct record_field pairs_fields[] = {
+	{ 'v', RECORD_NUMBER, true, offsetof(struct pairs, voices), BROKER_VOICES },
 	{ 'p', RECORD_LIST, true, offsetof(struct pairs, v), QUESTION_MAX },
 };
 static const struct record_field question_fields[] = {
@@ -113,7 +116,7 @@ answer(const struct broker_pairs *p, int fd)
 	return true;
 }
 
-/* What the executor knew before anybody else had a word. */
+/* What the executor knew before anybody else had a word; the number of voices, or -1. */
 static int
 read_pairs(int fd, struct arena *a, struct broker_pairs *p, struct err *e)
 {
@@ -132,7 +135,7 @@ read_pairs(int fd, struct arena *a, struct broker_pairs *p, struct err *e)
 			goto out;
 		broker_allow(p, a, one.ask.helper, one.ask.server);
 	}
-	rc = 0;
+	rc = (int)all.voices;
 out:
 	buf_free(&b);
 	return rc;
@@ -141,24 +144,28 @@ out:
 int
 broker_main(int argc, char **argv)
 {
-	struct pollfd pfd[] = { { FD_VOICES, POLLIN, 0 }, { FD_VOICES + 1, POLLIN, 0 } };
+	struct pollfd pfd[BROKER_VOICES];
 	struct broker_pairs p = { .n = 0 };
 	struct arena a = { 0 };
 	struct err e = { 0 };
+	int n;
 
 	(void)argc;
 	(void)argv;
 	proc_harden();
-	if (read_pairs(FD_PAIRS, &a, &p, &e) < 0) {
+	n = read_pairs(FD_PAIRS, &a, &p, &e);
+	if (n < 0) {
 		log_error("Broker was started wrongly", F_ERR(&e));
 		return EXIT_CONFIG;
 	}
 	close(FD_PAIRS);
-	/* A puller that has ended leaves the executor's voice. */
-	for (size_t alive = BROKER_VOICES; alive > 0;) {
-		if (poll(pfd, BROKER_VOICES, -1) < 0)
+	for (int i = 0; i < n; i++)
+		pfd[i] = (struct pollfd){ FD_VOICES + i, POLLIN, 0 };
+	/* A puller that has ended leaves the others' voices. */
+	for (int alive = n; alive > 0;) {
+		if (poll(pfd, (nfds_t)n, -1) < 0)
 			continue;
-		for (size_t i = 0; i < BROKER_VOICES; i++)
+		for (int i = 0; i < n; i++)
 			if (pfd[i].revents != 0 && !answer(&p, pfd[i].fd)) {
 				close(pfd[i].fd);
 				pfd[i].fd = -1;
@@ -171,10 +178,10 @@ broker_main(int argc, char **argv)
 /* ---- the side of those who ask ---- */
 
 static int
-pairs_fd(const struct broker_pairs *p, struct err *e)
+pairs_fd(const struct broker_pairs *p, size_t voices, struct err *e)
 {
 	struct buf all = { .max = PAIRS_MAX };
-	struct pairs list = { .v.n = 0 };
+	struct pairs list = { .voices = (int64_t)voices, .v.n = 0 };
 	struct arena a = { 0 };
 	int fd = -1;
 
@@ -194,19 +201,20 @@ pairs_fd(const struct broker_pairs *p, struct err *e)
 	return fd;
 }
 
+/* far[i] becomes the broker's end of voice i. */
 static int
-start(const struct broker_pairs *p, const int far[BROKER_VOICES], struct err *e)
+start(const struct broker_pairs *p, const int *far, size_t n, struct err *e)
 {
 	static const char *const argv[] = { "windlass-broker", NULL };
-	struct proc_fd fds[] = {
-		{ pairs_fd(p, e), FD_PAIRS }, { far[0], FD_VOICES }, { far[1], FD_VOICES + 1 },
-	};
+	struct proc_fd fds[1 + BROKER_VOICES] = { { pairs_fd(p, n, e), FD_PAIRS } };
 	int pidfd = -1;
 	pid_t pid;
 
+	for (size_t i = 0; i < n; i++)
+		fds[1 + i] = (struct proc_fd){ far[i], FD_VOICES + (int)i };
 	/* It may run these helpers for these servers, as whoever we are now. */
 	if (fds[0].fd >= 0) {
-		pidfd = proc_self(argv, fds, NELEM(fds), PROC_DIES_WITH_PARENT, &pid, e);
+		pidfd = proc_self(argv, fds, 1 + n, PROC_DIES_WITH_PARENT, &pid, e);
 		close(fds[0].fd);
 	}
 	if (pidfd >= 0)
@@ -215,23 +223,31 @@ start(const struct broker_pairs *p, const int far[BROKER_VOICES], struct err *e)
 }
 
 int
-broker_start(const struct broker_pairs *p, struct broker voices[BROKER_VOICES], struct err *e)
+broker_start(const struct broker_pairs *p, struct broker *voices, size_t n, struct err *e)
 {
-	int far[BROKER_VOICES], rc;
+	int far[BROKER_VOICES], pair[2], rc = 0;
+	size_t made = 0;
 
+	assert(n <= BROKER_VOICES);
 	if (p->n == 0)
 		return 0;
-	for (size_t i = 0; i < BROKER_VOICES; i++) {
-		int pair[2];
-
-		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-			return err_sys(e, "socketpair");
-		voices[i].fd = pair[0];
-		far[i] = pair[1];
+	while (made < n && rc == 0) {
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+			rc = err_sys(e, "socketpair");
+			break;
+		}
+		voices[made].fd = pair[0];
+		far[made++] = pair[1];
 	}
-	rc = start(p, far, e);
-	for (size_t i = 0; i < BROKER_VOICES; i++)
+	if (rc == 0)
+		rc = start(p, far, n, e);
+	for (size_t i = 0; i < made; i++) {
 		close(far[i]);
+		if (rc == 0)
+			continue;
+		close(voices[i].fd);
+		voices[i].fd = 0;
+	}
 	return rc < 0 ? err_ctx(e, "broker") : 0;
 }
 

@@ -273,7 +273,8 @@ containers_tidy(struct run *r)
 	mono_t deadline = mono_after(TIDY_LIMIT);
 	struct err e = { 0 };
 
-	puller_end(&r->puller);
+	for (size_t i = 0; i < PULLERS; i++)
+		puller_end(&r->pullers[i]);
 	net_control(-1);
 	/* Nothing was made, or the machine is out of reach: then it is dirty, and goes. */
 	if (r->api == NULL || (r->mem.stage->where == STAGE_ENGINE && !any_made(r)))

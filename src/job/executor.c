@@ -301,10 +301,8 @@ executor_main(int argc, char **argv)
 			log_error("Executor cannot go on", F_ERR(&e));
 			return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;
 		}
-		/* The image is known, and there is nothing left to be pulled. */
-		if (r->mem.stage->where != STAGE_ENGINE &&
-		    container_of(r, CONTAINER_BUILD)->image[0] != '\0')
-			puller_end(&r->puller);
+		if (r->mem.stage->where != STAGE_ENGINE)
+			prepare_pulled(r);
 		if (!stage_is_end(r->mem.stage) && reach_connect_patiently(r, &e) < 0)
 			return lost_machine(r, &e);
 		if (r->api == NULL && reach_connect(r, &e) < 0)

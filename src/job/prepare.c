@@ -12,19 +12,10 @@
 
 /* ---- images ---- */
 
-static void
-say_image(void *ctx, enum image_line kind, const char *text)
-{
-	struct run *r = ctx;
-
-	output_say(&r->out, kind == IMAGE_WARNING ? tl_warning : tl_plain, "%s", text);
-}
-
-static struct json_val
-job_policies(const struct run *r)
-{
-	return json_get(r->work.image_json, "pull_policy");
-}
+/* Whose image a puller pulls. */
+static const enum container_kind pulled_for[PULLERS] = {
+	[PULL_BUILD] = CONTAINER_BUILD, [PULL_HELPER] = CONTAINER_HELPER,
+};
 
 static struct str
 platform(const struct run *r)
@@ -34,36 +25,39 @@ platform(const struct run *r)
 
 /* An order that cannot even be given ends as one that failed. */
 static void
-pull_refused(struct run *r, const struct err *why)
+pull_refused(struct puller *p, enum failure failure, struct str why)
 {
-	r->puller.state = PULLER_FAILED;
-	r->puller.failure = FAILURE_CONFIG;
-	err_set(&r->puller.error, ERR_SERVER, 0, "%s", why->msg);
+	p->state = PULLER_FAILED;
+	p->failure = failure;
+	err_set(&p->error, ERR_SERVER, 0, "%.*s", STR_ARG(why));
 }
 
-/* Orders the pull of the build image; whoever needs the image waits in prepare_build_image(). */
+/* Orders a pull; whoever needs the image waits for it in wait_for_image(). */
 static void
-order_build_image(struct run *r)
+order_image(struct run *r, enum pull pull, struct str name)
 {
+	struct puller *p = &r->pullers[pull];
+	struct json_val of_job = pull == PULL_BUILD ? json_get(r->work.image_json, "pull_policy") : JSON_NONE;
 	struct image_order o;
 	struct err e = { 0 };
-	int rc = image_order(&r->work, r->work.image, job_policies(r), &o, &e);
+	int rc = image_order(&r->work, name, of_job, &o, &e);
 
-	o.platform = platform(r);
+	if (pull == PULL_BUILD)
+		o.platform = platform(r);
 	if (rc == 0)
-		rc = puller_order(&r->puller, &o, LOST_LIMIT, stage_deadline(r), &e);
+		rc = puller_order(p, &o, LOST_LIMIT, stage_deadline(r), &e);
 	if (rc < 0 && e.kind == ERR_CONFIG) {
-		pull_refused(r, &e);
+		pull_refused(p, FAILURE_CONFIG, str_from(e.msg));
 	} else if (rc < 0) {
-		/* From in here none can be started: our successor begins with one of its own. */
-		log_warn("The job's puller has died: the job goes on with a new one", F_ERR(&e));
+		/* From in here none can be started: our successor begins with its own. */
+		log_warn("One of the job's pullers has died: the job goes on with new ones", F_ERR(&e));
 		_exit(EXIT_RETRY);
 	}
 }
 
-/* The engine was lost under the pull. Its machine may have changed, or be no more. */
+/* The engine was lost under a pull. Its machine may have changed, or be no more. */
 static void
-pull_lost(struct run *r, struct str why)
+pull_lost(struct run *r, struct puller *p, struct str why)
 {
 	reach_exit_if_changed(r);
 	if (!reach_gone(r)) {
@@ -71,51 +65,51 @@ pull_lost(struct run *r, struct str why)
 		    STR_ARG(why));
 		return;
 	}
-	r->puller.state = PULLER_FAILED;
-	r->puller.failure = FAILURE_SYSTEM;
-	err_set(&r->puller.error, ERR_SERVER, 0, "%.*s", STR_ARG(why));
+	pull_refused(p, FAILURE_SYSTEM, why);
 }
 
 /*
- * What the puller has said so far stands in the section of the stage that ordered the image; the
+ * What a puller has said so far stands in the section of the stage that ordered the image; the
  * rest comes when somebody waits for it.
  */
 static void
-hear_so_far(struct run *r)
+hear_so_far(struct run *r, enum pull pull)
 {
-	struct container *c = container_of(r, CONTAINER_BUILD);
+	struct container *c = container_of(r, pulled_for[pull]);
+	struct puller *p = &r->pullers[pull];
 	enum puller_word word;
 	struct str text;
 
-	while (r->puller.state == PULLER_ON && puller_hear(&r->puller, &word, &text) > 0) {
-		if (word == PULLER_HAS) {
+	while (p->state == PULLER_ON && puller_hear(p, &word, &text) > 0) {
+		if (word == PULLER_HAS)
 			str_copy(text, c->image, sizeof(c->image));
-			puller_end(&r->puller);
-		} else if (word == PULLER_LOST)
-			pull_lost(r, text);
+		else if (word == PULLER_LOST)
+			pull_lost(r, p, text);
 		else if (word != PULLER_FAILS)
 			output_say(&r->out, word == PULLER_WARNS ? tl_warning : tl_plain, "%.*s",
 			    STR_ARG(text));
 	}
 }
 
-/* Hears the puller until it has said how the order ended. */
+/* Hears a puller until it has said how the order ended. */
 static int
-hear_puller(struct run *r, struct err *e)
+wait_for_image(struct run *r, enum pull pull, struct err *e)
 {
+	struct puller *p = &r->pullers[pull];
+
 	for (;;) {
-		hear_so_far(r);
-		if (r->puller.state == PULLER_DONE)
+		hear_so_far(r, pull);
+		if (p->state == PULLER_DONE)
 			return 0;
-		if (r->puller.state != PULLER_ON) {
-			r->failure = r->puller.failure;
-			*e = r->puller.error;
+		if (p->state != PULLER_ON) {
+			r->failure = p->failure;
+			*e = p->error;
 			return -1;
 		}
 		/* Progress is worth showing while somebody waits for it. */
 		if (mono_passed(r->next_commit))
 			job_commit(r);
-		if (net_wait(r->puller.fd, POLLIN, stage_deadline(r), e) < 0) {
+		if (net_wait(p->fd, POLLIN, stage_deadline(r), e) < 0) {
 			r->failure = FAILURE_SYSTEM;
 			return -1;
 		}
@@ -125,39 +119,36 @@ hear_puller(struct run *r, struct err *e)
 int
 prepare_build_image(struct run *r, struct err *e)
 {
+	struct puller *p = &r->pullers[PULL_BUILD];
 	int rc;
 
 	if (container_of(r, CONTAINER_BUILD)->image[0] != '\0')
 		return 0;
 	/* Ordered by a predecessor that died: its puller went with it. */
-	if (r->puller.state == PULLER_IDLE)
-		order_build_image(r);
-	rc = hear_puller(r, e);
-	r->puller.state = PULLER_IDLE;
+	if (p->state == PULLER_IDLE)
+		order_image(r, PULL_BUILD, r->work.image);
+	rc = wait_for_image(r, PULL_BUILD, e);
+	p->state = PULLER_IDLE;
+	if (rc == 0)
+		puller_end(p);
 	return rc;
 }
 
-/* ---- the stage ---- */
-
-static int
-helper_image(struct run *r, struct str name, struct image *img, struct err *e)
+void
+prepare_pulled(struct run *r)
 {
-	const struct image_hand h = { r->api, r->work.a, &r->broker, say_image, r,
-	    stage_deadline(r) };
-	struct image_order o;
-
-	r->failure = FAILURE_CONFIG;
-	if (image_order(&r->work, name, JSON_NONE, &o, e) < 0)
-		return -1;
-	return image_ensure(&h, &o, img, &r->failure, e);
+	for (size_t i = 0; i < PULLERS; i++)
+		if (container_of(r, pulled_for[i])->image[0] != '\0')
+			puller_end(&r->pullers[i]);
 }
+
+/* ---- the stage ---- */
 
 static int
 prepare_once(struct run *r, struct err *e)
 {
 	struct container *c = container_of(r, CONTAINER_HELPER);
 	struct json_val info;
-	struct image helper = { 0 };
 	struct str arch;
 
 	r->failure = FAILURE_NONE;
@@ -175,30 +166,30 @@ prepare_once(struct run *r, struct err *e)
 	r->failure = FAILURE_NONE;
 	output_say(&r->out, tl_plain, "Using Docker executor with image %.*s ...",
 	    STR_ARG(r->work.image));
-	order_build_image(r);
+	order_image(r, PULL_BUILD, r->work.image);
+	order_image(r, PULL_HELPER, image_helper_name(&r->work, arch));
 	if (network_wanted(&r->work) && containers_make_network(r, e) < 0)
 		return -1;
 	if (containers_make_volumes(r, e) < 0)
 		return -1;
-	if (helper_image(r, image_helper_name(&r->work, arch), &helper, e) < 0)
-		return -1;
-	str_copy(str_from(helper.reference), c->image, sizeof(c->image));
-	if (container_make(r, c, e) < 0)
+	if (wait_for_image(r, PULL_HELPER, e) < 0 || container_make(r, c, e) < 0)
 		return -1;
 	/*
 	 * An image that needs no wait is known now, and one that cannot be had is no reason to
 	 * fetch the sources.
 	 */
-	hear_so_far(r);
-	return r->puller.state != PULLER_ON ? prepare_build_image(r, e) : 0;
+	hear_so_far(r, PULL_BUILD);
+	return r->pullers[PULL_BUILD].state != PULLER_ON ? prepare_build_image(r, e) : 0;
 }
 
 static enum outcome
 prepare(struct run *r, struct err *e)
 {
 	for (int i = 1; ; i++) {
-		if (prepare_once(r, e) == 0)
+		if (prepare_once(r, e) == 0) {
+			prepare_pulled(r);
 			return OUT_OK;
+		}
 		if (e->kind == ERR_CANCELLED) {
 			order_take_or_exit(r);
 			if (r->order != ORDER_NONE)

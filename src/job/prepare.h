@@ -14,5 +14,7 @@ enum outcome prepare_executor(struct run *r, struct err *e);
  * r->failure.
  */
 int	prepare_build_image(struct run *r, struct err *e);
+/* Ends the pullers of the images that are known: nobody will order these again. */
+void	prepare_pulled(struct run *r);
 
 #endif

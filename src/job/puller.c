@@ -167,7 +167,7 @@ gone(struct puller *p)
 	if (p->state == PULLER_ON) {
 		p->state = PULLER_FAILED;
 		p->failure = FAILURE_SYSTEM;
-		err_set(&p->error, ERR_SYS, 0, "the pull of the build image died");
+		err_set(&p->error, ERR_SYS, 0, "the process that pulled the image died");
 	}
 	puller_end(p);
 	return -1;

@@ -8,7 +8,8 @@
  * variables. It is started before the executor confines itself, since nobody can start a program
  * after that, and confines itself in the same way.
  *
- * A puller carries out one order after another; as many are started as shall pull side by side. An
+ * A puller carries out one order after another; as many are started as shall pull side by side, at
+ * most PULLERS_MAX, each with a broker's voice of its own. An
  * order ends the one before it, the end of its executor ends the puller. What it says (records,
  * wire/record.h) bears the number of the order, so what was said of an earlier one is not taken
  * for the last one's.
@@ -20,6 +21,8 @@
 
 #include "docker/engine.h"
 #include "job/image.h"
+
+#define PULLERS_MAX	BROKER_VOICES
 
 int	puller_main(int argc, char **argv);
 

@@ -154,14 +154,15 @@ machine_engine(struct run *r, struct arena *files, struct engine_opts *o, struct
 }
 
 int
-reach_puller(struct run *r, struct puller_plan *plan, struct broker *voice, struct err *e)
+reach_pullers(struct run *r, struct puller_plan *plan, struct broker *voices, struct err *e)
 {
 	struct arena files = { 0 };
 	int rc = 0;
 
 	/* Without it no job begins either: reach_connect() will say so. */
 	if (machine_engine(r, &files, &plan->engine, NULL) == 0)
-		rc = puller_start(&r->puller, plan, voice, e);
+		for (size_t i = 0; i < PULLERS && rc == 0; i++)
+			rc = puller_start(&r->pullers[i], plan, &voices[i], e);
 	arena_reset(&files);
 	return rc;
 }

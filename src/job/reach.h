@@ -39,8 +39,11 @@ bool	reach_open(struct run *r);
  * places. How many.
  */
 size_t	reach_places(struct run *r, struct sandbox_place *places);
-/* Starts the job's puller; the machine's address and certificates go into the plan. 0 or -1. */
-int	reach_puller(struct run *r, struct puller_plan *plan, struct broker *voice,
+/*
+ * Starts the job's pullers (enum pull), each with its voice of the broker; the machine's address and
+ * certificates go into the plan. 0 or -1.
+ */
+int	reach_pullers(struct run *r, struct puller_plan *plan, struct broker *voices,
 	    struct err *e);
 
 /* First contact with the machine, before anything is written: -1 the machine is not usable. */

@@ -55,6 +55,10 @@ struct memory {
 	size_t		 nunknown;
 };
 
+/* What is pulled side by side: an image each. */
+enum pull { PULL_BUILD, PULL_HELPER, PULLERS };
+_Static_assert(PULLERS <= PULLERS_MAX, "the broker has a voice for each");
+
 struct run {
 	struct arena	 arena;			/* lives to the end */
 	struct arena	 scratch;		/* one exchange with the engine */
@@ -82,8 +86,7 @@ struct run {
 	int64_t		 exit_code;		/* of the stage's script: OUT_OK, OUT_EXIT */
 	bool		 given_back;
 	bool		 dirty;			/* something may be left on the machine */
-	struct broker	 broker;
-	struct puller	 puller;		/* of the build image */
+	struct puller	 pullers[PULLERS];
 };
 
 /* memory.c: stage.json */

@@ -44,7 +44,7 @@ keep_profile(const char *file)
 int
 start_confine(struct run *r, uid_t self, struct err *e)
 {
-	struct broker voices[BROKER_VOICES] = { { 0 } };
+	struct broker voices[PULLERS] = { { 0 } };
 	struct broker_pairs pairs = { .n = 0 };
 	struct sandbox_place places[20] = { { SANDBOX_WRITE, NULL, r->dir } };
 	const char *auth = image_auth_file(&r->arena);
@@ -59,10 +59,8 @@ start_confine(struct run *r, uid_t self, struct err *e)
 	/* A work of its own: the job's begins later, and its names are not drawn yet. */
 	work_init(&w, &r->job, r->machine, "0000000000000000", r->concurrent_id);
 	image_helpers(&w, &pairs, NULL);
-	if (broker_start(&pairs, voices, e) < 0 ||
-	    reach_puller(r, &plan, &voices[BROKER_PULLER], e) < 0)
+	if (broker_start(&pairs, voices, PULLERS, e) < 0 || reach_pullers(r, &plan, voices, e) < 0)
 		return -1;
-	r->broker = voices[BROKER_EXECUTOR];
 	/* They end with us, and nobody asks how. Not before they run: proc_self() has to find them. */
 	signal(SIGCHLD, SIG_IGN);
 	if (auth != NULL) {

@@ -124,7 +124,14 @@ def test_image_lines_stand_in_preparing(rig, windlass):
     trace = rig.trace(number)
     step = trace[trace.index(":step_script"):]
     before = trace[:trace.index(":step_script")]
-    assert "container " + rig.env["RIG_DEBIAN_IMAGE"] in before
+    # Both are pulled at once; the lines of one image stand together, the helper's first.
+    helper, build = rig.env["RIG_HELPER_IMAGE"], rig.env["RIG_DEBIAN_IMAGE"]
+    about = [line for line in plain(before).splitlines() if helper in line or build in line]
+    assert f"with image {build}" in about.pop(0), about
+    whose = [helper in line for line in about]
+    assert whose == sorted(whose, reverse=True) and True in whose and False in whose, about
+    assert f"container {helper}" in about[0] and "Using docker image sha256:" in about[whose.index(False) - 1], about
+    assert "container " + build in before
     for words in ("Using effective pull policy", "Pulling docker image", "Using docker image"):
         assert words not in step, plain(trace)
         assert words in before, plain(trace)

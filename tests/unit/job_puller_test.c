@@ -133,6 +133,39 @@ test_hearing(void)
 	}
 }
 
+/*
+ * As many as there may be, each with an engine of its own to wait for: what is said by one is of its own order, and the end of one
+ * is nothing to the others.
+ */
+static void
+test_side_by_side(void)
+{
+	struct puller p[PULLERS_MAX] = { { 0 } };
+	struct err e = { 0 };
+	int lost = 0, failed = 0, started = 0;
+
+	for (size_t i = 0; i < PULLERS_MAX; i++) {
+		struct image_order o = order_for("r.example/a:1");
+		struct broker none = { 0 };
+
+		started += puller_start(&p[i], &plan, &none, &e) == 0 &&
+		    puller_order(&p[i], &o, i % 2 == 0 ? 60 * NSEC_SEC : 0, MONO_NEVER, &e) == 0;
+	}
+	is_int(started, PULLERS_MAX, "pullers side by side: %s", e.msg);
+	for (size_t i = 0; i < PULLERS_MAX; i++) {
+		enum puller_word word = PULLER_NWORDS;
+		struct str text;
+
+		if (next_word(&p[i], &word, &text) != 1)
+			continue;
+		lost += i % 2 == 0 && word == PULLER_LOST && p[i].state == PULLER_ON;
+		failed += i % 2 == 1 && word == PULLER_FAILS && p[i].state == PULLER_FAILED;
+		puller_end(&p[i]);
+	}
+	is_int(lost, PULLERS_MAX / 2, "  those with patience try again");
+	is_int(failed, PULLERS_MAX / 2, "  the others have ended");
+}
+
 /* Two orders that are none: the puller has nothing to do with whoever says so. */
 static void
 test_nonsense(void)
@@ -197,6 +230,7 @@ main(int argc, char **argv)
 	puller_end(&p);
 	test_hearing();
 	test_nonsense();
+	test_side_by_side();
 	test_limits();
 	fs_remove_tree(AT_FDCWD, dir, NULL);
 	return done_testing();
