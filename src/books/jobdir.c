@@ -43,6 +43,8 @@ read_object(int dir, const char *file, size_t max, struct arena *a, struct json_
 
 	if (fs_read(dir, file, max, &b, e) == 0)
 		rc = json_parse(a, arena_str(a, buf_str(&b)), v, e);
+	if (rc == 0 && json_type(*v) != JSON_OBJECT)
+		rc = err_set(e, ERR_PARSE, 0, "it is not a JSON object");
 	buf_free(&b);
 	return rc < 0 && e != NULL && e->kind != ERR_NOTFOUND ? err_ctx(e, "%s", file) : rc;
 }
@@ -70,11 +72,15 @@ int
 jobdir_result_read(int dir, struct arena *a, struct jobdir_result *r, struct err *e)
 {
 	struct json_val v;
+	struct str state;
 
 	*r = (struct jobdir_result){ .reason = "", .text = "", .told = true };
 	if (read_object(dir, JOBFILE_RESULT, RESULT_MAX, a, &v, e) < 0)
 		return -1;
-	r->success = str_eqc(json_str(a, json_get(v, "state")), "success");
+	state = json_str(a, json_get(v, "state"));
+	r->success = str_eqc(state, "success");
+	if (!r->success && !str_eqc(state, "failed"))
+		return err_set(e, ERR_PARSE, 0, JOBFILE_RESULT ": no state that this version knows in it");
 	fields_read(a, v, result_fields, NELEM(result_fields), r);
 	fields_read(a, v, &result_told, 1, r);
 	fields_read(a, v, &result_finished, 1, r);
@@ -102,11 +108,16 @@ bool
 jobdir_order_read(int dir, struct arena *a, struct jobdir_order *o)
 {
 	struct json_val v;
+	struct str how;
+	bool abort;
 
 	if (read_object(dir, JOBFILE_CANCEL, WORDS_MAX, a, &v, NULL) < 0)
 		return false;
-	*o = (struct jobdir_order){ .abort = str_eqc(json_str(a, json_get(v, "how")), "abort"),
-		.reason = failure_of(json_str(a, json_get(v, "reason"))), .text = json_cstr(a, json_get(v, "text")) };
+	how = json_str(a, json_get(v, "how"));
+	abort = str_eqc(how, "abort");
+	if (!abort && !str_eqc(how, "cancel"))
+		return false;
+	*o = (struct jobdir_order){ .abort = abort, .reason = failure_of(json_str(a, json_get(v, "reason"))), .text = json_cstr(a, json_get(v, "text")) };
 	return true;
 }
 
@@ -136,8 +147,9 @@ jobdir_place_read(int dir, bool vouched, struct arena *a, struct jobdir_place *p
 		p->machine = arena_dup(a, name);
 		if (rest.p == NULL || str_to_i64(str_trim(rest), &p->slot) < 0)
 			p->slot = 0;
-		if (name.n == 0)
-			rc = err_set(e, ERR_PARSE, 0, JOBFILE_MACHINE ": no name in it");
+		/* It becomes part of a path. */
+		if (name.n == 0 || str_chr(name, '/') >= 0 || str_chr(name, '\0') >= 0)
+			rc = err_set(e, ERR_PARSE, 0, JOBFILE_MACHINE ": no name of a machine in it");
 	}
 	buf_free(&b);
 	return rc;

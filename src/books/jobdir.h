@@ -69,7 +69,7 @@ struct jobdir_result {
 };
 /* 0 or -1: then the file is as it was. */
 int	jobdir_result_write(int dir, const struct jobdir_result *r, struct err *e);
-/* ERR_NOTFOUND: it has not ended. */
+/* ERR_NOTFOUND: it has not ended. ERR_PARSE: damaged, or a state of a newer version. */
 int	jobdir_result_read(int dir, struct arena *a, struct jobdir_result *r, struct err *e);
 
 /* cancel: written before the signal. */
@@ -79,7 +79,7 @@ struct jobdir_order {
 	const char	*text;
 };
 int	jobdir_order_write(int dir, const struct jobdir_order *o, struct err *e);
-/* Whether there is one that can be read. An abort replaces a cancel, never the other way: the writer asks first. */
+/* Whether there is one that can be read; one of a newer kind is none. An abort replaces a cancel, never the other way: the writer asks first. */
 bool	jobdir_order_read(int dir, struct arena *a, struct jobdir_order *o);
 
 /* machine. A job may get another one while it has no stage.json. */

@@ -52,6 +52,11 @@ test_result(void)
 	put("result.json", "{\"state\":");
 	is_int(jobdir_result_read(dir, &arena, &r, &e), -1, "half a file");
 	is_int(e.kind, ERR_PARSE, "  is damaged: %s", e.msg);
+	put("result.json", "{\"state\":\"skipped\",\"exit_code\":0}");
+	is_int(jobdir_result_read(dir, &arena, &r, &e), -1, "a state that nobody knows");
+	ok(e.kind == ERR_PARSE && !r.success, "  is neither of the two");
+	put("result.json", "[]");
+	is_int(jobdir_result_read(dir, &arena, &r, &e), -1, "a list is no result");
 }
 
 static void
@@ -70,6 +75,8 @@ test_order(void)
 	is_str(o.text, "aborted: interrupt", "  with its words");
 	put("cancel", "{");
 	ok(!jobdir_order_read(dir, &arena, &o), "half an order is none");
+	put("cancel", "{\"how\":\"pause\",\"reason\":\"job_canceled\"}");
+	ok(!jobdir_order_read(dir, &arena, &o), "nor is one of a kind that nobody knows");
 }
 
 static void
@@ -91,6 +98,8 @@ test_place(void)
 	put("machine", "\n3\n");
 	is_int(jobdir_place_read(dir, false, &arena, &p, &e), -1, "a number alone");
 	is_int(e.kind, ERR_PARSE, "  is damaged");
+	put("machine", "../runner-b-2\n3\n");
+	is_int(jobdir_place_read(dir, false, &arena, &p, &e), -1, "a way out of the store is no name");
 	put("unfit", " no disk\n");
 	put("gone", "x");
 	is_str(jobdir_text(dir, JOBFILE_UNFIT, &arena), "no disk", "what was said of it");
