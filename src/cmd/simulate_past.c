@@ -1,9 +1,9 @@
 /* Where `windlass simulate` has its past jobs from: a table, or the manager's own record. See simulate.h. */
 #include <unistd.h>
 
+#include "books/history.h"
 #include "cmd/simulate.h"
 #include "core/fs.h"
-#include "manager/history.h"
 
 #define TABLE_MAX	(256u << 20)
 #define BOOTS		200	/* of the newest machines: what a cloud took last year says little */

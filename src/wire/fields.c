@@ -70,6 +70,10 @@ fields_read(struct arena *a, struct json_val obj, const struct field *f, size_t 
 			if (json_type(v) == JSON_STRING)
 				*(const char **)member = json_cstr(a, v);
 			break;
+		case FIELD_TEXT:
+			if (json_type(v) == JSON_STRING)
+				*(struct str *)member = json_str(a, v);
+			break;
 		case FIELD_NUMBER:
 			if (json_i64(v, 0) > 0)
 				*(const char **)member = arena_fmt(a, "%" PRId64, json_i64(v, 0));
@@ -176,6 +180,10 @@ write_one(struct json_w *w, const struct field *f, const void *member)
 		if (f->type == FIELD_STR || (s != NULL && s[0] != '\0'))
 			jw_str(w, f->key, s != NULL ? str_from(s) : STR(""));
 		break;
+	case FIELD_TEXT:
+		if (((const struct str *)member)->n > 0)
+			jw_str(w, f->key, *(const struct str *)member);
+		break;
 	case FIELD_NUMBER:
 		write_number(w, f->key, *(const char *const *)member);
 		break;
@@ -238,6 +246,7 @@ is_set(const struct field *f, const void *member)
 	case FIELD_MAP:
 	case FIELD_BOOLS:
 		return ((const struct field_map *)member)->n > 0;
+	case FIELD_TEXT:
 	case FIELD_RAW:
 		return ((const struct str *)member)->n > 0;
 	}

@@ -16,6 +16,7 @@
 enum field_type {
 	FIELD_STR,		/* const char *; NULL is written as "" */
 	FIELD_STR_IF,		/* the same, but left out when empty: keys that docker-machine does not know */
+	FIELD_TEXT,		/* struct str, a view into the arena or the object; left out when empty */
 	FIELD_NUMBER,		/* const char * of digits, a number on disk; "" and NULL are 0 */
 	FIELD_BOOL,		/* bool */
 	FIELD_INT,		/* int64_t */

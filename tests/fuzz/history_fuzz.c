@@ -1,6 +1,6 @@
 /* The history record: what is read prints and reads back the same, a torn tail costs its own line only, twins or not. */
 #include "core/buf.h"
-#include "manager/history.h"
+#include "books/history.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

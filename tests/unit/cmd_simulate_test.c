@@ -2,10 +2,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "books/history.h"
 #include "cmd/cmd.h"
 #include "cmd/simulate.h"
 #include "core/fs.h"
-#include "manager/history.h"
 #include "tap.h"
 
 #define S	NSEC_SEC

@@ -1,10 +1,10 @@
-/* manager/history: what is written reads back, torn lines cost themselves only, the room it takes is bounded. */
+/* books/history: what is written reads back, torn lines cost themselves only, the room it takes is bounded. */
 #include <sys/stat.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "books/history.h"
 #include "core/fs.h"
-#include "manager/history.h"
 #include "tap.h"
 
 #define AT	((wall_t){ INT64_C(1772352906300000000) })	/* 2026-03-01T08:15:06.3Z */
