@@ -101,13 +101,13 @@ share(size_t room, size_t jobs, size_t machines, size_t *for_jobs, size_t *for_m
 static void
 put_events(struct buf *b, struct view *v, const char *dir, size_t most, size_t columns)
 {
-	struct view_event *ev;
+	struct event_record *ev;
 	struct buf line = { 0 }, name = { 0 };
-	size_t n = view_events(v, dir, NULL, NULL, most, &ev);
+	size_t n = events_read(&v->arena, dir, NULL, NULL, most, &ev);
 
 	/* The newest first: it stays where the eye is. */
 	for (size_t i = n; i-- > 0; ) {
-		struct view_event one = ev[i];
+		struct event_record one = ev[i];
 
 		buf_clear(&line);
 		buf_clear(&name);
@@ -286,14 +286,14 @@ as_json(const struct opt *o)
 {
 	struct buf out = { .max = 256u << 20 };
 	struct json_w w = { .b = &out, .indent = 2 };
-	struct view_event *ev;
+	struct event_record *ev;
 	struct view v;
 	size_t n;
 	char *dir;
 
 	if (watch_load(&v, "top", o[0].value, o[1].value, &dir) < 0)
 		return 1;
-	n = view_events(&v, dir, NULL, NULL, EVENTS_PLAIN, &ev);
+	n = events_read(&v.arena, dir, NULL, NULL, EVENTS_PLAIN, &ev);
 	jw_object(&w, NULL);
 	watch_json(&w, &v);
 	watch_json_events(&w, ev, n);

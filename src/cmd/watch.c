@@ -540,7 +540,7 @@ static const struct {
 };
 
 void
-watch_event_text(struct buf *b, const struct view *v, const struct view_event *ev, const char *self)
+watch_event_text(struct buf *b, const struct view *v, const struct event_record *ev, const char *self)
 {
 	bool about_machine = ev->machine[0] != '\0' && (ev->job[0] == '\0' || (self != NULL && strcmp(self, ev->machine) == 0));
 	const char *phrase = NULL;
@@ -692,20 +692,11 @@ watch_json_job(struct json_w *w, const struct view_job *j)
 }
 
 void
-watch_json_events(struct json_w *w, const struct view_event *ev, size_t n)
+watch_json_events(struct json_w *w, const struct event_record *ev, size_t n)
 {
 	jw_array(w, "events");
-	for (size_t i = 0; i < n; i++) {
-		jw_object(w, NULL);
-		jw_time(w, "at", ev[i].at, 3);
-		jw_cstr(w, "kind", ev[i].kind);
-		jw_text(w, "pool", ev[i].pool);
-		jw_text(w, "machine", ev[i].machine);
-		jw_text(w, "job", ev[i].job);
-		jw_text(w, "reason", ev[i].reason);
-		jw_text(w, "text", ev[i].text);
-		jw_end_object(w);
-	}
+	for (size_t i = 0; i < n; i++)
+		event_put(w, &ev[i]);
 	jw_end_array(w);
 }
 

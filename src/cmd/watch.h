@@ -7,6 +7,7 @@
 #ifndef CMD_WATCH_H
 #define CMD_WATCH_H
 
+#include "books/events.h"
 #include "core/opt.h"
 #include "manager/view.h"
 #include "wire/json.h"
@@ -26,7 +27,7 @@ void	watch_json(struct json_w *w, const struct view *v);
 void	watch_json_pool(struct json_w *w, const struct view_pool *p);
 void	watch_json_machine(struct json_w *w, const struct view_machine *m);
 void	watch_json_job(struct json_w *w, const struct view_job *j);
-void	watch_json_events(struct json_w *w, const struct view_event *ev, size_t n);
+void	watch_json_events(struct json_w *w, const struct event_record *ev, size_t n);
 
 /* Text without control characters. */
 void	watch_put_clean(struct buf *b, const char *s);
@@ -71,7 +72,7 @@ void	watch_machine_note(struct buf *b, const struct view_machine *m, wall_t now)
 void	watch_put_waiting(struct buf *b, const struct view_job *j, wall_t now);
 void	watch_pool_note(struct buf *b, const struct view_pool *p, wall_t now);
 /* What happened, without its time; `self` is the machine or job whose story it is and need not be named. */
-void	watch_event_text(struct buf *b, const struct view *v, const struct view_event *ev, const char *self);
+void	watch_event_text(struct buf *b, const struct view *v, const struct event_record *ev, const char *self);
 /* "bastion-1 (AbCdEfGhI)", as much of it as is known. */
 void	watch_put_pool_name(struct buf *b, const struct view *v, const char *key);
 

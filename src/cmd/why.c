@@ -69,14 +69,14 @@ find_exact(struct meant *m, const struct view *v)
 }
 
 static bool
-exact_event(void *ctx, const struct view_event *ev)
+exact_event(void *ctx, const struct event_record *ev)
 {
 	return strcmp(ev->job, ctx) == 0 || strcmp(ev->machine, ctx) == 0;
 }
 
 /* Events may be of any machine that begins or ends so. */
 static bool
-near_event(void *ctx, const struct view_event *ev)
+near_event(void *ctx, const struct event_record *ev)
 {
 	struct str machine = str_from(ev->machine);
 
@@ -87,12 +87,12 @@ static struct meant
 resolve(struct view *v, const char *dir, char *word)
 {
 	struct meant m = { .word = word };
-	struct view_event *ev;
+	struct event_record *ev;
 	size_t n;
 
 	if (find_exact(&m, v))
 		return m;
-	n = view_events(v, dir, exact_event, word, 1, &ev);
+	n = events_read(&v->arena, dir, exact_event, word, 1, &ev);
 	if (n > 0) {
 		m.what = strcmp(ev[0].job, word) == 0 ? SUBJECT_JOB : SUBJECT_MACHINE;
 		m.name = word;
@@ -100,7 +100,7 @@ resolve(struct view *v, const char *dir, char *word)
 	}
 	for (size_t i = 0; i < v->nmachines; i++)
 		candidate(&m, SUBJECT_MACHINE, v->machines[i].name);
-	n = view_events(v, dir, near_event, word, EVENTS_MOST, &ev);
+	n = events_read(&v->arena, dir, near_event, word, EVENTS_MOST, &ev);
 	for (size_t i = 0; i < n; i++) {
 		/* A story is many events: once is enough. */
 		if (view_machine(v, ev[i].machine) == NULL)
@@ -110,7 +110,7 @@ resolve(struct view *v, const char *dir, char *word)
 }
 
 static bool
-of_subject(void *ctx, const struct view_event *ev)
+of_subject(void *ctx, const struct event_record *ev)
 {
 	const struct meant *m = ctx;
 
@@ -324,7 +324,7 @@ put_machine(struct buf *b, const struct view *v, const struct view_machine *m, w
 }
 
 static void
-put_story(struct buf *b, const struct view *v, const struct view_event *ev, size_t n, const char *self)
+put_story(struct buf *b, const struct view *v, const struct event_record *ev, size_t n, const char *self)
 {
 	if (n > 0)
 		buf_putc(b, '\n');
@@ -387,7 +387,7 @@ answer_one(struct buf *b, struct view *v, const char *dir, char *word, bool json
 	const struct view_machine *mc = m.what == SUBJECT_MACHINE ? view_machine(v, m.name) : NULL;
 	const struct view_pool *p = m.what == SUBJECT_POOL ? view_pool(v, m.name) : NULL;
 	struct json_w w = { .b = b, .indent = 2 };
-	struct view_event *ev;
+	struct event_record *ev;
 	size_t n;
 
 	if (m.candidates > 1) {
@@ -395,7 +395,7 @@ answer_one(struct buf *b, struct view *v, const char *dir, char *word, bool json
 		return 1;
 	}
 	if (m.what == SUBJECT_NONE) {
-		n = view_events(v, dir, NULL, NULL, 1u << 17, &ev);
+		n = events_read(&v->arena, dir, NULL, NULL, 1u << 17, &ev);
 		buf_puts(b, "FATAL: why: no runner, job or machine is known by the name \"");
 		watch_put_clean(b, word);
 		buf_puts(b, n > 0 ? "\"; what is remembered begins at " : "\"; nothing is remembered yet");
@@ -407,7 +407,7 @@ answer_one(struct buf *b, struct view *v, const char *dir, char *word, bool json
 		buf_clear(b);
 		return 1;
 	}
-	n = view_events(v, dir, of_subject, &m, m.what == SUBJECT_POOL ? EVENTS_POOL : EVENTS_MOST, &ev);
+	n = events_read(&v->arena, dir, of_subject, &m, m.what == SUBJECT_POOL ? EVENTS_POOL : EVENTS_MOST, &ev);
 	if (json) {
 		jw_object(&w, NULL);
 		jw_cstr(&w, "subject", subjects[m.what]);

@@ -7,7 +7,6 @@
 #include "core/log.h"
 #include "manager/events.h"
 #include "manager/metrics.h"
-#include "wire/json.h"
 
 #define TEXT_MAX	600
 /* A disk that refuses is asked again after that, not every round. */
@@ -22,20 +21,6 @@ struct events {
 	uint64_t	 size;
 	mono_t		 again;
 };
-
-static const char *const kinds[EVENT_NKINDS] = {
-	[EVENT_CREATE] = "create", [EVENT_PHASE] = "phase", [EVENT_READY] = "ready", [EVENT_CREATE_FAILED] = "create-failed",
-	[EVENT_REMOVE] = "remove", [EVENT_REMOVED] = "removed", [EVENT_REMOVE_FAILED] = "remove-failed", [EVENT_STUCK] = "stuck",
-	[EVENT_MACHINE] = "machine", [EVENT_ARRIVED] = "arrived", [EVENT_WAITING] = "waiting", [EVENT_ASSIGN] = "assign",
-	[EVENT_BACK] = "back", [EVENT_ENDED] = "ended", [EVENT_DONE] = "done", [EVENT_HELD] = "held",
-	[EVENT_GITLAB] = "gitlab", [EVENT_MANAGER] = "manager",
-};
-
-const char *
-event_kind_name(enum event_kind kind)
-{
-	return kinds[kind];
-}
 
 /* Opens the file for appending; the line that a predecessor died in is ended first, so that it spoils no other. */
 static void
@@ -86,6 +71,7 @@ event_note(struct manager *m, enum event_kind kind, const struct event_of *about
 	struct events *ev = m->events;
 	struct buf b = { 0 };
 	struct json_w w = { .b = &b };
+	struct event_record r;
 	char text[TEXT_MAX];
 	struct str *slot;
 
@@ -98,19 +84,12 @@ event_note(struct manager *m, enum event_kind kind, const struct event_of *about
 		of.pool = of.job->pool;
 	metrics_event(m, kind, of.pool, of.machine, of.job, reason);
 	TEXT_OF(text, fmt);
-	jw_object(&w, NULL);
-	jw_time(&w, "at", wall_now(), 3);
-	jw_cstr(&w, "kind", kinds[kind]);
-	if (of.pool != NULL)
-		jw_cstr(&w, "pool", of.pool->key);
-	if (of.machine != NULL)
-		jw_cstr(&w, "machine", of.machine->name);
-	if (of.job != NULL)
-		jw_cstr(&w, "job", of.job->id);
-	jw_cstr(&w, "reason", reason);
-	if (text[0] != '\0')
-		jw_cstr(&w, "text", text);
-	jw_end_object(&w);
+	r = (struct event_record){
+		.at = wall_now(), .kind = event_kind_name(kind), .pool = of.pool != NULL ? of.pool->key : "",
+		.machine = of.machine != NULL ? of.machine->name : "", .job = of.job != NULL ? of.job->id : "",
+		.reason = reason, .text = text,
+	};
+	event_put(&w, &r);
 	buf_putc(&b, '\n');
 	if (ev->n - ev->written == EVENTS_RING)
 		events_flush(m);

@@ -12,7 +12,6 @@
 
 #define RECORD_MAX	(1u << 20)
 #define SILENT_S	8	/* a manager that lives has seen a new job by then, however large its fleet is */
-#define LINE_GUESS	1024	/* most events are shorter */
 
 /* ---- the snapshot ---- */
 
@@ -497,91 +496,4 @@ view_job(const struct view *v, const char *id)
 		if (strcmp(v->jobs[i].id, id) == 0)
 			return &v->jobs[i];
 	return NULL;
-}
-
-/* ---- events ---- */
-
-struct reading {
-	struct view	*v;
-	bool		(*want)(void *ctx, const struct view_event *ev);
-	void		*ctx;
-	struct view_event *ring;
-	size_t		 most, n;
-};
-
-static void
-take_line(struct reading *r, struct str line)
-{
-	struct arena scratch = { 0 };
-	struct arena *a = &r->v->arena;
-	struct json_val v;
-	struct view_event ev;
-
-	if (line.n == 0 || json_parse(&scratch, line, &v, NULL) < 0)
-		goto out;
-	ev = (struct view_event){ .at = get_time(&scratch, v, "at"), .kind = get_text(&scratch, v, "kind"),
-	    .pool = get_text(&scratch, v, "pool"), .machine = get_text(&scratch, v, "machine"), .job = get_text(&scratch, v, "job"),
-	    .reason = get_text(&scratch, v, "reason"), .text = get_text(&scratch, v, "text") };
-	if (ev.kind[0] == '\0' || (r->want != NULL && !r->want(r->ctx, &ev)))
-		goto out;
-	/* Of those that fall out of the ring the strings stay in the arena: bounded by the files. */
-	r->ring[r->n++ % r->most] = (struct view_event){ ev.at, arena_dup(a, str_from(ev.kind)), arena_dup(a, str_from(ev.pool)),
-	    arena_dup(a, str_from(ev.machine)), arena_dup(a, str_from(ev.job)), arena_dup(a, str_from(ev.reason)),
-	    arena_dup(a, str_from(ev.text)) };
-out:
-	arena_reset(&scratch);
-}
-
-static void
-take_file(struct reading *r, int dir, const char *name, off_t tail)
-{
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	struct buf b = { .max = 2 * EVENTS_FILE_MAX };
-	struct str rest;
-	struct stat st;
-	off_t from;
-	ssize_t n;
-
-	if (fd < 0)
-		return;
-	if (fstat(fd, &st) == 0) {
-		from = st.st_size > tail ? st.st_size - tail : 0;
-		while (buf_room(&b, 65536) != NULL && (n = pread(fd, b.p + b.n, 65536, from + (off_t)b.n)) > 0)
-			buf_grown(&b, (size_t)n);
-		rest = buf_str(&b);
-		if (from > 0)
-			str_cut(&rest, '\n');
-		while (rest.p != NULL)
-			take_line(r, str_cut(&rest, '\n'));
-	}
-	buf_free(&b);
-	close(fd);
-}
-
-size_t
-view_events(struct view *v, const char *state_dir, bool (*want)(void *ctx, const struct view_event *ev), void *ctx,
-    size_t most, struct view_event **events)
-{
-	struct reading r = { .v = v, .want = want, .ctx = ctx, .most = most };
-	size_t n;
-	int dir = fs_opendir(AT_FDCWD, state_dir, NULL);
-
-	*events = NULL;
-	if (dir < 0)
-		return 0;
-	r.ring = arena_calloc(&v->arena, most, sizeof(*r.ring));
-	/* Without a choice to make, the last lines are enough, and whoever looks every second is spared the rest. */
-	if (want == NULL)
-		take_file(&r, dir, EVENTS_FILE, (off_t)most * LINE_GUESS);
-	if (want != NULL || r.n < most) {
-		r.n = 0;
-		take_file(&r, dir, EVENTS_FILE_OLD, 2 * (off_t)EVENTS_FILE_MAX);
-		take_file(&r, dir, EVENTS_FILE, 2 * (off_t)EVENTS_FILE_MAX);
-	}
-	close(dir);
-	n = r.n < most ? r.n : most;
-	*events = arena_calloc(&v->arena, n, sizeof(**events));
-	for (size_t i = 0; i < n; i++)
-		(*events)[i] = r.ring[(r.n - n + i) % most];
-	return n;
 }

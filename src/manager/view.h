@@ -47,11 +47,6 @@ struct view_series {
 	uint64_t	 bucket[METRIC_BOUNDS_MAX + 1];
 };
 
-struct view_event {
-	wall_t		 at;
-	const char	*kind, *pool, *machine, *job, *reason, *text;
-};
-
 struct view {
 	struct arena	 arena;
 	bool		 alive;		/* a manager holds the lock */
@@ -82,12 +77,5 @@ void	view_free(struct view *v);
 const struct view_pool	*view_pool(const struct view *v, const char *key);	/* NULL if unknown */
 const struct view_machine *view_machine(const struct view *v, const char *name);
 const struct view_job	*view_job(const struct view *v, const char *id);
-
-/*
- * The events of both files, oldest first, that `want` (NULL: all) is true for; of those at most the newest
- * `most`. Lines that are torn or of a newer kind are passed over. The array and its strings live in v's arena.
- */
-size_t	view_events(struct view *v, const char *state_dir, bool (*want)(void *ctx, const struct view_event *ev), void *ctx,
-	    size_t most, struct view_event **events);
 
 #endif

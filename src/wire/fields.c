@@ -1,6 +1,13 @@
 /* Structs and JSON objects joined by a table: see fields.h. */
 #include "wire/fields.h"
 
+/* A row's type without what only its writer heeds. */
+static enum field_type
+kind_of(const struct field *f)
+{
+	return (enum field_type)(f->type & ~FIELD_IF);
+}
+
 static struct field_list
 read_list(struct arena *a, struct json_val v)
 {
@@ -64,9 +71,8 @@ fields_read(struct arena *a, struct json_val obj, const struct field *f, size_t 
 		struct json_val v = json_get(obj, f[i].key);
 		void *member = (char *)to + f[i].offset;
 
-		switch (f[i].type) {
+		switch (kind_of(&f[i])) {
 		case FIELD_STR:
-		case FIELD_STR_IF:
 			if (json_type(v) == JSON_STRING)
 				*(const char **)member = json_cstr(a, v);
 			break;
@@ -173,16 +179,13 @@ write_one(struct json_w *w, const struct field *f, const void *member)
 {
 	const char *s;
 
-	switch (f->type) {
+	switch (kind_of(f)) {
 	case FIELD_STR:
-	case FIELD_STR_IF:
 		s = *(const char *const *)member;
-		if (f->type == FIELD_STR || (s != NULL && s[0] != '\0'))
-			jw_str(w, f->key, s != NULL ? str_from(s) : STR(""));
+		jw_str(w, f->key, s != NULL ? str_from(s) : STR(""));
 		break;
 	case FIELD_TEXT:
-		if (((const struct str *)member)->n > 0)
-			jw_str(w, f->key, *(const struct str *)member);
+		jw_str(w, f->key, *(const struct str *)member);
 		break;
 	case FIELD_NUMBER:
 		write_number(w, f->key, *(const char *const *)member);
@@ -225,9 +228,8 @@ is_set(const struct field *f, const void *member)
 {
 	const char *s;
 
-	switch (f->type) {
+	switch (kind_of(f)) {
 	case FIELD_STR:
-	case FIELD_STR_IF:
 	case FIELD_NUMBER:
 	case FIELD_SECRET:
 		s = *(const char *const *)member;
@@ -257,7 +259,8 @@ void
 fields_write(struct json_w *w, const struct field *f, size_t n, const void *from)
 {
 	for (size_t i = 0; i < n; i++)
-		write_one(w, &f[i], (const char *)from + f[i].offset);
+		if (!(f[i].type & FIELD_IF) || is_set(&f[i], (const char *)from + f[i].offset))
+			write_one(w, &f[i], (const char *)from + f[i].offset);
 }
 
 void
@@ -266,6 +269,23 @@ fields_write_set(struct json_w *w, const struct field *f, size_t n, const void *
 	for (size_t i = 0; i < n; i++)
 		if (is_set(&f[i], (const char *)from + f[i].offset))
 			write_one(w, &f[i], (const char *)from + f[i].offset);
+}
+
+bool
+fields_say(const struct field *f, size_t n, const void *from)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_set(&f[i], (const char *)from + f[i].offset))
+			return true;
+	return false;
+}
+
+void
+fields_empty(const struct field *f, size_t n, void *to)
+{
+	for (size_t i = 0; i < n; i++)
+		if (kind_of(&f[i]) == FIELD_STR)
+			*(const char **)((char *)to + f[i].offset) = "";
 }
 
 static bool

@@ -15,8 +15,7 @@
 
 enum field_type {
 	FIELD_STR,		/* const char *; NULL is written as "" */
-	FIELD_STR_IF,		/* the same, but left out when empty: keys that docker-machine does not know */
-	FIELD_TEXT,		/* struct str, a view into the arena or the object; left out when empty */
+	FIELD_TEXT,		/* struct str, a view into the arena or the object */
 	FIELD_NUMBER,		/* const char * of digits, a number on disk; "" and NULL are 0 */
 	FIELD_BOOL,		/* bool */
 	FIELD_INT,		/* int64_t */
@@ -29,6 +28,13 @@ enum field_type {
 	FIELD_BOOLS,		/* the same, of true and false */
 	FIELD_RAW,		/* struct str: JSON text of any shape; the null view is left out */
 };
+
+/* With this its writer leaves a member out that says nothing: an empty text, 0, false, a time that is not known. */
+#define FIELD_IF	0x40
+#define FIELD_STR_IF	(FIELD_STR | FIELD_IF)
+#define FIELD_BOOL_IF	(FIELD_BOOL | FIELD_IF)
+#define FIELD_INT_IF	(FIELD_INT | FIELD_IF)
+#define FIELD_TIME_IF	(FIELD_TIME | FIELD_IF)
 
 /* A list of strings. Go writes a list that was never set as null, and an empty one as []. */
 struct field_list {
@@ -46,7 +52,7 @@ struct field_map {
 
 struct field {
 	const char	*key;
-	enum field_type	 type : 8;
+	unsigned	 type : 8;	/* enum field_type, and FIELD_IF */
 	unsigned	 offset : 24;
 };
 
@@ -59,6 +65,10 @@ void	fields_read(struct arena *a, struct json_val obj, const struct field *f, si
 void	fields_write(struct json_w *w, const struct field *f, size_t n, const void *from);
 /* Those alone that say something: no empty text, list or map, no 0, no false. */
 void	fields_write_set(struct json_w *w, const struct field *f, size_t n, const void *from);
+/* Whether one of them does. */
+bool	fields_say(const struct field *f, size_t n, const void *from);
+/* Makes the texts of a zeroed struct empty ones, for a reader of what may be missing. */
+void	fields_empty(const struct field *f, size_t n, void *to);
 
 /*
  * The members of obj that are neither in f[n] nor in g[m] (either may be NULL): an object's text in the

@@ -156,7 +156,7 @@ static void
 test_events(void)
 {
 	struct view v = { .pid = 0 };
-	static const struct { struct view_event ev; const char *self, *want; } cases[] = {
+	static const struct { struct event_record ev; const char *self, *want; } cases[] = {
 		{ { { 1 }, "create", "p", "m-1", "", "waiting", "1 job waiting" }, NULL, "m-1 is to be made: 1 job waiting" },
 		{ { { 1 }, "create", "p", "m-1", "", "waiting", "1 job waiting" }, "m-1", "is to be made: 1 job waiting" },
 		{ { { 1 }, "phase", "p", "m-1", "", "booted", "" }, "m-1", "has come to booted" },

@@ -229,7 +229,7 @@ test_snapshot_file(void)
 }
 
 static bool
-of_machine(void *ctx, const struct view_event *ev)
+of_machine(void *ctx, const struct event_record *ev)
 {
 	return strcmp(ev->machine, ctx) == 0;
 }
@@ -239,7 +239,7 @@ test_events_read(void)
 {
 	struct world w;
 	struct view v = { .pid = 0 };
-	struct view_event *ev;
+	struct event_record *ev;
 	char name[] = "runner-a-1";
 	size_t n;
 
@@ -251,11 +251,11 @@ test_events_read(void)
 		event_note(&w.m, EVENT_MACHINE, ABOUT(.machine = i % 2 ? &w.idle : &w.used), "x",
 		    "%d", i);
 	events_flush(&w.m);
-	n = view_events(&v, dir, of_machine, name, 10, &ev);
+	n = events_read(&v.arena, dir, of_machine, name, 10, &ev);
 	is_int((long long)n, 10, "the newest ten of one machine");
 	is_str(ev[0].text, "31", "oldest first");
 	is_str(ev[9].text, "49", "to the newest");
-	n = view_events(&v, dir, NULL, NULL, 3, &ev);
+	n = events_read(&v.arena, dir, NULL, NULL, 3, &ev);
 	ok(n == 3 && strcmp(ev[2].text, "49") == 0 && strcmp(ev[0].text, "47") == 0, "the last three of all");
 	view_free(&v);
 	world_end(&w);
