@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include "books/jobdir.h"
+#include "config/settings.h"
 #include "core/core.h"
 #include "core/fs.h"
 #include "core/identity.h"
 #include "wire/fields.h"
 
+#define RUNNER_MAX	(4u << 20)	/* certificates, an environment and scripts are in it */
 #define RESULT_MAX	(1u << 20)
 #define WORDS_MAX	4096
 
@@ -25,6 +27,106 @@ jobdir_identity(int jobs_dir, int dir, const char *id, uid_t *self, struct err *
 	return identity_of_job(jobs_dir, dir, &job, self, e);
 }
 
+/* A file, how large it may be, and whether root must have written it. */
+struct place { int dir; const char *file; size_t max; bool vouched; };
+
+/* Reads a JSON object into the arena. */
+static int
+read_object(const struct place *from, struct arena *a, struct json_val *v, struct err *e)
+{
+	struct buf b = { .max = from->max };
+	int rc = from->vouched ? fs_read_vouched(from->dir, from->file, b.max, &b, e) : fs_read(from->dir, from->file, b.max, &b, e);
+
+	if (rc == 0)
+		rc = json_parse(a, arena_str(a, buf_str(&b)), v, e);
+	if (rc == 0 && json_type(*v) != JSON_OBJECT)
+		rc = err_set(e, ERR_PARSE, 0, "it is not a JSON object");
+	buf_wipe(&b);	/* some hold tokens */
+	return rc < 0 && e != NULL && e->kind != ERR_NOTFOUND ? err_ctx(e, "%s", from->file) : rc;
+}
+
+/* Written by root alone, and whole or not at all. */
+static int
+write_kept(int dir, const char *file, struct buf *b, struct err *e)
+{
+	int rc = b->failed ? err_set(e, ERR_FULL, 0, "%s would be larger than %zu bytes", file, b->max) :
+	    fs_write(dir, file, buf_str(b), 0600, e);
+
+	buf_wipe(b);
+	return rc;
+}
+
+int
+jobdir_runner_write(int dir, const struct job_settings *s, struct err *e)
+{
+	struct buf b = { .max = RUNNER_MAX };
+	struct json_w w = { .b = &b };
+
+	jw_object(&w, NULL);
+	settings_write(&w, s);
+	jw_end_object(&w);
+	return write_kept(dir, JOBFILE_RUNNER, &b, e);
+}
+
+int
+jobdir_runner_read(int dir, bool vouched, struct arena *a, struct job_settings *s, struct err *e)
+{
+	struct json_val v;
+
+	if (read_object(&(struct place){ dir, JOBFILE_RUNNER, RUNNER_MAX, vouched }, a, &v, e) < 0)
+		return -1;
+	settings_read(a, v, s);
+	return 0;
+}
+
+static const struct field ticket_fields[] = {
+	FIELD(struct jobdir_ticket, INT, "id", id),
+	FIELD(struct jobdir_ticket, SECRET, "token", token),
+};
+
+int
+jobdir_ticket_write(int dir, const struct jobdir_ticket *t, struct err *e)
+{
+	struct buf b = { .max = RUNNER_MAX };
+	struct json_w w = { .b = &b };
+
+	jw_object(&w, NULL);
+	fields_write(&w, ticket_fields, NELEM(ticket_fields), t);
+	settings_write_ticket(&w, &t->runner);
+	jw_end_object(&w);
+	return write_kept(dir, JOBFILE_TICKET, &b, e);
+}
+
+int
+jobdir_ticket_read(int dir, bool vouched, struct arena *a, struct jobdir_ticket *t, struct err *e)
+{
+	struct json_val v;
+
+	*t = (struct jobdir_ticket){ .token = SECRET("") };
+	if (read_object(&(struct place){ dir, JOBFILE_TICKET, RUNNER_MAX, vouched }, a, &v, e) < 0)
+		return -1;
+	fields_read(a, v, ticket_fields, NELEM(ticket_fields), t);
+	settings_read_ticket(a, v, &t->runner);
+	return t->id > 0 ? 0 : err_set(e, ERR_PARSE, 0, JOBFILE_TICKET ": no job's id in it");
+}
+
+static const struct field stage_fields[] = {
+	FIELD(struct jobdir_stage, STR, "stage", stage),
+	FIELD(struct jobdir_stage, INT, "trace", trace),
+};
+
+int
+jobdir_stage_read(int dir, size_t max, struct arena *a, struct jobdir_stage *s, struct err *e)
+{
+	struct json_val v;
+
+	*s = (struct jobdir_stage){ .stage = "" };
+	if (read_object(&(struct place){ dir, JOBFILE_STAGE, max, false }, a, &v, e) < 0)
+		return -1;
+	fields_read(a, v, stage_fields, NELEM(stage_fields), s);
+	return 0;
+}
+
 static const struct field result_fields[] = {
 	FIELD(struct jobdir_result, STR, "failure_reason", reason),
 	FIELD(struct jobdir_result, INT, "exit_code", exit_code),
@@ -33,21 +135,6 @@ static const struct field result_fields[] = {
 };
 static const struct field result_told = FIELD(struct jobdir_result, BOOL, "told", told);
 static const struct field result_finished = FIELD(struct jobdir_result, TIME, "finished", finished);
-
-/* Reads a JSON object into the arena. */
-static int
-read_object(int dir, const char *file, size_t max, struct arena *a, struct json_val *v, struct err *e)
-{
-	struct buf b = { .max = max };
-	int rc = -1;
-
-	if (fs_read(dir, file, max, &b, e) == 0)
-		rc = json_parse(a, arena_str(a, buf_str(&b)), v, e);
-	if (rc == 0 && json_type(*v) != JSON_OBJECT)
-		rc = err_set(e, ERR_PARSE, 0, "it is not a JSON object");
-	buf_free(&b);
-	return rc < 0 && e != NULL && e->kind != ERR_NOTFOUND ? err_ctx(e, "%s", file) : rc;
-}
 
 int
 jobdir_result_write(int dir, const struct jobdir_result *r, struct err *e)
@@ -75,7 +162,7 @@ jobdir_result_read(int dir, struct arena *a, struct jobdir_result *r, struct err
 	struct str state;
 
 	*r = (struct jobdir_result){ .reason = "", .text = "", .told = true };
-	if (read_object(dir, JOBFILE_RESULT, RESULT_MAX, a, &v, e) < 0)
+	if (read_object(&(struct place){ dir, JOBFILE_RESULT, RESULT_MAX, false }, a, &v, e) < 0)
 		return -1;
 	state = json_str(a, json_get(v, "state"));
 	r->success = str_eqc(state, "success");
@@ -111,7 +198,7 @@ jobdir_order_read(int dir, struct arena *a, struct jobdir_order *o)
 	struct str how;
 	bool abort;
 
-	if (read_object(dir, JOBFILE_CANCEL, WORDS_MAX, a, &v, NULL) < 0)
+	if (read_object(&(struct place){ dir, JOBFILE_CANCEL, WORDS_MAX, false }, a, &v, NULL) < 0)
 		return false;
 	how = json_str(a, json_get(v, "how"));
 	abort = str_eqc(how, "abort");

@@ -24,6 +24,7 @@
 #include <sys/types.h>
 
 #include "books/failure.h"
+#include "config/settings.h"
 #include "core/arena.h"
 #include "core/err.h"
 #include "core/mono.h"
@@ -56,6 +57,32 @@
 
 /* Hands the directory of job `id` to the job's own number: identity_of_job() with the names of this directory. */
 int	jobdir_identity(int jobs_dir, int dir, const char *id, uid_t *self, struct err *e);
+
+/*
+ * runner.json. vouched: only what root wrote is believed (fs_read_vouched()). The writer refuses what the reader would
+ * (ERR_FULL). Texts live in the arena.
+ */
+int	jobdir_runner_write(int dir, const struct job_settings *s, struct err *e);
+int	jobdir_runner_read(int dir, bool vouched, struct arena *a, struct job_settings *s, struct err *e);
+
+/* ticket.json: which job of GitLab's it is, and of runner.json what GitLab is told of its end with (settings_read_ticket()). */
+struct jobdir_ticket {
+	int64_t		 id;
+	struct secret	 token;		/* the job's */
+	struct job_settings runner;
+};
+int	jobdir_ticket_write(int dir, const struct jobdir_ticket *t, struct err *e);
+/* ERR_PARSE too when there is no id in it. */
+int	jobdir_ticket_read(int dir, bool vouched, struct arena *a, struct jobdir_ticket *t, struct err *e);
+
+/* Of stage.json what others than the executor may know. */
+struct jobdir_stage {
+	const char	*stage;		/* its name on disk, for stage_shown() */
+	int64_t		 trace;		/* so many bytes of the trace are final */
+};
+#define JOBDIR_STAGE_MAX	(96u << 20)	/* bytes of stage.json: the memory of what was printed is in it */
+/* max: for whom less is enough. ERR_NOTFOUND: it has not begun. */
+int	jobdir_stage_read(int dir, size_t max, struct arena *a, struct jobdir_stage *s, struct err *e);
 
 /* result.json. Strings are the caller's, or live in the arena of the reader. */
 struct jobdir_result {

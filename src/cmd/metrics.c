@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include "books/view.h"
 #include "cmd/cmd.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -22,7 +23,6 @@
 #include "core/proc.h"
 #include "core/sandbox.h"
 #include "manager/prom.h"
-#include "manager/snapshot.h"
 #include "net/serve.h"
 #include "versions.h"
 

@@ -5,6 +5,7 @@
 #include "cmd/watch.h"
 #include "core/fs.h"
 #include "manager/manager.h"
+#include "wire/fields.h"
 
 #define REPLACEMENT_TEXT	"?"
 
@@ -581,51 +582,24 @@ watch_event_text(struct buf *b, const struct view *v, const struct event_record 
 
 /* ---- JSON ---- */
 
+/* What the snapshot has as objects. */
+static const struct field pool_troubles[] = {
+	FIELD(struct view_pool, INT_IF, "create_failures", create_failures),
+	FIELD(struct view_pool, TIME_IF, "create_not_before", create_not_before),
+	FIELD(struct view_pool, STR_IF, "create_error", create_error),
+	FIELD(struct view_pool, INT_IF, "refusals", refusals),
+	FIELD(struct view_pool, TIME_IF, "refused_last", refused_last),
+	FIELD(struct view_pool, TIME_IF, "disabled_until", disabled_until),
+	FIELD(struct view_pool, INT_IF, "gitlab_failures", gitlab_failures),
+	FIELD(struct view_pool, TIME_IF, "gitlab_not_before", gitlab_not_before),
+};
+
 void
 watch_json_pool(struct json_w *w, const struct view_pool *p)
 {
 	jw_object(w, NULL);
-	jw_cstr(w, "key", p->key);
-	jw_text(w, "runner", p->runner);
-	jw_text(w, "name", p->name);
-	jw_bool(w, "configured", p->configured);
-	jw_text(w, "url", p->url);
-	jw_text(w, "driver", p->driver);
-	jw_text(w, "disabled", p->disabled);
-	jw_i64(w, "limit", p->limit);
-	jw_object(w, "counts");
-	jw_i64(w, "creating", p->creating);
-	jw_i64(w, "idle", p->idle);
-	jw_i64(w, "used", p->used);
-	jw_i64(w, "removing", p->removing);
-	jw_i64(w, "stuck", p->stuck);
-	jw_end_object(w);
-	jw_i64(w, "idle_target", p->idle_target);
-	jw_i64(w, "waiting", p->waiting);
-	jw_i64(w, "running", p->running);
-	jw_i64(w, "ask", p->ask);
-	jw_text(w, "ask_why", p->ask_why);
-	jw_text(w, "ask_text", p->ask_text);
-	jw_i64(w, "asking", p->asking);
-	jw_text(w, "held", p->held);
-	jw_text(w, "held_text", p->held_text);
-	jw_time(w, "held_until", p->held_until, 3);
-	jw_i64(w, "short_by", p->short_by);
-	if (p->create_failures > 0) {
-		jw_i64(w, "create_failures", p->create_failures);
-		jw_time(w, "create_not_before", p->create_not_before, 3);
-		jw_text(w, "create_error", p->create_error);
-	}
-	jw_text(w, "trouble", p->trouble);
-	if (p->refusals > 0) {
-		jw_i64(w, "refusals", p->refusals);
-		jw_time(w, "refused_last", p->refused_last, 3);
-		jw_time(w, "disabled_until", p->disabled_until, 3);
-	}
-	if (p->gitlab_failures > 0 || wall_known(p->gitlab_not_before)) {
-		jw_i64(w, "gitlab_failures", p->gitlab_failures);
-		jw_time(w, "gitlab_not_before", p->gitlab_not_before, 3);
-	}
+	view_put_pool(w, p);
+	fields_write(w, pool_troubles, NELEM(pool_troubles), p);
 	jw_end_object(w);
 }
 
@@ -633,33 +607,7 @@ void
 watch_json_machine(struct json_w *w, const struct view_machine *m)
 {
 	jw_object(w, NULL);
-	jw_cstr(w, "name", m->name);
-	jw_cstr(w, "pool", m->pool);
-	jw_cstr(w, "state", m->state);
-	jw_text(w, "phase", m->phase);
-	jw_time(w, "created", m->created, 3);
-	jw_time(w, "since", m->since, 3);
-	jw_i64(w, "uses", m->uses);
-	jw_text(w, "job", m->job);
-	if (m->failed_checks > 0)
-		jw_i64(w, "failed_checks", m->failed_checks);
-	if (m->stale)
-		jw_bool(w, "stale", true);
-	if (m->doomed)
-		jw_bool(w, "doomed", true);
-	if (m->blind)
-		jw_bool(w, "blind", true);
-	jw_text(w, "operation", m->operation);
-	if (m->removal_retries > 0)
-		jw_i64(w, "removal_retries", m->removal_retries);
-	jw_text(w, "error", m->error);
-	jw_time(w, "again", m->again, 3);
-	jw_time(w, "throttled_until", m->throttled_until, 3);
-	jw_text(w, "why", m->why);
-	jw_text(w, "zone", m->zone);
-	jw_text(w, "region", m->region);
-	jw_text(w, "project", m->project);
-	jw_text(w, "type", m->type);
+	view_put_machine(w, m);
 	jw_end_object(w);
 }
 
@@ -667,27 +615,7 @@ void
 watch_json_job(struct json_w *w, const struct view_job *j)
 {
 	jw_object(w, NULL);
-	jw_cstr(w, "id", j->id);
-	jw_cstr(w, "pool", j->pool);
-	jw_cstr(w, "state", j->state);
-	jw_text(w, "name", j->name);
-	jw_text(w, "ci_stage", j->ci_stage);
-	jw_text(w, "project", j->project);
-	jw_text(w, "url", j->url);
-	jw_time(w, "arrived", j->arrived, 3);
-	jw_time(w, "assigned", j->assigned, 3);
-	jw_time(w, "ended", j->ended, 3);
-	jw_text(w, "machine", j->machine);
-	jw_text(w, "waiting_why", j->waiting_why);
-	jw_text(w, "waiting", j->waiting);
-	jw_time(w, "waiting_until", j->waiting_until, 3);
-	jw_text(w, "stage", j->stage);
-	jw_text(w, "result", j->result);
-	jw_text(w, "result_text", j->result_text);
-	if (j->machines_tried > 0)
-		jw_i64(w, "machines_tried", j->machines_tried);
-	jw_i64(w, "executor", j->executor);
-	jw_i64(w, "reporter", j->reporter);
+	view_put_job(w, j);
 	jw_end_object(w);
 }
 

@@ -204,16 +204,6 @@ told_of(struct poller *p, const struct gitlab_answer *a, const struct sent *sent
 	return s;
 }
 
-static void
-put_runner(const struct job_settings *s, struct buf *b)
-{
-	struct json_w w = { .b = b };
-
-	jw_object(&w, NULL);
-	settings_write(&w, s);
-	jw_end_object(&w);
-}
-
 /*
  * jobs/<id>, or with the instance's mark behind it when another GitLab's job
  * has that number, or with a random one when this very job came twice.
@@ -284,29 +274,13 @@ arriving(void *ctx, struct str piece)
 	crash_point("poller:answer-arriving");
 }
 
-/*
- * The little that a job can be ended with when one of its larger files is damaged: who it is, where GitLab is, whose it was.
- * The reporter and the manager ask it then.
- */
-static void
-put_ticket(struct gitlab_job job, const struct job_settings *s, struct buf *b)
-{
-	struct json_w w = { .b = b };
-
-	jw_object(&w, NULL);
-	jw_i64(&w, "id", job.id);
-	jw_cstr(&w, "token", secret_reveal(job.token));
-	settings_write_ticket(&w, s);
-	jw_end_object(&w);
-}
-
 /* With its other files the directory is a job: it is renamed into view. */
 static int
 keep_job(struct poller *p, const struct gitlab_answer *a, const struct sent *sent, char name[96],
     struct err *e)
 {
 	struct arrival *at = &p->arrival;
-	struct buf runner = { .max = PLAN_MAX }, ticket = { .max = PLAN_MAX };
+	struct jobdir_ticket ticket = { .id = sent->job.id, .token = sent->job.token };
 	struct job_settings told;
 	int rc = -1;
 
@@ -320,10 +294,9 @@ keep_job(struct poller *p, const struct gitlab_answer *a, const struct sent *sen
 	}
 	job_name(p, sent->job.id, name);
 	told = told_of(p, a, sent);
-	put_ticket(sent->job, &told, &ticket);
-	put_runner(&told, &runner);
-	if (fs_write(at->dir, JOBFILE_TICKET, buf_str(&ticket), 0600, e) < 0 ||
-	    fs_write(at->dir, JOBFILE_RUNNER, buf_str(&runner), 0600, e) < 0)
+	ticket.runner = told;
+	/* runner.json last: with it the directory has all its files. */
+	if (jobdir_ticket_write(at->dir, &ticket, e) < 0 || jobdir_runner_write(at->dir, &told, e) < 0)
 		goto out;
 	crash_point("poller:job-written");
 	if (fs_rename(p->jobs, at->name, p->jobs, name, e) < 0)
@@ -333,8 +306,6 @@ keep_job(struct poller *p, const struct gitlab_answer *a, const struct sent *sen
 	rc = 0;
 out:
 	drop_arrival(p);
-	buf_wipe(&runner);
-	buf_wipe(&ticket);
 	return rc;
 }
 

@@ -8,7 +8,6 @@
 #include "core/log.h"
 #include "job/run.h"
 
-#define STAGE_JSON_MAX	(96u << 20)
 #define COMMIT_EVERY	NSEC_SEC
 
 /*
@@ -164,11 +163,11 @@ time_of(struct arena *a, struct json_val v)
 int
 memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e)
 {
-	struct buf b = { .max = STAGE_JSON_MAX };
+	struct buf b = { .max = JOBDIR_STAGE_MAX };
 	struct memory *m = &r->mem;
 	struct json_val v;
 
-	if (fs_read(r->dir, JOBFILE_STAGE, STAGE_JSON_MAX, &b, e) < 0) {
+	if (fs_read(r->dir, JOBFILE_STAGE, JOBDIR_STAGE_MAX, &b, e) < 0) {
 		buf_free(&b);
 		return e->kind == ERR_NOTFOUND ? 0 : -1;
 	}
@@ -303,7 +302,7 @@ put_memory(const struct run *r, struct buf *b)
 void
 job_commit(struct run *r)
 {
-	struct buf b = { .max = STAGE_JSON_MAX };
+	struct buf b = { .max = JOBDIR_STAGE_MAX };
 	struct err e = { 0 };
 	bool told = false;
 

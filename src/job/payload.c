@@ -8,16 +8,16 @@
 #define PAYLOAD_MAX	(256u << 20)
 
 static int
-read_json(int dir, const char *name, struct arena *a, struct json_val *v, struct err *e)
+read_payload(int dir, struct arena *a, struct json_val *v, struct err *e)
 {
 	struct buf b = { .max = PAYLOAD_MAX };
 	int rc = -1;
 
-	if (fs_read_vouched(dir, name, PAYLOAD_MAX, &b, e) == 0 &&
+	if (fs_read_vouched(dir, JOBFILE_PAYLOAD, PAYLOAD_MAX, &b, e) == 0 &&
 	    json_parse(a, arena_str(a, buf_str(&b)), v, e) == 0)
 		rc = 0;
 	buf_wipe(&b);
-	return rc == 0 ? 0 : err_ctx(e, "%s", name);
+	return rc == 0 ? 0 : err_ctx(e, JOBFILE_PAYLOAD);
 }
 
 struct str
@@ -48,25 +48,14 @@ debug_on(const struct payload *p, const char *name)
 	return str_to_bool(str_trim(payload_var(p, name)), &b) == 0 && b;
 }
 
-static int
-read_runner(int dir, struct arena *a, struct job_settings *s, struct err *e)
-{
-	struct json_val v;
-
-	if (read_json(dir, JOBFILE_RUNNER, a, &v, e) < 0)
-		return -1;
-	settings_read(a, v, s);
-	return 0;
-}
-
 int
 payload_read(int dir, struct arena *a, struct payload *p, struct err *e)
 {
 	int64_t s;
 
 	*p = (struct payload){ .arena = a };
-	if (read_json(dir, JOBFILE_PAYLOAD, a, &p->root, e) < 0 ||
-	    read_runner(dir, a, &p->runner, e) < 0)
+	if (read_payload(dir, a, &p->root, e) < 0 ||
+	    jobdir_runner_read(dir, true, a, &p->runner, e) < 0)
 		return -1;
 	p->id = json_i64(json_get(p->root, "id"), 0);
 	p->token = SECRET(json_cstr(a, json_get(p->root, "token")));
@@ -103,17 +92,16 @@ read_torn(int dir, struct arena *a, struct payload *p)
 int
 payload_read_ticket(int dir, struct arena *a, struct payload *p, struct err *e)
 {
-	struct json_val t;
-	bool whole = read_json(dir, JOBFILE_TICKET, a, &t, e) == 0 && json_i64(json_get(t, "id"), 0) > 0;
+	struct jobdir_ticket t;
 
 	*p = (struct payload){ .arena = a, .root = JSON_NONE, .timestamps = true };
-	if (whole) {
-		p->id = json_i64(json_get(t, "id"), 0);
-		p->token = SECRET(json_cstr(a, json_get(t, "token")));
-		settings_read_ticket(a, t, &p->runner);
+	if (jobdir_ticket_read(dir, true, a, &t, e) == 0) {
+		p->id = t.id;
+		p->token = t.token;
+		p->runner = t.runner;
 	} else {
 		read_torn(dir, a, p);
-		if (read_runner(dir, a, &p->runner, e) < 0)
+		if (jobdir_runner_read(dir, true, a, &p->runner, e) < 0)
 			settings_init(&p->runner);
 	}
 	if (p->id <= 0 || !secret_is_set(p->token) || p->runner.url[0] == '\0')

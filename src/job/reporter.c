@@ -86,24 +86,18 @@ static int64_t
 final_bytes(struct reporter *r, bool *ended)
 {
 	struct arena a = { 0 };
-	struct buf b = { .max = 96u << 20 };
+	struct jobdir_stage stage;
 	struct err e = { 0 };
-	struct json_val v;
 	struct stat st;
 	int64_t n;
 
 	*ended = fs_exists(r->dir, JOBFILE_RESULT);
 	n = fstat(r->trace, &st) == 0 ? st.st_size : 0;
-	if (!*ended && fs_read(r->dir, JOBFILE_STAGE, b.max, &b, &e) < 0) {
+	if (!*ended && jobdir_stage_read(r->dir, JOBDIR_STAGE_MAX, &a, &stage, &e) == 0)
+		n = stage.trace < n ? stage.trace : n;
+	else if (!*ended && e.kind != ERR_NOTFOUND)
 		/* Without a word from the executor nothing new is safe. */
-		if (e.kind != ERR_NOTFOUND)
-			n = r->sent < n ? r->sent : n;
-	} else if (!*ended) {
-		int64_t safe = json_parse(&a, buf_str(&b), &v, NULL) == 0 ? json_i64(json_get(v, "trace"), 0) : 0;
-
-		n = safe < n ? safe : n;
-	}
-	buf_free(&b);
+		n = r->sent < n ? r->sent : n;
 	arena_reset(&a);
 	return n;
 }

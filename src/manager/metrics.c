@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "books/store.h"
+#include "books/view.h"
 #include "catalog/clouds.h"
 #include "core/fs.h"
 #include "core/hash.h"
@@ -381,23 +382,17 @@ metrics_put(const struct manager *m, struct json_w *w)
 	jw_array(w, "series");
 	for (size_t c = 0; m->metrics != NULL && c < CHAINS; c++)
 		for (const struct series *s = m->metrics->chain[c]; s != NULL; s = s->next) {
-			struct str key = str_from(s->key);
-			size_t nbounds, nlabels = metric_nlabels(s->id);
+			struct str key = str_from(s->key), label[METRIC_LABELS_MAX];
+			struct view_series v = { .name = metric_info[s->id].name, .label = label, .nlabels = metric_nlabels(s->id),
+				.value = s->value, .bucket = s->bucket };
+			size_t nbounds;
 
 			metric_bounds(s->id, &nbounds);
+			v.nbuckets = nbounds > 0 ? nbounds + 1 : 0;
+			for (size_t i = 0; i < v.nlabels; i++)
+				label[i] = str_cut(&key, SEP);
 			jw_object(w, NULL);
-			jw_cstr(w, "name", metric_info[s->id].name);
-			jw_array(w, "labels");
-			for (size_t i = 0; i < nlabels; i++)
-				jw_str(w, NULL, str_cut(&key, SEP));
-			jw_end_array(w);
-			jw_f64(w, "value", s->value);
-			if (nbounds > 0) {
-				jw_array(w, "buckets");
-				for (size_t i = 0; i <= nbounds; i++)
-					jw_i64(w, NULL, (int64_t)s->bucket[i]);
-				jw_end_array(w);
-			}
+			view_put_series(w, &v);
 			jw_end_object(w);
 		}
 	jw_end_array(w);

@@ -13,10 +13,8 @@
 #include "core/log.h"
 #include "core/rand.h"
 #include "manager/model.h"
-#include "wire/json.h"
 
 #define AGAIN_MAX	(60 * NSEC_SEC)
-#define RECORD_MAX	(1u << 20)
 /* Of a pool that no entry was ever seen of: windlass started while its file was half written, say. The IdleTime of the examples. */
 #define POOL_GRACE	(600 * NSEC_SEC)
 
@@ -408,19 +406,6 @@ out:
 	arena_reset(&a);
 }
 
-static int
-read_json(int dir, const char *name, struct arena *a, struct json_val *v, struct err *e)
-{
-	struct buf b = { .max = RECORD_MAX };
-	int rc = -1;
-
-	if (fs_read(dir, name, RECORD_MAX, &b, e) == 0 &&
-	    json_parse(a, arena_str(a, buf_str(&b)), v, e) == 0)
-		rc = 0;
-	buf_wipe(&b);
-	return rc == 0 ? 0 : err_ctx(e, "%s", name);
-}
-
 static void
 load_machine_name(struct manager *m, struct job *j, int dir)
 {
@@ -450,27 +435,32 @@ job_take_result(struct job *j, const struct jobdir_result *r)
 
 /* A job from an older version has nothing of that. */
 static void
-load_about(struct job *j, struct arena *a, struct json_val about)
+load_about(struct job *j, const struct job_about *about)
 {
-	j->name = str_dup(json_str(a, json_get(about, "name")));
-	j->stage = str_dup(json_str(a, json_get(about, "stage")));
-	j->project = str_dup(json_str(a, json_get(about, "project")));
-	j->url = str_dup(json_str(a, json_get(about, "url")));
-	str_copy(json_str(a, json_get(about, "project_running")), j->project_running, sizeof(j->project_running));
-	j->queue_size = json_i64(json_get(about, "queue_size"), -1);
-	j->queue_depth = json_i64(json_get(about, "queue_depth"), -1);
+	j->name = xstrdup(about->name);
+	j->stage = xstrdup(about->stage);
+	j->project = xstrdup(about->project);
+	j->url = xstrdup(about->url);
+	str_copy(str_from(about->project_running), j->project_running, sizeof(j->project_running));
+	j->queue_size = about->queue_size;
+	j->queue_depth = about->queue_depth;
 }
 
 /* Whose job it is, from runner.json, or from ticket.json when that one is damaged. */
 static int
-read_owner(int dir, const char *id, struct arena *a, struct json_val *v, struct err *e)
+read_owner(int dir, const char *id, struct arena *a, struct job_settings *s, struct err *e)
 {
-	if (read_json(dir, JOBFILE_RUNNER, a, v, e) == 0 && json_present(json_get(*v, "runner_key")))
+	struct jobdir_ticket t;
+
+	if (jobdir_runner_read(dir, false, a, s, e) == 0 && s->runner_key[0] != '\0')
 		return 0;
 	if (e->kind == ERR_NONE)
 		err_set(e, ERR_PARSE, 0, "runner.json: no runner_key in it");
 	log_error("The job's runner.json is damaged: the job will fail", F_STR("job", id), F_ERR(e));
-	return read_json(dir, JOBFILE_TICKET, a, v, e) == 0 && json_present(json_get(*v, "runner_key")) ? 0 : -1;
+	if (jobdir_ticket_read(dir, false, a, &t, e) < 0 || t.runner.runner_key[0] == '\0')
+		return -1;
+	*s = t.runner;
+	return 0;
 }
 
 static void
@@ -506,9 +496,8 @@ model_load_job(struct manager *m, const char *id)
 	struct arena a = { 0 };
 	struct err e = { 0 };
 	struct jobdir_result result;
-	struct json_val runner;
+	struct job_settings runner;
 	struct job *j = NULL;
-	double waited;
 	int dir;
 
 	dir = fs_opendir(m->jobs_fd, id, &e);
@@ -521,13 +510,11 @@ model_load_job(struct manager *m, const char *id)
 	j->wd = -1;
 	child_init(&j->executor);
 	child_init(&j->reporter);
-	j->pool = pool_get(m, json_cstr(&a, json_get(runner, "runner_key")));
-	if (time_parse_rfc3339(json_str(&a, json_get(runner, "received")), &j->arrived) < 0)
-		j->arrived = wall_now();
-	waited = json_f64(json_get(runner, "queued_s"), 0);
-	j->queued = wall_add(j->arrived, waited > 0 && waited < 1e8 ? -(dur_t)(waited * 1e9) : 0);
-	load_about(j, &a, json_get(runner, "job"));
-	j->queued_s = json_f64(json_get(runner, "queued_s"), -1);
+	j->pool = pool_get(m, runner.runner_key);
+	j->arrived = wall_known(runner.received) ? runner.received : wall_now();
+	j->queued_s = runner.queued_s;
+	j->queued = wall_add(j->arrived, j->queued_s > 0 && j->queued_s < 1e8 ? -(dur_t)(j->queued_s * 1e9) : 0);
+	load_about(j, &runner.about);
 	list_add(&m->jobs, &j->link);
 	load_machine_name(m, j, dir);
 	j->begun = j->stage_news = fs_exists(dir, JOBFILE_STAGE);

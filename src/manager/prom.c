@@ -1,6 +1,8 @@
 /* Metrics as text: see prom.h. */
 #include <math.h>
 
+#include "core/arena.h"
+#include "manager/metrics.h"
 #include "manager/prom.h"
 
 #define EXECUTOR	"docker+machine"
@@ -72,6 +74,7 @@ struct out {
 	const struct view	*v;
 	const struct prom_process *process;
 	wall_t			 now;
+	const enum metric	*ids;		/* of the view's series */
 	enum metric		 id;
 };
 
@@ -159,7 +162,7 @@ counted(const struct out *o, const struct str *label, size_t n)
 		const struct view_series *s = &o->v->series[i];
 		size_t same = 0;
 
-		if (s->id != o->id)
+		if (o->ids[i] != o->id)
 			continue;
 		while (same < n && str_cmp(s->label[same], label[same]) == 0)
 			same++;
@@ -172,12 +175,14 @@ counted(const struct out *o, const struct str *label, size_t n)
 static void
 put_zero_of(struct out *o, const char *const labels[], size_t n)
 {
-	struct view_series zero = { .id = o->id };
+	static const uint64_t none[METRIC_BOUNDS_MAX + 1];
+	struct str label[METRIC_LABELS_MAX];
+	const struct view_series zero = { .label = label, .bucket = none };
 
-	assert(n == metric_nlabels(o->id));
+	assert(n == metric_nlabels(o->id) && n <= METRIC_LABELS_MAX);
 	for (size_t i = 0; i < n; i++)
-		zero.label[i] = str_from(labels[i]);
-	if (!counted(o, zero.label, n))
+		label[i] = str_from(labels[i]);
+	if (!counted(o, label, n))
 		put_series(o, &zero);
 }
 #define ZERO(o, ...) \
@@ -576,12 +581,29 @@ put_seen(struct out *o)
 			put_pool_gauge(o, &v->pools[i]);
 }
 
+/* METRIC_MAX for one of a newer or older version that this one does not know, or with other labels: it is left out. */
+static enum metric
+metric_of(const struct view_series *s)
+{
+	enum metric id = metric_find(str_from(s->name));
+	size_t nbounds;
+
+	if (id == METRIC_MAX || s->nlabels != metric_nlabels(id))
+		return METRIC_MAX;
+	metric_bounds(id, &nbounds);
+	return nbounds == 0 || s->nbuckets == nbounds + 1 ? id : METRIC_MAX;
+}
+
 void
 prom_put(struct buf *b, const struct view *v, const struct prom_process *p, wall_t now)
 {
 	static const char *const types[] = { [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram" };
-	struct out o = { .b = b, .v = v, .process = p, .now = now };
+	struct arena a = { 0 };
+	enum metric *ids = arena_calloc(&a, v->nseries, sizeof(*ids));
+	struct out o = { .b = b, .v = v, .process = p, .now = now, .ids = ids };
 
+	for (size_t s = 0; s < v->nseries; s++)
+		ids[s] = metric_of(&v->series[s]);
 	for (o.id = 0; o.id < METRIC_MAX; o.id++) {
 		const struct metric_info *i = &metric_info[o.id];
 		size_t head = b->n, body;
@@ -591,7 +613,7 @@ prom_put(struct buf *b, const struct view *v, const struct prom_process *p, wall
 		buf_fmt(b, "\n# TYPE %s %s\n", i->name, types[i->type]);
 		body = b->n;
 		for (size_t s = 0; s < v->nseries; s++)
-			if (v->series[s].id == o.id)
+			if (ids[s] == o.id)
 				put_series(&o, &v->series[s]);
 		put_zeros(&o);
 		put_seen(&o);
@@ -599,6 +621,7 @@ prom_put(struct buf *b, const struct view *v, const struct prom_process *p, wall
 		if (b->n == body)
 			buf_cut(b, head);
 	}
+	arena_reset(&a);
 }
 
 void

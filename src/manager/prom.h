@@ -6,7 +6,7 @@
 #ifndef MANAGER_PROM_H
 #define MANAGER_PROM_H
 
-#include "manager/view.h"
+#include "books/view.h"
 
 /* What only the process that serves can know. */
 struct prom_process {

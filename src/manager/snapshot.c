@@ -10,11 +10,10 @@
 #include "manager/parts.h"
 #include "manager/snapshot.h"
 #include "versions.h"
-#include "wire/json.h"
 
 #define EVERY		NSEC_SEC
 #define SHARE		50		/* of the time at most 1/SHARE */
-#define STAGE_JSON_MAX	(16u << 20)
+#define STAGE_MAX	(16u << 20)	/* how far a job is, is worth no more */
 
 struct snapshot {
 	wall_t		 started;
@@ -25,113 +24,83 @@ struct snapshot {
 };
 
 /* A point of the monotonic clock, for people. Whole seconds: it is computed anew each time and must not seem to change. */
-static void
-put_mono(struct json_w *w, const char *key, mono_t t)
+static wall_t
+wall_of(mono_t t)
 {
-	if (!mono_is_never(t) && !mono_passed(t))
-		jw_time(w, key, wall_of_seconds(wall_seconds(
-		    wall_add(wall_now(), NSEC_SEC / 2 - mono_since(t)))), 3);
+	if (mono_is_never(t) || mono_passed(t))
+		return WALL_UNKNOWN;
+	return wall_of_seconds(wall_seconds(wall_add(wall_now(), NSEC_SEC / 2 - mono_since(t))));
 }
 
-static void
-put_counts(struct json_w *w, const struct scale_counts *c)
+static const char *
+why_word(enum scale_why why)
 {
-	jw_object(w, "counts");
-	jw_i64(w, "creating", c->creating);
-	jw_i64(w, "idle", c->idle + c->acquired);
-	jw_i64(w, "used", c->used);
-	jw_i64(w, "removing", c->removing);
-	jw_i64(w, "stuck", c->stuck);
-	jw_end_object(w);
+	return why != SCALE_WHY_NONE ? scale_why_word(why) : "";
 }
 
 /* Why nothing is asked for or made, beside the plan's reasons: refused by GitLab, GitLab away, creations failed. */
 static void
-put_troubles(struct json_w *w, const struct pool *p)
+tell_troubles(struct view_pool *v, const struct pool *p)
 {
-	wall_t now = wall_now();
-
 	if (p->gate.failures > 0) {
-		jw_object(w, "backoff");
-		jw_i64(w, "failures", p->gate.failures);
-		jw_time(w, "since", (wall_t){ p->gate.since }, 3);
-		jw_time(w, "not_before", (wall_t){ p->gate.not_before }, 3);
-		jw_bool(w, "trying", p->gate.probing);
-		jw_text(w, "error", p->create_error);
-		jw_end_object(w);
+		v->create_failures = p->gate.failures;
+		v->create_since = (wall_t){ p->gate.since };
+		v->create_not_before = (wall_t){ p->gate.not_before };
+		v->create_trying = p->gate.probing;
+		v->create_error = p->create_error;
 	}
 	if (p->health.failures > 0) {
-		jw_object(w, "refused");
-		jw_i64(w, "times", p->health.failures);
-		jw_time(w, "last", p->health.last, 3);
-		if (wall_known(pollers_disabled_until(p)))
-			jw_time(w, "until", pollers_disabled_until(p), 3);
-		jw_end_object(w);
+		v->refusals = p->health.failures;
+		v->refused_last = p->health.last;
+		v->disabled_until = pollers_disabled_until(p);
 	}
-	jw_text(w, "trouble", p->trouble);
-	if (p->instance != NULL && (p->instance->failures > 0 || wall_before(now, p->instance->not_before))) {
-		jw_object(w, "gitlab");
-		jw_i64(w, "failures", p->instance->failures);
-		jw_time(w, "not_before", p->instance->not_before, 3);
-		jw_end_object(w);
+	v->trouble = p->trouble;
+	if (p->instance != NULL && (p->instance->failures > 0 || wall_before(wall_now(), p->instance->not_before))) {
+		v->gitlab_failures = p->instance->failures;
+		v->gitlab_not_before = p->instance->not_before;
 	}
 }
 
 /* The bucket as it is kept: how full it is depends on the time, and nothing here does. */
-static void
-put_budget(struct json_w *w, const char *key, const struct budget *b)
+static struct budget
+limit_of(const struct budget *b)
 {
-	if (b->interval == 0 && b->blocked_until == 0)
-		return;
-	jw_object(w, key);
-	jw_i64(w, "interval", b->interval);
-	jw_i64(w, "burst", b->burst);
-	jw_i64(w, "tat", b->tat);
-	jw_i64(w, "blocked_until", b->blocked_until);
-	jw_end_object(w);
+	return b->interval != 0 || b->blocked_until != 0 ? *b : (struct budget){ 0 };
 }
 
 static void
 put_pool(struct json_w *w, const struct manager *m, const struct pool *p)
 {
 	const struct runner *r = p->conf;
+	const struct scale_counts *c = &p->plan.counts;
 	struct buf held = { .max = 1024 };
-	wall_t held_until = scaler_held(p, &held);
-	int waiting = 0;
+	struct view_pool v = {
+		.key = p->key, .runner = p->runner, .name = p->runner_name, .configured = r != NULL,
+		.creating = c->creating, .idle = c->idle + c->acquired, .used = c->used, .removing = c->removing, .stuck = c->stuck,
+		.idle_target = p->plan.idle_target, .running = jobs_with_machine(m, p), .ask = p->ask, .asking = pollers_in_flight(p),
+		.ask_why = why_word(p->plan.ask_why), .ask_text = scale_why(p->plan.ask_why),
+		.held = why_word(p->plan.held), .held_until = scaler_held(p, &held), .short_by = p->plan.short_by,
+		.growth = limit_of(&p->growth),
+	};
 
+	v.held_text = held.p;
 	LIST_EACH(struct job, j, link, &m->jobs)
-		waiting += j->pool == p && j->state == JOB_WAITING;
-	jw_object(w, NULL);
-	jw_cstr(w, "key", p->key);
-	jw_text(w, "runner", p->runner);
-	jw_text(w, "name", p->runner_name);
-	jw_bool(w, "configured", r != NULL);
+		v.waiting += j->pool == p && j->state == JOB_WAITING;
 	if (r != NULL) {
-		jw_text(w, "url", r->base_url);
-		jw_text(w, "driver", r->machine_driver);
-		jw_text(w, "disabled", r->disabled);
-		jw_i64(w, "limit", r->limit);
-		jw_i64(w, "max_builds", r->max_builds);
-		jw_i64(w, "request_concurrency", r->request_concurrency);
-		jw_i64(w, "request_limit", adaptive_limit(&p->adaptive, (int)r->request_concurrency));
+		v.url = r->base_url;
+		v.driver = r->machine_driver;
+		v.disabled = r->disabled;
+		v.limit = r->limit;
+		v.max_builds = r->max_builds;
+		v.request_concurrency = r->request_concurrency;
+		v.request_limit = adaptive_limit(&p->adaptive, (int)r->request_concurrency);
 	}
-	put_counts(w, &p->plan.counts);
-	jw_i64(w, "idle_target", p->plan.idle_target);
-	jw_i64(w, "waiting", waiting);
-	jw_i64(w, "running", jobs_with_machine(m, p));
-	jw_i64(w, "ask", p->ask);
-	jw_text(w, "ask_why",
-	    p->plan.ask_why != SCALE_WHY_NONE ? scale_why_word(p->plan.ask_why) : "");
-	jw_text(w, "ask_text", scale_why(p->plan.ask_why));
-	jw_i64(w, "asking", pollers_in_flight(p));
-	jw_text(w, "held", p->plan.held != SCALE_WHY_NONE ? scale_why_word(p->plan.held) : "");
-	jw_text(w, "held_text", held.p);
-	jw_time(w, "held_until", held_until, 3);
-	jw_i64(w, "short_by", p->plan.short_by);
-	put_troubles(w, p);
-	put_budget(w, "growth", &p->growth);
+	tell_troubles(&v, p);
 	if (p->account != NULL)
-		put_budget(w, "account", &p->account->budget);
+		v.account = limit_of(&p->account->budget);
+	jw_object(w, NULL);
+	view_put_pool(w, &v);
+	view_put_pool_rest(w, &v);
 	jw_end_object(w);
 	buf_free(&held);
 }
@@ -157,40 +126,20 @@ static void
 put_machine(struct json_w *w, struct manager *m, struct machine *mc)
 {
 	const struct target *t = metrics_target(m, mc);
+	bool busy = child_alive(&mc->operator), goes = mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK;
+	const struct view_machine v = {
+		.name = mc->name, .pool = mc->pool->key, .state = scale_state_name(mc->state),
+		.phase = mc->phase != PHASE_NONE ? phase_name(mc->phase) : "", .created = mc->created, .since = since(mc),
+		.uses = mc->uses, .job = mc->job != NULL ? mc->job->id : "", .failed_checks = mc->failures,
+		.stale = mc->flags & SCALE_F_STALE, .doomed = mc->flags & SCALE_F_DOOMED, .blind = mc->flags & SCALE_F_BLIND,
+		.operation = busy ? mc->doing : "", .removal_retries = mc->removal_retries, .error = mc->operator.error,
+		.again = wall_of(busy ? MONO_NEVER : mc->operator.again),
+		.throttled_until = mc->state == SCALE_CREATING && wall_before(wall_now(), mc->not_before) ? mc->not_before : WALL_UNKNOWN,
+		.why = goes ? mc->why : "", .zone = t->zone, .region = t->region, .project = t->project, .type = t->type,
+	};
 
 	jw_object(w, NULL);
-	jw_cstr(w, "name", mc->name);
-	jw_cstr(w, "pool", mc->pool->key);
-	jw_cstr(w, "state", scale_state_name(mc->state));
-	if (mc->phase != PHASE_NONE)
-		jw_cstr(w, "phase", phase_name(mc->phase));
-	jw_time(w, "created", mc->created, 3);
-	jw_time(w, "since", since(mc), 3);
-	jw_i64(w, "uses", mc->uses);
-	if (mc->job != NULL)
-		jw_cstr(w, "job", mc->job->id);
-	if (mc->failures > 0)
-		jw_i64(w, "failed_checks", mc->failures);
-	if (mc->flags & SCALE_F_STALE)
-		jw_bool(w, "stale", true);
-	if (mc->flags & SCALE_F_DOOMED)
-		jw_bool(w, "doomed", true);
-	if (mc->flags & SCALE_F_BLIND)
-		jw_bool(w, "blind", true);
-	if (child_alive(&mc->operator))
-		jw_text(w, "operation", mc->doing);
-	if (mc->removal_retries > 0)
-		jw_i64(w, "removal_retries", mc->removal_retries);
-	jw_text(w, "error", mc->operator.error);
-	put_mono(w, "again", child_alive(&mc->operator) ? MONO_NEVER : mc->operator.again);
-	if (mc->state == SCALE_CREATING && wall_before(wall_now(), mc->not_before))
-		jw_time(w, "throttled_until", mc->not_before, 3);
-	if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
-		jw_text(w, "why", mc->why);
-	jw_text(w, "zone", t->zone);
-	jw_text(w, "region", t->region);
-	jw_text(w, "project", t->project);
-	jw_text(w, "type", t->type);
+	view_put_machine(w, &v);
 	jw_end_object(w);
 }
 
@@ -198,21 +147,18 @@ put_machine(struct json_w *w, struct manager *m, struct machine *mc)
 static void
 look_at_stage(struct manager *m, struct job *j)
 {
-	struct buf b = { .max = STAGE_JSON_MAX };
+	struct jobdir_stage stage;
 	struct arena a = { 0 };
-	struct err e = { 0 };
-	struct json_val v;
 	int dir;
 
 	if (!j->stage_news || j->state != JOB_RUNNING)
 		return;
 	j->stage_news = false;
-	dir = fs_opendir(m->jobs_fd, j->id, &e);
-	if (dir >= 0 && fs_read(dir, JOBFILE_STAGE, STAGE_JSON_MAX, &b, &e) == 0 && json_parse(&a, buf_str(&b), &v, &e) == 0)
-		str_copy(stage_shown(json_str(&a, json_get(v, "stage"))), j->doing, sizeof(j->doing));
+	dir = fs_opendir(m->jobs_fd, j->id, NULL);
+	if (dir >= 0 && jobdir_stage_read(dir, STAGE_MAX, &a, &stage, NULL) == 0)
+		str_copy(stage_shown(str_from(stage.stage)), j->doing, sizeof(j->doing));
 	if (dir >= 0)
 		close(dir);
-	buf_wipe(&b);
 	arena_reset(&a);
 }
 
@@ -220,35 +166,30 @@ static void
 put_job(struct json_w *w, struct manager *m, struct job *j)
 {
 	static const char *const states[] = { [JOB_WAITING] = "waiting", [JOB_RUNNING] = "running", [JOB_ENDED] = "ended" };
+	struct view_job v = {
+		.id = j->id, .pool = j->pool->key, .state = states[j->state], .name = j->name, .ci_stage = j->stage,
+		.project = j->project, .url = j->url, .arrived = j->arrived, .assigned = j->assigned, .ended = j->ended,
+		.machine = j->machine_name, .machines_tried = j->machines_tried,
+		.executor = j->executor.pid, .reporter = j->reporter.pid,
+	};
 
 	look_at_stage(m, j);
+	switch (j->state) {
+	case JOB_WAITING:
+		v.waiting_why = j->waiting_why;
+		v.waiting = j->waiting;
+		v.waiting_until = j->waiting_until;
+		break;
+	case JOB_RUNNING:
+		v.stage = j->doing;
+		break;
+	case JOB_ENDED:
+		v.result = j->result;
+		v.result_text = j->result_text;
+		break;
+	}
 	jw_object(w, NULL);
-	jw_cstr(w, "id", j->id);
-	jw_cstr(w, "pool", j->pool->key);
-	jw_cstr(w, "state", states[j->state]);
-	jw_text(w, "name", j->name);
-	jw_text(w, "ci_stage", j->stage);
-	jw_text(w, "project", j->project);
-	jw_text(w, "url", j->url);
-	jw_time(w, "arrived", j->arrived, 3);
-	jw_time(w, "assigned", j->assigned, 3);
-	jw_time(w, "ended", j->ended, 3);
-	jw_text(w, "machine", j->machine_name);
-	if (j->state == JOB_WAITING) {
-		jw_text(w, "waiting_why", j->waiting_why);
-		jw_text(w, "waiting", j->waiting);
-		jw_time(w, "waiting_until", j->waiting_until, 3);
-	}
-	if (j->state == JOB_RUNNING)
-		jw_text(w, "stage", j->doing);
-	if (j->state == JOB_ENDED) {
-		jw_text(w, "result", j->result);
-		jw_text(w, "result_text", j->result_text);
-	}
-	if (j->machines_tried > 0)
-		jw_i64(w, "machines_tried", j->machines_tried);
-	jw_i64(w, "executor", j->executor.pid);
-	jw_i64(w, "reporter", j->reporter.pid);
+	view_put_job(w, &v);
 	jw_end_object(w);
 }
 
@@ -257,17 +198,16 @@ snapshot_put(struct manager *m, struct buf *b)
 {
 	static const char *const phases[] = { "running", "draining", "stopping", "leaving" };
 	struct json_w w = { .b = b };
+	const struct view v = {
+		.pid = getpid(), .version = WL_VERSION, .state = phases[m->phase],
+		.started = m->snapshot != NULL ? m->snapshot->started : WALL_UNKNOWN, .config = m->config_path,
+		.store = m->store, .system_id = m->system_id, .concurrent = m->config->concurrent,
+		.log_warning = (int64_t)log_count(LOG_WARN), .log_error = (int64_t)log_count(LOG_ERROR),
+		.log_fatal = (int64_t)log_count(LOG_FATAL), .at = wall_now(),
+	};
 
 	jw_object(&w, NULL);
-	jw_i64(&w, "v", 1);
-	jw_i64(&w, "pid", getpid());
-	jw_cstr(&w, "version", WL_VERSION);
-	jw_cstr(&w, "state", phases[m->phase]);
-	jw_time(&w, "started", m->snapshot != NULL ? m->snapshot->started : WALL_UNKNOWN, 3);
-	jw_cstr(&w, "config", m->config_path);
-	jw_cstr(&w, "store", m->store);
-	jw_cstr(&w, "system_id", m->system_id);
-	jw_i64(&w, "concurrent", m->config->concurrent);
+	view_put_manager(&w, &v);
 	jw_array(&w, "pools");
 	LIST_EACH(struct pool, p, link, &m->pools)
 		put_pool(&w, m, p);
@@ -281,15 +221,10 @@ snapshot_put(struct manager *m, struct buf *b)
 		put_job(&w, m, j);
 	jw_end_array(&w);
 	if (listener_wanted(m)) {
-		jw_object(&w, "log");
-		jw_i64(&w, "warning", (int64_t)log_count(LOG_WARN));
-		jw_i64(&w, "error", (int64_t)log_count(LOG_ERROR));
-		jw_i64(&w, "fatal", (int64_t)log_count(LOG_FATAL));
-		jw_end_object(&w);
+		view_put_log(&w, &v);
 		metrics_put(m, &w);
 	}
-	/* The last member, so that all before it can be compared. */
-	jw_time(&w, "at", wall_now(), 3);
+	view_put_end(&w, &v);
 	jw_end_object(&w);
 }
 

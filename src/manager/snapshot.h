@@ -1,6 +1,6 @@
 /*
  * What the manager knows, as one file for whoever wants to look:
- * view/snapshot.json in the state directory (docs/state.md). `ls`, `top`, `why`
+ * view/snapshot.json in the state directory (books/view.h). `ls`, `top`, `why`
  * and the windlass-metrics process read it; nothing is decided by it.
  *
  * It is looked at after each round and written when something in it has
@@ -11,15 +11,8 @@
 #ifndef MANAGER_SNAPSHOT_H
 #define MANAGER_SNAPSHOT_H
 
+#include "books/view.h"
 #include "manager/model.h"
-
-/* In a directory of its own: the metrics server can be confined to it. */
-#define SNAPSHOT_DIR	"view"
-#define SNAPSHOT_NAME	"snapshot.json"
-#define SNAPSHOT_FILE	SNAPSHOT_DIR "/" SNAPSHOT_NAME
-#define SNAPSHOT_MAX	(64u << 20)
-/* A file time below this, in seconds since 1970, is the errno with which a newer snapshot could not be written. */
-#define SNAPSHOT_ERRNO_MAX	4096
 
 /* Once, when the state directory is open. */
 void	snapshot_open(struct manager *m);

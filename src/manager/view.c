@@ -7,181 +7,10 @@
 #include "core/fs.h"
 #include "core/lock.h"
 #include "job/stages.h"
-#include "manager/snapshot.h"
 #include "manager/view.h"
 
-#define RECORD_MAX	(1u << 20)
+#define STAGE_MAX	(16u << 20)
 #define SILENT_S	8	/* a manager that lives has seen a new job by then, however large its fleet is */
-
-/* ---- the snapshot ---- */
-
-static wall_t
-get_time(struct arena *a, struct json_val v, const char *key)
-{
-	wall_t t;
-
-	return time_parse_rfc3339(json_str(a, json_get(v, key)), &t) == 0 ? t : WALL_UNKNOWN;
-}
-
-static const char *
-get_text(struct arena *a, struct json_val v, const char *key)
-{
-	return json_cstr(a, json_get(v, key));
-}
-
-static int64_t
-get_int(struct json_val v, const char *key)
-{
-	return json_i64(json_get(v, key), 0);
-}
-
-static struct budget
-get_budget(struct json_val v, const char *key)
-{
-	struct json_val b = json_get(v, key);
-
-	return (struct budget){ get_int(b, "interval"), get_int(b, "burst"), get_int(b, "tat"), get_int(b, "blocked_until") };
-}
-
-static void
-read_pool(struct arena *a, struct json_val v, struct view_pool *p)
-{
-	struct json_val counts = json_get(v, "counts"), backoff = json_get(v, "backoff"), refused = json_get(v, "refused"),
-	    gitlab = json_get(v, "gitlab");
-
-	*p = (struct view_pool){
-		.key = get_text(a, v, "key"), .runner = get_text(a, v, "runner"), .name = get_text(a, v, "name"),
-		.url = get_text(a, v, "url"), .driver = get_text(a, v, "driver"), .disabled = get_text(a, v, "disabled"),
-		.configured = json_bool(json_get(v, "configured"), false),
-		.limit = get_int(v, "limit"), .max_builds = get_int(v, "max_builds"),
-		.request_concurrency = get_int(v, "request_concurrency"), .request_limit = get_int(v, "request_limit"),
-		.creating = get_int(counts, "creating"), .idle = get_int(counts, "idle"), .used = get_int(counts, "used"),
-		.removing = get_int(counts, "removing"), .stuck = get_int(counts, "stuck"),
-		.idle_target = get_int(v, "idle_target"), .waiting = get_int(v, "waiting"), .running = get_int(v, "running"),
-		.ask = get_int(v, "ask"), .asking = get_int(v, "asking"), .short_by = get_int(v, "short_by"),
-		.ask_why = get_text(a, v, "ask_why"), .ask_text = get_text(a, v, "ask_text"),
-		.held = get_text(a, v, "held"), .held_text = get_text(a, v, "held_text"), .held_until = get_time(a, v, "held_until"),
-		.create_error = get_text(a, backoff, "error"),
-		.trouble = get_text(a, v, "trouble"),
-		.create_failures = get_int(backoff, "failures"), .create_not_before = get_time(a, backoff, "not_before"),
-		.refusals = get_int(refused, "times"), .refused_last = get_time(a, refused, "last"),
-		.disabled_until = get_time(a, refused, "until"),
-		.gitlab_failures = get_int(gitlab, "failures"), .gitlab_not_before = get_time(a, gitlab, "not_before"),
-		.growth = get_budget(v, "growth"), .account = get_budget(v, "account"),
-	};
-}
-
-static void
-read_machine(struct arena *a, struct json_val v, struct view_machine *m)
-{
-	*m = (struct view_machine){
-		.name = get_text(a, v, "name"), .pool = get_text(a, v, "pool"), .state = get_text(a, v, "state"),
-		.phase = get_text(a, v, "phase"), .job = get_text(a, v, "job"), .operation = get_text(a, v, "operation"),
-		.error = get_text(a, v, "error"), .why = get_text(a, v, "why"), .zone = get_text(a, v, "zone"),
-		.region = get_text(a, v, "region"), .project = get_text(a, v, "project"), .type = get_text(a, v, "type"),
-		.created = get_time(a, v, "created"), .since = get_time(a, v, "since"), .again = get_time(a, v, "again"),
-		.throttled_until = get_time(a, v, "throttled_until"),
-		.uses = get_int(v, "uses"), .failed_checks = get_int(v, "failed_checks"), .removal_retries = get_int(v, "removal_retries"),
-		.stale = json_bool(json_get(v, "stale"), false), .doomed = json_bool(json_get(v, "doomed"), false),
-		.blind = json_bool(json_get(v, "blind"), false),
-	};
-}
-
-static void
-read_job(struct arena *a, struct json_val v, struct view_job *j)
-{
-	*j = (struct view_job){
-		.id = get_text(a, v, "id"), .pool = get_text(a, v, "pool"), .state = get_text(a, v, "state"),
-		.name = get_text(a, v, "name"), .ci_stage = get_text(a, v, "ci_stage"), .project = get_text(a, v, "project"),
-		.url = get_text(a, v, "url"), .machine = get_text(a, v, "machine"), .waiting_why = get_text(a, v, "waiting_why"),
-		.waiting = get_text(a, v, "waiting"), .stage = get_text(a, v, "stage"), .result = get_text(a, v, "result"),
-		.result_text = get_text(a, v, "result_text"), .arrived = get_time(a, v, "arrived"),
-		.assigned = get_time(a, v, "assigned"), .ended = get_time(a, v, "ended"), .waiting_until = get_time(a, v, "waiting_until"),
-		.machines_tried = get_int(v, "machines_tried"), .executor = get_int(v, "executor"), .reporter = get_int(v, "reporter"),
-	};
-}
-
-/* One of a newer or older version that this one does not know, or with other labels, is left out. */
-static bool
-read_series(struct arena *a, struct json_val v, struct view_series *s)
-{
-	size_t n = 0, nbounds;
-
-	*s = (struct view_series){ .id = metric_find(json_str(a, json_get(v, "name"))), .value = json_f64(json_get(v, "value"), 0) };
-	if (s->id == METRIC_MAX || json_len(json_get(v, "labels")) != metric_nlabels(s->id))
-		return false;
-	JSON_EACH(l, json_get(v, "labels"))
-		s->label[n++] = json_str(a, l);
-	metric_bounds(s->id, &nbounds);
-	if (nbounds == 0)
-		return true;
-	if (json_len(json_get(v, "buckets")) != nbounds + 1)
-		return false;
-	n = 0;
-	JSON_EACH(b, json_get(v, "buckets"))
-		s->bucket[n++] = (uint64_t)json_i64(b, 0);
-	return true;
-}
-
-int
-view_parse(struct view *v, struct str text, struct err *e)
-{
-	struct arena *a = &v->arena;
-	struct json_val root, pools, machines, jobs, series;
-	size_t i = 0;
-
-	if (json_parse(a, arena_str(a, text), &root, e) < 0)
-		return err_ctx(e, SNAPSHOT_FILE);
-	pools = json_get(root, "pools");
-	machines = json_get(root, "machines");
-	jobs = json_get(root, "jobs");
-	series = json_get(root, "series");
-	v->pid = get_int(root, "pid");
-	v->at = get_time(a, root, "at");
-	v->started = get_time(a, root, "started");
-	v->version = get_text(a, root, "version");
-	v->state = get_text(a, root, "state");
-	v->config = get_text(a, root, "config");
-	v->store = get_text(a, root, "store");
-	v->system_id = get_text(a, root, "system_id");
-	v->concurrent = get_int(root, "concurrent");
-	v->log_warning = json_i64(json_path(root, "log.warning"), 0);
-	v->log_error = json_i64(json_path(root, "log.error"), 0);
-	v->log_fatal = json_i64(json_path(root, "log.fatal"), 0);
-	v->npools = json_len(pools);
-	v->pools = arena_calloc(a, v->npools, sizeof(*v->pools));
-	JSON_EACH(p, pools)
-		read_pool(a, p, &v->pools[i++]);
-	i = 0;
-	v->nmachines = json_len(machines);
-	v->machines = arena_calloc(a, v->nmachines, sizeof(*v->machines));
-	JSON_EACH(m, machines)
-		read_machine(a, m, &v->machines[i++]);
-	i = 0;
-	v->njobs = json_len(jobs);
-	v->jobs = arena_calloc(a, v->njobs, sizeof(*v->jobs));
-	JSON_EACH(j, jobs)
-		read_job(a, j, &v->jobs[i++]);
-	v->series = arena_calloc(a, json_len(series), sizeof(*v->series));
-	JSON_EACH(s, series)
-		v->nseries += read_series(a, s, &v->series[v->nseries]);
-	v->snapshot = true;
-	return 0;
-}
-
-/* ---- the directories ---- */
-
-static int
-read_json(int dir, const char *name, struct arena *a, struct json_val *v)
-{
-	struct buf b = { .max = RECORD_MAX };
-	int rc = -1;
-
-	if (fs_read(dir, name, RECORD_MAX, &b, NULL) == 0 && json_parse(a, arena_str(a, buf_str(&b)), v, NULL) == 0)
-		rc = 0;
-	buf_wipe(&b);
-	return rc;
-}
 
 static const char *
 read_line(int dir, const char *name, struct arena *a)
@@ -225,8 +54,13 @@ look_at_machine(struct view *v, const char *store, const char *name, const char 
 
 	if (dir < 0)
 		return false;
-	*out = known != NULL ? *known : (struct view_machine){ .name = arena_dup(&v->arena, str_from(name)), .pool = "", .state = "idle",
-	    .phase = "", .job = "", .operation = "", .error = "", .why = "", .zone = "", .region = "", .project = "", .type = "" };
+	if (known != NULL)
+		*out = *known;
+	else {
+		view_machine_init(out);
+		out->name = arena_dup(&v->arena, str_from(name));
+		out->state = "idle";
+	}
 	/* Without a record of ours only the manager can tell whose it is. */
 	if (machine_record_read(dir, &v->arena, &r, &e) == 0) {
 		if (known == NULL)
@@ -284,27 +118,27 @@ look_at_job(struct view *v, int jobs_fd, const char *id, struct view_job *out)
 	struct arena *a = &v->arena;
 	const struct view_job *known = view_job(v, id);
 	struct jobdir_result result;
-	struct json_val runner, stage;
+	struct job_settings runner;
+	struct jobdir_stage stage;
 	struct err e = { 0 };
 	int dir = fs_opendir(jobs_fd, id, NULL);
 
-	if (dir < 0 || read_json(dir, JOBFILE_RUNNER, a, &runner) < 0) {
+	if (dir < 0 || jobdir_runner_read(dir, false, a, &runner, NULL) < 0) {
 		if (dir >= 0)
 			close(dir);
 		return false;
 	}
-	*out = (struct view_job){ .id = arena_dup(a, str_from(id)), .pool = get_text(a, runner, "runner_key"),
-	    .name = json_cstr(a, json_path(runner, "job.name")), .ci_stage = json_cstr(a, json_path(runner, "job.stage")),
-	    .project = json_cstr(a, json_path(runner, "job.project")), .url = json_cstr(a, json_path(runner, "job.url")),
-	    .arrived = get_time(a, runner, "received"), .machine = read_line(dir, JOBFILE_MACHINE, a),
+	*out = (struct view_job){ .id = arena_dup(a, str_from(id)), .pool = runner.runner_key,
+	    .name = runner.about.name, .ci_stage = runner.about.stage, .project = runner.about.project, .url = runner.about.url,
+	    .arrived = runner.received, .machine = read_line(dir, JOBFILE_MACHINE, a),
 	    .waiting = read_line(dir, JOBFILE_WAITING, a), .waiting_why = "", .stage = "", .result = "", .result_text = "",
 	    .assigned = known != NULL ? known->assigned : WALL_UNKNOWN, .ended = known != NULL ? known->ended : WALL_UNKNOWN,
 	    .executor = holder(dir, JOBFILE_EXECUTOR_LOCK), .reporter = holder(dir, JOBFILE_REPORTER_LOCK) };
 	out->state = out->machine[0] != '\0' ? "running" : "waiting";
 	if (strcmp(out->state, "running") == 0) {
 		out->waiting = "";
-		if (read_json(dir, JOBFILE_STAGE, a, &stage) == 0)
-			out->stage = arena_dup(a, stage_shown(json_str(a, json_get(stage, "stage"))));
+		if (jobdir_stage_read(dir, STAGE_MAX, a, &stage, NULL) == 0)
+			out->stage = arena_dup(a, stage_shown(str_from(stage.stage)));
 	} else if (known != NULL)
 		out->waiting_why = known->waiting_why;
 	if (jobdir_result_read(dir, a, &result, &e) == 0) {
@@ -374,8 +208,8 @@ count_pools(struct view *v)
 				p = &pools[k];
 		if (p == NULL) {
 			p = &pools[v->npools++];
-			*p = (struct view_pool){ .key = key, .runner = "", .name = "", .url = "", .driver = "", .disabled = "", .ask_why = "",
-			    .ask_text = "", .held = "", .held_text = "", .create_error = "", .trouble = "" };
+			view_pool_init(p);
+			p->key = key;
 		}
 		if (m == NULL) {
 			p->waiting += strcmp(j->state, "waiting") == 0;
@@ -462,38 +296,4 @@ view_load(struct view *v, const char *state_dir, const char *store, struct err *
 	free(fallback);
 	close(fd);
 	return 0;
-}
-
-void
-view_free(struct view *v)
-{
-	arena_reset(&v->arena);
-	*v = (struct view){ .pid = 0 };
-}
-
-const struct view_pool *
-view_pool(const struct view *v, const char *key)
-{
-	for (size_t i = 0; i < v->npools; i++)
-		if (strcmp(v->pools[i].key, key) == 0)
-			return &v->pools[i];
-	return NULL;
-}
-
-const struct view_machine *
-view_machine(const struct view *v, const char *name)
-{
-	for (size_t i = 0; i < v->nmachines; i++)
-		if (strcmp(v->machines[i].name, name) == 0)
-			return &v->machines[i];
-	return NULL;
-}
-
-const struct view_job *
-view_job(const struct view *v, const char *id)
-{
-	for (size_t i = 0; i < v->njobs; i++)
-		if (strcmp(v->jobs[i].id, id) == 0)
-			return &v->jobs[i];
-	return NULL;
 }

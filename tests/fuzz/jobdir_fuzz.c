@@ -75,10 +75,31 @@ look_at_place(struct arena *a)
 	}
 }
 
+static void
+look_at_settings(struct arena *a)
+{
+	struct jobdir_ticket t, again;
+	struct job_settings s, back;
+	struct jobdir_stage stage;
+
+	if (jobdir_runner_read(dir, false, a, &s, NULL) == 0 && jobdir_runner_write(dir, &s, NULL) == 0) {
+		assert(jobdir_runner_read(dir, false, a, &back, NULL) == 0);
+		assert(strcmp(back.runner_key, s.runner_key) == 0 && strcmp(back.about.name, s.about.name) == 0);
+		assert(back.rest.n == s.rest.n && strcmp(back.url, s.url) == 0);
+	}
+	if (jobdir_ticket_read(dir, false, a, &t, NULL) == 0 && jobdir_ticket_write(dir, &t, NULL) == 0) {
+		assert(jobdir_ticket_read(dir, false, a, &again, NULL) == 0 && again.id == t.id && t.id > 0);
+		assert(strcmp(secret_reveal(again.token), secret_reveal(t.token)) == 0 && strcmp(again.runner.url, t.runner.url) == 0);
+	}
+	(void)jobdir_stage_read(dir, 1u << 20, a, &stage, NULL);
+	assert(stage.stage != NULL);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const files[] = { JOBFILE_RESULT, JOBFILE_CANCEL, JOBFILE_MACHINE, JOBFILE_UNFIT };
+	static const char *const files[] = { JOBFILE_RESULT, JOBFILE_CANCEL, JOBFILE_MACHINE, JOBFILE_UNFIT, JOBFILE_RUNNER, JOBFILE_TICKET,
+		JOBFILE_STAGE };
 	struct arena a = { 0 };
 
 	if (dir < 0)
@@ -88,6 +109,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	look_at_result(&a);
 	look_at_order(&a);
 	look_at_place(&a);
+	look_at_settings(&a);
 	assert(strlen(jobdir_text(dir, JOBFILE_UNFIT, &a)) <= size);
 	jobdir_place_drop(dir);
 	assert(jobdir_text(dir, JOBFILE_UNFIT, &a)[0] == '\0');

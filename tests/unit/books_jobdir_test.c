@@ -109,6 +109,64 @@ test_place(void)
 }
 
 static void
+test_settings(void)
+{
+	char *large = xcalloc(1, (5u << 20) + 1);
+	struct job_settings s, back;
+	struct err e = { 0 };
+
+	is_int(jobdir_runner_read(dir, false, &arena, &back, &e), -1, "no runner.json");
+	is_int(e.kind, ERR_NOTFOUND, "  yet");
+	put("runner.json", "{\"runner_key\":\"0a1b2c3d\",\"url\":\"https://gitlab.example/\",\"job\":{\"name\":\"unit\"},\"later\":[1,{\"x\":2}]}");
+	is_int(jobdir_runner_read(dir, false, &arena, &s, &e), 0, "one of a newer version");
+	is_str(s.runner_key, "0a1b2c3d", "  whose pool");
+	is_str(s.about.name, "unit", "  what job");
+	is_int(jobdir_runner_write(dir, &s, &e), 0, "  written again");
+	ok(strstr(bytes("runner.json"), "\"later\":[1,{\"x\":2}]") != NULL, "  keeps what nobody here knows");
+	memset(large, 'x', 5u << 20);
+	s.store = large;
+	is_int(jobdir_runner_write(dir, &s, &e), -1, "one that nobody would read");
+	is_int(e.kind, ERR_FULL, "  is not written: %s", e.msg);
+	ok(jobdir_runner_read(dir, false, &arena, &back, &e) == 0 && strcmp(back.runner_key, "0a1b2c3d") == 0, "  and the one before stays");
+	free(large);
+}
+
+static void
+test_ticket(void)
+{
+	struct jobdir_ticket t = { .id = 42, .token = SECRET("glcbt-x") }, back;
+	struct err e = { 0 };
+
+	settings_init(&t.runner);
+	t.runner.url = "https://gitlab.example/";
+	t.runner.runner_key = "0a1b2c3d";
+	t.runner.token = SECRET("glrt-secret");
+	is_int(jobdir_ticket_write(dir, &t, &e), 0, "a ticket");
+	ok(strstr(bytes("ticket.json"), "glrt-secret") == NULL, "  has nothing of the runner's own token");
+	is_int(jobdir_ticket_read(dir, false, &arena, &back, &e), 0, "  is read");
+	ok(back.id == 42 && strcmp(secret_reveal(back.token), "glcbt-x") == 0, "  which job");
+	is_str(back.runner.url, "https://gitlab.example/", "  of which GitLab");
+	is_str(back.runner.runner_key, "0a1b2c3d", "  whose");
+	put("ticket.json", "{\"token\":\"glcbt-x\"}");
+	is_int(jobdir_ticket_read(dir, false, &arena, &back, &e), -1, "without an id");
+	is_int(e.kind, ERR_PARSE, "  it is none");
+}
+
+static void
+test_stage(void)
+{
+	struct jobdir_stage s;
+	struct err e = { 0 };
+
+	is_int(jobdir_stage_read(dir, 4096, &arena, &s, &e), -1, "no stage.json");
+	is_int(e.kind, ERR_NOTFOUND, "  yet");
+	put("stage.json", "{\"v\":1,\"trace\":18231,\"stage\":\"step\",\"output\":{}}");
+	ok(jobdir_stage_read(dir, 4096, &arena, &s, &e) == 0 && s.trace == 18231 && strcmp(s.stage, "step") == 0, "how far a job is");
+	is_int(jobdir_stage_read(dir, 10, &arena, &s, &e), -1, "more than was asked for");
+	ok(s.trace == 0 && s.stage[0] == '\0', "  says nothing");
+}
+
+static void
 test_reported(void)
 {
 	struct json_val v;
@@ -131,6 +189,9 @@ main(void)
 	test_result();
 	test_order();
 	test_place();
+	test_settings();
+	test_ticket();
+	test_stage();
 	test_reported();
 	close(dir);
 	fs_remove_tree(AT_FDCWD, path, NULL);
