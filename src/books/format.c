@@ -3,6 +3,7 @@
 
 #include "books/format.h"
 #include "books/jobdir.h"
+#include "books/state.h"
 #include "books/store.h"
 #include "core/fs.h"
 #include "core/lock.h"
@@ -25,7 +26,7 @@ read_format(int state_fd, int64_t *v, struct err *e)
 	struct err why = { 0 };
 	int rc = 1;
 
-	if (fs_read(state_fd, "format", 60, &b, &why) < 0) {
+	if (fs_read(state_fd, STATEFILE_FORMAT, 60, &b, &why) < 0) {
 		rc = why.kind == ERR_NOTFOUND ? 0 : -1;
 		if (rc < 0)
 			*e = why;
@@ -46,7 +47,7 @@ format_take(int state_fd, struct err *e)
 		return -1;
 	if (rc == 0) {
 		snprintf(text, sizeof(text), "%d\n", STATE_FORMAT);
-		return fs_write(state_fd, "format", str_from(text), 0600, e);
+		return fs_write(state_fd, STATEFILE_FORMAT, str_from(text), 0600, e);
 	}
 	return v > STATE_FORMAT ? too_new(e, "it", v) : 0;
 }

@@ -341,14 +341,14 @@ remove_machine(const char *name)
 static void
 remove_machines(struct single *s)
 {
-	char *path = fs_join(s->state, "owner"), **names, owner[40] = "";
-	struct buf b = { .max = 256 };
+	int dir = fs_opendir(AT_FDCWD, s->state, NULL);
+	char **names, owner[17] = "";
 	ssize_t n;
 
-	if (fs_read(AT_FDCWD, path, 100, &b, NULL) == 0)
-		str_copy(str_trim(buf_str(&b)), owner, sizeof(owner));
-	free(path);
-	buf_free(&b);
+	if (dir >= 0) {
+		state_owner_read(dir, owner);
+		close(dir);
+	}
 	n = store_list(s->store, &names, NULL);
 	for (ssize_t i = 0; i < n; i++)
 		if (is_ours(s, names[i], owner))

@@ -506,7 +506,7 @@ say_restarted(const struct manager_says *says)
 static int
 hand_over(const char *state_dir, struct err *e)
 {
-	char *lock = fs_join(state_dir, "manager.lock"), old[20] = "";
+	char *lock = fs_join(state_dir, STATEFILE_LOCK), old[20] = "";
 	struct manager_says says;
 	struct arena a = { 0 };
 	int rc;

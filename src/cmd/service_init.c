@@ -220,7 +220,7 @@ service_property(const struct service *s, const char *property, char *out, size_
 int
 service_end(const char *state_dir, enum service_end how, struct err *e)
 {
-	char *lock = fs_join(state_dir, "manager.lock");
+	char *lock = fs_join(state_dir, STATEFILE_LOCK);
 	int rc = lock_signal(AT_FDCWD, lock, how == SERVICE_ABORT ? SIGTERM : SIGQUIT, e);
 
 	/* In this order a manager without jobs may be gone before the second one: all the better. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "books/format.h"
+#include "books/state.h"
 #include "books/store.h"
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
@@ -343,7 +344,7 @@ wait_up(struct upgrade *u, const char *old, struct arena *a, struct manager_says
 static int
 hand_over(struct upgrade *u, struct err *e)
 {
-	char *lock = fs_join(u->s.state_dir, "manager.lock");
+	char *lock = fs_join(u->s.state_dir, STATEFILE_LOCK);
 	int rc = lock_signal(AT_FDCWD, lock, SIGUSR2, e);
 
 	free(lock);
@@ -364,7 +365,7 @@ kill_rest(const struct upgrade *u)
 		buf_free(&b);
 		return;
 	}
-	lock = fs_join(u->s.state_dir, "manager.lock");
+	lock = fs_join(u->s.state_dir, STATEFILE_LOCK);
 	lock_signal(AT_FDCWD, lock, SIGKILL, NULL);
 	free(lock);
 }

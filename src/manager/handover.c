@@ -22,11 +22,9 @@
 #include "core/rand.h"
 #include "manager/parts.h"
 #include "versions.h"
-#include "wire/json.h"
 
 /* A poller that does not get its answer to the end by then has a GitLab that is gone. */
 #define LEAVE_WAIT	(20 * NSEC_SEC)
-#define SAYS_MAX	(64u << 10)
 
 void
 life_begin(struct manager *m, const struct manager_opts *o)
@@ -74,62 +72,18 @@ life_write(struct manager *m)
 {
 	char *config = whole_path(m->config_path), *store = whole_path(m->store);
 	char *exe = proc_file();
-	struct buf b = { 0 };
-	struct json_w w = { .b = &b };
+	const struct manager_says says = {
+		.pid = getpid(), .state = state_word(m), .since = wall_now(), .config = config, .store = store,
+		.version = WL_VERSION, .revision = WL_REVISION, .exe = exe, .life = m->life.id, .started = m->life.began,
+		.adopted = m->life.adopted, .blind_ms = m->life.blind < 0 ? -1 : m->life.blind / NSEC_MSEC,
+	};
 	struct err e = { 0 };
 
-	jw_object(&w, NULL);
-	jw_i64(&w, "pid", getpid());
-	jw_cstr(&w, "state", state_word(m));
-	jw_time(&w, "since", wall_now(), 3);
-	jw_cstr(&w, "config", config);
-	jw_cstr(&w, "store", store);
-	jw_cstr(&w, "version", WL_VERSION);
-	jw_cstr(&w, "revision", WL_REVISION);
-	jw_cstr(&w, "exe", exe != NULL ? exe : "");
-	jw_cstr(&w, "life", m->life.id);
-	jw_time(&w, "started", m->life.began, 3);
-	jw_i64(&w, "adopted", m->life.adopted);
-	jw_i64(&w, "blind_ms", m->life.blind < 0 ? -1 : m->life.blind / NSEC_MSEC);
-	jw_end_object(&w);
-	if (fs_write(m->state_fd, "manager.json", buf_str(&b), 0600, &e) < 0)
-		log_warn("manager.json could not be written", F_ERR(&e));
-	buf_free(&b);
+	if (manager_says_write(m->state_fd, &says, &e) < 0)
+		log_warn(STATEFILE_MANAGER " could not be written", F_ERR(&e));
 	free(exe);
 	free(config);
 	free(store);
-}
-
-int
-manager_says(const char *state_dir, struct arena *a, struct manager_says *s, struct err *e)
-{
-	struct buf b = { .max = SAYS_MAX };
-	char *path = fs_join(state_dir, "manager.json");
-	struct json_val v;
-	int rc = -1;
-
-	*s = (struct manager_says){ 0 };
-	if (fs_read(AT_FDCWD, path, SAYS_MAX, &b, e) < 0 || json_parse(a, arena_str(a, buf_str(&b)), &v, e) < 0) {
-		err_ctx(e, "%s", path);
-		goto out;
-	}
-	s->pid = json_i64(json_get(v, "pid"), 0);
-	s->life = json_cstr(a, json_get(v, "life"));
-	s->state = json_cstr(a, json_get(v, "state"));
-	s->version = json_cstr(a, json_get(v, "version"));
-	s->revision = json_cstr(a, json_get(v, "revision"));
-	s->config = json_cstr(a, json_get(v, "config"));
-	s->store = json_cstr(a, json_get(v, "store"));
-	s->exe = json_cstr(a, json_get(v, "exe"));
-	s->adopted = json_i64(json_get(v, "adopted"), 0);
-	s->blind_ms = json_i64(json_get(v, "blind_ms"), -1);
-	if (strcmp(s->state, "leaving") != 0 || time_parse_rfc3339(json_str(a, json_get(v, "since")), &s->left) < 0)
-		s->left = WALL_UNKNOWN;
-	rc = 0;
-out:
-	buf_free(&b);
-	free(path);
-	return rc;
 }
 
 void
@@ -180,7 +134,7 @@ life_end(struct manager *m)
 	proc_end_dependents();
 	/* The next one reads from it since when nobody asks. */
 	if (m->phase != MANAGER_LEAVING)
-		unlinkat(m->state_fd, "manager.json", 0);
+		unlinkat(m->state_fd, STATEFILE_MANAGER, 0);
 }
 
 void

@@ -51,7 +51,7 @@ manager_default_state_dir(void)
 int
 manager_running(const char *state_dir, int *pid, struct err *e)
 {
-	char *path = fs_join(state_dir, "manager.lock");
+	char *path = fs_join(state_dir, STATEFILE_LOCK);
 	pid_t p = 0;
 	int rc = lock_held(AT_FDCWD, path, &p, e);
 
@@ -208,27 +208,13 @@ block_signals(void)
 	return proc_signals(orders, NELEM(orders), NULL);
 }
 
-/* 1 when it is there; 0 when not. */
-static int
-read_owner(int state_fd, char owner[17])
-{
-	struct buf b = { .max = 256 };
-	int rc = 0;
-
-	owner[0] = '\0';
-	if (fs_read(state_fd, "owner", 100, &b, NULL) == 0 && str_trim(buf_str(&b)).n == 16)
-		rc = str_copy(str_trim(buf_str(&b)), owner, 17) == 0;
-	buf_free(&b);
-	return rc;
-}
-
 static int
 make_owner(int state_fd, char owner[17], struct err *e)
 {
-	if (read_owner(state_fd, owner))
+	if (state_owner_read(state_fd, owner))
 		return 0;
 	rand_hex(owner, 16);
-	return fs_write(state_fd, "owner", str_from(owner), 0600, e);
+	return state_owner_write(state_fd, owner, e);
 }
 
 /* Only who holds the manager's lock makes one, so that a manager that starts meanwhile makes no other. */
@@ -244,11 +230,11 @@ manager_owner(const char *state_dir, bool make, char owner[17], struct err *e)
 	if (dir < 0)
 		return !make && e->kind == ERR_NOTFOUND ? 0 : -1;
 	for (int i = 0; i < LOCK_TRIES && rc < 0; i++) {
-		if (read_owner(dir, owner) || !make) {
+		if (state_owner_read(dir, owner) || !make) {
 			rc = owner[0] != '\0';
 			break;
 		}
-		lock = lock_take(dir, "manager.lock", LOCK_TRY, e);
+		lock = lock_take(dir, STATEFILE_LOCK, LOCK_TRY, e);
 		if (lock >= 0)
 			rc = make_owner(dir, owner, e) < 0 ? -1 : 1;
 		if (lock >= 0 || e->kind != ERR_CONFLICT)
@@ -294,7 +280,7 @@ open_directories(struct manager *m, const struct manager_opts *o, struct err *e)
 	 * instant, lock and all: a restart at that very moment waits for it instead of giving up.
 	 */
 	for (int i = 0; i < LOCK_TRIES; i++) {
-		m->lock_fd = lock_take(m->state_fd, "manager.lock", LOCK_TRY, e);
+		m->lock_fd = lock_take(m->state_fd, STATEFILE_LOCK, LOCK_TRY, e);
 		if (m->lock_fd >= 0 || e->kind != ERR_CONFLICT)
 			break;
 		mono_sleep(LOCK_PAUSE);

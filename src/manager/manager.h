@@ -6,7 +6,7 @@
 #ifndef MANAGER_MANAGER_H
 #define MANAGER_MANAGER_H
 
-#include "core/arena.h"
+#include "books/state.h"
 #include "core/log.h"
 #include "core/mono.h"
 
@@ -30,19 +30,5 @@ int	manager_running(const char *state_dir, int *pid, struct err *e);
  * the directory, when it is not there yet. 1 had it, 0 it is not there ("" in owner), -1 error.
  */
 int	manager_owner(const char *state_dir, bool make, char owner[17], struct err *e);
-
-/* What a manager says of itself in manager.json. Strings live in the arena; "" where it does not say. */
-struct manager_says {
-	int64_t		 pid;
-	const char	*life;		/* another one for each start */
-	const char	*state;		/* starting running draining stopping leaving */
-	const char	*version, *revision, *config, *store, *exe;
-	int64_t		 adopted;	/* executors and reporters that it found alive */
-	int64_t		 blind_ms;	/* how long nobody asked before it did; -1 not known */
-	wall_t		 left;		/* state leaving: since when nobody asks; else 0 */
-};
-
-/* 0; -1 (ERR_NOTFOUND) when there is no such file. What an ended manager left behind is told, too: ask manager_running() first. */
-int	manager_says(const char *state_dir, struct arena *a, struct manager_says *s, struct err *e);
 
 #endif

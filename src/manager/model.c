@@ -8,6 +8,7 @@
 
 #include "books/failure.h"
 #include "books/jobdir.h"
+#include "books/view.h"
 #include "core/fs.h"
 #include "core/lock.h"
 #include "core/log.h"
@@ -606,7 +607,7 @@ model_finish_arrivals(struct manager *m, pid_t pid)
 static void
 sweep_state(struct manager *m)
 {
-	int view = fs_opendir(m->state_fd, "view", NULL);
+	int view = fs_opendir(m->state_fd, SNAPSHOT_DIR, NULL);
 
 	fs_sweep(m->state_fd, 0);
 	if (view >= 0) {

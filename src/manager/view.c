@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "books/jobdir.h"
+#include "books/state.h"
 #include "books/store.h"
 #include "core/fs.h"
 #include "core/lock.h"
@@ -88,12 +89,13 @@ look_at_machine(struct view *v, const char *store, const char *name, const char 
 static void
 look_at_machines(struct view *v, int state_fd, const char *store)
 {
-	const char *owner = read_line(state_fd, "owner", &v->arena);
+	char owner[17];
 	struct view_machine *found;
 	char **names = NULL;
 	size_t nfound = 0;
 	ssize_t n = store_list(store, &names, NULL);
 
+	state_owner_read(state_fd, owner);
 	if (n < 0)
 		n = 0;
 	found = arena_calloc(&v->arena, (size_t)n, sizeof(*found));
@@ -266,7 +268,7 @@ view_load(struct view *v, const char *state_dir, const char *store, struct err *
 	fd = fs_opendir(AT_FDCWD, state_dir, e);
 	if (fd < 0)
 		return err_ctx(e, "state directory");
-	v->alive = lock_held(fd, "manager.lock", &pid, NULL) == 1;
+	v->alive = lock_held(fd, STATEFILE_LOCK, &pid, NULL) == 1;
 	if (fs_read(fd, SNAPSHOT_FILE, SNAPSHOT_MAX, &b, &why) == 0)
 		view_parse(v, buf_str(&b), &why);
 	else if (why.kind != ERR_NOTFOUND && why.sys != ENOENT) {
