@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "books/format.h"
 #include "books/store.h"
 #include "core/fs.h"
 #include "core/hash.h"
@@ -484,6 +485,7 @@ int
 machine_record_parse(struct arena *a, struct str text, struct machine_record *r, struct err *e)
 {
 	struct json_val root, ids;
+	struct str phase;
 
 	empty_record(r);
 	if (json_parse(a, text, &root, e) < 0)
@@ -495,8 +497,11 @@ machine_record_parse(struct arena *a, struct str text, struct machine_record *r,
 	fields_read(a, root, record_times, NELEM(record_times), r);
 	fields_read(a, root, record_more, NELEM(record_more), r);
 	read_ids(a, ids, r);
-	r->phase = phase_parse(json_str(a, json_get(root, "phase")));
+	phase = json_str(a, json_get(root, "phase"));
+	r->phase = phase_parse(phase);
 	r->rest = unknown_members(a, root);
+	if (json_i64(json_get(root, "v"), 1) > STATE_FORMAT || (r->phase == PHASE_NONE && phase.n > 0))
+		return err_set(e, ERR_CONFIG, 0, "a newer version of windlass wrote it. Run that one");
 	return 0;
 }
 
@@ -506,7 +511,7 @@ machine_record_print(const struct machine_record *r, struct buf *b)
 	struct json_w w = { .b = b, .indent = 2 };
 
 	jw_object(&w, NULL);
-	jw_i64(&w, "v", 1);
+	jw_i64(&w, "v", STATE_FORMAT);
 	fields_write(&w, record_fields, NELEM(record_fields), r);
 	jw_cstr(&w, "phase", phase_name(r->phase));
 	fields_write(&w, record_times, NELEM(record_times), r);

@@ -2,6 +2,7 @@
  * stage.json: what an executor must know to go on where a predecessor stopped. See run.h,
  * docs/state.md.
  */
+#include "books/format.h"
 #include "books/jobdir.h"
 #include "core/crash.h"
 #include "core/fs.h"
@@ -177,6 +178,8 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 	}
 	buf_wipe(&b);
 	*m = (struct memory){ .phase = PHASE_ENTER };
+	if (json_i64(json_get(v, "v"), 1) > STATE_FORMAT)
+		return err_set(e, ERR_PARSE, 0, "stage.json: no format that this version reads");
 	if (phase_of(json_str(&r->arena, json_get(v, "phase")), &m->phase) < 0)
 		return err_set(e, ERR_PARSE, 0, "stage.json: no phase that exists");
 	m->stage = stage_find(json_str(&r->arena, json_get(v, "stage")));
@@ -263,7 +266,7 @@ put_memory(const struct run *r, struct buf *b)
 	struct arena a = { 0 };
 
 	jw_object(&w, NULL);
-	jw_i64(&w, "v", 1);
+	jw_i64(&w, "v", STATE_FORMAT);
 	jw_i64(&w, "trace", r->out.length);
 	jw_cstr(&w, "stage", m->stage->name);
 	jw_cstr(&w, "phase", m->phase == PHASE_STARTED ? "started" : "enter");

@@ -76,7 +76,8 @@ read_store(struct round *r, struct round_known **out, struct err *e)
 		*k = (struct round_known){ .name = arena_dup(&r->arena, str_from(names[i])), .nonce = "", .runner = "" };
 		if (dir < 0)
 			continue;
-		if (machine_record_read(dir, &r->arena, &rec, &why) == 0) {
+		/* One of a newer version is not ours to judge, and no stray. */
+		if (machine_record_read(dir, &r->arena, &rec, &why) == 0 || why.kind == ERR_CONFIG) {
 			k->nonce = rec.nonce;
 			k->ids = rec.ids;
 			k->nids = rec.nids;

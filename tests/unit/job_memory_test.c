@@ -56,6 +56,7 @@ test_refused(void)
 		{ "{\"v\":1,\"trace\":0,\"stage\":7,\"phase\":\"enter\",\"output\":{}}", "no stage that exists" },
 		{ "{\"v\":1,\"trace\":0,\"stage\":\"step\",\"phase\":\"frozen\",\"output\":{}}", "no phase that exists" },
 		{ "{\"v\":1,\"trace\":0,\"stage\":\"step\",\"output\":{}}", "no phase that exists" },
+		{ "{\"v\":2,\"trace\":0,\"stage\":\"step\",\"phase\":\"enter\",\"output\":{}}", "no format that" },
 	};
 
 	for (size_t i = 0; i < NELEM(cases); i++) {

@@ -71,7 +71,7 @@ test_judge_long(void)
 	}
 }
 
-static struct cloud_thing in_cloud[8];
+static struct cloud_thing in_cloud[9];
 static size_t nin_cloud;
 static bool list_fails, discard_fails;
 static char discarded[200];
@@ -182,6 +182,7 @@ test_reconcile(void)
 	put(store, "m4", RECORD("ready", "k2", OWNER, "n4", "4"));	/* of another account */
 	put(store, "m5", RECORD("ready", "k1", "ffffffffffffffff", "n5", "5"));	/* of another bastion */
 	put(store, "m6", "{ broken");
+	put(store, "m7", RECORD("melted", "k1", OWNER, "n7", "7"));	/* a newer version's: its things go by its nonce */
 	in_cloud[nin_cloud++] = (struct cloud_thing){ MACHINE, "1", "m1", "n1", { 1 }, { 0 } };
 	in_cloud[nin_cloud++] = (struct cloud_thing){ MACHINE, "6", "m6", "n6", { 1 }, { 0 } };
 	in_cloud[nin_cloud++] = (struct cloud_thing){ MACHINE, "9", "m9", "n9", { 1 }, { 0 } };
@@ -190,6 +191,7 @@ test_reconcile(void)
 	in_cloud[nin_cloud++] = (struct cloud_thing){ KEY, "11", "m9", "", UNKNOWN, { 0 } };
 	in_cloud[nin_cloud++] = (struct cloud_thing){ DISK, "20", "m1", "n1", UNKNOWN, { 0 } };
 	in_cloud[nin_cloud++] = (struct cloud_thing){ DISK, "1", "m9", "n9", UNKNOWN, { 0 } };
+	in_cloud[nin_cloud++] = (struct cloud_thing){ MACHINE, "7", "renamed", "n7", { 1 }, { 0 } };
 	is_int(run(store, OWNER, &e), 0, "a round %s", e.msg);
 	is_str(discarded, "9 disk1 key11 ", "  deletes what nobody knows, and nothing else");
 	ok(strstr(told, "missing m2\n") == told && strstr(told, "stray removed 9 machine m9\n") != NULL &&
