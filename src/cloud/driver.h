@@ -5,7 +5,7 @@
  * where the API allows; what must hold in every cloud (find by nonce, keep the oldest, drop in reverse
  * until gone, wait for an address) is in cloud/life.h, once. Its state is the `Driver` object of the
  * machine's config.json: exactly docker-machine's keys, unknown ones kept. It writes no file: the
- * operator (machine/operator.c) writes each state down before the act it announces, and decides what
+ * operator (machine/operation.h) writes each state down before the act it announces, and decides what
  * happens next.
  *
  * A new cloud is three places: its rows in catalog/, its folder here, its double in tests/rig/clouds.

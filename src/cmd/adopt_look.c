@@ -16,7 +16,7 @@
 #include "core/crash.h"
 #include "core/fs.h"
 #include "machine/health.h"
-#include "machine/operator.h"
+#include "machine/operation.h"
 
 #define AT_ONCE		16
 

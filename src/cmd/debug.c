@@ -1,6 +1,6 @@
 /* `windlass debug ...`: for tests and for people who look inside. Not part of the interface. */
 #include "cmd/cmd.h"
-#include "machine/operator.h"
+#include "machine/operation.h"
 
 /* Every crash_point() of every process but the operator's, whose list is its own. tests/e2e/test_crash.py checks both against the sources. */
 static const char *const crash_points[] = {

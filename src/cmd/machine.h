@@ -10,7 +10,7 @@
 #define CMD_MACHINE_H
 
 #include "cmd/cmd.h"
-#include "machine/operator.h"
+#include "machine/operation.h"
 
 /* What the global options say, and how we were called. */
 struct machine_cli {

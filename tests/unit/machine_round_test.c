@@ -4,7 +4,7 @@
 
 #include "cloud/life.h"
 #include "core/fs.h"
-#include "machine/operator.h"
+#include "machine/operation.h"
 #include "machine/round.h"
 #include "tap.h"
 
