@@ -21,6 +21,8 @@ account_open(struct account_book *a, const char *clouds_dir, const char *key)
 	uint8_t digest[32];
 
 	*a = (struct account_book){ .dir = -1 };
+	if (key[0] == '\0')
+		return;
 	hash_sha256(key, strlen(key), digest);
 	hash_hex(digest, KEY_HEX / 2, a->key);
 	if (clouds_dir != NULL && clouds_dir[0] != '\0' && fs_mkdirs(clouds_dir, 0700, NULL) == 0)

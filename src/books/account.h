@@ -23,10 +23,13 @@ enum account_note { ACCOUNT_CHECKED, ACCOUNT_STOCK_OUT, ACCOUNT_REGION };
 
 struct account_book {
 	int	 dir;		/* clouds/, -1: nothing is remembered */
-	char	 key[40];
+	char	 key[40];	/* 16 hex, the same for the same account at all times; "": it is not known */
 };
 
-/* Opens (makes) clouds/ for an account; key is what tells it from others, text of any form. Always usable: without a directory nothing is known. */
+/*
+ * Opens (makes) clouds/ for an account; key is what tells it from others, text of any form, "" when
+ * that is not known. Always usable: without a directory or a key nothing is known.
+ */
 void	account_open(struct account_book *a, const char *clouds_dir, const char *key);
 void	account_close(struct account_book *a);
 

@@ -388,6 +388,7 @@ static const struct field record_more[] = {
 	FIELD(struct machine_record, INT, "unanswered", unanswered),
 	FIELD(struct machine_record, INT, "removal_failures", removal_failures),
 	FIELD(struct machine_record, INT, "system_failures", system_failures),
+	FIELD(struct machine_record, STR_IF, "account", account),
 	FIELD(struct machine_record, STR_IF, "rung", rung),
 	FIELD(struct machine_record, STR_IF, "step", step),
 	FIELD(struct machine_record, STR, "last_error", last_error),
@@ -409,7 +410,7 @@ empty_record(struct machine_record *r)
 {
 	*r = (struct machine_record){
 		.name = "", .owner = "", .nonce = "", .driver = "", .runner = "", .rung = "", .step = "",
-		.host_key = "", .options_hash = "", .last_error = "", .remove_reason = "",
+		.host_key = "", .options_hash = "", .account = "", .last_error = "", .remove_reason = "",
 	};
 }
 

@@ -56,6 +56,7 @@ struct machine_record {
 	const char		*step;		/* of a create of several calls: the last one that may have been made; "" none */
 	const char		*host_key;
 	const char		*options_hash;
+	const char		*account;	/* whose machine it is: account_book's key; "" made by hand, or before records had it */
 	int64_t			 uses;
 	int64_t			 attempts;
 	int64_t			 unanswered;	/* create calls that may each have made a machine which nobody has seen yet */

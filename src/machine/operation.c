@@ -246,12 +246,68 @@ load(struct operation *op, struct err *e)
 	return 0;
 }
 
+/* Whether the record says that it is this account's. */
+static bool
+is_recorded(const struct operation *op)
+{
+	return op->account.key[0] != '\0' && strcmp(text(op->rec.account), op->account.key) == 0;
+}
+
+/*
+ * Whether a cloud may hold something that only the right account sees. Before a create call went out there is
+ * at most a key.
+ */
+static bool
+may_be_elsewhere(const struct operation *op)
+{
+	const struct cloud_driver *d = op->host.cloud.driver;
+
+	return !(d->traits & CLOUD_NO_VM) && (op->rec.attempts > 0 || op_has_machine_id(op));
+}
+
+/* Whether the account at hand holds what carries the machine's nonce, which nobody else's does. 1, 0, -1. */
+static int
+holds(struct operation *op, struct err *e)
+{
+	struct cloud_query q = { .nonce = text(op->rec.nonce) };
+	struct cloud_things found = { 0 };
+
+	if (q.nonce[0] == '\0' || !cloud_lists(op->host.cloud.driver))
+		return 0;
+	if (cloud_list_all(&op->host.cloud, &q, &found, op->deadline, e) < 0)
+		return -1;
+	return found.n > 0;
+}
+
+/*
+ * An account that does not know a machine says the same as one whose machine is gone: it is believed only when it
+ * is the machine's own. Another key may be of the same account all the same, a new token of it say: then the
+ * machine shows there.
+ */
+static int
+check_account(struct operation *op, struct err *e)
+{
+	int there;
+
+	if (is_recorded(op) || !may_be_elsewhere(op))
+		return 0;
+	there = holds(op, e);
+	if (there != 0)
+		return there > 0 ? 0 : err_ctx(e, "machine %s", op->name);
+	err_set(e, ERR_CONFIG, 0, "machine %s %s another account of %s; this one holds nothing of it, which does not say that it "
+	    "is gone: put the other account back into the runner's options, or forget it with windlass machine rm --force %s",
+	    op->name, text(op->rec.account)[0] != '\0' ? "was made with" : "may have been made with", op->rec.driver, op->name);
+	op->rec.removal_failures++;
+	op_note_error(op, e);
+	return -1;
+}
+
 int
 operation_stand_in(struct operation *op, const struct machine_host *h, struct err *e)
 {
 	struct machine_record rec;
 
-	/* The plan's account may be another by now: only its own driver's, and never without the ids. */
+	/* Only its own driver's, and never without the ids. */
 	if (machine_record_read(op->dir, &op->arena, &rec, e) < 0)
 		return err_ctx(e, "machine %s", op->name);
 	if (strcmp(rec.driver, h->cloud.driver_name) != 0)
@@ -261,7 +317,7 @@ operation_stand_in(struct operation *op, const struct machine_host *h, struct er
 	op->rec = rec;
 	take_ids(op);
 	note_ids(op);
-	return 0;
+	return check_account(op, e);
 }
 
 int

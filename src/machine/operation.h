@@ -70,8 +70,10 @@ int	operation_plan(struct operation *op, const struct machine_host *h, const cha
 /* Opens what is there, and takes the lock: ERR_NOTFOUND, ERR_CONFLICT (busy). */
 int	operation_open(struct operation *op, struct err *e);
 /*
- * After operation_open() could not read config.json and holds the lock: the machine as the record has it,
- * in an account of the same driver. -1: there is no record, or it is another driver's. Good for removing it.
+ * After operation_open() could not read config.json and holds the lock: the machine as the record has it, in
+ * h's account, whose key op->account holds. Good for removing it. -1: there is no record, it is another
+ * driver's, or (ERR_CONFIG, also in the record as a failed removal) another account's: the record does not
+ * name this one, and the account shows nothing that carries the machine's nonce. May ask the cloud, by op's deadline.
  */
 int	operation_stand_in(struct operation *op, const struct machine_host *h, struct err *e);
 /* The same without the lock, for looking only. */

@@ -54,6 +54,7 @@ operation_plan(struct operation *op, const struct machine_host *h, const char *o
 	rand_hex(nonce, 32);
 	op->rec = (struct machine_record){
 		.name = op->name, .owner = owner, .driver = d->about->name, .runner = runner, .options_hash = options_hash,
+		.account = arena_dup(&op->arena, str_from(op->account.key)),
 		.nonce = d->traits & CLOUD_NO_VM ? "" : arena_dup(&op->arena, str_from(nonce)), .created = wall_now(),
 	};
 	if (plan_key(op->dir, &h->cloud, e) < 0)

@@ -109,6 +109,9 @@ open_to_remove(struct operation *op, struct json_val root, struct err *e)
 		return -1;
 	if (operator_plan_host(op, root, &h, hash, &why) < 0 || operation_stand_in(op, &h, &why) < 0) {
 		log_warn("Nor does the runner's own account help", F_STR("name", op->name), F_ERR(&why));
+		/* What a person can do something about. */
+		if (why.kind == ERR_CONFIG)
+			*e = why;
 		return -1;
 	}
 	log_warn("Machine is removed with the runner's own account", F_STR("name", op->name), F_ERR(e));

@@ -21,6 +21,7 @@ static char asked[600];
 static const char *sold_out = "";	/* rungs that have no capacity, separated by blanks */
 static int lose;			/* that many answers of makes are lost */
 static int sights;
+static bool elsewhere;			/* the credentials are those of an account that holds nothing */
 
 static void
 note(const char *fmt, ...)
@@ -68,7 +69,7 @@ make(struct cloud *c, size_t kind, const struct cloud_order *o, struct err *e)
 static int
 list(struct cloud *c, size_t kind, const struct cloud_query *q, struct cloud_things *out)
 {
-	for (size_t i = 0; i < nheld; i++)
+	for (size_t i = 0; i < nheld && !elsewhere; i++)
 		if (held[i].kind == kind && !held[i].gone && q->nonce != NULL && q->nonce[0] != '\0' &&
 		    strcmp(held[i].nonce, q->nonce) == 0)
 			cloud_things_add(c, out, &(struct cloud_thing){ .id = held[i].id, .name = "", .nonce = held[i].nonce,
@@ -311,6 +312,7 @@ test_stand_in(bool missing)
 	asked[0] = '\0';
 	operation_init(&op, store, name);
 	op.deadline = mono_after(60 * NSEC_SEC);
+	account_open(&op.account, clouds, "three");
 	is_int(operation_open(&op, &e), -1, "  its config.json is %s", missing ? "gone" : "cut off");
 	is_int(e.kind, ERR_PARSE, "  which is not the machine's being gone: %s", e.msg);
 	ok(op.lock >= 0, "  it is locked");
@@ -322,6 +324,84 @@ test_stand_in(bool missing)
 	is_int(operation_remove(&op, "damaged", &e), 0, "it goes");
 	is_str(asked, "drop 102; drop 101; drop 100; ", "  with all that the record names");
 	is_int(store_open(store, name, &e), -1, "  and is forgotten");
+	end(&op, &a);
+}
+
+/* A machine without a config.json whose account is `made`, met by a runner of the account `met`. 0: it stands in. */
+static int
+meet(struct operation *op, struct arena *a, const char *name, const char *met, struct err *e)
+{
+	struct machine_host h;
+
+	operation_init(op, store, name);
+	op->deadline = mono_after(60 * NSEC_SEC);
+	account_open(&op->account, clouds, met);
+	(void)operation_open(op, e);
+	*e = (struct err){ 0 };
+	machine_host_init(&h, a, &three, store, name);
+	return operation_stand_in(op, &h, e);
+}
+
+/* Another account knows nothing of the machine: that it finds nothing there does not say that the machine is gone. */
+static void
+test_other_account(bool recorded)
+{
+	struct operation op;
+	struct machine_record rec;
+	struct arena a = { 0 };
+	struct err e = { 0 };
+	const char *name = recorded ? "m10" : "m11";
+
+	forget_all();
+	is_int(begin(&op, &a, name, &e), 0, "a machine %s its account %s", recorded ? "whose record has" : "of before records had", e.msg);
+	is_str(op.rec.account, op.account.key, "  it is recorded");
+	if (!recorded) {
+		op.rec.account = "";
+		is_int(machine_record_write(op.dir, &op.rec, &e), 0, "  it is not, after all");
+	}
+	unlinkat(op.dir, "config.json", 0);
+	end(&op, &a);
+	elsewhere = true;
+	is_int(meet(&op, &a, name, "four", &e), -1, "  another account finds nothing, which is believed of no machine");
+	is_int(e.kind, ERR_CONFIG, "  it is refused");
+	ok(strstr(e.msg, recorded ? "machine m10 was made with another account of three" : "machine m11") != NULL &&
+	    strstr(e.msg, "--force") != NULL, "  in words: %s", e.msg);
+	ok(machine_record_read(op.dir, &a, &rec, &e) == 0 && strcmp(record_id(&rec, "machine"), "102") == 0, "  the record stays");
+	ok(strstr(rec.last_error, "account") != NULL, "  and says why");
+	end(&op, &a);
+	elsewhere = false;
+	asked[0] = '\0';
+	is_int(meet(&op, &a, name, "four", &e), 0, "  a new token of the old account sees it there %s", e.msg);
+	is_int(operation_remove(&op, "damaged", &e), 0, "  and it goes");
+	is_str(asked, "drop 102; drop 101; drop 100; ", "  with all that the record names");
+	end(&op, &a);
+}
+
+/* The same account need not see it: a machine that is gone is gone. One that was never asked for is nobody's. */
+static void
+test_gone_or_never_made(void)
+{
+	struct operation op;
+	struct machine_host h;
+	struct arena a = { 0 };
+	struct err e = { 0 };
+
+	forget_all();
+	is_int(begin(&op, &a, "m12", &e), 0, "a machine %s", e.msg);
+	unlinkat(op.dir, "config.json", 0);
+	end(&op, &a);
+	forget_all();
+	is_int(meet(&op, &a, "m12", "three", &e), 0, "  that is gone from its account %s", e.msg);
+	is_int(operation_remove(&op, "damaged", &e), 0, "  is forgotten");
+	end(&op, &a);
+	machine_host_init(&h, &a, &three, store, "m13");
+	operation_init(&op, store, "m13");
+	is_int(operation_plan(&op, &h, OWNER, "k1", "", &e), 0, "a plan whose account is not known %s", e.msg);
+	is_str(op.rec.account, "", "  says so");
+	unlinkat(op.dir, "config.json", 0);
+	end(&op, &a);
+	is_int(meet(&op, &a, "m13", "four", &e), 0, "  nothing was asked of any account for it %s", e.msg);
+	is_int(operation_remove(&op, "damaged", &e), 0, "  it is forgotten");
 	end(&op, &a);
 }
 
@@ -337,6 +417,9 @@ main(void)
 	test_watched();
 	test_stand_in(false);
 	test_stand_in(true);
+	test_other_account(true);
+	test_other_account(false);
+	test_gone_or_never_made();
 	fs_remove_tree(AT_FDCWD, store, NULL);
 	return done_testing();
 }
