@@ -8,7 +8,7 @@
 
 #include "core/fs.h"
 #include "core/log.h"
-#include "job/run.h"
+#include "../unit/run_fake.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,30 +36,14 @@ set_up(void)
 static void
 begin(struct run *r)
 {
-	*r = (struct run){ .dir = dir, .out = { .fd = -1 }, .job = { .arena = &r->arena, .id = 7, .timeout = NSEC_SEC } };
-	assert(json_parse(&r->arena, STR(PAYLOAD), &r->job.root, NULL) == 0);
-	r->job.token = SECRET(arena_dup(&r->arena, STR("glcbt-jobtokenjobtoken")));
-	settings_init(&r->job.runner);
-	r->job.runner.short_token = "abcdef";
-	r->job.runner.system_id = "s_1";
-	r->job.runner.url = "https://gitlab.example";
-	work_init(&r->work, &r->job, "runner-x-1", "0123456789abcdef", 0);
+	run_fake_begin(r, dir, PAYLOAD);
 }
 
 static void
 end(struct run *r)
 {
 	log_filter(NULL, NULL);
-	if (r->out.fd >= 0)
-		close(r->out.fd);
-	tl_free(&r->out.out);
-	tl_free(&r->out.err);
-	tl_free(&r->out.own);
-	tl_sink_free(&r->out.sink);
-	mask_set_free(r->out.set);
-	buf_free(&r->out.pending);
-	buf_free(&r->work.warnings);
-	arena_reset(&r->arena);
+	run_fake_end(r);
 }
 
 static void

@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "core/fs.h"
-#include "job/run.h"
+#include "run_fake.h"
 #include "tap.h"
 
 #define PAYLOAD	"{\"id\":7,\"token\":\"glcbt-jobtokenjobtoken\",\"variables\":[]}"
@@ -12,29 +12,7 @@ static int dir = -1;
 static void
 begin(struct run *r)
 {
-	*r = (struct run){ .dir = dir, .out = { .fd = -1 }, .job = { .arena = &r->arena, .id = 7, .timeout = NSEC_SEC } };
-	json_parse(&r->arena, STR(PAYLOAD), &r->job.root, NULL);
-	r->job.token = SECRET(arena_dup(&r->arena, STR("glcbt-jobtokenjobtoken")));
-	settings_init(&r->job.runner);
-	r->job.runner.short_token = "abcdef";
-	r->job.runner.system_id = "s_1";
-	r->job.runner.url = "https://gitlab.example";
-	work_init(&r->work, &r->job, "runner-x-1", "0123456789abcdef", 0);
-}
-
-static void
-end(struct run *r)
-{
-	if (r->out.fd >= 0)
-		close(r->out.fd);
-	tl_free(&r->out.out);
-	tl_free(&r->out.err);
-	tl_free(&r->out.own);
-	tl_sink_free(&r->out.sink);
-	mask_set_free(r->out.set);
-	buf_free(&r->out.pending);
-	buf_free(&r->work.warnings);
-	arena_reset(&r->arena);
+	run_fake_begin(r, dir, PAYLOAD);
 }
 
 static int
@@ -67,7 +45,7 @@ test_refused(void)
 
 		is_int(take(&r, cases[i].text, &saved, &trace, &e), -1, "refused %zu", i);
 		ok(e.kind == ERR_PARSE && strstr(e.msg, cases[i].why) != NULL, "  and says: %s", e.msg);
-		end(&r);
+		run_fake_end(&r);
 	}
 }
 
@@ -88,7 +66,7 @@ test_kept(void)
 		is_int(r.mem.phase, PHASE_STARTED, "  its phase");
 		ok(output_resume(&r.out, dir, &r.work, trace, saved, &e) == 0, "  its trace %s", e.msg);
 		job_commit(&r);
-		end(&r);
+		run_fake_end(&r);
 		buf_clear(&b);
 		fs_read(dir, "stage.json", 65536, &b, &e);
 		ok(strstr(b.p, "\"later\":{\"a\":[1,2.50]}") != NULL && strstr(b.p, "\"more\\n\":null") != NULL, "  what it does not know is kept: %s", b.p);
@@ -147,11 +125,11 @@ test_containers(void)
 		    "  by their names");
 		output_resume(&r.out, dir, &r.work, trace, saved, &e);
 		job_commit(&r);
-		end(&r);
+		run_fake_end(&r);
 		begin(&r);
 		is_int(memory_read(&r, &saved, &trace, &e), 1, "  written and read again");
 		ok(are(&r, cases[i].want), "  the same");
-		end(&r);
+		run_fake_end(&r);
 		fs_read(dir, "stage.json", 65536, &b, &e);
 		if (i == 0)
 			ok(strstr(b.p, "\"helper\":\"h1\"") != NULL &&
@@ -181,7 +159,7 @@ test_foreign_containers(void)
 	    strstr(r.mem.containers.v[2].name, "-sidecar-0") != NULL, "  by their names");
 	output_resume(&r.out, dir, &r.work, trace, saved, &e);
 	job_commit(&r);
-	end(&r);
+	run_fake_end(&r);
 	fs_read(dir, "stage.json", 65536, &b, &e);
 	ok(strstr(b.p, "-sidecar-0\",\"x\":[1]}") != NULL && strstr(b.p, "somebody-elses") == NULL,
 	    "  and written back as they were");
@@ -217,7 +195,7 @@ test_script_deadline(void)
 		fs_read(dir, "stage.json", 65536, &b, &e);
 		ok((strstr(b.p, "\"script_deadline\":\"2026-03-01T08:15:3") != NULL) == (cases[i].want > 0), "  and written for older versions");
 		buf_free(&b);
-		end(&r);
+		run_fake_end(&r);
 	}
 }
 

@@ -2,8 +2,8 @@
 #include <unistd.h>
 
 #include "core/fs.h"
-#include "job/run.h"
 #include "job_fake.h"
+#include "run_fake.h"
 #include "tap.h"
 
 /* Names stand in files of running jobs and sections in logs and programs that read them: neither ever changes. */
@@ -196,15 +196,7 @@ begin(const char *stage, enum order order)
 static void
 end(struct run *r)
 {
-	close(r->out.fd);
-	tl_free(&r->out.out);
-	tl_free(&r->out.err);
-	tl_free(&r->out.own);
-	tl_sink_free(&r->out.sink);
-	mask_set_free(r->out.set);
-	buf_free(&r->out.pending);
-	buf_free(&r->work.warnings);
-	arena_reset(&r->arena);
+	run_fake_end(r);
 	free(r);
 }
 
