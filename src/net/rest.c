@@ -188,9 +188,17 @@ rate_limited(struct rest *r, enum rest_kind kind, mono_t deadline, struct err *e
 
 /* Calls */
 
+void
+rest_put_bearer(struct buf *head, struct secret token)
+{
+	buf_fmt(head, "Authorization: Bearer %s\r\nAccept: application/json\r\n", secret_reveal(token));
+}
+
 static int
 put_head(struct rest *r, const struct rest_request *q, bool again, struct buf *head, mono_t deadline, struct err *e)
 {
+	if (r->o.bearer != NULL)
+		rest_put_bearer(head, *r->o.bearer);
 	if (r->o.auth != NULL && r->o.auth(r->o.ctx, q, again, head, deadline, e) < 0)
 		return -1;
 	if (q->body.p != NULL)

@@ -7,11 +7,13 @@
  * kept and slows polls down before it is used up. Lists are read page by page in one loop, whole or
  * as an error.
  *
- * Nothing here holds or logs a credential: the auth hook writes it into the request's head.
+ * Nothing here keeps or logs a credential: it goes into the request's head from where the caller has it, as a bearer
+ * token or by the auth hook.
  */
 #ifndef NET_REST_H
 #define NET_REST_H
 
+#include "core/secret.h"
 #include "net/http.h"
 #include "wire/json.h"
 
@@ -50,10 +52,11 @@ struct rest_opts {
 	const char		*ca_file;	/* certificates to trust besides the system's; "" or NULL: none */
 	const char		*ca_option;	/* the option that names it, for errors */
 	struct rest_budget_names budget;
+	const struct secret	*bearer;	/* goes with each call (rest_put_bearer); outlives the client. NULL: none */
 	bool			 not_json;	/* a 200 that is no JSON is an answer, too (XML) */
 	/*
 	 * Writes the header lines that prove who asks, with their line ends. again: the ones from before were refused
-	 * (401); asked so once a call, where renews is set. -1: no credentials, *e says why. NULL: none are needed.
+	 * (401); asked so once a call, where renews is set. -1: no credentials, *e says why. NULL: bearer is all.
 	 */
 	bool	renews;
 	int	(*auth)(void *ctx, const struct rest_request *q, bool again, struct buf *head, mono_t deadline, struct err *e);
@@ -63,6 +66,9 @@ struct rest_opts {
 	/* The account takes no calls before this; NULL: nobody wants to know. */
 	void	(*throttled)(void *ctx, wall_t until);
 };
+
+/* The header lines of a call that a token proves, for auth hooks that have one. */
+void	rest_put_bearer(struct buf *head, struct secret token);
 
 /* Connects to nothing yet. NULL on failure (ERR_CONFIG). */
 struct rest	*rest_new(const struct rest_opts *o, struct err *e);

@@ -11,19 +11,6 @@ setting(const char *value, const char *env)
 	return do_word(value)[0] != '\0' ? value : do_word(getenv(env));
 }
 
-static int
-put_token(void *ctx, const struct rest_request *q, bool again, struct buf *head, mono_t deadline, struct err *e)
-{
-	const struct secret *token = ((struct cloud *)ctx)->session;
-
-	(void)q;
-	(void)again;
-	(void)deadline;
-	(void)e;
-	buf_fmt(head, "Authorization: Bearer %s\r\nAccept: application/json\r\n", secret_reveal(*token));
-	return 0;
-}
-
 void
 do_close(struct cloud *c)
 {
@@ -40,7 +27,7 @@ do_open(struct cloud *c, struct err *e)
 	struct rest_opts o = { .name = c->driver_name, .origins = &url, .norigins = 1,
 		.ca_file = setting(do_own(c)->ca_file, "DIGITALOCEAN_API_CA_FILE"), .ca_option = "digitalocean-api-ca-file",
 		.budget = { "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset" },
-		.auth = put_token, .ctx = c, .say = cloud_rest_say,
+		.bearer = token, .ctx = c, .say = cloud_rest_say,
 		.throttled = cloud_rest_throttled };
 
 	if (url[0] == '\0')

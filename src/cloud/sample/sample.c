@@ -44,24 +44,11 @@ word(const char *s)
 /* The API */
 
 static int
-put_token(void *ctx, const struct rest_request *q, bool again, struct buf *head, mono_t deadline, struct err *e)
-{
-	const struct secret *token = ((struct cloud *)ctx)->session;
-
-	(void)q;
-	(void)again;
-	(void)deadline;
-	(void)e;
-	buf_fmt(head, "Authorization: Bearer %s\r\n", secret_reveal(*token));
-	return 0;
-}
-
-static int
 open_api(struct cloud *c, struct err *e)
 {
 	struct secret *token = arena_alloc(c->a, sizeof(*token));
 	struct rest_opts o = { .name = c->driver_name, .origins = &own(c)->endpoint, .norigins = 1, .ca_file = own(c)->ca_file,
-		.ca_option = "sample-api-ca-file", .auth = put_token, .ctx = c,
+		.ca_option = "sample-api-ca-file", .bearer = token, .ctx = c,
 		.throttled = cloud_rest_throttled };
 
 	if (cloud_secret(c->a, own(c)->token, "sample-token", token, e) < 0)
