@@ -29,6 +29,16 @@ account_open(struct account_book *a, const char *clouds_dir, const char *key)
 		a->dir = fs_opendir(AT_FDCWD, clouds_dir, NULL);
 }
 
+struct account_book
+account_apart(const struct account_book *a, const char *key)
+{
+	struct account_book apart;
+
+	account_open(&apart, NULL, key);
+	apart.dir = a->dir;
+	return apart;
+}
+
 void
 account_close(struct account_book *a)
 {
@@ -216,15 +226,22 @@ account_seen_read(const struct account_book *a, struct arena *arena, struct acco
 
 /* Credentials with an end */
 
-struct token { const char *text; wall_t good_until; };
-
 static const struct field token_fields[] = {
-	FIELD(struct token, STR, "text", text),
-	FIELD(struct token, TIME, "good_until", good_until),
+	FIELD(struct account_token, SECRET, "text", text),
+	FIELD(struct account_token, TIME, "good_until", good_until),
 };
 
+static struct account_token
+read_token(const struct account_book *a, struct arena *arena)
+{
+	struct account_token t = { .text = SECRET("") };
+
+	fields_read(arena, read_object(a, ".token.json", arena), token_fields, NELEM(token_fields), &t);
+	return t;
+}
+
 static void
-keep_token(const struct account_book *a, const struct token *t)
+keep_token(const struct account_book *a, const struct account_token *t)
 {
 	struct buf b = { .max = FILE_MAX };
 	struct json_w w = { .b = &b };
@@ -236,20 +253,42 @@ keep_token(const struct account_book *a, const struct token *t)
 	buf_wipe(&b);
 }
 
-int
-account_token(const struct account_book *a, struct arena *arena, const struct account_fetch *f, struct secret *out,
-    struct err *e)
+static bool
+lives(const struct account_token *t, dur_t left)
 {
-	int held = a->dir >= 0 ? lock(a, NULL) : -1, rc = 0;
-	struct token t = { .text = "" };
+	return secret_is_set(t->text) && !wall_before(t->good_until, wall_add(wall_now(), left));
+}
 
-	fields_read(arena, read_object(a, ".token.json", arena), token_fields, NELEM(token_fields), &t);
-	*out = SECRET(t.text);
-	if (t.text[0] == '\0' || wall_before(t.good_until, wall_add(wall_now(), f->left))) {
-		rc = f->fetch(f->ctx, arena, out, &t.good_until, e);
-		t.text = secret_reveal(*out);
-		if (rc == 0 && held >= 0)
-			keep_token(a, &t);
+int
+account_token(const struct account_book *a, struct arena *arena, const struct account_fetch *f,
+    struct account_token *out, struct err *e)
+{
+	struct account_token fresh = { .text = SECRET("") };
+	struct err why = { 0 };
+	int held = -1, rc = 0;
+
+	*out = read_token(a, arena);
+	if (lives(out, f->left))
+		return 0;
+	if (a->dir >= 0)
+		held = lock_take(a->dir, file_of(a, ".lock").text, LOCK_TRY, &why);
+	if (why.kind == ERR_CONFLICT && lives(out, f->least))
+		return 0;
+	if (why.kind == ERR_CONFLICT)
+		return err_set(e, ERR_CONFLICT, 0, "another process is asking for a credential of this account");
+	/* Whoever held it may have fetched. That there is no lock to be had is no reason to be without a credential. */
+	if (held >= 0)
+		*out = read_token(a, arena);
+	if (!lives(out, f->left)) {
+		rc = f->fetch(f->ctx, arena, &fresh.text, &fresh.good_until, &why);
+		if (rc == 0)
+			*out = fresh;
+		else if (lives(out, f->least))
+			rc = 0;
+		else
+			*e = why;
+		if (secret_is_set(fresh.text) && held >= 0)
+			keep_token(a, out);
 	}
 	if (held >= 0)
 		close(held);
@@ -257,8 +296,15 @@ account_token(const struct account_book *a, struct arena *arena, const struct ac
 }
 
 void
-account_token_forget(const struct account_book *a)
+account_token_forget(const struct account_book *a, struct secret refused)
 {
-	if (a->dir >= 0)
+	struct arena arena = { 0 };
+	/* Who holds it is fetching another one. */
+	int held = a->dir >= 0 ? lock_take(a->dir, file_of(a, ".lock").text, LOCK_TRY, NULL) : -1;
+
+	if (held >= 0 && secret_equal(read_token(a, &arena).text, refused))
 		unlinkat(a->dir, file_of(a, ".token.json").text, 0);
+	if (held >= 0)
+		close(held);
+	arena_reset(&arena);
 }

@@ -51,18 +51,25 @@ int	account_seen_write(const struct account_book *a, const struct account_seen *
 /* 0 with the list and how old it is, -1 when there is none that can be read. */
 int	account_seen_read(const struct account_book *a, struct arena *arena, struct account_seen **v, size_t *n, dur_t *age);
 
+/* The book of something else in the same directory, a credential say: good as long as a is open, and not closed. */
+struct account_book account_apart(const struct account_book *a, const char *key);
+
 /*
  * A credential with an end: the stored one when it lives for another `left`, else fetch() is called for a
- * new one, by one process at a time. fetch gives text (in the arena) and its end. 0 or -1.
+ * new one, by one process at a time. fetch gives text (in the arena) and its end. While it fails, or
+ * somebody else is at it, a stored one that lives for `least` is still good. What cannot be read is fetched,
+ * what cannot be written is not kept. 0 with text and end in the arena, or -1: ERR_CONFLICT when another
+ * process is fetching (ask again in a moment), or fetch's error.
  */
 struct account_fetch {
-	dur_t	 left;
+	dur_t	 left, least;
 	int	(*fetch)(void *ctx, struct arena *arena, struct secret *text, wall_t *good_until, struct err *e);
 	void	*ctx;
 };
-int	account_token(const struct account_book *a, struct arena *arena, const struct account_fetch *f, struct secret *out,
-	    struct err *e);
-/* The stored one was refused: the next account_token() fetches. */
-void	account_token_forget(const struct account_book *a);
+struct account_token { struct secret text; wall_t good_until; };
+int	account_token(const struct account_book *a, struct arena *arena, const struct account_fetch *f,
+	    struct account_token *out, struct err *e);
+/* This one was refused: it is not given any more. One that somebody has fetched since stays. */
+void	account_token_forget(const struct account_book *a, struct secret refused);
 
 #endif

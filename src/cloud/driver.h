@@ -26,6 +26,7 @@
 #include "core/secret.h"
 #include "wire/fields.h"
 
+struct account_book;
 struct rest;
 
 /* What all drivers keep (docker-machine's BaseDriver). */
@@ -64,6 +65,7 @@ struct cloud {
 	struct rest	*rest;		/* connection to the API; made at the first call, NULL before */
 	void		*session;	/* what else the driver holds for that long */
 	struct cloud_ears ears;
+	const struct account_book *book;	/* what is known of its account; NULL: nothing, and nothing is noted */
 };
 
 /*

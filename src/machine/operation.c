@@ -212,6 +212,7 @@ op_take_host(struct operation *op, const struct machine_host *h)
 {
 	op->host = *h;
 	op->host.cloud.ears = op->ears;
+	op->host.cloud.book = &op->account;
 }
 
 /* Opening what is there */
@@ -232,6 +233,7 @@ load(struct operation *op, struct err *e)
 	if (machine_host_read(&op->host, &op->arena, op->dir, op->name, e) < 0)
 		return err_ctx(e, "machine %s", op->name);
 	op->host.cloud.ears = op->ears;
+	op->host.cloud.book = &op->account;
 	machine_host_follow(&op->host, op->store);
 	if (machine_record_read(op->dir, &op->arena, &op->rec, &why) < 0) {
 		/* A damaged one says nothing, and config.json has all that is needed. */

@@ -137,6 +137,43 @@ def test_killed_and_gone_on_with(host, point):
     assert host.held() == []
 
 
+def tokens(host):
+    """How often a token was asked for; and the file that holds it."""
+    names = [n for n in os.listdir(host.clouds) if n.endswith(".token.json")]
+    assert len(names) == 1, names
+    calls = [line.split()[1] for line in host.rig("limits", "sample").splitlines() if line.endswith(" POST /v1/tokens")]
+    return int(calls[0]) if calls else 0, os.path.join(host.clouds, names[0])
+
+
+def test_one_short_lived_token_for_all(host):
+    """Two operators at once ask for one; a refused one and one near its end are renewed, by one of them."""
+    host.rig("limits", "sample", "reset")
+    both = [host.start(name, "create") for name in ("tok-1", "tok-2")]
+    assert [p.wait(150) for p in both] == [0, 0]
+    asked, path = tokens(host)
+    assert asked == 1 and os.stat(path).st_mode & 0o777 == 0o600
+    with open(path, encoding="utf-8") as f:
+        kept = json.load(f)
+    assert kept["text"].startswith("given_")
+    with open(os.path.join(host.folder, "log"), encoding="utf-8") as f:
+        log = f.read()
+    assert kept["text"] not in log and host.env["RIG_SAMPLE_TOKEN"] not in log
+    host.rig("fault", "sample", "401", "count=1", "on=machines_get")
+    assert host.operate("tok-1", "look") == 0
+    assert tokens(host)[0] == 2, "refused: another one, and the same call again"
+    kept["good_until"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(kept, f)
+    assert host.operate("tok-1", "look") == 0
+    assert host.operate("tok-2", "look") == 0
+    assert tokens(host)[0] == 3, "near its end: another one"
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("{")
+    for name in ("tok-1", "tok-2"):
+        assert host.operate(name, "remove") == 0
+    assert tokens(host)[0] == 4 and host.held() == []
+
+
 def test_sweep_of_three_kinds(host):
     """A store that was lost: what carries our mark goes, the machine before its disk; another's stays."""
     assert host.operate("sweep-1", "create") == 0

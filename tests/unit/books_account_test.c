@@ -5,6 +5,7 @@
 
 #include "books/account.h"
 #include "core/fs.h"
+#include "core/lock.h"
 #include "tap.h"
 
 #define HOUR	(3600 * NSEC_SEC)
@@ -102,37 +103,73 @@ test_seen(void)
 }
 
 static int fetches;
+static bool fail;
 
 static int
 fetch(void *ctx, struct arena *arena, struct secret *text, wall_t *good_until, struct err *e)
 {
 	const dur_t *lives = ctx;
 
-	(void)e;
+	if (fail)
+		return err_set(e, ERR_NET, 0, "there is no network");
 	fetches++;
 	*text = SECRET(arena_fmt(arena, "token-%d", fetches));
 	*good_until = wall_add(wall_now(), *lives);
 	return 0;
 }
 
+static bool
+gives(const struct account_book *a, const struct account_fetch *f, const char *want)
+{
+	struct account_token t;
+	struct arena arena = { 0 };
+	struct err e = { 0 };
+	bool good = account_token(a, &arena, f, &t, &e) == 0 && strcmp(secret_reveal(t.text), want) == 0;
+
+	arena_reset(&arena);
+	return good;
+}
+
 static void
 test_token(void)
 {
 	dur_t lives = HOUR;
-	struct account_fetch f = { .left = 60 * NSEC_SEC, .fetch = fetch, .ctx = &lives };
-	struct account_book a;
+	struct account_fetch f = { .left = 60 * NSEC_SEC, .least = 10 * NSEC_SEC, .fetch = fetch, .ctx = &lives };
+	struct account_token t;
+	struct account_book a, apart;
 	struct arena arena = { 0 };
-	struct secret s;
 	struct err e = { 0 };
+	char lock[80];
+	int held;
 
 	account_open(&a, dir, "token");
-	ok(account_token(&a, &arena, &f, &s, &e) == 0 && strcmp(secret_reveal(s), "token-1") == 0, "a credential is fetched");
-	ok(account_token(&a, &arena, &f, &s, &e) == 0 && strcmp(secret_reveal(s), "token-1") == 0, "  once");
-	account_token_forget(&a);
+	ok(gives(&a, &f, "token-1"), "a credential is fetched");
+	ok(gives(&a, &f, "token-1"), "  once");
+	account_token_forget(&a, SECRET("token-0"));
+	ok(gives(&a, &f, "token-1"), "one that is not there any more is refused: this one stays");
+	account_token_forget(&a, SECRET("token-1"));
 	lives = 30 * NSEC_SEC;
-	ok(account_token(&a, &arena, &f, &s, &e) == 0 && strcmp(secret_reveal(s), "token-2") == 0, "refused: a new one");
-	ok(account_token(&a, &arena, &f, &s, &e) == 0 && strcmp(secret_reveal(s), "token-3") == 0, "near its end: a new one");
+	ok(gives(&a, &f, "token-2"), "refused: a new one");
+	ok(gives(&a, &f, "token-3"), "near its end: a new one");
+	fail = true;
+	ok(gives(&a, &f, "token-3"), "none is to be had: the old one as long as it lives");
+	apart = account_apart(&a, "other");
+	is_int(account_token(&apart, &arena, &f, &t, &e), -1, "  but not another account's");
+	is_int(e.kind, ERR_NET, "  and the reason is told: %s", e.msg);
+	fail = false;
+	snprintf(lock, sizeof(lock), "%s.lock", a.key);
+	held = lock_take(a.dir, lock, LOCK_WAIT, &e);
+	ok(held >= 0 && gives(&a, &f, "token-3"), "somebody else is at it: the old one");
+	close(held);
+	account_token_forget(&a, SECRET("token-3"));
+	lives = 5 * NSEC_SEC;
+	ok(gives(&a, &f, "token-4"), "that is nearly over");
+	held = lock_take(a.dir, lock, LOCK_WAIT, &e);
+	is_int(account_token(&a, &arena, &f, &t, &e), -1, "  is not good enough while somebody else is at it");
+	is_int(e.kind, ERR_CONFLICT, "  ask again: %s", e.msg);
+	close(held);
 	account_close(&a);
+	ok(gives(&a, &f, "token-5") && gives(&a, &f, "token-6"), "without a directory there is a new one each time");
 	arena_reset(&arena);
 }
 

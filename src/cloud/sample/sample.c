@@ -3,6 +3,7 @@
  * stands in tests/rig/clouds/sample.py. What every cloud needs is not here: see cloud/life.h and net/rest.h.
  */
 #include "cloud/driver.h"
+#include "cloud/token.h"
 #include "net/rest.h"
 #include "wire/ip.h"
 
@@ -44,29 +45,6 @@ word(const char *s)
 /* The API */
 
 static int
-open_api(struct cloud *c, struct err *e)
-{
-	struct secret *token = arena_alloc(c->a, sizeof(*token));
-	struct rest_opts o = { .name = c->driver_name, .origins = &own(c)->endpoint, .norigins = 1, .ca_file = own(c)->ca_file,
-		.ca_option = "sample-api-ca-file", .bearer = token, .ctx = c,
-		.throttled = cloud_rest_throttled };
-
-	if (cloud_secret(c->a, own(c)->token, "sample-token", token, e) < 0)
-		return -1;
-	c->rest = rest_new(&o, e);
-	c->session = c->rest != NULL ? token : NULL;
-	return c->rest != NULL ? 0 : -1;
-}
-
-static void
-close_api(struct cloud *c)
-{
-	rest_free(c->rest);
-	c->rest = NULL;
-	c->session = NULL;
-}
-
-static int
 refused(const struct rest_request *q, const struct rest_answer *a, struct err *e)
 {
 	static const struct { const char *code; enum err_kind kind; } codes[] = {
@@ -86,6 +64,66 @@ refused(const struct rest_request *q, const struct rest_answer *a, struct err *e
 	buf_free(&text);
 	arena_reset(&s);
 	return -1;
+}
+
+#define TOKENS	"/v1/tokens"
+
+/* The one call that carries the account's own token. */
+static int
+ask_token(struct cloud *c, struct arena *a, struct secret *text, wall_t *good_until, mono_t deadline, struct err *e)
+{
+	struct rest_request q = { .kind = REST_SAFE, .method = "POST", .target = TOKENS };
+	struct rest_answer got;
+	int status = rest_call(c->rest, &q, &got, deadline, e);
+	int64_t seconds;
+
+	if (status < 0)
+		return -1;
+	if (status != 201)
+		return refused(&q, &got, e);
+	*text = SECRET(arena_dup(a, json_str(a, json_path(got.json, "token.text"))));
+	seconds = json_i64(json_path(got.json, "token.seconds"), 0);
+	*good_until = wall_add(wall_now(), seconds > 0 && seconds < 86400 ? seconds * NSEC_SEC : 0);
+	return 0;
+}
+
+static int
+put_token(void *ctx, const struct rest_request *q, bool again, struct buf *head, mono_t deadline, struct err *e)
+{
+	struct cloud *c = ctx;
+	struct cloud_token *t = c->session;
+	struct secret token = t->credential;
+
+	if (strcmp(q->target, TOKENS) != 0 && cloud_token_get(c, t, again, deadline, &token, e) < 0)
+		return -1;
+	rest_put_bearer(head, token);
+	return 0;
+}
+
+static int
+open_api(struct cloud *c, struct err *e)
+{
+	struct cloud_token *t = arena_calloc(c->a, 1, sizeof(*t));
+	struct rest_opts o = { .name = c->driver_name, .origins = &own(c)->endpoint, .norigins = 1, .ca_file = own(c)->ca_file,
+		.ca_option = "sample-api-ca-file", .auth = put_token, .renews = true, .ctx = c,
+		.throttled = cloud_rest_throttled };
+
+	t->ask = ask_token;
+	if (cloud_secret(c->a, own(c)->token, "sample-token", &t->credential, e) < 0)
+		return -1;
+	c->rest = rest_new(&o, e);
+	c->session = c->rest != NULL ? t : NULL;
+	return c->rest != NULL ? 0 : -1;
+}
+
+static void
+close_api(struct cloud *c)
+{
+	if (c->session != NULL)
+		cloud_token_end(c->session);
+	rest_free(c->rest);
+	c->rest = NULL;
+	c->session = NULL;
 }
 
 /* One thing asked for, made or deleted: its status, or -1. */

@@ -262,6 +262,10 @@ class Cloud:
     def error_body(self, refusal):
         raise NotImplementedError
 
+    def admits(self, authorization):
+        """Whether this opens the account."""
+        return authorization == "Bearer " + self.token
+
     def rate_headers(self, rooms):
         """What each answer says of the limits."""
         return {}
@@ -343,7 +347,7 @@ class Cloud:
         return answer
 
     def _answer(self, request, call, values, why, rooms):
-        if request.headers.get("Authorization") != "Bearer " + self.token:
+        if not self.admits(request.headers.get("Authorization", "")):
             raise self.refusal("auth")
         if call is None:
             self.violation(f"{request.method} {request.target}: {why}")

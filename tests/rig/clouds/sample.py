@@ -5,9 +5,10 @@ The API
 =======
 
 HTTPS, HTTP/1.1. All bodies are JSON objects in UTF-8, `Content-Type: application/json` with every request that has one.
-Each request carries `Authorization: Bearer TOKEN`. Unknown fields, unknown query parameters, a parameter given twice, a
+Each request carries `Authorization: Bearer TOKEN`: the account's own, for people, or one that it gave. Unknown fields, unknown query parameters, a parameter given twice, a
 body where none is described and a wrong type are refused (400) and noted as a violation.
 
+    POST   /v1/tokens      -> 201 {"token": {"text": TEXT, "seconds": 600}}, no body
     POST   /v1/keys        -> 201 {"key": KEY}
     GET    /v1/keys/ID     -> 200 {"key": KEY}
     GET    /v1/keys        -> 200 {"keys": [KEY...], "next": PAGE or null}
@@ -20,6 +21,9 @@ body where none is described and a wrong type are refused (400) and noted as a v
     GET    /v1/machines/ID -> 200 {"machine": MACHINE}
     GET    /v1/machines    -> 200 {"machines": [MACHINE...], "next": PAGE or null}
     DELETE /v1/machines/ID -> 204, no body
+
+POST /v1/tokens is for programs: text of 1 to 200 of A-Z a-z 0-9 _ that opens the account as its own token does, for so
+many seconds from now. A token that has ended is a wrong one (401). The account may ask as often as it likes.
 
 An ID is text of 1 to 100 of A-Z a-z 0-9 . _ - and nothing else is known of it: those of keys have ten characters, those
 of disks 36, those of machines 80. `name` is 1 to 255 of A-Z a-z 0-9 . and -, and need not be unique for anything. No
@@ -101,7 +105,7 @@ ZONES = ("north", "south")
 IDS = {"keys": lambda: "k-" + secrets.token_hex(4), "disks": lambda: str(uuid.uuid4()),
        "machines": lambda: "m." + secrets.token_hex(39)}
 FIELDS = {"keys": "public_key", "disks": "size", "machines": "type zone image spot key disk"}
-LOOKS, LINGERS = 2, 1.0
+LOOKS, LINGERS, LIVES = 2, 1.0, 600
 
 
 class Cloud(double.Cloud):
@@ -110,6 +114,7 @@ class Cloud(double.Cloud):
     MACHINES, KINDS, RUNG = "machines", ("keys", "disks", "machines"), ("type", "zone", "spot")
     CALLS = {"create": {"machines_create"}, "get": {"machines_get"}, "list": {"machines_list"},
              "delete": {"machines_delete"},
+             "tokens": {"tokens_create"},
              "keys": {"keys_create", "keys_get", "keys_list", "keys_delete"},
              "disks": {"disks_create", "disks_get", "disks_list", "disks_delete"}}
     WINDOWS = {"minute": (600, 60)}
@@ -122,7 +127,7 @@ class Cloud(double.Cloud):
                 "broken": (500, "broken", "try again later")}
     ENDS = {"preempt": "taken back by a cloud that has spot machines", "break": "broken by its cloud",
             "sold-out": "failed for lack of capacity", "by-hand": "stopped by somebody in the account"}
-    FRESH = {"count": 0, "keys": {}, "disks": {}, "machines": {}}
+    FRESH = {"count": 0, "tokens": {}, "keys": {}, "disks": {}, "machines": {}}
 
     @staticmethod
     def new_token():
@@ -140,6 +145,10 @@ class Cloud(double.Cloud):
             for t in state.get(kind, {}).values():
                 about = f"{t['state']} {t['address'] or '-'} {now - t['created']:.0f}s " if kind == "machines" else ""
                 yield f"{kind[:-1]} {t['id']} {t['name']} {about}{','.join(t['labels'].values()) or '-'}"
+
+    def admits(self, authorization):
+        given = authorization.partition(" ")[2]
+        return super().admits(authorization) or self.state["tokens"].get(given, 0) > time.time()
 
     def error_body(self, refusal):
         return {"error": {"code": refusal.name, "message": refusal.message}}
@@ -185,6 +194,11 @@ class Cloud(double.Cloud):
         return self.show(kind, thing)
 
     def on_create(self, kind, ident, query, body, fault):
+        if kind == "tokens":
+            text = "given_" + secrets.token_hex(24)
+            self.state["tokens"][text] = time.time() + LIVES
+            self.save()
+            return 201, {"token": {"text": text, "seconds": LIVES}}
         if kind == "machines":
             self.check(body)
         if len(self.state[kind]) >= self.quota(kind, 200):
