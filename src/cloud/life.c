@@ -1,4 +1,5 @@
 /* A machine's things in any cloud, found, awaited and dropped: see life.h. */
+#include "books/account.h"
 #include "cloud/life.h"
 #include "core/log.h"
 #include "net/dial.h"
@@ -63,6 +64,19 @@ cloud_lists(const struct cloud_driver *d)
 	size_t k = cloud_machine_kind(d);
 
 	return k != SIZE_MAX && d->kinds[k]->list != NULL;
+}
+
+void
+cloud_note_region(struct cloud *c, const char *region)
+{
+	if (c->book != NULL && !account_knows(c->book, ACCOUNT_REGION, region, 0))
+		account_note(c->book, ACCOUNT_REGION, region, INT64_MAX);
+}
+
+size_t
+cloud_noted_regions(struct cloud *c, const char ***regions)
+{
+	return c->book != NULL ? account_names(c->book, ACCOUNT_REGION, c->a, regions) : 0;
 }
 
 /* Things of one kind; those made by others before count from where *out stood. */

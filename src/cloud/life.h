@@ -61,6 +61,13 @@ int	cloud_list_machines(struct cloud *c, const struct cloud_query *q, struct clo
 int	cloud_list_all(struct cloud *c, const struct cloud_query *q, struct cloud_things *out, mono_t deadline, struct err *e);
 /* Deletes one thing of a list until the cloud says that it is gone. */
 int	cloud_discard(struct cloud *c, const struct cloud_thing *t, mono_t deadline, struct err *e);
+/*
+ * Where lists show one region (or zone) each: that something is about to be made in this one, for all operators of
+ * the account and for good; and those that were ever noted, in the driver's arena. A region that the options name no
+ * more is listed all the same. Best effort: without a place to note them there are none.
+ */
+void	cloud_note_region(struct cloud *c, const char *region);
+size_t	cloud_noted_regions(struct cloud *c, const char ***regions);
 /* Whether things of this cloud can be listed by their mark at all. */
 bool	cloud_lists(const struct cloud_driver *d);
 

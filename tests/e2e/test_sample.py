@@ -180,3 +180,13 @@ def test_sweep_of_three_kinds(host):
     subprocess.run(["mv", os.path.join(host.store, "machines", "sweep-1"), os.path.join(host.folder, "lost")], check=True)
     assert host.operate(None, "reconcile", runners=["abcd1234"]) == 0
     assert host.held() == []
+
+
+def test_sweep_of_a_zone_that_was_left(host):
+    """Lists show one zone each: those that machines were made in are asked for after the runner has left them."""
+    assert host.operate("left-1", "create", sample_zone="south") == 0
+    subprocess.run(["mv", os.path.join(host.store, "machines", "left-1"), os.path.join(host.folder, "lost")], check=True)
+    host.rig("limits", "sample", "reset")
+    assert host.operate(None, "reconcile", runners=["abcd1234"], sample_zone="north") == 0
+    assert host.held() == []
+    assert "calls 2 GET /v1/machines\n" in host.rig("limits", "sample"), "each zone once"

@@ -2,7 +2,7 @@
  * A cloud that nobody sells, of three kinds of things (keys, disks, machines): in test builds alone. Its API
  * stands in tests/rig/clouds/sample.py. What every cloud needs is not here: see cloud/life.h and net/rest.h.
  */
-#include "cloud/driver.h"
+#include "cloud/life.h"
 #include "cloud/token.h"
 #include "net/rest.h"
 #include "wire/ip.h"
@@ -40,6 +40,17 @@ static const char *
 word(const char *s)
 {
 	return s != NULL ? s : "";
+}
+
+/* The i-th of a list of words separated by commas; nothing behind the last. */
+static struct str
+nth(const char *list, size_t i)
+{
+	struct str rest = str_from(word(list)), item = STR_NULL;
+
+	for (size_t k = 0; k <= i; k++)
+		item = rest.p != NULL ? str_trim(str_cut(&rest, ',')) : STR_NULL;
+	return item;
 }
 
 /* The API */
@@ -226,6 +237,7 @@ make_machine(struct cloud *c, const struct cloud_order *o, mono_t deadline, stru
 	struct json_w w = { .b = &b };
 	enum cloud_made made;
 
+	cloud_note_region(c, o->rung->zone);
 	begin(c, o, &w);
 	jw_cstr(&w, "type", o->rung->size);
 	jw_cstr(&w, "zone", o->rung->zone);
@@ -297,7 +309,7 @@ struct gather {
 	struct cloud			*c;
 	const struct cloud_query	*q;
 	struct cloud_things		*out;
-	const char			*what, *list;	/* "disk", "/v1/disks?owner=...&limit=100" */
+	const char			*list;		/* "/v1/disks?limit=100&owner=..." */
 	char				 member[16];	/* "disks" */
 };
 
@@ -357,19 +369,49 @@ refused_page(void *ctx, const struct rest_request *q, const struct rest_answer *
 }
 
 static int
+list_by(struct gather *g, const char *zone, mono_t deadline, struct err *e)
+{
+	struct rest_pages p = { .take = take_page, .next = next_page, .refused = refused_page, .ctx = g };
+	const struct cloud_query *q = g->q;
+	bool owner = word(q->owner)[0] != '\0';
+
+	g->list = arena_fmt(g->c->a, "/v1/%s?limit=100%s%s%s%s", g->member, zone != NULL ? "&zone=" : "", word(zone),
+	    q->prefix != NULL ? "" : owner ? "&owner=" : "&nonce=", q->prefix != NULL ? "" : owner ? q->owner : q->nonce);
+	p.target = g->list;
+	return rest_list(g->c->rest, &p, deadline, e);
+}
+
+/* A list of machines is one zone's: those of the options, and all that were ever used. */
+static int
+list_zones(struct gather *g, mono_t deadline, struct err *e)
+{
+	const char *zones = own(g->c)->zone, **noted, *zone;
+	size_t n = cloud_noted_regions(g->c, &noted);
+
+	for (size_t i = 0; nth(zones, i).n > 0; i++) {
+		zone = arena_dup(g->c->a, nth(zones, i));
+		if (list_by(g, zone, deadline, e) < 0)
+			return -1;
+		for (size_t k = 0; k < n; k++)
+			if (strcmp(noted[k], zone) == 0)
+				noted[k] = "";
+	}
+	for (size_t k = 0; k < n; k++)
+		if (noted[k][0] != '\0' && list_by(g, noted[k], deadline, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int
 list(struct cloud *c, const char *what, const struct cloud_query *q, struct cloud_things *out, mono_t deadline, struct err *e)
 {
-	struct gather g = { .c = c, .q = q, .out = out, .what = what };
-	struct rest_pages p = { .take = take_page, .next = next_page, .refused = refused_page, .ctx = &g };
-	const char *by = q->prefix != NULL ? "" : word(q->owner)[0] != '\0' ? "owner" : word(q->nonce)[0] != '\0' ? "nonce" : NULL;
+	struct gather g = { .c = c, .q = q, .out = out };
 
 	/* Nothing is found by a key or a name alone here. */
-	if (by == NULL)
+	if (q->prefix == NULL && word(q->owner)[0] == '\0' && word(q->nonce)[0] == '\0')
 		return 0;
 	snprintf(g.member, sizeof(g.member), "%ss", what);
-	g.list = p.target = by[0] == '\0' ? arena_fmt(c->a, "/v1/%ss?limit=100", what) :
-	    arena_fmt(c->a, "/v1/%ss?limit=100&%s=%s", what, by, strcmp(by, "owner") == 0 ? q->owner : q->nonce);
-	return rest_list(c->rest, &p, deadline, e);
+	return strcmp(what, "machine") == 0 ? list_zones(&g, deadline, e) : list_by(&g, NULL, deadline, e);
 }
 
 #define KIND(kind_) \
@@ -422,16 +464,6 @@ configure(struct cloud *c, struct opt *opts, size_t n, struct err *e)
 	if (!secret_is_set(s->token) || s->endpoint[0] == '\0')
 		return err_set(e, ERR_CONFIG, 0, "sample driver requires --sample-token and --sample-api-endpoint");
 	return 0;
-}
-
-static struct str
-nth(const char *list, size_t i)
-{
-	struct str rest = str_from(word(list)), item = STR_NULL;
-
-	for (size_t k = 0; k <= i; k++)
-		item = rest.p != NULL ? str_trim(str_cut(&rest, ',')) : STR_NULL;
-	return item;
 }
 
 static size_t

@@ -60,6 +60,7 @@ MACHINE
     DELETE is possible in every state, and again while `deleting` (204). There is no call to start or stop one.
 
 Lists
+    A list of machines is one zone's: `zone`, default north. Keys and disks are of no zone.
     Query parameters, none required: `owner`, `nonce` (only what carries exactly this label; both: both), `limit` (1 to
     100, default 10), `page` (the text that the list before had as `next`; the other parameters as they were in the
     first request, else 400). `next` is null in the last page and text of 1 to 100 of A-Z a-z 0-9 . _ - in all others.
@@ -236,11 +237,13 @@ class Cloud(double.Cloud):
     def on_list(self, kind, ident, query, body, fault):
         page, what = query.pop("page", None), fault["what"] if fault else None
         mark, limit = f"{zlib.crc32(repr(sorted(query.items())).encode()):08x}", int(query.pop("limit", 10))
+        if kind == "machines":
+            zone = query.pop("zone", ZONES[0])
         after = int(page.partition("-")[0]) if page else 0
         if page and page.partition("-")[2] != mark:
             raise self.refusal("wrong", "this page is of another list")
         found = [t for t in self.state[kind].values() if t["n"] > after and not self.hidden(t, "list_lag") and
-                 all(t["labels"].get(n) == v for n, v in query.items())]
+                 all(t["labels"].get(n) == v for n, v in query.items()) and (kind != "machines" or t["zone"] == zone)]
         if what == "empty-page":
             return 200, {kind: [], "next": f"{after}-{mark}"}
         following = f"{found[limit - 1]['n']}-{mark}" if len(found) > limit else None
