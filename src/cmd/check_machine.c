@@ -293,7 +293,9 @@ check_period(struct check *c, const struct runner *r, const struct toml *t)
 	if (periods_compile(&c->arena, &conf, wall_seconds(wall_now()), &out, &warnings, &e) < 0) {
 		const char *why = without_number(str_from(e.msg)).p;
 
-		check_say(c, CHECK_ERROR, CHECK_REFUSED, str_starts(str_from(why), "Timezone") ? check_at(K_AUTOSCALING_timezone, t) : where, "%s", why);
+		check_say(c, CHECK_ERROR, CHECK_REFUSED,
+		    str_starts(str_from(why), keys[K_AUTOSCALING_timezone].name) ?
+		    check_at(K_AUTOSCALING_timezone, t) : where, "%s", why);
 	}
 	for (rest = buf_str(&warnings); rest.n > 0;) {
 		struct str one = without_number(str_cut(&rest, '\n'));

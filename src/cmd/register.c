@@ -84,6 +84,19 @@ given(const struct registering *r, const char *flag)
 	return runnerflags_opt(&r->f, flag)->given;
 }
 
+/* What the option of a key says by now; "" for nothing. */
+static const char *
+of_key(const struct registering *r, enum key_id id)
+{
+	return text(r, keys[id].flag);
+}
+
+static void
+set_key(struct registering *r, enum key_id id, const char *value)
+{
+	runnerflags_set(&r->f, keys[id].flag, value);
+}
+
 /* ---- questions ---- */
 
 enum answer { ANSWER_NEEDED, ANSWER_OPTIONAL };
@@ -138,11 +151,18 @@ check_url(const struct registering *r, struct err *e)
 {
 	struct url u;
 
-	if (url_parse(str_trim(str_from(text(r, "url"))), &u, e) < 0)
-		return err_ctx(e, "\"%s\"", text(r, "url"));
+	if (url_parse(str_trim(str_from(of_key(r, K_RUNNER_url))), &u, e) < 0)
+		return err_ctx(e, "\"%s\"", of_key(r, K_RUNNER_url));
 	if (!str_caseeq(u.scheme, "https") && !str_caseeq(u.scheme, "http"))
-		return err_set(e, ERR_CONFIG, 0, "\"%s\": only https:// and http:// are possible", text(r, "url"));
+		return err_set(e, ERR_CONFIG, 0, "\"%s\": only https:// and http:// are possible", of_key(r, K_RUNNER_url));
 	return 0;
+}
+
+static struct gitlab *
+open_gitlab(const struct registering *r, struct err *e)
+{
+	return runnercmd_gitlab(of_key(r, K_RUNNER_url), of_key(r, K_RUNNER_tls_ca_file),
+	    of_key(r, K_RUNNER_tls_cert_file), of_key(r, K_RUNNER_tls_key_file), e);
 }
 
 /*
@@ -154,7 +174,7 @@ try_url(struct registering *r, struct err *e)
 {
 	static const struct gitlab_tries once = { 1, -1 };
 	const struct gitlab_self nobody = { SECRET(""), "", "", STR("") };
-	struct gitlab *g = runnercmd_gitlab(text(r, "url"), text(r, "tls-ca-file"), text(r, "tls-cert-file"), text(r, "tls-key-file"), e);
+	struct gitlab *g = open_gitlab(r, e);
 	struct gitlab_runner out = { 0 };
 	int rc = -1;
 
@@ -177,7 +197,7 @@ ask_url(struct registering *r, struct err *e)
 	for (;;) {
 		struct err why = { 0 };
 
-		if (ask(r, "url", "Enter the GitLab instance URL (for example, https://gitlab.com/):", "", ANSWER_NEEDED, e) < 0)
+		if (ask(r, keys[K_RUNNER_url].flag, "Enter the GitLab instance URL (for example, https://gitlab.com/):", "", ANSWER_NEEDED, e) < 0)
 			return -1;
 		if (!r->ask || (check_url(r, &why) == 0 && try_url(r, &why) == 0))
 			return 0;
@@ -186,7 +206,7 @@ ask_url(struct registering *r, struct err *e)
 			return -1;
 		}
 		log_error("No GitLab instance answers there: write its address whole, with https://", F_ERR(&why));
-		runnerflags_set(&r->f, "url", "");
+		set_key(r, K_RUNNER_url, "");
 	}
 }
 
@@ -205,15 +225,15 @@ ask_executor(struct registering *r, struct err *e)
 	for (;;) {
 		bool wrong;
 
-		if (ask(r, "executor", "Enter an executor: " EXECUTOR ":", r->ask ? EXECUTOR : "", ANSWER_NEEDED, e) < 0)
+		if (ask(r, keys[K_RUNNER_executor].flag, "Enter an executor: " EXECUTOR ":", r->ask ? EXECUTOR : "", ANSWER_NEEDED, e) < 0)
 			return -1;
-		wrong = strcmp(text(r, "executor"), EXECUTOR) != 0;
+		wrong = strcmp(of_key(r, K_RUNNER_executor), EXECUTOR) != 0;
 		if (!wrong)
 			return 0;
 		if (!r->ask)
-			return err_set(e, ERR_CONFIG, 0, "--executor %s: windlass runs " EXECUTOR " and no other", text(r, "executor"));
-		log_error("windlass runs " EXECUTOR " and no other", F_STR("executor", text(r, "executor")));
-		runnerflags_set(&r->f, "executor", "");
+			return err_set(e, ERR_CONFIG, 0, "--executor %s: windlass runs " EXECUTOR " and no other", of_key(r, K_RUNNER_executor));
+		log_error("windlass runs " EXECUTOR " and no other", F_STR("executor", of_key(r, K_RUNNER_executor)));
+		set_key(r, K_RUNNER_executor, "");
 	}
 }
 
@@ -244,14 +264,14 @@ ask_token(struct registering *r, struct err *e)
 static int
 ask_image(struct registering *r, struct err *e)
 {
-	while (ask(r, "docker-image", "Enter the default Docker image (for example, alpine:latest):", "", ANSWER_NEEDED, e) == 0) {
+	while (ask(r, keys[K_DOCKER_image].flag, "Enter the default Docker image (for example, alpine:latest):", "", ANSWER_NEEDED, e) == 0) {
 		struct imageref ref;
 		struct err why = { 0 };
 
-		if (!r->ask || strchr(text(r, "docker-image"), '$') != NULL || imageref_parse(str_from(text(r, "docker-image")), &ref, &why) == 0)
+		if (!r->ask || strchr(of_key(r, K_DOCKER_image), '$') != NULL || imageref_parse(str_from(of_key(r, K_DOCKER_image)), &ref, &why) == 0)
 			return 0;
-		log_error("This is no image", F_STR("image", text(r, "docker-image")), F_ERR(&why));
-		runnerflags_set(&r->f, "docker-image", "");
+		log_error("This is no image", F_STR("image", of_key(r, K_DOCKER_image)), F_ERR(&why));
+		set_key(r, K_DOCKER_image, "");
 	}
 	return -1;
 }
@@ -260,18 +280,22 @@ ask_image(struct registering *r, struct err *e)
 
 /* A text key of the template where no option says it: so that questions show it, and it counts like one. */
 static void
-fill_from_template(struct registering *r, const struct toml *table, const char *key, const char *flag)
+fill_from_template(struct registering *r, const struct toml *table, enum key_id id)
 {
-	const struct toml *v = toml_get(table, key);
+	const struct toml *v = key_value(id, table);
 
-	if (v == NULL || v->type != TOML_STRING || text(r, flag)[0] != '\0')
+	if (v == NULL || v->type != TOML_STRING || of_key(r, id)[0] != '\0')
 		return;
-	runnerflags_set(&r->f, flag, arena_dup(&r->arena, v->s));
+	set_key(r, id, arena_dup(&r->arena, v->s));
 }
 
 static int
 load_template(struct registering *r, struct err *e)
 {
+	static const enum key_id shown[] = {
+		K_RUNNER_name, K_RUNNER_url, K_RUNNER_executor, K_RUNNER_shell,
+		K_RUNNER_tls_ca_file, K_RUNNER_tls_cert_file, K_RUNNER_tls_key_file,
+	};
 	const char *path = text(r, "template-config");
 	struct toml *root;
 	const struct toml *runners;
@@ -283,37 +307,45 @@ load_template(struct registering *r, struct err *e)
 		return err_ctx(e, "--template-config");
 	if (toml_parse(&r->arena, buf_str(&r->template_text), &root, e) < 0)
 		return err_ctx(e, "--template-config %s", path);
-	runners = toml_get(root, "runners");
+	runners = key_value(K_GLOBAL_runners, root);
 	if (runners == NULL || runners->type != TOML_ARRAY || runners->n != 1 || runners->first->type != TOML_TABLE)
 		return err_set(e, ERR_CONFIG, 0, "--template-config %s: it needs exactly one [[runners]] entry, not %zu", path,
 		    runners != NULL ? runners->n : (size_t)0);
 	r->template = runners->first;
-	fill_from_template(r, r->template, "name", "name");
-	fill_from_template(r, r->template, "url", "url");
-	fill_from_template(r, r->template, "executor", "executor");
-	fill_from_template(r, r->template, "shell", "shell");
-	fill_from_template(r, r->template, "tls-ca-file", "tls-ca-file");
-	fill_from_template(r, r->template, "tls-cert-file", "tls-cert-file");
-	fill_from_template(r, r->template, "tls-key-file", "tls-key-file");
-	fill_from_template(r, toml_get(r->template, "docker"), "image", "docker-image");
+	for (size_t i = 0; i < NELEM(shown); i++)
+		fill_from_template(r, r->template, shown[i]);
+	fill_from_template(r, key_value(K_RUNNER_docker, r->template), K_DOCKER_image);
 	return 0;
 }
 
 /* ---- the file ---- */
 
 /* What a new config.toml begins with. */
-static const char new_file[] =
-	"concurrent = 1\n"
-	"check_interval = 0\n"
-	"connection_max_age = \"15m0s\"\n"
-	"shutdown_timeout = 0\n";
+static const struct { enum key_id key; const char *value; } new_file[] = {
+	{ K_GLOBAL_concurrent, "1" }, { K_GLOBAL_check_interval, "0" },
+	{ K_GLOBAL_max_age, "\"15m0s\"" }, { K_GLOBAL_shutdown_timeout, "0" },
+};
+
+static int
+open_new(struct tomledit *t, struct err *e)
+{
+	struct buf b = { .max = 1024 };
+	int rc;
+
+	for (size_t i = 0; i < NELEM(new_file); i++)
+		buf_fmt(&b, "%s = %s\n", keys[new_file[i].key].name, new_file[i].value);
+	rc = tomledit_open(t, buf_str(&b), e);
+	buf_free(&b);
+	return rc;
+}
 
 /* Puts the entry into the text in memory and looks whether the whole is a configuration then. */
 static int
 put_entry(struct registering *r, struct confedit *c, const char *obtained, const char *expires, struct err *e)
 {
 	const struct toml *runners;
-	struct entry_facts facts = { .array = "runners", .id = r->runner.id, .obtained = obtained, .expires = expires };
+	struct entry_facts facts = { .array = keys[K_GLOBAL_runners].name, .id = r->runner.id,
+	    .obtained = obtained, .expires = expires };
 	struct buf entry = { 0 };
 	struct config *conf;
 	char array[64];
@@ -321,10 +353,10 @@ put_entry(struct registering *r, struct confedit *c, const char *obtained, const
 
 	if (c->missing) {
 		tomledit_close(&c->t);
-		if (tomledit_open(&c->t, STR(new_file), e) < 0)
+		if (open_new(&c->t, e) < 0)
 			return -1;
 	}
-	runners = toml_get(c->t.root, "runners");
+	runners = key_value(K_GLOBAL_runners, c->t.root);
 	if (runners != NULL && !runners->array_of_tables)
 		return err_set(e, ERR_CONFIG, runners->line, "%s: line %d: runners is a list in brackets; write its entries as [[runners]], "
 		    "then one more can be added", c->path, runners->line);
@@ -351,10 +383,11 @@ out:
 static void
 warn_of_neighbours(struct registering *r, const struct config *c)
 {
-	const struct opt *limit = runnerflags_opt(&r->f, "limit"), *requests = runnerflags_opt(&r->f, "request-concurrency");
+	const struct opt *limit = runnerflags_of(&r->f, K_RUNNER_limit);
+	const struct opt *requests = runnerflags_of(&r->f, K_RUNNER_request_concurrency);
 
-	for (size_t i = 0; i < c->nrunners && text(r, "token")[0] != '\0'; i++)
-		if (secret_equal(c->runners[i].token, SECRET(text(r, "token")))) {
+	for (size_t i = 0; i < c->nrunners && of_key(r, K_RUNNER_token)[0] != '\0'; i++)
+		if (secret_equal(c->runners[i].token, SECRET(of_key(r, K_RUNNER_token)))) {
 			r->known_before = true;
 			log_warn("A runner with this token is in the file already; another entry is added. They need different MachineName",
 			    F_INT("line", c->runners[i].line), F_STR("name", c->runners[i].name));
@@ -412,7 +445,7 @@ save(struct registering *r, struct err *e)
 static struct str
 gpus(const struct registering *r)
 {
-	return str_from(text(r, "docker-gpus"));
+	return str_from(of_key(r, K_DOCKER_gpus));
 }
 
 static void
@@ -429,11 +462,11 @@ mention_expiry(const struct gitlab_runner *g)
 static int
 verify(struct registering *r, struct err *e)
 {
-	const struct gitlab_self self = { SECRET(text(r, "token")), r->system_id, text(r, "shell"),
+	const struct gitlab_self self = { SECRET(of_key(r, K_RUNNER_token)), r->system_id, of_key(r, K_RUNNER_shell),
 	    gpus(r) };
 	char runner[NAMES_SHORT_SIZE];
 
-	names_short_token(str_from(text(r, "token")), runner);
+	names_short_token(str_from(of_key(r, K_RUNNER_token)), runner);
 	if (gitlab_verify(r->gitlab, &self, &r->tries, &r->runner, mono_after(RUNNERCMD_CALL_NS),
 	    e) < 0) {
 		if (e->kind == ERR_TOKEN)
@@ -452,14 +485,14 @@ register_runner(struct registering *r, struct err *e)
 {
 	const struct opt *untagged = runnerflags_opt(&r->f, "run-untagged"), *locked = runnerflags_opt(&r->f, "locked");
 	struct gitlab_registration reg = {
-		.token = SECRET(text(r, "registration-token")), .description = text(r, "name"),
+		.token = SECRET(text(r, "registration-token")), .description = of_key(r, K_RUNNER_name),
 		.maintenance_note = text(r, "maintenance-note"), .tag_list = text(r, "tag-list"),
 		.access_level = text(r, "access-level"),
 		/* A runner without tags that takes no untagged jobs would take none. */
 		.run_untagged = untagged->number || str_trim(str_from(text(r, "tag-list"))).n == 0,
 		.locked = !locked->given || locked->number, .paused = runnerflags_opt(&r->f, "paused")->number,
 		.maximum_timeout = runnerflags_opt(&r->f, "maximum-timeout")->number,
-		.shell = text(r, "shell"), .gpus = gpus(r),
+		.shell = of_key(r, K_RUNNER_shell), .gpus = gpus(r),
 	};
 
 	if (gitlab_register(r->gitlab, &reg, &r->tries, &r->runner, mono_after(RUNNERCMD_CALL_NS), e) < 0) {
@@ -472,7 +505,7 @@ register_runner(struct registering *r, struct err *e)
 		return -1;
 	}
 	r->told = true;
-	runnerflags_set(&r->f, "token", r->runner.token);
+	set_key(r, K_RUNNER_token, r->runner.token);
 	log_info("Registering runner... succeeded", F_INT("id", r->runner.id));
 	return 0;
 }
@@ -491,9 +524,9 @@ take_back(struct registering *r)
 		return;
 	}
 	/* This host's entry under the token belongs to the other entry of the file as well. */
-	if (r->known_before || (!r->created && given(r, "token") && text(r, "registration-token")[0] == '\0'))
+	if (r->known_before || (!r->created && given(r, keys[K_RUNNER_token].flag) && text(r, "registration-token")[0] == '\0'))
 		return;
-	if (gitlab_unregister(r->gitlab, SECRET(text(r, "token")), r->system_id, &r->tries,
+	if (gitlab_unregister(r->gitlab, SECRET(of_key(r, K_RUNNER_token)), r->system_id, &r->tries,
 	    mono_after(RUNNERCMD_CALL_NS), &e) < 0 &&
 	    e.kind != ERR_NOTFOUND)
 		log_error("The registration could not be taken back: remove the runner in GitLab", F_INT("id", r->runner.id), F_ERR(&e));
@@ -506,7 +539,7 @@ take_back(struct registering *r)
 static int
 check_options(struct registering *r, struct err *e)
 {
-	const char *level = text(r, "access-level"), *token = text(r, "token"), *legacy = text(r, "registration-token");
+	const char *level = text(r, "access-level"), *token = of_key(r, K_RUNNER_token), *legacy = text(r, "registration-token");
 
 	if (level[0] != '\0' && strcmp(level, "not_protected") != 0 && strcmp(level, "ref_protected") != 0)
 		return err_set(e, ERR_CONFIG, 0, "--access-level %s: it is not_protected or ref_protected", level);
@@ -542,21 +575,21 @@ find_token(struct registering *r, struct err *e)
 {
 	bool by_registration_option = false;
 
-	if (text(r, "token")[0] == '\0' && text(r, "registration-token")[0] == '\0' &&
+	if (of_key(r, K_RUNNER_token)[0] == '\0' && text(r, "registration-token")[0] == '\0' &&
 	    ask_token(r, e) < 0)
 		return -1;
-	if (text(r, "token")[0] == '\0' && names_token_is_created(str_from(text(r, "registration-token")))) {
+	if (of_key(r, K_RUNNER_token)[0] == '\0' && names_token_is_created(str_from(text(r, "registration-token")))) {
 		char *token = xstrdup(text(r, "registration-token"));
 
-		runnerflags_set(&r->f, "token", token);
+		set_key(r, K_RUNNER_token, token);
 		runnerflags_set(&r->f, "registration-token", "");
 		free(token);
 		by_registration_option = true;
 	}
-	r->created = names_token_is_created(str_from(text(r, "token")));
+	r->created = names_token_is_created(str_from(of_key(r, K_RUNNER_token)));
 	if (r->created)
 		return check_server_side(r, by_registration_option, e);
-	if (text(r, "token")[0] != '\0') {
+	if (of_key(r, K_RUNNER_token)[0] != '\0') {
 		log_info("A runner's own token is only verified; a registration token is given with -r");
 		runnerflags_set(&r->f, "registration-token", "");
 	}
@@ -570,7 +603,7 @@ ask_description(struct registering *r, struct err *e)
 	char host[HOST_NAME_ROOM];
 
 	host_name(host);
-	if (ask(r, "name", "Enter a description for the runner:", host, ANSWER_OPTIONAL, e) < 0 ||
+	if (ask(r, keys[K_RUNNER_name].flag, "Enter a description for the runner:", host, ANSWER_OPTIONAL, e) < 0 ||
 	    ask(r, "tag-list", "Enter tags for the runner (comma-separated):", "", ANSWER_OPTIONAL, e) < 0)
 		return -1;
 	return ask(r, "maintenance-note", "Enter optional maintenance note for the runner:", "", ANSWER_OPTIONAL, e);
@@ -583,7 +616,7 @@ ask_rest(struct registering *r, struct err *e)
 	char host[HOST_NAME_ROOM];
 
 	host_name(host);
-	if (text(r, "registration-token")[0] == '\0' && ask(r, "name",
+	if (text(r, "registration-token")[0] == '\0' && ask(r, keys[K_RUNNER_name].flag,
 	    "Enter a name for the runner. This is stored only in the local config.toml file:", host, ANSWER_OPTIONAL, e) < 0)
 		return -1;
 	if (ask_executor(r, e) < 0)
@@ -593,24 +626,24 @@ ask_rest(struct registering *r, struct err *e)
 
 /* Files are named from everywhere alike: the service runs in another directory than this command. */
 static void
-make_absolute(struct registering *r, const char *flag)
+make_absolute(struct registering *r, enum key_id id)
 {
 	char *cwd, *path;
 
-	if (text(r, flag)[0] == '\0' || text(r, flag)[0] == '/' || (cwd = getcwd(NULL, 0)) == NULL)
+	if (of_key(r, id)[0] == '\0' || of_key(r, id)[0] == '/' || (cwd = getcwd(NULL, 0)) == NULL)
 		return;
-	path = fs_join(cwd, text(r, flag));
-	runnerflags_set(&r->f, flag, path);
+	path = fs_join(cwd, of_key(r, id));
+	set_key(r, id, path);
 	free(path);
 	free(cwd);
 }
 
-/* Whether an option or the template says it. */
+/* Whether an option or the template says this key of [runners.machine]. */
 static bool
-is_set(const struct registering *r, const char *flag, const char *key)
+is_set(const struct registering *r, enum key_id id)
 {
-	const struct opt *o = runnerflags_opt(&r->f, flag);
-	const struct toml *v = r->template != NULL ? toml_get(toml_get(r->template, "machine"), key) : NULL;
+	const struct opt *o = runnerflags_of(&r->f, id);
+	const struct toml *v = key_value(id, key_value(K_RUNNER_machine, r->template));
 
 	if (o->type == OPT_LIST ? o->nlist > 0 : o->type == OPT_INT ? o->number != 0 : o->value != NULL && o->value[0] != '\0')
 		return true;
@@ -621,21 +654,21 @@ is_set(const struct registering *r, const char *flag, const char *key)
 static void
 say_next(const struct registering *r)
 {
-	static const struct { const char *flag, *key; } needed[] = {
-		{ "machine-machine-driver", "MachineDriver" }, { "machine-machine-name", "MachineName" }, { "machine-machine-options", "MachineOptions" },
+	static const enum key_id needed[] = {
+		K_MACHINE_machine_driver, K_MACHINE_machine_name, K_MACHINE_machine_options,
 	};
 	struct buf b = { .max = 400 };
 
 	for (size_t i = 0; i < NELEM(needed); i++)
-		if (!is_set(r, needed[i].flag, needed[i].key))
-			buf_fmt(&b, "%s%s", b.n > 0 ? ", " : "", needed[i].key);
+		if (!is_set(r, needed[i]))
+			buf_fmt(&b, "%s%s", b.n > 0 ? ", " : "", keys[needed[i]].name);
 	if (b.n > 0) {
 		char *said = buf_take(&b);
 
 		log_info("Next: in [runners.machine] of that file set what is missing, then run `windlass check --online`", F_STR("missing", said));
 		free(said);
 	}
-	if (!is_set(r, "machine-idle-time", "IdleTime") && !is_set(r, "machine-idle-nodes", "IdleCount"))
+	if (!is_set(r, K_MACHINE_idle_time) && !is_set(r, K_MACHINE_idle_count))
 		log_info("IdleTime is 0: each job gets a new machine, which is thrown away after it; IdleTime = 600 lets the next job use it");
 	if (r->concurrent <= 1)
 		log_info("concurrent is 1: one job at a time, over all runners; it stands at the top of the file");
@@ -659,7 +692,9 @@ say_done(const struct registering *r)
 static int
 prepare(struct registering *r, struct err *e)
 {
-	static const char *const files[] = { "tls-ca-file", "tls-cert-file", "tls-key-file" };
+	static const enum key_id files[] = {
+		K_RUNNER_tls_ca_file, K_RUNNER_tls_cert_file, K_RUNNER_tls_key_file,
+	};
 
 	if (load_template(r, e) < 0 ||
 	    ask_url(r, e) < 0 || find_token(r, e) < 0 || check_options(r, e) < 0)
@@ -667,7 +702,7 @@ prepare(struct registering *r, struct err *e)
 	for (size_t i = 0; i < NELEM(files); i++)
 		make_absolute(r, files[i]);
 	if (given(r, "description"))
-		runnerflags_set(&r->f, "name", text(r, "description"));
+		set_key(r, K_RUNNER_name, text(r, "description"));
 	if (text(r, "registration-token")[0] != '\0' && ask_description(r, e) < 0)
 		return -1;
 	/* Whoever can be asked learns first whether the token is good. */
@@ -675,7 +710,7 @@ prepare(struct registering *r, struct err *e)
 		return -1;
 	if (rehearse(r, e) < 0 || config_system_id(r->config, r->system_id, e) < 0)
 		return -1;
-	r->gitlab = runnercmd_gitlab(text(r, "url"), text(r, "tls-ca-file"), text(r, "tls-cert-file"), text(r, "tls-key-file"), e);
+	r->gitlab = open_gitlab(r, e);
 	return r->gitlab != NULL ? 0 : -1;
 }
 

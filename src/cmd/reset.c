@@ -11,6 +11,7 @@
 #include "cmd/cmd.h"
 #include "cmd/runnercmd.h"
 #include "config/confedit.h"
+#include "config/keys.h"
 #include "core/log.h"
 #include "wire/tomledit.h"
 
@@ -58,9 +59,9 @@ ask_gitlab(const struct resetting *s, const struct runner *r, struct gitlab_runn
 }
 
 static int
-set(struct confedit *c, size_t i, const char *key, struct str value, struct err *e)
+set(struct tomledit *t, size_t i, enum key_id id, struct str value, struct err *e)
 {
-	return tomledit_set(&c->t, runnercmd_entry(c->t.root, i), key, value, e);
+	return tomledit_set(t, runnercmd_entry(t->root, i), keys[id].name, value, e);
 }
 
 /* Writes what GitLab said into the i-th entry, and the file. */
@@ -74,10 +75,10 @@ put_token(struct confedit *c, size_t i, const struct gitlab_runner *g, struct er
 	runnercmd_date(wall_of_seconds(wall_seconds(wall_now())), obtained);
 	runnercmd_date(g->expires_at, expires);
 	toml_put_str(&token, str_from(g->token));
-	rc = set(c, i, "token", buf_str(&token), e);
+	rc = set(&c->t, i, K_RUNNER_token, buf_str(&token), e);
 	/* The dates are worth less than the token: an entry that cannot take them is saved all the same. */
-	if (rc == 0 && (set(c, i, "token_obtained_at", str_from(obtained), e) < 0 ||
-	    set(c, i, "token_expires_at", str_from(expires), e) < 0))
+	if (rc == 0 && (set(&c->t, i, K_RUNNER_token_obtained_at, str_from(obtained), e) < 0 ||
+	    set(&c->t, i, K_RUNNER_token_expires_at, str_from(expires), e) < 0))
 		log_warn("The dates of the token could not be written", F_ERR(e));
 	buf_wipe(&token);
 	return rc == 0 ? confedit_save(c, e) : -1;
@@ -86,7 +87,7 @@ put_token(struct confedit *c, size_t i, const struct gitlab_runner *g, struct er
 static bool
 is_reference(const struct toml *node)
 {
-	const struct toml *v = toml_get(node, "token");
+	const struct toml *v = key_value(K_RUNNER_token, node);
 
 	return v != NULL && v->type == TOML_STRING && str_chr(v->s, '$') >= 0;
 }
@@ -99,7 +100,7 @@ rehearse(struct confedit *c, size_t i, struct err *e)
 	int rc = tomledit_open(&t, buf_str(&c->t.text), e);
 
 	if (rc == 0)
-		rc = tomledit_set(&t, runnercmd_entry(t.root, i), "token", STR("\"x\""), e);
+		rc = set(&t, i, K_RUNNER_token, STR("\"x\""), e);
 	tomledit_close(&t);
 	return rc < 0 ? -1 : confedit_reserve(c, e);
 }

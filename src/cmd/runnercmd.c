@@ -120,7 +120,7 @@ runnercmd_edit(struct confedit *c, const char *path, struct err *e)
 struct toml *
 runnercmd_entry(struct toml *root, size_t i)
 {
-	struct toml *t = toml_get(root, "runners");
+	struct toml *t = key_value(K_GLOBAL_runners, root);
 
 	t = t != NULL ? t->first : NULL;
 	while (t != NULL && i-- > 0)

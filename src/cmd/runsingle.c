@@ -79,7 +79,7 @@ pick_runner(const char *path, const char *name, struct buf *out, struct err *e)
 	if (tomledit_open(&t, buf_str(&b), e) < 0)
 		goto out;
 	for (size_t i = n; i-- > 0;) {
-		const struct toml *entry = toml_get(t.root, "runners")->first;
+		const struct toml *entry = key_value(K_GLOBAL_runners, t.root)->first;
 
 		if (i == found)
 			continue;
@@ -88,7 +88,7 @@ pick_runner(const char *path, const char *name, struct buf *out, struct err *e)
 		if (tomledit_remove(&t, entry, e) < 0)
 			goto out;
 	}
-	if (tomledit_set(&t, t.root, "concurrent", STR("1"), e) < 0)
+	if (tomledit_set(&t, t.root, keys[K_GLOBAL_concurrent].name, STR("1"), e) < 0)
 		goto out;
 	buf_putstr(out, buf_str(&t.text));
 	rc = 0;
@@ -103,13 +103,15 @@ out:
 static int
 make_config(struct single *s, struct buf *out, struct err *e)
 {
-	struct entry_facts facts = { .array = "runners", .obtained = "0001-01-01T00:00:00Z", .expires = "0001-01-01T00:00:00Z" };
-	static const char *const needed[] = { "url", "token", "executor" };
+	struct entry_facts facts = { .array = keys[K_GLOBAL_runners].name,
+	    .obtained = "0001-01-01T00:00:00Z", .expires = "0001-01-01T00:00:00Z" };
+	static const enum key_id needed[] = { K_RUNNER_url, K_RUNNER_token, K_RUNNER_executor };
 
 	for (size_t i = 0; i < NELEM(needed); i++)
-		if (runnerflags_str(&s->f, needed[i])[0] == '\0')
-			return err_set(e, ERR_CONFIG, 0, "--%s or $%s is missing (or give --runner NAME)", needed[i], runnerflags_opt(&s->f, needed[i])->env);
-	buf_puts(out, "concurrent = 1\n\n");
+		if (runnerflags_str(&s->f, keys[needed[i]].flag)[0] == '\0')
+			return err_set(e, ERR_CONFIG, 0, "--%s or $%s is missing (or give --runner NAME)",
+			    keys[needed[i]].flag, keys[needed[i]].env);
+	buf_fmt(out, "%s = 1\n\n", keys[K_GLOBAL_concurrent].name);
 	return runnerflags_entry(&s->f, &facts, NULL, STR(""), out, e);
 }
 

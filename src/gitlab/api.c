@@ -1,4 +1,5 @@
 /* GitLab's coordinator API, one attempt a call: see api.h. */
+#include "config/keys.h"
 #include "core/fs.h"
 #include "core/rand.h"
 #include "gitlab/api.h"
@@ -61,10 +62,11 @@ load_tls(struct gitlab *g, const struct gitlab_opts *o, struct err *e)
 	int rc = -1;
 
 	if (load_pem(o->ca_file, o->ca_pem, &ca, e) < 0) {
-		err_ctx(e, "tls-ca-file");
+		err_ctx(e, "%s", keys[K_RUNNER_tls_ca_file].name);
 		goto out;
 	}
-	g->trust = tls_trust_new(buf_str(&ca), true, o->ca_file != NULL && o->ca_file[0] != '\0' ? o->ca_file : "tls-ca-file", e);
+	g->trust = tls_trust_new(buf_str(&ca), true, o->ca_file != NULL && o->ca_file[0] != '\0' ?
+	    o->ca_file : keys[K_RUNNER_tls_ca_file].name, e);
 	if (g->trust == NULL)
 		goto out;
 	if (o->keep_chain)
@@ -74,7 +76,8 @@ load_tls(struct gitlab *g, const struct gitlab_opts *o, struct err *e)
 		goto out;
 	}
 	if (cert.n > 0) {
-		g->identity = tls_identity_new(buf_str(&cert), buf_str(&key), "tls-cert-file", e);
+		g->identity = tls_identity_new(buf_str(&cert), buf_str(&key),
+		    keys[K_RUNNER_tls_cert_file].name, e);
 		if (g->identity == NULL)
 			goto out;
 	}

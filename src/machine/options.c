@@ -1,4 +1,5 @@
 /* The options of `create`: see options.h. */
+#include "config/keys.h"
 #include "machine/options.h"
 #include "wire/ip.h"
 #include "wire/url.h"
@@ -215,11 +216,11 @@ machine_options_take(struct machine_options *o, struct arena *a, const char *con
 {
 	char **argv = arena_calloc(a, n + 2, sizeof(*argv));
 
-	argv[0] = arena_dup(a, STR("MachineOptions"));
+	argv[0] = arena_dup(a, str_from(keys[K_MACHINE_machine_options].name));
 	for (size_t i = 0; i < n; i++)
 		argv[i + 1] = arena_fmt(a, "--%s", list[i]);
 	if (machine_options_parse(o, (int)n + 1, argv, e) < 0)
-		return err_ctx(e, "MachineOptions");
+		return err_ctx(e, "%s", argv[0]);
 	if (o->nwords > 0)
 		return err_set(e, ERR_CONFIG, 0, "MachineOptions: \"%s\" is not an option", o->words[0]);
 	return 0;
