@@ -660,7 +660,7 @@ disable_twins(struct config *c)
 			    strcmp(c->runners[i].key, c->runners[k].key) == 0)
 				c->runners[i].disabled = arena_fmt(&c->arena,
 				    "the entry in line %d has the same url, %s and MachineName", c->runners[k].line,
-				    c->runners[i].id > 0 ? "id" : "token");
+				    keys[c->runners[i].id > 0 ? K_RUNNER_id : K_RUNNER_token].name);
 }
 
 /* Entries of other executors beside ours are no fault: gitlab-runner runs them. */

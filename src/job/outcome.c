@@ -126,8 +126,8 @@ outcome_settle(struct run *r, enum outcome out, const struct err *e)
 		break;
 	case OUT_STAGE_TIMEOUT:
 		output_say(&r->out, tl_warning, "this stage did not end within its limit (%s)",
-		    s->limit.name);
-		fail_limit(r, s->limit.name, stage_limit(s, &r->work));
+		    stage_limit_name(s));
+		fail_limit(r, stage_limit_name(s), stage_limit(s, &r->work));
 		break;
 	case OUT_CANCELED:
 		/* The rest of the job goes on. */

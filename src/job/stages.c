@@ -1,4 +1,5 @@
 /* The stages of a job: see stages.h. Their order is that of spec job-execution 5.1. */
+#include "config/keys.h"
 #include "job/container.h"
 #include "job/run.h"
 #include "job/script.h"
@@ -139,13 +140,14 @@ static const struct stage rows[] = {
 		.name = "prepare_executor", .section = "prepare_executor",
 		.heading = "Preparing the \"docker+machine\" executor",
 		.where = STAGE_ENGINE, .side = STAGE_BEFORE, .when = STAGE_ON_OK | STAGE_LIMIT_ENDS,
-		.limit = { "prepare_timeout", prepare_limit, true }, .engine = prepare_executor,
+		.limit = { prepare_limit, .key = K_RUNNER_prepare_timeout, .from_job = true },
+		.engine = prepare_executor,
 	},
 	{
 		.name = "prepare_script", .section = "prepare_script",
 		.heading = "Preparing environment",
 		.where = STAGE_HELPER, .side = STAGE_BEFORE, .when = STAGE_ON_OK,
-		.limit = { "prepare_timeout", prepare_limit, true },
+		.limit = { prepare_limit, .key = K_RUNNER_prepare_timeout, .from_job = true },
 		.script = environment_script, .said = environment_said,
 		.exit_noun = "prepare environment: ",
 		.exit_hint =
@@ -156,21 +158,21 @@ static const struct stage rows[] = {
 		.heading = "Getting source from Git repository",
 		.where = STAGE_HELPER, .side = STAGE_BEFORE,
 		.when = STAGE_ON_OK | STAGE_LIMIT_ENDS | STAGE_AHEAD,
-		.limit = { "get_sources_timeout", sources_limit, false },
+		.limit = { sources_limit, .key = K_RUNNER_get_sources_timeout },
 		.script = sources_script, .attempts = sources_attempts, .again = &clear_worktree,
 	},
 	{
 		.name = "step", .section = "step_script",
 		.heading = "Executing \"%s\" stage of the job script",
 		.where = STAGE_BUILD, .side = STAGE_SCRIPT, .when = STAGE_ON_OK,
-		.limit = { "RUNNER_SCRIPT_TIMEOUT", script_limit, false },
+		.limit = { script_limit, .variable = "RUNNER_SCRIPT_TIMEOUT" },
 		.items = steps, .item_section = step_section, .script = step_script,
 	},
 	{
 		.name = "after_script", .section = "after_script",
 		.heading = "Running after_script",
 		.where = STAGE_BUILD, .side = STAGE_AFTER, .when = STAGE_ALWAYS | STAGE_IF_SCRIPT,
-		.limit = { "RUNNER_AFTER_SCRIPT_TIMEOUT", after_limit, false },
+		.limit = { after_limit, .variable = "RUNNER_AFTER_SCRIPT_TIMEOUT" },
 		.wanted = after_wanted, .script = after_script, .soft = after_soft,
 	},
 	{
@@ -266,6 +268,12 @@ dur_t
 stage_limit(const struct stage *s, const struct work *w)
 {
 	return s->limit.length != NULL ? s->limit.length(w) : 0;
+}
+
+const char *
+stage_limit_name(const struct stage *s)
+{
+	return s->limit.variable != NULL ? s->limit.variable : keys[s->limit.key].name;
 }
 
 struct str

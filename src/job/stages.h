@@ -51,8 +51,9 @@ enum {
 };
 
 struct stage_limit {
-	const char	*name;		/* the setting or variable; NULL: there is no limit */
-	dur_t		(*length)(const struct work *w);	/* 0: none */
+	dur_t		(*length)(const struct work *w);	/* 0: none. NULL: there never is one */
+	const char	*variable;	/* of the job, that says it; NULL: */
+	int		 key;		/* the key of config.toml that does: enum key_id */
 	bool		 from_job;	/* counts from the job's first stage, not this one */
 };
 
@@ -102,6 +103,8 @@ void	stage_put_heading(const struct stage *s, const struct work *w, size_t item,
 int	stage_attempts(const struct stage *s, const struct work *w);
 /* Its own limit; 0: none. */
 dur_t	stage_limit(const struct stage *s, const struct work *w);
+/* The setting or variable that says it, of a stage that may have one. */
+const char *stage_limit_name(const struct stage *s);
 
 /*
  * gitlab-runner's name for a stage that stage.json names; "" at the end, the name itself where it

@@ -55,7 +55,7 @@ test_table(void)
 		is_int(s->script != NULL, s->where != STAGE_ENGINE, "  a script, or");
 		is_int(s->engine != NULL, s->where == STAGE_ENGINE, "  calls");
 		ok((s->when & STAGE_ALWAYS) != 0, "  it has a place in some job");
-		ok((s->limit.name == NULL) == (s->limit.length == NULL), "  a limit has a name");
+		ok(s->limit.length != NULL || (s->limit.variable == NULL && s->limit.key == 0), "  a name has a limit");
 		if (s->script != NULL) {
 			buf_clear(&b);
 			s->script(&w, 0, &b);
@@ -166,7 +166,7 @@ test_limits(void)
 	for (size_t i = 0; i < NELEM(cases); i++) {
 		const struct stage *s = stage_find(str_from(cases[i].stage));
 
-		is_str(s->limit.name != NULL ? s->limit.name : "", cases[i].name, "the limit of %s", cases[i].stage);
+		is_str(s->limit.length != NULL ? stage_limit_name(s) : "", cases[i].name, "the limit of %s", cases[i].stage);
 		is_int(stage_limit(s, &w), cases[i].length, "  its length");
 		is_int(s->limit.from_job, cases[i].from_job, "  from when");
 	}
