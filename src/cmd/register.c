@@ -154,7 +154,8 @@ check_url(const struct registering *r, struct err *e)
 	if (url_parse(str_trim(str_from(of_key(r, K_RUNNER_url))), &u, e) < 0)
 		return err_ctx(e, "\"%s\"", of_key(r, K_RUNNER_url));
 	if (!str_caseeq(u.scheme, "https") && !str_caseeq(u.scheme, "http"))
-		return err_set(e, ERR_CONFIG, 0, "\"%s\": only https:// and http:// are possible", of_key(r, K_RUNNER_url));
+		return err_set(e, ERR_CONFIG, 0, "\"%s\": only https:// and http:// are possible",
+		    of_key(r, K_RUNNER_url));
 	return 0;
 }
 
@@ -197,7 +198,8 @@ ask_url(struct registering *r, struct err *e)
 	for (;;) {
 		struct err why = { 0 };
 
-		if (ask(r, keys[K_RUNNER_url].flag, "Enter the GitLab instance URL (for example, https://gitlab.com/):", "", ANSWER_NEEDED, e) < 0)
+		if (ask(r, keys[K_RUNNER_url].flag,
+		    "Enter the GitLab instance URL (for example, https://gitlab.com/):", "", ANSWER_NEEDED, e) < 0)
 			return -1;
 		if (!r->ask || (check_url(r, &why) == 0 && try_url(r, &why) == 0))
 			return 0;
@@ -225,14 +227,17 @@ ask_executor(struct registering *r, struct err *e)
 	for (;;) {
 		bool wrong;
 
-		if (ask(r, keys[K_RUNNER_executor].flag, "Enter an executor: " EXECUTOR ":", r->ask ? EXECUTOR : "", ANSWER_NEEDED, e) < 0)
+		if (ask(r, keys[K_RUNNER_executor].flag, "Enter an executor: " EXECUTOR ":",
+		    r->ask ? EXECUTOR : "", ANSWER_NEEDED, e) < 0)
 			return -1;
 		wrong = strcmp(of_key(r, K_RUNNER_executor), EXECUTOR) != 0;
 		if (!wrong)
 			return 0;
 		if (!r->ask)
-			return err_set(e, ERR_CONFIG, 0, "--executor %s: windlass runs " EXECUTOR " and no other", of_key(r, K_RUNNER_executor));
-		log_error("windlass runs " EXECUTOR " and no other", F_STR("executor", of_key(r, K_RUNNER_executor)));
+			return err_set(e, ERR_CONFIG, 0, "--executor %s: windlass runs " EXECUTOR " and no other",
+			    of_key(r, K_RUNNER_executor));
+		log_error("windlass runs " EXECUTOR " and no other",
+		    F_STR("executor", of_key(r, K_RUNNER_executor)));
 		set_key(r, K_RUNNER_executor, "");
 	}
 }
@@ -264,13 +269,15 @@ ask_token(struct registering *r, struct err *e)
 static int
 ask_image(struct registering *r, struct err *e)
 {
-	while (ask(r, keys[K_DOCKER_image].flag, "Enter the default Docker image (for example, alpine:latest):", "", ANSWER_NEEDED, e) == 0) {
+	while (ask(r, keys[K_DOCKER_image].flag,
+	    "Enter the default Docker image (for example, alpine:latest):", "", ANSWER_NEEDED, e) == 0) {
+		const char *image = of_key(r, K_DOCKER_image);
 		struct imageref ref;
 		struct err why = { 0 };
 
-		if (!r->ask || strchr(of_key(r, K_DOCKER_image), '$') != NULL || imageref_parse(str_from(of_key(r, K_DOCKER_image)), &ref, &why) == 0)
+		if (!r->ask || strchr(image, '$') != NULL || imageref_parse(str_from(image), &ref, &why) == 0)
 			return 0;
-		log_error("This is no image", F_STR("image", of_key(r, K_DOCKER_image)), F_ERR(&why));
+		log_error("This is no image", F_STR("image", image), F_ERR(&why));
 		set_key(r, K_DOCKER_image, "");
 	}
 	return -1;
@@ -462,8 +469,8 @@ mention_expiry(const struct gitlab_runner *g)
 static int
 verify(struct registering *r, struct err *e)
 {
-	const struct gitlab_self self = { SECRET(of_key(r, K_RUNNER_token)), r->system_id, of_key(r, K_RUNNER_shell),
-	    gpus(r) };
+	const struct gitlab_self self = { SECRET(of_key(r, K_RUNNER_token)), r->system_id,
+	    of_key(r, K_RUNNER_shell), gpus(r) };
 	char runner[NAMES_SHORT_SIZE];
 
 	names_short_token(str_from(of_key(r, K_RUNNER_token)), runner);
@@ -485,7 +492,8 @@ register_runner(struct registering *r, struct err *e)
 {
 	const struct opt *untagged = runnerflags_opt(&r->f, "run-untagged"), *locked = runnerflags_opt(&r->f, "locked");
 	struct gitlab_registration reg = {
-		.token = SECRET(text(r, "registration-token")), .description = of_key(r, K_RUNNER_name),
+		.token = SECRET(text(r, "registration-token")),
+		.description = of_key(r, K_RUNNER_name),
 		.maintenance_note = text(r, "maintenance-note"), .tag_list = text(r, "tag-list"),
 		.access_level = text(r, "access-level"),
 		/* A runner without tags that takes no untagged jobs would take none. */
@@ -524,7 +532,8 @@ take_back(struct registering *r)
 		return;
 	}
 	/* This host's entry under the token belongs to the other entry of the file as well. */
-	if (r->known_before || (!r->created && given(r, keys[K_RUNNER_token].flag) && text(r, "registration-token")[0] == '\0'))
+	if (r->known_before || (!r->created && given(r, keys[K_RUNNER_token].flag) &&
+	    text(r, "registration-token")[0] == '\0'))
 		return;
 	if (gitlab_unregister(r->gitlab, SECRET(of_key(r, K_RUNNER_token)), r->system_id, &r->tries,
 	    mono_after(RUNNERCMD_CALL_NS), &e) < 0 &&
@@ -539,7 +548,8 @@ take_back(struct registering *r)
 static int
 check_options(struct registering *r, struct err *e)
 {
-	const char *level = text(r, "access-level"), *token = of_key(r, K_RUNNER_token), *legacy = text(r, "registration-token");
+	const char *level = text(r, "access-level"), *legacy = text(r, "registration-token");
+	const char *token = of_key(r, K_RUNNER_token);
 
 	if (level[0] != '\0' && strcmp(level, "not_protected") != 0 && strcmp(level, "ref_protected") != 0)
 		return err_set(e, ERR_CONFIG, 0, "--access-level %s: it is not_protected or ref_protected", level);
@@ -578,7 +588,8 @@ find_token(struct registering *r, struct err *e)
 	if (of_key(r, K_RUNNER_token)[0] == '\0' && text(r, "registration-token")[0] == '\0' &&
 	    ask_token(r, e) < 0)
 		return -1;
-	if (of_key(r, K_RUNNER_token)[0] == '\0' && names_token_is_created(str_from(text(r, "registration-token")))) {
+	if (of_key(r, K_RUNNER_token)[0] == '\0' &&
+	    names_token_is_created(str_from(text(r, "registration-token")))) {
 		char *token = xstrdup(text(r, "registration-token"));
 
 		set_key(r, K_RUNNER_token, token);
@@ -603,7 +614,8 @@ ask_description(struct registering *r, struct err *e)
 	char host[HOST_NAME_ROOM];
 
 	host_name(host);
-	if (ask(r, keys[K_RUNNER_name].flag, "Enter a description for the runner:", host, ANSWER_OPTIONAL, e) < 0 ||
+	if (ask(r, keys[K_RUNNER_name].flag, "Enter a description for the runner:", host,
+	    ANSWER_OPTIONAL, e) < 0 ||
 	    ask(r, "tag-list", "Enter tags for the runner (comma-separated):", "", ANSWER_OPTIONAL, e) < 0)
 		return -1;
 	return ask(r, "maintenance-note", "Enter optional maintenance note for the runner:", "", ANSWER_OPTIONAL, e);

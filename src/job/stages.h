@@ -51,7 +51,8 @@ enum {
 };
 
 struct stage_limit {
-	dur_t		(*length)(const struct work *w);	/* 0: none. NULL: there never is one */
+	/* 0: none. NULL: there never is one. */
+	dur_t		(*length)(const struct work *w);
 	const char	*variable;	/* of the job, that says it; NULL: */
 	int		 key;		/* the key of config.toml that does: enum key_id */
 	bool		 from_job;	/* counts from the job's first stage, not this one */
