@@ -426,7 +426,7 @@ unknown_members(struct arena *a, struct json_val root)
 	for (size_t i = 0; i < NELEM(record_times); i++)
 		known[n++] = record_times[i];
 	for (size_t i = 0; i < NELEM(record_special); i++)
-		known[n++] = (struct field){ record_special[i], FIELD_STR, 0 };
+		known[n++] = (struct field)FIELD_NAME(record_special[i]);
 	return fields_unknown(a, root, known, n, record_more, NELEM(record_more));
 }
 
@@ -472,7 +472,7 @@ read_ids(struct arena *a, struct json_val ids, struct machine_record *r)
 
 		if (json_type(v) != JSON_STRING)
 			continue;
-		known[n++] = (struct field){ kind, FIELD_STR, 0 };
+		known[n++] = (struct field)FIELD_NAME(kind);
 		if (strcmp(kind, KIND_MACHINE_BEFORE) != 0)
 			record_set_id(r, a, kind, json_cstr(a, v));
 	}

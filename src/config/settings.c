@@ -42,7 +42,7 @@ static const struct field fields[] = {
 static const struct field *const ticket_fields = &fields[NELEM(fields) - IN_TICKET];
 
 /* Objects: each has a table of its own. */
-static const struct field objects[] = { { "docker", FIELD_RAW, 0 }, { "job", FIELD_RAW, 0 } };
+static const struct field objects[] = { FIELD_NAME("docker"), FIELD_NAME("job") };
 enum { DOCKER, ABOUT };
 
 static const struct field plan_fields[] = {

@@ -8,6 +8,7 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "job/run.h"
+#include "wire/fields.h"
 
 #define COMMIT_EVERY	NSEC_SEC
 
@@ -22,21 +23,34 @@ phase_of(struct str s, enum phase *out)
 	return *out == PHASE_STARTED || str_eqc(s, "enter") ? 0 : -1;
 }
 
-/*
- * One table for both directions: a text, a number, a switch or a time of struct memory by its key.
- */
-enum member_type { FT_TEXT, FT_NUMBER, FT_SWITCH, FT_TIME };
-static const struct member { const char *key; enum member_type type; size_t offset, size; } fields[] = {
-#define TEXT(k, f)	{ k, FT_TEXT, offsetof(struct memory, f), sizeof(((struct memory *)0)->f) }
-#define NUMBER(k, f)	{ k, FT_NUMBER, offsetof(struct memory, f), 0 }
-#define SWITCH(k, f)	{ k, FT_SWITCH, offsetof(struct memory, f), 0 }
-#define TIME(k, f)	{ k, FT_TIME, offsetof(struct memory, f), 0 }
-	NUMBER("step", item), NUMBER("attempt", attempt), SWITCH("cleared", cleared), SWITCH("opened", opened), TEXT("tag", tag),
-	TIME("started", started), TIME("deadline", deadline),
-	TIME("stage_deadline", stage_deadline), TEXT("started_before", started_before),
-	TEXT("engine_run", engine_run), SWITCH("networked", networked), SWITCH("begun", begun),
-	SWITCH("failed", failed), SWITCH("system", system), SWITCH("script_canceled", script_canceled),
-	TEXT("text", text), NUMBER("exit_code", exit_code), TEXT("job_status", status),
+static const struct field fields[] = {
+	FIELD(struct memory, INT, "step", item),
+	FIELD(struct memory, INT, "attempt", attempt),
+	FIELD(struct memory, BOOL, "cleared", cleared),
+	FIELD(struct memory, BOOL, "opened", opened),
+	FIELD(struct memory, CHARS, "tag", tag),
+	FIELD(struct memory, TIME_IF, "started", started),
+	FIELD(struct memory, TIME_IF, "deadline", deadline),
+	FIELD(struct memory, TIME_IF, "stage_deadline", stage_deadline),
+	FIELD(struct memory, CHARS, "started_before", started_before),
+	FIELD(struct memory, CHARS, "engine_run", engine_run),
+	FIELD(struct memory, BOOL, "networked", networked),
+	FIELD(struct memory, BOOL, "begun", begun),
+	FIELD(struct memory, BOOL, "failed", failed),
+	FIELD(struct memory, BOOL, "system", system),
+	FIELD(struct memory, BOOL, "script_canceled", script_canceled),
+	FIELD(struct memory, CHARS, "text", text),
+	FIELD(struct memory, INT, "exit_code", exit_code),
+	FIELD(struct memory, CHARS, "job_status", status),
+};
+/* An older version had a member of its own for the script's limit. */
+static const struct field script_deadline = FIELD(struct memory, TIME_IF, "script_deadline", stage_deadline);
+
+#define MEMBERS	3	/* of a container */
+static const struct field container_fields[MEMBERS] = {
+	FIELD(struct container, CHARS, "id", id),
+	FIELD(struct container, INT, "taken", taken),
+	FIELD(struct container, CHARS, "image", image),
 };
 
 /*
@@ -44,51 +58,28 @@ static const struct member { const char *key; enum member_type type; size_t offs
  * alone and keep `containers` as it was, so these count, and are written for the day on which an
  * older version goes on with the job.
  */
-static const struct { const char *id, *taken, *image; } members[] = {
-	[CONTAINER_BUILD] = { "build", "build_taken", "build_image" },
-	[CONTAINER_HELPER] = { "helper", "helper_taken", "helper_image" },
+static const struct field members[][MEMBERS] = {
+	[CONTAINER_BUILD] = {
+		FIELD(struct container, CHARS, "build", id),
+		FIELD(struct container, INT, "build_taken", taken),
+		FIELD(struct container, CHARS, "build_image", image),
+	},
+	[CONTAINER_HELPER] = {
+		FIELD(struct container, CHARS, "helper", id),
+		FIELD(struct container, INT, "helper_taken", taken),
+		FIELD(struct container, CHARS, "helper_image", image),
+	},
 };
 
 /*
- * Members that need a word of their own; with those of the tables they are what this version knows.
+ * Members that need a word of their own; with those of the table they are what this version knows.
  */
-static const char *const special[] = { "v", "trace", "stage", "phase", "script_deadline", "reason",
-    "containers", "output" };
-
-static bool
-known_key(struct str key)
-{
-	for (size_t i = 0; i < NELEM(special); i++)
-		if (str_eqc(key, special[i]))
-			return true;
-	for (size_t i = 0; i < NELEM(members); i++)
-		if (str_eqc(key, members[i].id) || str_eqc(key, members[i].taken) ||
-		    str_eqc(key, members[i].image))
-			return true;
-	for (size_t i = 0; i < NELEM(fields); i++)
-		if (str_eqc(key, fields[i].key))
-			return true;
-	return false;
-}
-
-/*
- * What another version wrote and this one does not know, for put_memory(). The text of v lives as
- * long as the run.
- */
-static struct json_val *
-unknown_members(struct arena *a, struct json_val v, size_t *n)
-{
-	struct json_val *out;
-
-	*n = 0;
-	if (json_type(v) != JSON_OBJECT)
-		return NULL;
-	out = arena_calloc(a, json_len(v) + 1, sizeof(*out));
-	JSON_EACH(member, v)
-		if (!known_key(json_key(a, member)))
-			out[(*n)++] = member;
-	return out;
-}
+static const struct field special[] = {
+	FIELD_NAME("v"), FIELD_NAME("trace"), FIELD_NAME("stage"), FIELD_NAME("phase"),
+	FIELD_NAME("script_deadline"), FIELD_NAME("reason"), FIELD_NAME("containers"), FIELD_NAME("output"),
+	FIELD_NAME("build"), FIELD_NAME("build_taken"), FIELD_NAME("build_image"),
+	FIELD_NAME("helper"), FIELD_NAME("helper_taken"), FIELD_NAME("helper_image"),
+};
 
 /*
  * Numbers that the rest counts and indexes by. None is negative unless the file is damaged; that a
@@ -113,18 +104,6 @@ check_ranges(const struct memory *m, int64_t trace, struct err *e)
 	return 0;
 }
 
-/* What v has of a container, under the keys that it goes by there. */
-static void
-read_container(struct arena *a, struct container *c, struct json_val v, const char *const keys[3])
-{
-	if (json_present(json_get(v, keys[0])))
-		str_copy(json_str(a, json_get(v, keys[0])), c->id, sizeof(c->id));
-	if (json_present(json_get(v, keys[1])))
-		c->taken = json_i64(json_get(v, keys[1]), 0);
-	if (json_present(json_get(v, keys[2])))
-		str_copy(json_str(a, json_get(v, keys[2])), c->image, sizeof(c->image));
-}
-
 static void
 read_containers(struct arena *a, struct containers *cs, struct json_val v)
 {
@@ -141,24 +120,15 @@ read_containers(struct arena *a, struct containers *cs, struct json_val v)
 		c->kind = kind;
 		c->name = json_cstr(a, json_get(entry, "name"));
 		c->later = entry;
-		read_container(a, c, entry, (const char *const[]){ "id", "taken", "image" });
+		fields_read(a, entry, container_fields, MEMBERS, c);
 	}
 	for (size_t i = 0; i < NELEM(members); i++) {
 		c = containers_find(cs, (enum container_kind)i);
 		if (c == NULL)
 			c = &cs->v[cs->n++];
 		c->kind = (enum container_kind)i;
-		read_container(a, c, v, (const char *const[]){ members[i].id, members[i].taken,
-		    members[i].image });
+		fields_read(a, v, members[i], MEMBERS, c);
 	}
-}
-
-static wall_t
-time_of(struct arena *a, struct json_val v)
-{
-	wall_t at;
-
-	return time_parse_rfc3339(json_str(a, v), &at) == 0 ? at : WALL_UNKNOWN;
 }
 
 int
@@ -185,46 +155,15 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 	m->stage = stage_find(json_str(&r->arena, json_get(v, "stage")));
 	if (m->stage == NULL)
 		return err_set(e, ERR_PARSE, 0, "stage.json: no stage that exists");
-	for (size_t i = 0; i < NELEM(fields); i++) {
-		const struct member *f = &fields[i];
-		char *to = (char *)m + f->offset;
-		struct json_val value = json_get(v, f->key);
-
-		switch (f->type) {
-		case FT_TEXT:
-			str_copy(json_str(&r->arena, value), to, f->size);
-			break;
-		case FT_NUMBER:
-			*(int64_t *)(void *)to = json_i64(value, 0);
-			break;
-		case FT_SWITCH:
-			*(bool *)(void *)to = json_bool(value, false);
-			break;
-		case FT_TIME:
-			*(wall_t *)(void *)to = time_of(&r->arena, value);
-			break;
-		}
-	}
-	/* An older version had a member of its own for the script's limit. */
+	fields_read(&r->arena, v, fields, NELEM(fields), m);
 	if (m->stage->side == STAGE_SCRIPT && !wall_known(m->stage_deadline))
-		m->stage_deadline = time_of(&r->arena, json_get(v, "script_deadline"));
+		fields_read(&r->arena, v, &script_deadline, 1, m);
 	m->failure = failure_of(json_str(&r->arena, json_get(v, "reason")));
 	read_containers(&r->arena, &m->containers, v);
-	m->unknown = unknown_members(&r->arena, v, &m->nunknown);
+	m->unknown = fields_unknown(&r->arena, v, fields, NELEM(fields), special, NELEM(special));
 	*saved = json_get(v, "output");
 	*trace = json_i64(json_get(v, "trace"), 0);
 	return check_ranges(m, *trace, e) < 0 ? -1 : 1;
-}
-
-static void
-put_time(struct json_w *w, const char *key, wall_t at)
-{
-	char text[TIME_RFC3339_MAX];
-
-	if (!wall_known(at))
-		return;
-	time_rfc3339(at, 9, text);
-	jw_cstr(w, key, text);
 }
 
 static void
@@ -235,9 +174,7 @@ put_containers(struct json_w *w, const struct containers *cs)
 
 		if (c->kind == CONTAINER_OTHER)
 			continue;
-		jw_cstr(w, members[c->kind].id, c->id);
-		jw_i64(w, members[c->kind].taken, c->taken);
-		jw_cstr(w, members[c->kind].image, c->image);
+		fields_write(w, members[c->kind], MEMBERS, c);
 	}
 	jw_array(w, "containers");
 	for (size_t i = 0; i < cs->n; i++) {
@@ -250,9 +187,7 @@ put_containers(struct json_w *w, const struct containers *cs)
 		jw_object(w, NULL);
 		jw_cstr(w, "kind", container_word(c->kind));
 		jw_cstr(w, "name", c->name != NULL ? c->name : "");
-		jw_cstr(w, "id", c->id);
-		jw_i64(w, "taken", c->taken);
-		jw_cstr(w, "image", c->image);
+		fields_write(w, container_fields, MEMBERS, c);
 		jw_end_object(w);
 	}
 	jw_end_array(w);
@@ -263,39 +198,18 @@ put_memory(const struct run *r, struct buf *b)
 {
 	struct json_w w = { .b = b };
 	const struct memory *m = &r->mem;
-	struct arena a = { 0 };
 
 	jw_object(&w, NULL);
 	jw_i64(&w, "v", STATE_FORMAT);
 	jw_i64(&w, "trace", r->out.length);
 	jw_cstr(&w, "stage", m->stage->name);
 	jw_cstr(&w, "phase", m->phase == PHASE_STARTED ? "started" : "enter");
-	for (size_t i = 0; i < NELEM(fields); i++) {
-		const struct member *f = &fields[i];
-		const char *from = (const char *)m + f->offset;
-
-		switch (f->type) {
-		case FT_TEXT:
-			jw_cstr(&w, f->key, from);
-			break;
-		case FT_NUMBER:
-			jw_i64(&w, f->key, *(const int64_t *)(const void *)from);
-			break;
-		case FT_SWITCH:
-			jw_bool(&w, f->key, *(const bool *)(const void *)from);
-			break;
-		case FT_TIME:
-			put_time(&w, f->key, *(const wall_t *)(const void *)from);
-			break;
-		}
-	}
+	fields_write(&w, fields, NELEM(fields), m);
 	if (m->stage->side == STAGE_SCRIPT)
-		put_time(&w, "script_deadline", m->stage_deadline);
+		fields_write(&w, &script_deadline, 1, m);
 	jw_cstr(&w, "reason", failure_word(m->failure));
 	put_containers(&w, &m->containers);
-	for (size_t i = 0; i < m->nunknown; i++)
-		jw_rawkey(&w, json_key(&a, m->unknown[i]), json_raw(m->unknown[i]));
-	arena_reset(&a);
+	fields_write_unknown(&w, m->unknown);
 	jw_object(&w, "output");
 	output_save(&r->out, &w);
 	jw_end_object(&w);

@@ -50,9 +50,8 @@ struct memory {
 	char		 text[300];
 	int64_t		 exit_code;		/* of the script that failed the job */
 	char		 status[16];		/* CI_JOB_STATUS */
-	/* Members of stage.json that this version does not know: written back. */
-	struct json_val	*unknown;
-	size_t		 nunknown;
+	/* Members of stage.json that this version does not know: an object's text, written back. */
+	struct str	 unknown;
 };
 
 /* What is pulled side by side: an image each. */

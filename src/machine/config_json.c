@@ -61,11 +61,11 @@ static const struct field host_fields[] = {
 
 /* Objects and members that have code of their own. */
 static const struct field top_special[] = {
-	{ "ConfigVersion", FIELD_INT, 0 }, { "Driver", FIELD_STR, 0 }, { "DriverName", FIELD_STR, 0 },
-	{ "HostOptions", FIELD_STR, 0 }, { "Name", FIELD_STR, 0 },
+	FIELD_NAME("ConfigVersion"), FIELD_NAME("Driver"), FIELD_NAME("DriverName"),
+	FIELD_NAME("HostOptions"), FIELD_NAME("Name"),
 };
 static const struct field host_special[] = {
-	{ "EngineOptions", FIELD_STR, 0 }, { "SwarmOptions", FIELD_STR, 0 }, { "AuthOptions", FIELD_STR, 0 },
+	FIELD_NAME("EngineOptions"), FIELD_NAME("SwarmOptions"), FIELD_NAME("AuthOptions"),
 };
 
 /* Version 0 kept these at the top. */

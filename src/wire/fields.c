@@ -76,6 +76,10 @@ fields_read(struct arena *a, struct json_val obj, const struct field *f, size_t 
 			if (json_type(v) == JSON_STRING)
 				*(const char **)member = json_cstr(a, v);
 			break;
+		case FIELD_CHARS:
+			if (json_type(v) == JSON_STRING)
+				(void)str_copy(json_str(a, v), member, f[i].size);
+			break;
 		case FIELD_TEXT:
 			if (json_type(v) == JSON_STRING)
 				*(struct str *)member = json_str(a, v);
@@ -184,6 +188,9 @@ write_one(struct json_w *w, const struct field *f, const void *member)
 		s = *(const char *const *)member;
 		jw_str(w, f->key, s != NULL ? str_from(s) : STR(""));
 		break;
+	case FIELD_CHARS:
+		jw_cstr(w, f->key, member);
+		break;
 	case FIELD_TEXT:
 		jw_str(w, f->key, *(const struct str *)member);
 		break;
@@ -234,6 +241,8 @@ is_set(const struct field *f, const void *member)
 	case FIELD_SECRET:
 		s = *(const char *const *)member;
 		return s != NULL && s[0] != '\0';
+	case FIELD_CHARS:
+		return *(const char *)member != '\0';
 	case FIELD_BOOL:
 		return *(const bool *)member;
 	case FIELD_FLOAT:

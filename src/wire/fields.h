@@ -15,6 +15,7 @@
 
 enum field_type {
 	FIELD_STR,		/* const char *; NULL is written as "" */
+	FIELD_CHARS,		/* char[]; a longer text is cut */
 	FIELD_TEXT,		/* struct str, a view into the arena or the object */
 	FIELD_NUMBER,		/* const char * of digits, a number on disk; "" and NULL are 0 */
 	FIELD_BOOL,		/* bool */
@@ -54,10 +55,13 @@ struct field {
 	const char	*key;
 	unsigned	 type : 8;	/* enum field_type, and FIELD_IF */
 	unsigned	 offset : 24;
+	unsigned	 size;	/* of the member */
 };
 
 /* A row: FIELD(struct x, STR, "Key", member). */
-#define FIELD(s, type, key, member)	{ key, FIELD_##type, offsetof(s, member) }
+#define FIELD(s, type, key, member)	{ key, FIELD_##type, offsetof(s, member), sizeof(((s *)NULL)->member) }
+/* A name that has code of its own, for fields_unknown(). */
+#define FIELD_NAME(key)			{ key, FIELD_RAW, 0, 0 }
 
 /* Fills what obj has; the rest of *to is left alone. Strings and lists live in the arena. */
 void	fields_read(struct arena *a, struct json_val obj, const struct field *f, size_t n, void *to);
