@@ -427,12 +427,12 @@ cloud_await(struct cloud *c, const struct cloud_hint *hint, mono_t deadline, str
 }
 
 int
-cloud_lost(struct cloud *c, mono_t deadline, struct err *e)
+cloud_lost(struct cloud *c, const struct cloud_hint *hint, mono_t deadline, struct err *e)
 {
 	struct coming w = { .seen = true };
 	int there;
 
-	if (cloud_machine_kind(c->driver) == SIZE_MAX)
+	if (cloud_machine_kind(c->driver) == SIZE_MAX || (hint != NULL && hint->look(hint->ctx, c) > 0))
 		return 0;
 	there = look(c, &w, deadline, e);
 	return there < 0 ? -1 : !there;

@@ -42,8 +42,8 @@ int	cloud_open(struct cloud *c, struct err *e);
 int	cloud_find(struct cloud *c, const struct cloud_labels *l, mono_t deadline, struct err *e);
 /* Waits until the machine's address is known. hint: see struct cloud_hint; NULL: ask the cloud only. */
 int	cloud_await(struct cloud *c, const struct cloud_hint *hint, mono_t deadline, struct err *e);
-/* While its SSH does not answer: 1 it will never come (*e says why), 0 it may, -1 could not ask. */
-int	cloud_lost(struct cloud *c, mono_t deadline, struct err *e);
+/* While its SSH does not answer: 1 it will never come (*e says why), 0 it may, -1 could not ask. hint: as above. */
+int	cloud_lost(struct cloud *c, const struct cloud_hint *hint, mono_t deadline, struct err *e);
 /* One look at the machine; ERR_NOTFOUND: there is none (any more). The second: its state alone. */
 int	cloud_look(struct cloud *c, struct cloud_sight *s, mono_t deadline, struct err *e);
 int	cloud_state(struct cloud *c, enum cloud_state *s, mono_t deadline, struct err *e);

@@ -62,6 +62,12 @@ void	op_take_host(struct operation *op, const struct machine_host *h);
  * leaves the phase as it is.
  */
 int	op_request(struct operation *op, struct err *e);
+/*
+ * What the account's watcher saw of this machine (a struct cloud_hint's look), so that a hundred that
+ * boot cost one list a tick and not a hundred calls. 0 (ask the cloud) when it does not live, or says
+ * something else than that the machine is coming.
+ */
+int	op_look_at_seen(void *op, struct cloud *c);
 /* From created to booted: the machine runs and has an address. */
 int	op_await_address(struct operation *op, struct err *e);
 

@@ -260,12 +260,8 @@ op_request(struct operation *op, struct err *e)
 
 /* Until it has an address */
 
-/*
- * What the account's watcher saw of this machine, so that a hundred that boot cost one list a tick and not a
- * hundred calls. 0 (ask the cloud) when it does not live, or says something else than that the machine is coming.
- */
-static int
-look_at_seen(void *ctx, struct cloud *c)
+int
+op_look_at_seen(void *ctx, struct cloud *c)
 {
 	struct operation *op = ctx;
 	dur_t old = 0, young = wall_between(op->rec.phase_since, wall_now());
@@ -295,7 +291,7 @@ int
 op_await_address(struct operation *op, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
-	const struct cloud_hint hint = { look_at_seen, op };
+	const struct cloud_hint hint = { op_look_at_seen, op };
 
 	if (!(d->traits & CLOUD_NO_SSH))
 		op_say(op, "Waiting for machine to be running, this may take a few minutes...");

@@ -88,6 +88,7 @@ static bool
 ssh_may_come(struct operation *op, dur_t pause, mono_t *ask, mono_t *refused, struct err *e)
 {
 	const struct cloud_driver *d = op->host.cloud.driver;
+	const struct cloud_hint hint = { op_look_at_seen, op };
 	struct err why = { 0 };
 
 	/* So near the deadline another try would only say that there was no time. */
@@ -104,7 +105,7 @@ ssh_may_come(struct operation *op, dur_t pause, mono_t *ask, mono_t *refused, st
 	if (d == NULL || !mono_passed(*ask))
 		return true;
 	*ask = mono_after(SSH_ASK_CLOUD_NS);
-	if (cloud_lost(&op->host.cloud, mono_min(op->deadline, mono_after(SSH_ASK_CLOUD_NS)), &why) != 1)
+	if (cloud_lost(&op->host.cloud, &hint, mono_min(op->deadline, mono_after(SSH_ASK_CLOUD_NS)), &why) != 1)
 		return true;
 	*e = why;
 	return false;

@@ -14,8 +14,12 @@
 #include "manager/parts.h"
 #include "wire/json.h"
 
-/* Operators at once: a burst of a hundred creations should not be a hundred TLS handshakes in one second. */
+/*
+ * Operators at work at once: a burst of a hundred creations should not be a hundred TLS handshakes in one second. One that waits
+ * for its machine to boot costs nothing but its memory: it does not keep the other machines from being made, or from going.
+ */
 #define OPERATORS_MAX	32
+#define OPERATORS_ALL	512
 /* Pause between failed removals: 5 s, 10 s ... 5 min; hourly once put aside (spec machines 2, W4 and W5). */
 #define REMOVE_AGAIN_CAP	(300 * NSEC_SEC)
 #define QUARANTINE_AGAIN	(3600 * NSEC_SEC)
@@ -489,6 +493,26 @@ operators_at(const struct manager *m, const struct pool *p, const char *what)
 	return n;
 }
 
+/* It has asked the cloud for its machine, and waits for what that machine does. */
+static bool
+awaits_machine(const struct machine *mc)
+{
+	return mc->state == SCALE_CREATING && (mc->phase == PHASE_CREATED || mc->phase == PHASE_BOOTED);
+}
+
+/* So many more may be started now. */
+static int
+operators_free(const struct manager *m)
+{
+	int busy = OPERATORS_MAX, all = OPERATORS_ALL;
+
+	LIST_EACH(struct machine, mc, link, &m->machines) {
+		all -= child_alive(&mc->operator);
+		busy -= child_alive(&mc->operator) && !awaits_machine(mc);
+	}
+	return busy < all ? busy : all;
+}
+
 /* MaxGrowthRate once more: without SCALE_QUEUE a job in hand has its machine made whatever the rules say, and it waits here. */
 static bool
 may_grow(const struct manager *m, const struct pool *p)
@@ -499,10 +523,10 @@ may_grow(const struct manager *m, const struct pool *p)
 void
 machines_tend(struct manager *m)
 {
-	int running = operators_at(m, NULL, NULL);
+	int left = operators_free(m);
 
 	LIST_EACH(struct machine, mc, link, &m->machines) {
-		if (running >= OPERATORS_MAX)
+		if (left <= 0)
 			return;
 		if (child_alive(&mc->operator) || !mono_passed(mc->operator.again))
 			continue;
@@ -510,18 +534,18 @@ machines_tend(struct manager *m)
 			if (m->phase == MANAGER_STOPPING || !may_grow(m, mc->pool))
 				continue;
 			start_operator(m, mc, "create");
-			running++;
+			left--;
 		} else if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK) {
 			if (m->config->drain && m->phase != MANAGER_RUNNING && operators_at(m, NULL, "remove") >= m->config->drain_concurrency)
 				continue;
 			start_operator(m, mc, "remove");
-			running++;
+			left--;
 		} else if (to_look(mc) && mono_passed(mc->look_after)) {
 			start_operator(m, mc, "look");
-			running++;
+			left--;
 		} else if (to_settle(mc) && !wall_before(wall_now(), mc->settle_at)) {
 			start_operator(m, mc, "settle");
-			running++;
+			left--;
 		}
 	}
 }
@@ -538,8 +562,8 @@ machines_wake(const struct manager *m)
 	mono_t at = MONO_NEVER;
 	wall_t now = wall_now();
 
-	/* The end of one of them wakes us. */
-	if (operators_at(m, NULL, NULL) >= OPERATORS_MAX)
+	/* What one of them says, or its end, wakes us. */
+	if (operators_free(m) <= 0)
 		return at;
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		if (!child_alive(&mc->operator) && !mono_equal(mc->operator.again, MONO_AT_ONCE) &&

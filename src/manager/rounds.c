@@ -204,22 +204,29 @@ rounds_reconcile(struct manager *m)
 
 /* Watching */
 
-/* Machines of the account whose address is awaited, or soon will be. */
+/* Machines of the account on their way that have not come as far as this. */
 static unsigned
-pending(const struct manager *m, const char *account)
+before(const struct manager *m, const char *account, enum machine_phase phase)
 {
 	unsigned n = 0;
 
 	LIST_EACH(struct machine, mc, link, &m->machines)
-		n += mc->state == SCALE_CREATING && mc->phase < PHASE_BOOTED && mc->pool->conf != NULL &&
+		n += mc->state == SCALE_CREATING && mc->phase < phase && mc->pool->conf != NULL &&
 		    strcmp(mc->pool->conf->account, account) == 0;
 	return n;
+}
+
+/* Whether its machines are worth a look: some have no address, or several may be gone while their SSH is awaited. */
+static bool
+worth_a_look(const struct manager *m, const char *account)
+{
+	return before(m, account, PHASE_BOOTED) > 0 || before(m, account, PHASE_PROVISIONED) >= WATCH_LEAST;
 }
 
 bool
 rounds_watch(const struct manager *m, const struct pool *p)
 {
-	return has_account(p) && pending(m, p->conf->account) >= WATCH_LEAST;
+	return has_account(p) && before(m, p->conf->account, PHASE_PROVISIONED) >= WATCH_LEAST;
 }
 
 static void
@@ -244,7 +251,7 @@ watcher_ended(struct manager *m, struct watch *w)
 	if (status == EXIT_OK) {
 		a->watcher.deaths = 0;
 		/* One that ends by itself has a driver whose machines cannot be listed. */
-		a->watcher.again = pending(m, a->key) == 0 ? MONO_AT_ONCE : mono_after(WATCH_NEVER);
+		a->watcher.again = worth_a_look(m, a->key) ? mono_after(WATCH_NEVER) : MONO_AT_ONCE;
 		return;
 	}
 	/* Its operators notice that what it wrote grows old, and ask for themselves. */
@@ -255,17 +262,16 @@ watcher_ended(struct manager *m, struct watch *w)
 static void
 tend_watcher(struct manager *m, struct reconciler *a, const struct pool *p)
 {
-	unsigned n = pending(m, a->key);
 	struct child_start s;
 	struct err e = { 0 };
 
 	if (child_alive(&a->watcher)) {
 		/* The end of the conversation ends it. */
-		if (n == 0 && a->watcher.control.fd >= 0)
+		if (!worth_a_look(m, a->key) && a->watcher.control.fd >= 0)
 			watch_drop(m, &a->watcher.control);
 		return;
 	}
-	if (n < WATCH_LEAST || !mono_passed(a->watcher.again))
+	if (!rounds_watch(m, p) || !mono_passed(a->watcher.again))
 		return;
 	s = (struct child_start){ .says = watcher_says, .ended = watcher_ended, .owner = a,
 	    .peer = CHAN_WATCHER, .plan = machines_plan(m, p, "watch", &e) };

@@ -206,7 +206,7 @@ act(struct cloud *c, char what, mono_t deadline, struct err *e)
 		return make(c, MACHINE, deadline, e);
 	case 'f': return cloud_find(c, &labels, deadline, e);
 	case 'a': return cloud_await(c, NULL, deadline, e);
-	case 'l': return cloud_lost(c, deadline, e) == 0 ? 0 : -1;
+	case 'l': return cloud_lost(c, NULL, deadline, e) == 0 ? 0 : -1;
 	case 's': return cloud_state(c, &state, deadline, e);
 	case 'p': return do_power(c, POWER_STOP, deadline, e);
 	case 'd': return cloud_drop_all(c, &labels, PUB, true, deadline, e);

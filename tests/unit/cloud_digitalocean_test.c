@@ -353,7 +353,7 @@ test_lost(void)
 	adopt(&c, "7", "");
 	is_int(cloud_await(&c, NULL, soon(20), &e), -1, "a droplet that vanishes");
 	is_int(e.kind, ERR_NOTFOUND, "  is not waited for: %s", e.msg);
-	is_int(cloud_lost(&c, soon(20), &e), 1, "  while SSH is awaited neither");
+	is_int(cloud_lost(&c, NULL, soon(20), &e), 1, "  while SSH is awaited neither");
 	done(&f, &c, 3);
 	f = fake_start(errored);
 	c = machine(&f, "m", NULL);
