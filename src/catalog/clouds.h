@@ -52,12 +52,19 @@ struct catalog_price {
 	const char	*region;	/* whose price it is; NULL: the same everywhere */
 };
 
+/*
+ * How many calls an account may make in any minute, as the vendor publishes it (0: it publishes no such limit), and how many
+ * of them our driver makes for a machine.
+ */
+struct catalog_calls { int minute, create, remove; };
+
 struct catalog_cloud {
 	const char			*name;		/* of the driver */
 	bool				 hosts;		/* nothing is made in a cloud: hosts that are there already */
 	const struct catalog_option	*options;
 	size_t				 noptions;
 	struct catalog_place		 place;
+	struct catalog_calls		 calls;
 	const struct billing		*billing;	/* NULL: not known, or it costs nothing */
 	const struct catalog_price	*prices;
 	size_t				 nprices;

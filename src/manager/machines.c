@@ -4,6 +4,7 @@
  */
 #include <unistd.h>
 
+#include "catalog/clouds.h"
 #include "core/crash.h"
 #include "core/exit.h"
 #include "core/fs.h"
@@ -26,8 +27,20 @@
 #define SETTLE_AGAIN		(60 * NSEC_SEC)
 #define LOOK_AGAIN		(20 * NSEC_SEC)
 #define ASK_LIMIT		"60"	/* of a question to the cloud: s */
+#define PACE_SAY		(60 * NSEC_SEC)
 
 static void operator_ended(struct manager *m, struct watch *w);
+
+/* Its operator has made its calls to the cloud: from here on each counts for a minute. */
+static void
+note_calls(struct machine *mc)
+{
+	if (mc->asks == NULL)
+		return;
+	budget_minute_add(&mc->asks->minute, mc->calls, mono_now().ns / NSEC_SEC);
+	mc->asks->under_way -= mc->calls;
+	mc->asks = NULL;
+}
 
 static void
 operator_says(struct manager *m, struct watch *w)
@@ -45,6 +58,8 @@ operator_says(struct manager *m, struct watch *w)
 			return;
 		}
 		mc->phase = msg.verb == CHAN_PHASE ? phase_parse(msg.arg[1]) : PHASE_NONE;
+		if (mc->phase == PHASE_CREATED)
+			note_calls(mc);
 		/* "ready" and that it is gone are noted when the operator has ended well. */
 		if (mc->phase != PHASE_READY && mc->phase != PHASE_NONE)
 			event_note(m, EVENT_PHASE, ABOUT(.machine = mc), phase_name(mc->phase), "%s", "");
@@ -104,6 +119,37 @@ machines_plan(struct manager *m, const struct pool *p, const char *name, struct 
 	return fd;
 }
 
+/* Calls to the cloud that an operator will make, where the account has a limit that is known. */
+static int
+calls_of(const struct machine *mc, const char *what)
+{
+	const struct account *a = mc->pool->account;
+
+	if (a == NULL || a->limit == NULL)
+		return 0;
+	if (strcmp(what, "create") == 0)
+		return mc->phase < PHASE_CREATED ? a->limit->create : 0;
+	return strcmp(what, "remove") == 0 ? a->limit->remove : 0;
+}
+
+/*
+ * Seconds until the account's limit has room for this operator. A sixth is for those who list. What goes leaves another quarter
+ * to what somebody waits for, unless everything goes.
+ */
+static int
+pace(const struct manager *m, const struct machine *mc, const char *what)
+{
+	const struct account *a = mc->pool->account;
+	int calls = calls_of(mc, what), most;
+
+	if (calls == 0)
+		return 0;
+	most = a->limit->minute - a->limit->minute / 6;
+	if (strcmp(what, "remove") == 0 && m->phase == MANAGER_RUNNING)
+		most -= a->limit->minute / 4;
+	return budget_minute_wait(&a->minute, a->under_way + calls, most, mono_now().ns / NSEC_SEC);
+}
+
 static void
 start_operator(struct manager *m, struct machine *mc, const char *what)
 {
@@ -143,6 +189,10 @@ start_operator(struct manager *m, struct machine *mc, const char *what)
 		return;
 	}
 	snprintf(mc->doing, sizeof(mc->doing), "%s", what);
+	if ((mc->calls = calls_of(mc, what)) > 0) {
+		mc->asks = mc->pool->account;
+		mc->asks->under_way += mc->calls;
+	}
 	crash_point("manager:operator-started");
 }
 
@@ -426,6 +476,7 @@ operator_ended(struct manager *m, struct watch *w)
 
 	operator_says(m, &mc->operator.control);
 	status = child_bury(m, &mc->operator);
+	note_calls(mc);
 	snprintf(name, sizeof(name), "%s", mc->name);
 	m->dirty = true;
 	if (strcmp(mc->doing, "settle") == 0) {
@@ -520,34 +571,77 @@ may_grow(const struct manager *m, const struct pool *p)
 	return p->conf == NULL || p->conf->max_growth <= 0 || operators_at(m, p, "create") < p->conf->max_growth;
 }
 
+/* What an operator is to do for it now; NULL: nothing. */
+static const char *
+due(const struct machine *mc)
+{
+	if (child_alive(&mc->operator) || !mono_passed(mc->operator.again))
+		return NULL;
+	if (mc->state == SCALE_CREATING)
+		return "create";
+	if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK)
+		return "remove";
+	if (to_look(mc) && mono_passed(mc->look_after))
+		return "look";
+	return to_settle(mc) && !wall_before(wall_now(), mc->settle_at) ? "settle" : NULL;
+}
+
+/* Whether what is due may begin, but for the limits of its account. */
+static bool
+may_begin(const struct manager *m, const struct machine *mc, const char *what)
+{
+	if (strcmp(what, "create") == 0)
+		return m->phase != MANAGER_STOPPING && may_grow(m, mc->pool);
+	return strcmp(what, "remove") != 0 || !m->config->drain || m->phase == MANAGER_RUNNING ||
+	    operators_at(m, NULL, "remove") < m->config->drain_concurrency;
+}
+
+/* Whether there is room for it in the limit of its account. */
+static bool
+may_ask(const struct manager *m, const struct machine *mc, const char *what)
+{
+	struct account *a = mc->pool->account;
+	int wait = pace(m, mc, what);
+
+	if (wait > 0 && mono_passed(a->say)) {
+		log_info("The cloud account's limit is used up for the moment: what is left waits for it", F_INT("calls_a_minute", a->limit->minute),
+		    F_STR("next", what), F_DUR("wait", wait * NSEC_SEC));
+		a->say = mono_after(PACE_SAY);
+	}
+	return wait == 0;
+}
+
 void
 machines_tend(struct manager *m)
 {
 	int left = operators_free(m);
 
-	LIST_EACH(struct machine, mc, link, &m->machines) {
-		if (left <= 0)
-			return;
-		if (child_alive(&mc->operator) || !mono_passed(mc->operator.again))
-			continue;
-		if (mc->state == SCALE_CREATING) {
-			if (m->phase == MANAGER_STOPPING || !may_grow(m, mc->pool))
+	/* First what somebody waits for. */
+	for (int others = 0; others < 2; others++)
+		LIST_EACH(struct machine, mc, link, &m->machines) {
+			const char *what = left > 0 ? due(mc) : NULL;
+
+			if (what == NULL || (strcmp(what, "create") != 0) != others || !may_begin(m, mc, what) || !may_ask(m, mc, what))
 				continue;
-			start_operator(m, mc, "create");
-			left--;
-		} else if (mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK) {
-			if (m->config->drain && m->phase != MANAGER_RUNNING && operators_at(m, NULL, "remove") >= m->config->drain_concurrency)
-				continue;
-			start_operator(m, mc, "remove");
-			left--;
-		} else if (to_look(mc) && mono_passed(mc->look_after)) {
-			start_operator(m, mc, "look");
-			left--;
-		} else if (to_settle(mc) && !wall_before(wall_now(), mc->settle_at)) {
-			start_operator(m, mc, "settle");
+			start_operator(m, mc, what);
 			left--;
 		}
+}
+
+/* When the account's limit lets the next one begin that waits for nothing else. */
+static mono_t
+paced_until(const struct manager *m)
+{
+	mono_t at = MONO_NEVER;
+
+	LIST_EACH(struct machine, mc, link, &m->machines) {
+		const char *what = due(mc);
+		int wait = what != NULL && may_begin(m, mc, what) ? pace(m, mc, what) : 0;
+
+		if (wait > 0)
+			at = mono_min(at, mono_after(wait * NSEC_SEC));
 	}
+	return at;
 }
 
 static mono_t
@@ -565,6 +659,7 @@ machines_wake(const struct manager *m)
 	/* What one of them says, or its end, wakes us. */
 	if (operators_free(m) <= 0)
 		return at;
+	at = paced_until(m);
 	LIST_EACH(struct machine, mc, link, &m->machines)
 		if (!child_alive(&mc->operator) && !mono_equal(mc->operator.again, MONO_AT_ONCE) &&
 		    (mc->state == SCALE_CREATING || mc->state == SCALE_REMOVING || mc->state == SCALE_STUCK))

@@ -23,6 +23,7 @@
 #include "wire/json.h"
 
 struct manager;
+struct catalog_calls;
 struct watch;
 struct events;
 struct metrics;
@@ -110,6 +111,8 @@ struct machine {
 	struct job	*job;
 	struct child	 operator;
 	char		 doing[8];	/* what its operator does: create, remove, settle, look */
+	struct account	*asks;		/* whom its operator will ask `calls` times; NULL: nobody, or it has */
+	int		 calls;
 	char		 why[160];	/* reason of its removal */
 	wall_t		 not_before;	/* what the cloud demanded when the creation failed; WALL_UNKNOWN: nothing */
 	wall_t		 settle_at;	/* when create calls without an answer can be settled; WALL_UNKNOWN: none */
@@ -174,6 +177,10 @@ struct account {
 	struct budget	 budget;	/* blocked while the cloud says so */
 	enum scale_why	 blocked;	/* why it is, or last was: QUOTA or THROTTLED */
 	char		 error[200];	/* in the cloud's words */
+	const struct catalog_calls *limit;	/* NULL: none is known */
+	struct budget_minute minute;	/* calls that operators have made */
+	int		 under_way;	/* those that they are about to make */
+	mono_t		 say;		/* that somebody waits for the limit, again; MONO_AT_ONCE when it is made */
 };
 
 /* Back-off of one GitLab instance, shared by its pools. */

@@ -259,18 +259,23 @@ watcher_ended(struct manager *m, struct watch *w)
 	child_again_later(&a->watcher);
 }
 
+/* The end of the conversation ends it. */
+static void
+leave_watcher(struct manager *m, struct reconciler *a)
+{
+	if (a->watcher.control.fd >= 0 && !worth_a_look(m, a->key))
+		watch_drop(m, &a->watcher.control);
+}
+
 static void
 tend_watcher(struct manager *m, struct reconciler *a, const struct pool *p)
 {
 	struct child_start s;
 	struct err e = { 0 };
 
-	if (child_alive(&a->watcher)) {
-		/* The end of the conversation ends it. */
-		if (!worth_a_look(m, a->key) && a->watcher.control.fd >= 0)
-			watch_drop(m, &a->watcher.control);
+	leave_watcher(m, a);
+	if (child_alive(&a->watcher))
 		return;
-	}
 	if (!rounds_watch(m, p) || !mono_passed(a->watcher.again))
 		return;
 	s = (struct child_start){ .says = watcher_says, .ended = watcher_ended, .owner = a,
@@ -514,8 +519,11 @@ tend_certs(struct manager *m)
 void
 rounds_tend(struct manager *m)
 {
-	if (m->phase == MANAGER_STOPPING || m->phase == MANAGER_LEAVING)
+	if (m->phase == MANAGER_STOPPING || m->phase == MANAGER_LEAVING) {
+		LIST_EACH(struct reconciler, a, link, &rounds(m)->accounts)
+			leave_watcher(m, a);
 		return;
+	}
 	tend_certs(m);
 	tend_accounts(m);
 	tend_checkers(m);

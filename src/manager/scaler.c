@@ -10,6 +10,7 @@
  * pollers.c); the rounds between serve jobs that came without a machine, as the original's Use does, and, with
  * SCALE_OWN_CLOCK, keep the pool at its target.
  */
+#include "catalog/clouds.h"
 #include "config/policy.h"
 #include "core/crash.h"
 #include "core/exit.h"
@@ -142,12 +143,16 @@ void
 scaler_reload(struct manager *m)
 {
 	LIST_EACH(struct pool, p, link, &m->pools) {
+		const struct catalog_cloud *cloud;
+
 		note_left(p);
 		p->section_until = WALL_UNKNOWN;
 		p->account = NULL;
 		if (!usable(p))
 			continue;
 		p->account = account_of(m, p->conf->account);
+		cloud = catalog_find(str_from(p->conf->machine_driver));
+		p->account->limit = cloud != NULL && cloud->calls.minute > 0 ? &cloud->calls : NULL;
 		/* What was taken stays taken. */
 		if (p->growth.interval == 0)
 			p->growth = runner_growth(p->conf);

@@ -92,3 +92,41 @@ budget_block(struct budget *b, int64_t until)
 	if (until > b->blocked_until)
 		b->blocked_until = until;
 }
+
+/* What was counted in that second; what is no longer known of, or not yet, is nothing. */
+static int
+in_second(const struct budget_minute *b, int64_t s)
+{
+	return s < 0 || s > b->at || s <= b->at - BUDGET_SECONDS ? 0 : b->n[s % BUDGET_SECONDS];
+}
+
+void
+budget_minute_add(struct budget_minute *b, int n, int64_t now_s)
+{
+	uint16_t *slot = &b->n[now_s % BUDGET_SECONDS];
+
+	for (int64_t s = now_s; s > b->at && s > now_s - BUDGET_SECONDS; s--)
+		b->n[s % BUDGET_SECONDS] = 0;
+	b->at = now_s;
+	*slot = *slot + n > UINT16_MAX ? UINT16_MAX : (uint16_t)(*slot + n);
+}
+
+int
+budget_minute_used(const struct budget_minute *b, int64_t now_s)
+{
+	int sum = 0;
+
+	for (int64_t s = now_s; s > now_s - BUDGET_SECONDS; s--)
+		sum += in_second(b, s);
+	return sum;
+}
+
+int
+budget_minute_wait(const struct budget_minute *b, int n, int most, int64_t now_s)
+{
+	int used = budget_minute_used(b, now_s), wait = 0;
+
+	while (wait < BUDGET_SECONDS && used + n > most)
+		used -= in_second(b, now_s - BUDGET_SECONDS + ++wait);
+	return wait;
+}

@@ -40,4 +40,20 @@ int64_t	budget_next(const struct budget *b, int64_t now);
 /* The server said "not before" (Retry-After, a 429's reset time). Never shortens a block. */
 void	budget_block(struct budget *b, int64_t until);
 
+/*
+ * The calls of the last minute, for a limit that counts them in any sixty seconds: all of them may come at once, and each
+ * comes back when its own minute is over. Seconds of one clock that does not go back; a zeroed one has counted nothing.
+ */
+#define BUDGET_SECONDS	61	/* the one that is under way counts whole */
+
+struct budget_minute {
+	int64_t		at;			/* of the last count */
+	uint16_t	n[BUDGET_SECONDS];	/* by the second, in turn */
+};
+
+void	budget_minute_add(struct budget_minute *b, int n, int64_t now_s);
+int	budget_minute_used(const struct budget_minute *b, int64_t now_s);
+/* Seconds until n more are no more than `most` in their minute: 0 now, BUDGET_SECONDS at most (and where n alone is more). */
+int	budget_minute_wait(const struct budget_minute *b, int n, int most, int64_t now_s);
+
 #endif

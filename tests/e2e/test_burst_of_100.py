@@ -78,6 +78,18 @@ def in_cloud(w):
     return sorted(line.split()[2] for line in w.in_cloud() if line.startswith("machine"))
 
 
+def many(machines):
+    """The settings of a runner that wants so many machines, all of them now, and takes them along when it ends."""
+    return {"concurrent": machines, "limit": machines, "IdleCount": machines, "IdleTime": 600, "MaxGrowthRate": 0, "shutdown_timeout": 200,
+            "machine.shutdown_drain.enabled": True, "machine.shutdown_drain.concurrency": 20}
+
+
+def end(w):
+    w.process.terminate()
+    assert w.wait(210) == 0
+    assert w.in_cloud() == [] and w.machines() == []
+
+
 def watchers(w):
     found = []
     for _, pid in w.roles("operator"):
@@ -93,7 +105,7 @@ def watchers(w):
 def test_a_burst_of_100(rig, windlass, cloud):
     """One list shows all of them. Their watcher is killed when the first ones have been made, and once more when all wait for SSH."""
     cloud.begin(MACHINES)
-    w = windlass(concurrent=MACHINES, limit=MACHINES, IdleCount=MACHINES, IdleTime=600, MaxGrowthRate=0).start()
+    w = windlass(**many(MACHINES)).start()
     wait_until(lambda: len(reached(w, "created")) >= 10 and watchers(w), 30, "the first machines, and their watcher")
     os.kill(watchers(w)[0], signal.SIGKILL)
     wait_until(lambda: len(reached(w, "created")) == MACHINES, 30, "a machine in the cloud for each that is wanted, though none answers yet")
@@ -114,3 +126,28 @@ def test_a_burst_of_100(rig, windlass, cloud):
     assert cloud.refused() == 0
     assert in_cloud(w) == w.machines() and len(set(in_cloud(w))) == MACHINES
     assert not failed(w)
+    # All go, with four calls for each: no more of them in any minute than the cloud takes, and nobody watches any longer.
+    looked = calls[LISTS]
+    end(w)
+    calls = cloud.told("all removed")
+    assert calls[LISTS] <= looked + 10
+    assert calls[DELETES] == calls[CREATES] == MACHINES
+    assert cloud.refused() == 0
+
+
+def test_a_small_limit(rig, windlass, cloud):
+    """Twelve calls a minute, which no cloud tells beforehand: who is refused waits as long as he is told, and nothing is lost or made twice."""
+    machines = 8
+    cloud.begin(machines, minute=12)
+    w = windlass(**many(machines)).start()
+    wait_until(lambda: cloud.refused(), 30, "a refusal")
+    wait_until(lambda: len(reached(w, "created")) == machines, 150, "all machines, in the second minute")
+    calls = cloud.told("created")
+    assert calls[CREATES] - cloud.refused() <= machines
+    # Of each operator, the watcher and the reconciler one in a minute, and who comes together may be refused together once more.
+    assert cloud.refused() <= 2 * (machines + 2)
+    assert "The cloud throttles the account" in w.text()
+    assert in_cloud(w) == w.machines() and len(set(in_cloud(w))) == machines
+    assert not failed(w)
+    rig("limits", "minute=250")
+    end(w)

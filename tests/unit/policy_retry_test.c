@@ -316,6 +316,44 @@ test_budget(void)
 	}
 }
 
+static void
+test_minute(void)
+{
+	struct budget_minute b = { 0 };
+	int64_t t = 1800, times[2000], late = 0;
+	int n = 0, over = 0;
+
+	is_int(budget_minute_used(&b, t), 0, "nothing was counted");
+	is_int(budget_minute_wait(&b, 10, 10, t), 0, "  all may come at once");
+	budget_minute_add(&b, 6, t);
+	budget_minute_add(&b, 4, t + 20);
+	is_int(budget_minute_used(&b, t + 60), 10, "both are of this minute, the second that is under way whole");
+	is_int(budget_minute_wait(&b, 1, 10, t + 20), 41, "one more waits for the older ones");
+	is_int(budget_minute_wait(&b, 6, 10, t + 20), 41, "  so do six");
+	is_int(budget_minute_wait(&b, 7, 10, t + 20), 61, "  seven for all");
+	is_int(budget_minute_wait(&b, 11, 10, t + 20), 61, "more than ever may come");
+	is_int(budget_minute_used(&b, t + 61), 4, "the older ones are past");
+	budget_minute_add(&b, 1, t + 3600);
+	is_int(budget_minute_used(&b, t + 3600), 1, "what was counted an hour ago is forgotten");
+	for (int i = 0; i < 100; i++)
+		budget_minute_add(&b, 1000, t + 3600);
+	is_int(budget_minute_used(&b, t + 3600), UINT16_MAX, "a count has a top");
+
+	/* the long run: ten a minute, as soon as they may */
+	b = (struct budget_minute){ 0 };
+	while (n < (int)NELEM(times)) {
+		int64_t wait = budget_minute_wait(&b, 1, 10, t);
+
+		late += wait;
+		t += wait > 0 ? wait : n % 3;
+		budget_minute_add(&b, 1, t);
+		times[n++] = t;
+		over += n > 10 && t - times[n - 11] <= 60;
+	}
+	is_int(over, 0, "never more than ten in any minute");
+	ok(late > 0 && t - 1800 < n / 10 * 62, "  and hardly fewer");
+}
+
 int
 main(void)
 {
@@ -326,5 +364,6 @@ main(void)
 	test_instance();
 	test_pace();
 	test_budget();
+	test_minute();
 	return done_testing();
 }
