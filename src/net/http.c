@@ -621,7 +621,7 @@ http_more(struct http *h, struct str *piece, mono_t deadline, struct err *e)
 	if (rc >= 0)
 		return rc;
 	/* Nothing came in time: the stream is as it was, and the caller may ask again or end it. */
-	if (e->kind != ERR_TIMEOUT)
+	if (e->kind != ERR_TIMEOUT && e->kind != ERR_CANCELLED)
 		http_drop(h);
 	return err_ctx(e, "answer of %s", h->origin);
 }
@@ -645,6 +645,22 @@ http_write(struct http *h, struct str data, mono_t deadline, struct err *e)
 		}
 	}
 	return 0;
+}
+
+ssize_t
+http_write_until_answer(struct http *h, struct str data, mono_t deadline, struct err *e)
+{
+	assert(h->busy);
+	return h->rest.n > 0 ? 0 : conn_write(h, data, deadline, e);
+}
+
+int
+http_end_writing(struct http *h, mono_t deadline, struct err *e)
+{
+	assert(h->busy);
+	if (h->tls == NULL)
+		return err_set(e, ERR_CONFIG, 0, "a stream without TLS cannot be ended on one side");
+	return tls_end_writing(h->tls, deadline, e);
 }
 
 void

@@ -96,8 +96,8 @@ void	http_resp_free(struct http_resp *r);
 /*
  * The same with the body streamed: after http_begin() the head is in *r;
  * http_more() gives the next piece (a view valid until the next call), 1; 0
- * at the end; -1 on error, and also when the body was cut short. After ERR_TIMEOUT the stream is
- * as it was: http_more() may be called again with a later deadline. http_end(),
+ * at the end; -1 on error, and also when the body was cut short. After ERR_TIMEOUT and
+ * ERR_CANCELLED the stream is as it was: http_more() may be called again. http_end(),
  * after any of these, keeps the connection if the body was read to its end.
  * In between the connection is busy.
  *
@@ -107,6 +107,13 @@ void	http_resp_free(struct http_resp *r);
 int	http_begin(struct http *h, const struct http_req *q, struct http_resp *r, mono_t deadline, struct err *e);
 int	http_more(struct http *h, struct str *piece, mono_t deadline, struct err *e);
 int	http_write(struct http *h, struct str data, mono_t deadline, struct err *e);
+/*
+ * Like http_write(), but leaves the rest as soon as there is something to read, since a peer that
+ * is not read may take no more. The bytes taken, or -1.
+ */
+ssize_t	http_write_until_answer(struct http *h, struct str data, mono_t deadline, struct err *e);
+/* Nothing more will be sent into the raw stream; it is read as before. Over TLS only. 0 or -1. */
+int	http_end_writing(struct http *h, mono_t deadline, struct err *e);
 void	http_end(struct http *h);
 /* The socket, for a caller that polls; and whether bytes wait already decoded. -1 when not connected. */
 int	http_fd(const struct http *h);

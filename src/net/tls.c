@@ -416,7 +416,9 @@ alert_words(int alert)
 	return "see RFC 8446 section 6";
 }
 
-enum { RECORD_ALERT = 0x15, RECORD_HANDSHAKE = 0x16, SERVER_HELLO = 2 };
+enum { RECORD_ALERT = 0x15, RECORD_HANDSHAKE = 0x16, RECORD_DATA = 0x17, SERVER_HELLO = 2 };
+/* RFC 5246 7.2 */
+enum { ALERT_WARNING = 1, ALERT_CLOSE_NOTIFY = 0 };
 
 /*
  * The version that the server has settled on: its ServerHello says it, else the record of its first alert, which servers
@@ -770,6 +772,31 @@ ssize_t
 tls_write_until_answer(struct tls *t, const void *p, size_t n, mono_t deadline, struct err *e)
 {
 	return write_some(t, p, n, true, deadline, e);
+}
+
+int
+tls_end_writing(struct tls *t, mono_t deadline, struct err *e)
+{
+	br_ssl_engine_context *eng = &t->cc.eng;
+	unsigned char *to;
+	size_t room;
+
+	if (write_some(t, NULL, 0, false, deadline, e) < 0)
+		return -1;
+	/*
+	 * The alert as a record of our own: br_ssl_engine_close() would also drop all that comes
+	 * from now on.
+	 */
+	to = br_ssl_engine_sendapp_buf(eng, &room);
+	if (to == NULL || room < 2)
+		return err_set(e, ERR_NET, 0, "the peer closed the connection");
+	to[0] = ALERT_WARNING;
+	to[1] = ALERT_CLOSE_NOTIFY;
+	eng->record_type_out = RECORD_ALERT;
+	br_ssl_engine_sendapp_ack(eng, 2);
+	br_ssl_engine_flush(eng, 0);
+	eng->record_type_out = RECORD_DATA;
+	return write_some(t, NULL, 0, false, deadline, e) < 0 ? -1 : 0;
 }
 
 bool

@@ -79,6 +79,13 @@ int	tls_write(struct tls *t, const void *p, size_t n, mono_t deadline, struct er
  * the bytes taken, fewer than n only then; -1.
  */
 ssize_t	tls_write_until_answer(struct tls *t, const void *p, size_t n, mono_t deadline, struct err *e);
+/*
+ * Says that nothing more will be written (close_notify) and goes on reading: the peer sees the end
+ * of our stream, and what it says comes as before (RFC 8446 6.1 allows for TLS 1.2 peers what
+ * RFC 5246 7.2.1 did not; Go's server, and so a Docker Engine, takes it so). Nothing may be written
+ * afterwards. 0 or -1.
+ */
+int	tls_end_writing(struct tls *t, mono_t deadline, struct err *e);
 /* Whether decrypted bytes wait, so that poll(2) on the socket would miss them. */
 bool	tls_pending(const struct tls *t);
 /* Whether nothing lies here that came and was not read; what is still in the socket poll(2) knows. */
