@@ -16,7 +16,7 @@ struct engine {
 	struct http_opts	 opts;
 	char			*base;
 	int			 api;		/* minor; 0: not negotiated */
-	/* the log stream */
+	/* the stream, a log's or an attach's */
 	struct http_resp	 resp;
 	struct dockermux	 mux;
 	struct str		 in;		/* bytes of the current piece not taken yet */
@@ -30,6 +30,7 @@ struct engine {
 	bool			 owed;		/* the newline that the engine lost */
 	int			 stream;	/* of the last piece */
 	bool			 open;
+	bool			 live;		/* attached: no times, nothing to mend */
 };
 
 static int
@@ -99,7 +100,7 @@ engine_free(struct engine *g)
 {
 	if (g == NULL)
 		return;
-	engine_logs_end(g);
+	engine_stream_end(g);
 	http_free(g->http);
 	http_resp_free(&g->resp);
 	tls_identity_free(g->identity);
@@ -396,27 +397,20 @@ engine_put_archive(struct engine *g, const char *container, const char *path, st
 	return rc;
 }
 
-int
-engine_logs_begin(struct engine *g, const char *container, bool follow, mono_t deadline, struct err *e)
+/* Sends the request for a stream and takes the head of its answer. */
+static int
+stream_begin(struct engine *g, const struct http_req *q, mono_t deadline, struct err *e)
 {
-	struct buf target = { .max = 4096 };
-	struct http_req q = { .method = "GET" };
-	int rc;
-
 	assert(g->api != 0 && !g->open);
-	buf_fmt(&target, "/v1.%d/containers/%s/logs?stdout=1&stderr=1&timestamps=1&follow=%d", g->api, container, follow);
-	q.target = buf_str(&target);
 	http_resp_free(&g->resp);
 	g->resp = (struct http_resp){ 0 };
 	g->mux = (struct dockermux){ 0 };
 	g->in = STR_NULL;
 	g->in_stamp = g->owed = g->cut[0] = g->cut[1] = false;
-	rc = http_begin(g->http, &q, &g->resp, deadline, e);
-	buf_free(&target);
-	if (rc < 0)
+	if (http_begin(g->http, q, &g->resp, deadline, e) < 0)
 		return err_ctx(e, "docker engine");
 	g->open = true;
-	if (g->resp.head.status != 200) {
+	if (g->resp.head.status != 200 && g->resp.head.status != 101) {
 		struct buf body = { .max = 65536 };
 		struct str piece;
 
@@ -424,10 +418,58 @@ engine_logs_begin(struct engine *g, const char *container, bool follow, mono_t d
 			buf_putstr(&body, piece);
 		failed_call(g->resp.head.status, buf_str(&body), e);
 		buf_free(&body);
-		engine_logs_end(g);
+		engine_stream_end(g);
 		return -1;
 	}
 	return 0;
+}
+
+int
+engine_logs_begin(struct engine *g, const char *container, bool follow, mono_t deadline, struct err *e)
+{
+	struct buf target = { .max = 4096 };
+	struct http_req q = { .method = "GET" };
+	int rc;
+
+	buf_fmt(&target, "/v1.%d/containers/%s/logs?stdout=1&stderr=1&timestamps=1&follow=%d", g->api, container, follow);
+	q.target = buf_str(&target);
+	g->live = false;
+	rc = stream_begin(g, &q, deadline, e);
+	buf_free(&target);
+	return rc;
+}
+
+int
+engine_attach(struct engine *g, const char *container, mono_t deadline, struct err *e)
+{
+	struct buf target = { .max = 4096 };
+	struct http_req q = { .method = "POST", .head = STR("Connection: Upgrade\r\nUpgrade: tcp\r\n"),
+		.body = STR("") };
+	int rc;
+
+	buf_fmt(&target, "/v1.%d/containers/%s/attach?stream=1&stdin=1&stdout=1&stderr=1", g->api, container);
+	q.target = buf_str(&target);
+	g->live = true;
+	rc = stream_begin(g, &q, deadline, e);
+	buf_free(&target);
+	return rc;
+}
+
+ssize_t
+engine_stream_send(struct engine *g, struct str data, mono_t deadline, struct err *e)
+{
+	ssize_t n;
+
+	assert(g->open && g->live);
+	n = g->in.n > 0 ? 0 : http_write_until_answer(g->http, data, deadline, e);
+	return n < 0 ? err_ctx(e, "docker engine: attach") : n;
+}
+
+int
+engine_stream_end_stdin(struct engine *g, mono_t deadline, struct err *e)
+{
+	assert(g->open && g->live);
+	return http_end_writing(g->http, deadline, e) < 0 ? err_ctx(e, "docker engine: attach") : 0;
 }
 
 /*
@@ -477,35 +519,55 @@ newline_lost(struct engine *g, struct str bytes, bool last)
 	return lost;
 }
 
+/* The next bytes of the stream, as frames carry them. As engine_stream_next(). */
+static int
+next_bytes(struct engine *g, struct str *bytes, bool *first, mono_t deadline, struct err *e)
+{
+	const char *what = g->live ? "attach" : "log";
+	int stream, rc;
+
+	for (;;) {
+		rc = dockermux_next(&g->mux, &g->in, bytes, &stream, first, e);
+		if (rc < 0)
+			return err_ctx(e, "docker engine: %s", what);
+		if (rc > 0)
+			break;
+		rc = http_more(g->http, &g->in, deadline, e);
+		if (rc < 0)
+			return err_ctx(e, "docker engine: %s", what);
+		if (rc == 0 && !dockermux_idle(&g->mux))
+			return err_set(e, ERR_NET, 0, "docker engine: the %s ends within an entry", what);
+		if (rc == 0)
+			return 0;
+		if (g->live)
+			g->at = wall_now();
+	}
+	if (stream == DOCKERMUX_SYSTEM)
+		return err_set(e, ERR_SERVER, 0, "docker engine: %s: %.*s", what, STR_ARG(*bytes));
+	g->stream = stream == DOCKERMUX_STDERR ? DOCKERMUX_STDERR : DOCKERMUX_STDOUT;
+	return 1;
+}
+
 int
-engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct err *e)
+engine_stream_next(struct engine *g, struct stream_piece *p, mono_t deadline, struct err *e)
 {
 	assert(g->open);
 	if (g->owed) {
 		g->owed = false;
-		*p = (struct log_piece){ g->stream, g->at, STR("\n"), true };
+		*p = (struct stream_piece){ g->stream, g->at, STR("\n"), true };
 		return 1;
 	}
 	for (;;) {
 		struct str bytes;
 		bool first = false;
-		int stream, rc;
+		int rc = next_bytes(g, &bytes, &first, deadline, e);
 
-		rc = dockermux_next(&g->mux, &g->in, &bytes, &stream, &first, e);
-		if (rc < 0)
-			return err_ctx(e, "docker engine: log");
-		if (rc == 0) {
-			rc = http_more(g->http, &g->in, deadline, e);
-			if (rc < 0)
-				return err_ctx(e, "docker engine: log");
-			if (rc == 0 && !dockermux_idle(&g->mux))
-				return err_set(e, ERR_NET, 0, "docker engine: the log ends within an entry");
-			if (rc == 0)
-				return 0;
-			continue;
+		if (rc <= 0)
+			return rc;
+		if (g->live) {
+			*p = (struct stream_piece){ g->stream, g->at, bytes, g->mux.left == 0 };
+			return 1;
 		}
-		if (stream == DOCKERMUX_SYSTEM)
-			return err_set(e, ERR_SERVER, 0, "docker engine: log: %.*s", STR_ARG(bytes));
 		if (first) {
 			g->in_stamp = true;
 			g->nstamp = g->entry = 0;
@@ -519,21 +581,26 @@ engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct 
 				continue;
 		}
 		/* An empty rest still tells that its entry is over. */
-		g->stream = stream == DOCKERMUX_STDERR ? DOCKERMUX_STDERR : DOCKERMUX_STDOUT;
 		g->owed = newline_lost(g, bytes, g->mux.left == 0);
-		*p = (struct log_piece){ g->stream, g->at, bytes, g->mux.left == 0 && !g->owed };
+		*p = (struct stream_piece){ g->stream, g->at, bytes, g->mux.left == 0 && !g->owed };
 		return 1;
 	}
 }
 
 void
-engine_logs_end(struct engine *g)
+engine_stream_end(struct engine *g)
 {
 	if (!g->open)
 		return;
 	g->open = false;
-	/* A followed log is never read to its end when we stop early: the connection is of no further use. */
+	/* Neither kind is read to its end when we stop early: the connection is of no further use. */
 	http_drop(g->http);
+}
+
+bool
+engine_stream_live(const struct engine *g)
+{
+	return g != NULL && g->open && g->live;
 }
 
 static void

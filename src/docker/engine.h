@@ -86,20 +86,42 @@ int	engine_pull(struct engine *g, const struct engine_image *image, mono_t deadl
 int	engine_put_archive(struct engine *g, const char *container, const char *path, struct str tar, mono_t deadline, struct err *e);
 
 /*
- * The log of a container from its beginning, followed until the container
- * stops; with timestamps. One stream at a time per engine object, and no other call in between: use a second
- * object for those. engine_logs_next(): 1 an entry's piece, 0 the end, -1 error (ERR_CANCELLED by net_control()); after
- * ERR_TIMEOUT it may be called again.
+ * What a container says: live, by attach, or from its log. One stream at a time per engine object,
+ * and no other call in between: use a second object for those.
  */
-struct log_piece {
-	int		stream;		/* DOCKERMUX_STDOUT or _STDERR */
-	wall_t		at;		/* the engine's time of this entry */
-	struct str	bytes;		/* valid until the next call */
-	bool		last;		/* the entry ends with this piece */
+struct stream_piece {
+	int		 stream;	/* DOCKERMUX_STDOUT or _STDERR */
+	wall_t		 at;		/* the engine's time of this entry; of an attach when it came */
+	struct str	 bytes;		/* valid until the next call */
+	bool		 last;		/* the entry ends with this piece */
 };
+/*
+ * Attaches to a container that has no terminal: its stdin, and what it prints from now on. Attach
+ * before the start. An attached reader must read: one that does not stops the container.
+ */
+int	engine_attach(struct engine *g, const char *container, mono_t deadline, struct err *e);
+/*
+ * Sends to the container's stdin; stops early when something waits to be read. The bytes taken, or
+ * -1: the stream is of no further use.
+ */
+ssize_t	engine_stream_send(struct engine *g, struct str data, mono_t deadline, struct err *e);
+/* The end of the container's stdin; reading goes on. 0 or -1. */
+int	engine_stream_end_stdin(struct engine *g, mono_t deadline, struct err *e);
+/*
+ * The container's log from its beginning, with timestamps; follow: until the container stops, or,
+ * where a reader is behind, somewhat earlier. Bytes are those that the container wrote, when its log
+ * driver is `local`.
+ */
 int	engine_logs_begin(struct engine *g, const char *container, bool follow, mono_t deadline, struct err *e);
-int	engine_logs_next(struct engine *g, struct log_piece *p, mono_t deadline, struct err *e);
-void	engine_logs_end(struct engine *g);
+/*
+ * 1 a piece, 0 the end, -1 error (ERR_CANCELLED by net_control()); after ERR_TIMEOUT and
+ * ERR_CANCELLED it may be called again.
+ */
+int	engine_stream_next(struct engine *g, struct stream_piece *p, mono_t deadline, struct err *e);
+/* Closes it; nothing when none is open. */
+void	engine_stream_end(struct engine *g);
+/* Whether it is open and one by attach. NULL allowed. */
+bool	engine_stream_live(const struct engine *g);
 
 /* Appends one file or directory to a tar in memory (ustar; names up to 255 bytes). End with engine_tar_end(). */
 void	engine_tar_file(struct buf *tar, const char *name, struct str content, unsigned mode);

@@ -12,13 +12,15 @@
 #define ENV_ENTRY_MAX	(128u << 10)
 #define SECCOMP_MAX	(1u << 20)
 
-/* The first shell there is, then our script: exit codes and output are the script's own. */
-static const char detect_shell[] =
-	"for s in /usr/local/bin/bash /usr/bin/bash /bin/bash /usr/local/bin/sh /usr/bin/sh /bin/sh /busybox/sh; do "
-	"if [ -x \"$s\" ]; then exec \"$s\" " STAGE_FILE "; fi; done; echo shell not found; exit 1";
-static const char detect_shell_umask[] =
-	"umask 0000; for s in /usr/local/bin/bash /usr/bin/bash /bin/bash /usr/local/bin/sh /usr/bin/sh /bin/sh /busybox/sh; do "
-	"if [ -x \"$s\" ]; then exec \"$s\" " STAGE_FILE "; fi; done; echo shell not found; exit 1";
+/*
+ * The first shell there is, which reads the stage's text from its stdin (docs/streams.md): exit
+ * codes and output are the script's own.
+ */
+#define DETECT_SHELL \
+	"for s in /usr/local/bin/bash /usr/bin/bash /bin/bash /usr/local/bin/sh /usr/bin/sh /bin/sh /busybox/sh; do " \
+	"if [ -x \"$s\" ]; then exec \"$s\"; fi; done; echo shell not found; exit 1"
+static const char detect_shell[] = DETECT_SHELL;
+static const char detect_shell_umask[] = "umask 0000; " DETECT_SHELL;
 
 /* ---- settings ---- */
 
@@ -589,6 +591,11 @@ container_put_create(const struct work *w, const struct container_order *o, stru
 	}
 	put_env(w, &j);
 	jw_bool(&j, "Tty", false);
+	jw_bool(&j, "OpenStdin", true);
+	jw_bool(&j, "StdinOnce", true);
+	jw_bool(&j, "AttachStdin", true);
+	jw_bool(&j, "AttachStdout", true);
+	jw_bool(&j, "AttachStderr", true);
 	put_labels(w, &j, kind == CONTAINER_BUILD ? "build" : "predefined");
 	if (mac.n > 0 && o->api < 44)
 		jw_str(&j, "MacAddress", mac);

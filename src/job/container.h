@@ -11,10 +11,6 @@
 /* CONTAINER_OTHER: of a newer version, known by its name alone. */
 enum container_kind { CONTAINER_BUILD, CONTAINER_HELPER, CONTAINER_OTHER };
 
-/* Where the stage's script is put, and what it is run by: shell names tried in order. */
-#define STAGE_DIR	".windlass"
-#define STAGE_FILE	"/" STAGE_DIR "/stage.sh"
-
 /* A volume of the job: what to create (name set) and what to write into Binds. */
 struct volume {
 	char	*bind;		/* "name:/cache" */

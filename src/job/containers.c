@@ -68,6 +68,15 @@ containers_plan(struct run *r)
 
 /* ---- making them ---- */
 
+void
+container_is_new(struct container *c)
+{
+	c->taken[0] = c->taken[1] = (struct taken){ 0 };
+	c->together = 0;
+	c->legacy = false;
+	c->passage = (struct passage){ .begun = false };
+}
+
 static int
 remove_container(struct run *r, const char *id, mono_t deadline, struct err *e)
 {
@@ -199,7 +208,7 @@ container_make(struct run *r, struct container *c, struct err *e)
 		goto out;
 	}
 	str_copy(json_str(&r->scratch, json_get(v, "Id")), c->id, sizeof(c->id));
-	c->taken = 0;
+	container_is_new(c);
 	if (c->kind == CONTAINER_HELPER && open_volumes(r, c->id, e) < 0)
 		rc = -1;
 out:

@@ -7,6 +7,7 @@
 #define JOB_CONTAINERS_H
 
 #include "job/container.h"
+#include "job/stream.h"
 #include "wire/json.h"
 
 struct run;
@@ -16,7 +17,15 @@ struct container {
 	const char	*name;		/* on the engine, the job's own */
 	char		 id[80];	/* "": not created */
 	char		 image[256];	/* what it is made from; "": not known yet */
-	int64_t		 taken;		/* bytes of its log already in the trace */
+	/* What of its two streams is in the trace already, stdout's first. */
+	struct taken	 taken[2];
+	int64_t		 together;	/* the bytes of both */
+	/*
+	 * Of a version before, which put its script into a file, marked nothing and counted both
+	 * streams together.
+	 */
+	bool		 legacy;
+	struct passage	 passage;	/* of its current run */
 	struct json_val	 later;		/* CONTAINER_OTHER: as it stood in stage.json */
 };
 
@@ -47,6 +56,8 @@ int	containers_make_network(struct run *r, struct err *e);
 int	containers_make_volumes(struct run *r, struct err *e);
 /* Creates a container and puts its id into memory. 0, or -1 with r->failure. */
 int	container_make(struct run *r, struct container *c, struct err *e);
+/* Nothing was taken of it, or run in it, yet. */
+void	container_is_new(struct container *c);
 /*
  * The build container, made while a stage of the helper runs, if its image is there: its failure is
  * left to whoever needs it.

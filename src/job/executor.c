@@ -1,7 +1,7 @@
 /*
  * An executor: runs one job on its machine, from the first contact to
  * result.json. Starting and resuming are the same code: read stage.json, find
- * the container it names, read its log from the byte where the trace stands, go on.
+ * the container it names, take what it says from where the trace stands, go on.
  *
  * It may: talk to one machine's Docker Engine with that machine's client key,
  * write in its job's directory. It must never: know a runner's token beyond

@@ -49,8 +49,24 @@ static const struct field script_deadline = FIELD(struct memory, TIME_IF, "scrip
 #define MEMBERS	3	/* of a container */
 static const struct field container_fields[MEMBERS] = {
 	FIELD(struct container, CHARS, "id", id),
-	FIELD(struct container, INT, "taken", taken),
+	FIELD(struct container, INT, "taken", together),
 	FIELD(struct container, CHARS, "image", image),
+};
+
+/* How far each stream of it was taken, by the stream's name, and under "run" what its marks told. */
+static const char *const stream_names[2] = { "stdout", "stderr" };
+static const struct field taken_fields[] = {
+	FIELD(struct taken, INT, "bytes", bytes),
+	FIELD(struct taken, INT, "lines", lines),
+	FIELD(struct taken, INT, "tail", tail),
+};
+static const struct field passage_fields[] = {
+	FIELD(struct passage, CHARS, "token", token),
+	FIELD(struct passage, BOOL, "begun", begun),
+	FIELD(struct passage, BOOL, "delivered", delivered),
+	FIELD(struct passage, BOOL, "ended_stdout", ended[0]),
+	FIELD(struct passage, BOOL, "ended_stderr", ended[1]),
+	FIELD(struct passage, INT, "status", status),
 };
 
 /*
@@ -61,12 +77,12 @@ static const struct field container_fields[MEMBERS] = {
 static const struct field members[][MEMBERS] = {
 	[CONTAINER_BUILD] = {
 		FIELD(struct container, CHARS, "build", id),
-		FIELD(struct container, INT, "build_taken", taken),
+		FIELD(struct container, INT, "build_taken", together),
 		FIELD(struct container, CHARS, "build_image", image),
 	},
 	[CONTAINER_HELPER] = {
 		FIELD(struct container, CHARS, "helper", id),
-		FIELD(struct container, INT, "helper_taken", taken),
+		FIELD(struct container, INT, "helper_taken", together),
 		FIELD(struct container, CHARS, "helper_image", image),
 	},
 };
@@ -96,12 +112,35 @@ check_ranges(const struct memory *m, int64_t trace, struct err *e)
 	for (size_t i = 0; i < NELEM(numbers); i++)
 		if (numbers[i].value < 0 || numbers[i].value > numbers[i].max)
 			return err_set(e, ERR_PARSE, 0, "stage.json is damaged: \"%s\" is %" PRId64, numbers[i].key, numbers[i].value);
-	for (size_t i = 0; i < m->containers.n; i++)
-		if (m->containers.v[i].taken < 0 || m->containers.v[i].taken > bytes_max)
-			return err_set(e, ERR_PARSE, 0,
-			    "stage.json is damaged: \"taken\" of a container is %" PRId64,
-			    m->containers.v[i].taken);
+	for (size_t i = 0; i < m->containers.n; i++) {
+		const struct container *c = &m->containers.v[i];
+		const int64_t counts[] = { c->taken[0].bytes, c->taken[0].lines, c->taken[0].tail,
+		    c->taken[1].bytes, c->taken[1].lines, c->taken[1].tail, c->together };
+
+		for (size_t n = 0; n < NELEM(counts); n++)
+			if (counts[n] < 0 || counts[n] > bytes_max)
+				return err_set(e, ERR_PARSE, 0,
+				    "stage.json is damaged: what was taken of a container is %" PRId64, counts[n]);
+	}
 	return 0;
+}
+
+/*
+ * The streams' own counts hold for the container that they were written for, unless a version before,
+ * which counts both together, went on with it.
+ */
+static void
+read_streams(struct arena *a, struct container *c, struct json_val entry)
+{
+	struct json_val run = json_get(entry, "run");
+
+	c->legacy = !json_present(run) || !str_eqc(json_str(a, json_get(entry, "id")), c->id);
+	if (c->legacy)
+		return;
+	for (size_t i = 0; i < NELEM(c->taken); i++)
+		fields_read(a, json_get(entry, stream_names[i]), taken_fields, NELEM(taken_fields), &c->taken[i]);
+	fields_read(a, run, passage_fields, NELEM(passage_fields), &c->passage);
+	c->legacy = c->together != c->taken[0].bytes + c->taken[1].bytes;
 }
 
 static void
@@ -128,6 +167,7 @@ read_containers(struct arena *a, struct containers *cs, struct json_val v)
 			c = &cs->v[cs->n++];
 		c->kind = (enum container_kind)i;
 		fields_read(a, v, members[i], MEMBERS, c);
+		read_streams(a, c, c->later);
 	}
 }
 
@@ -167,13 +207,28 @@ memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct err *e
 }
 
 static void
+put_streams(struct json_w *w, const struct container *c)
+{
+	for (size_t i = 0; i < NELEM(c->taken); i++) {
+		jw_object(w, stream_names[i]);
+		fields_write(w, taken_fields, NELEM(taken_fields), &c->taken[i]);
+		jw_end_object(w);
+	}
+	jw_object(w, "run");
+	fields_write(w, passage_fields, NELEM(passage_fields), &c->passage);
+	jw_end_object(w);
+}
+
+static void
 put_containers(struct json_w *w, const struct containers *cs)
 {
 	for (size_t i = 0; i < cs->n; i++) {
-		const struct container *c = &cs->v[i];
+		struct container *c = &cs->v[i];
 
 		if (c->kind == CONTAINER_OTHER)
 			continue;
+		if (!c->legacy)
+			c->together = c->taken[0].bytes + c->taken[1].bytes;
 		fields_write(w, members[c->kind], MEMBERS, c);
 	}
 	jw_array(w, "containers");
@@ -188,6 +243,8 @@ put_containers(struct json_w *w, const struct containers *cs)
 		jw_cstr(w, "kind", container_word(c->kind));
 		jw_cstr(w, "name", c->name != NULL ? c->name : "");
 		fields_write(w, container_fields, MEMBERS, c);
+		if (!c->legacy)
+			put_streams(w, c);
 		jw_end_object(w);
 	}
 	jw_end_array(w);
@@ -216,20 +273,33 @@ put_memory(const struct run *r, struct buf *b)
 	jw_end_object(&w);
 }
 
+int
+job_commit_once(struct run *r, struct err *e)
+{
+	struct buf b = { .max = JOBDIR_STAGE_MAX };
+	int rc = output_write(&r->out, e);
+
+	if (rc == 0) {
+		put_memory(r, &b);
+		rc = fs_write(r->dir, JOBFILE_STAGE, buf_str(&b), 0600, e);
+	}
+	buf_wipe(&b);
+	if (rc < 0) {
+		e->kind = ERR_SYS;
+		return -1;
+	}
+	r->next_commit = mono_after(COMMIT_EVERY);
+	crash_point("executor:committed");
+	return 0;
+}
+
 void
 job_commit(struct run *r)
 {
-	struct buf b = { .max = JOBDIR_STAGE_MAX };
 	struct err e = { 0 };
 	bool told = false;
 
-	for (;;) {
-		buf_clear(&b);
-		if (output_write(&r->out, &e) == 0) {
-			put_memory(r, &b);
-			if (fs_write(r->dir, JOBFILE_STAGE, buf_str(&b), 0600, &e) == 0)
-				break;
-		}
+	while (job_commit_once(r, &e) < 0) {
 		if (!told)
 			log_error("The job's log cannot be written: the job waits until it can", F_ERR(&e));
 		told = true;
@@ -244,7 +314,4 @@ job_commit(struct run *r)
 	}
 	if (told)
 		log_info("The job's log can be written again");
-	buf_wipe(&b);
-	r->next_commit = mono_after(COMMIT_EVERY);
-	crash_point("executor:committed");
 }

@@ -201,6 +201,13 @@ output_feed(struct output *o, bool is_stderr, struct str bytes, wall_t at, bool 
 }
 
 void
+output_pause(struct output *o)
+{
+	tl_pause(&o->out, &o->sink);
+	tl_pause(&o->err, &o->sink);
+}
+
+void
 output_stage_end(struct output *o)
 {
 	tl_close(&o->out, &o->sink);

@@ -39,6 +39,8 @@ void	output_mask(const struct output *o, struct str text, struct buf *out);
 
 /* Bytes of the job's containers; last: an entry of the engine's log ends here. */
 void	output_feed(struct output *o, bool is_stderr, struct str bytes, wall_t at, bool last);
+/* Nothing comes for the moment: lines that wait for their rest are shown as far as they are. */
+void	output_pause(struct output *o);
 /* The stage's streams end: held-back bytes are decided. */
 void	output_stage_end(struct output *o);
 /* Lines that tl_heading() and its like made, or any text of the runner; masked as well. */

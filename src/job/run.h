@@ -18,6 +18,7 @@
 #include "job/reach.h"
 #include "job/stage.h"
 #include "job/stages.h"
+#include "job/stream.h"
 #include "net/dial.h"
 
 enum phase {
@@ -64,6 +65,7 @@ struct run {
 	struct payload	 job;
 	struct work	 work;
 	struct output	 out;
+	struct stream	 stream;
 	struct memory	 mem;
 	struct volumes	 volumes;
 	struct engine	*api, *logs;
@@ -77,6 +79,7 @@ struct run {
 	enum failure	 order_failure;
 	char		 order_text[128];
 	mono_t		 next_commit;
+	const struct stage *running;		/* mem.stage, or what it wants to run before */
 	bool		 lost_once;		/* the engine's connection broke under this stage */
 	/* This stage's container could not be made or started, by this process. */
 	bool		 not_started;
@@ -96,5 +99,7 @@ int	memory_read(struct run *r, struct json_val *saved, int64_t *trace, struct er
  * no order comes.
  */
 void	job_commit(struct run *r);
+/* The same without waiting: -1 (ERR_SYS) when it cannot be written now. */
+int	job_commit_once(struct run *r, struct err *e);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * The shell scripts of a job's stages (spec job-execution 5 and 6): whole
- * text, to be run as `sh FILE` in the helper or the build container by bash
- * or any POSIX shell, with nothing on stdin. Pure. Nothing but single quotes is used for quoting, so any
+ * text, to be framed by script_text() and run in the helper or the build container by bash
+ * or any POSIX shell. Pure. Nothing but single quotes is used for quoting, so any
  * byte but NUL passes; NULs are dropped.
  *
- * A script ends with the status of the first command that failed, else 0.
+ * A script ends with the status of the first command that failed, else that of its last one.
  * It may be run again from the start in a container where it ran before, as
  * far as the job's own lines allow that.
  *
@@ -23,5 +23,12 @@ void	script_clear_worktree(const struct work *w, struct buf *out);		/* helper, b
 void	script_step(const struct work *w, const struct step *s, struct buf *out);	/* build container */
 void	script_after(const struct work *w, struct buf *out);			/* build container */
 void	script_cleanup(const struct work *w, struct buf *out);			/* cleanup_file_variables, helper */
+
+/*
+ * The text that a shell is given on its stdin to run a script: it prints the mark of its beginning,
+ * runs the script with nothing on stdin, and prints the mark of its end with the status on both
+ * streams (wire/marker.h; docs/streams.md). token: MARKER_TOKEN characters, new for every run.
+ */
+void	script_text(const struct work *w, const char *token, struct str script, struct buf *out);
 
 #endif

@@ -3,9 +3,8 @@
  * 5.5): the shell's options, the job's variables, the place to be. See
  * script_parts.h.
  *
- * The body is one quoted word that a subshell evaluates, so it has been read
- * whole before its first command runs: whatever that does to the file, to
- * stdin or to file descriptors cannot change what comes next.
+ * And the text in which it goes to a shell's stdin: one command on one line,
+ * which a shell runs whole or not at all (docs/streams.md).
  */
 #include "core/core.h"
 #include "job/script_parts.h"
@@ -28,7 +27,6 @@ is_readonly_in_bash(struct str name)
 static void
 put_options(const struct work *w, struct buf *b)
 {
-	buf_fmt(b, "#!/usr/bin/env %s\n\n", strcmp(w->p->runner.shell, "sh") == 0 ? "sh" : "bash");
 	/* Without it some versions of bash dump the whole script into the log when they are terminated. */
 	buf_puts(b, "trap 'exit 1' TERM\n");
 	if (w->debug_trace)
@@ -153,32 +151,6 @@ put_git_trust(const struct work *w, struct buf *b)
 	buf_puts(b, "\n	export GIT_CONFIG_COUNT=$((wl_n + 1))\n	unset wl_n\nesac\n");
 }
 
-static void
-put_eval_word(const struct work *w, struct str body, struct buf *b)
-{
-	if (w->debug_trace)
-		buf_puts(b, "'set -o xtrace\n'");
-	sh_word(b, body);
-}
-
-/*
- * FF_USE_LEGACY_BASH_EVAL: stdin is an empty pipe. The subshell stays, which gitlab-runner does without there: bash
- * would turn every failure into a 1.
- */
-static void
-put_body(const struct work *w, struct str body, struct buf *b)
-{
-	bool legacy = work_flag(w, "FF_USE_LEGACY_BASH_EVAL");
-
-	/* Traced, the word would be in the log before all else: the whole script once more. */
-	if (w->debug_trace)
-		buf_puts(b, "{ set +o xtrace; } 2> /dev/null\n");
-	buf_puts(b, legacy ? ": | (trap 'exit 1' TERM; eval " : "(trap 'exit 1' TERM; eval ");
-	put_eval_word(w, body, b);
-	buf_puts(b, legacy ? ")\n" : ") < /dev/null\n");
-	buf_puts(b, "exit 0\n");
-}
-
 void
 sh_stage(const struct work *w, enum sh_frame frame, struct buf *body, struct buf *out)
 {
@@ -196,8 +168,59 @@ sh_stage(const struct work *w, enum sh_frame frame, struct buf *body, struct buf
 		sh_cword(out, w->project_dir);
 		buf_putc(out, '\n');
 	}
-	put_body(w, buf_str(body), out);
+	buf_putstr(out, buf_str(body));
 	if (body->failed)
 		out->failed = true;
 	buf_wipe(body);
+}
+
+/*
+ * As printf's %b gives it back, within single quotes. A "#" is spelled out too: where a wrapper ate
+ * the beginning of the text, a comment would hide the odd quote that keeps the rest from being run.
+ */
+static void
+put_encoded(struct str s, struct buf *b)
+{
+	while (s.n > 0) {
+		size_t n = 0;
+
+		while (n < s.n && s.p[n] != '\\' && s.p[n] != '\'' && s.p[n] != '#' && s.p[n] != '\n' && s.p[n] != '\0')
+			n++;
+		buf_putstr(b, str_sub(s, 0, n));
+		if (n == s.n)
+			break;
+		switch (s.p[n]) {
+		case '\\':
+			buf_puts(b, "\\\\");
+			break;
+		case '\'':
+			buf_puts(b, "\\0047");
+			break;
+		case '#':
+			buf_puts(b, "\\0043");
+			break;
+		case '\n':
+			buf_puts(b, "\\n");
+			break;
+		}
+		s = str_sub(s, n + 1, s.n);
+	}
+}
+
+/* Each part's reason: docs/streams.md. */
+void
+script_text(const struct work *w, const char *token, struct str script, struct buf *out)
+{
+	/* FF_USE_LEGACY_BASH_EVAL: stdin is an empty pipe. */
+	bool legacy = work_flag(w, "FF_USE_LEGACY_BASH_EVAL");
+
+	buf_fmt(out, "#!/usr/bin/env %s\n\n", strcmp(w->p->runner.shell, "sh") == 0 ? "sh" : "bash");
+	buf_fmt(out, "{ echo wl.%s.begin; trap \"exit 1\" TERM; wl_b=$(printf %%b '", token);
+	put_encoded(script, out);
+	buf_fmt(out, "\\n\\0043%s'); case $wl_b in *\"#%s\") ;; "
+	    "*) echo \"this shell has no printf\" >&2; exit 1;; esac; ", token, token);
+	buf_puts(out, legacy ? ": | ( " : "( ");
+	buf_puts(out, "trap \"exit 1\" TERM; eval \"unset wl_b; $wl_b\" )");
+	buf_puts(out, legacy ? "" : " </dev/null");
+	buf_fmt(out, "; wl_s=$?; echo wl.%s.end.$wl_s >&2; echo wl.%s.end.$wl_s; exit $wl_s; }\n", token, token);
 }

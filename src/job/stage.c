@@ -1,20 +1,21 @@
 /*
- * Running one stage: the script goes into the container as a file, the container is started, its
- * log is read until it stops. Whoever comes here after a death finds in stage.json which container
- * it is and how many bytes of its log are in the trace already (spec job-execution 1.6; design: an
- * executor can be started twice).
+ * Running one stage: attach to its container, start it, give its shell the script, take what it says
+ * until it stops (stream.h). Whoever comes here after a death finds in stage.json which container it
+ * is, how much of what it said is in the trace already, and whether its script began (docs/streams.md;
+ * design: an executor can be started twice).
  */
 #include "core/crash.h"
 #include "core/log.h"
+#include "core/rand.h"
 #include "job/run.h"
+#include "job/script.h"
 
 /* From SIGTERM to the processes until SIGKILL, and from that until we stop listening. */
 #define TERM_GRACE	(10 * NSEC_SEC)
 #define KILL_GRACE	(20 * NSEC_SEC)
-#define COMMIT_BYTES	(1u << 20)	/* of the trace, in memory: a burst's worth */
+#define TAIL_LIMIT	(600 * NSEC_SEC)	/* for the log of a container that has ended */
 #define SCRIPT_MAX	(256u << 20)
-#define LOGS_LIMIT	(120 * NSEC_SEC)	/* for the answer to the question for a log */
-#define SETTLED		(3 * NSEC_SEC)
+#define GIVEN_MAX	3			/* times that a text is given which nothing came of */
 
 /*
  * Names why something that had to be waited for did not come. A deadline counts only for what was
@@ -37,6 +38,15 @@ interrupted(struct run *r, const struct err *e)
 }
 
 /* ---- the container ---- */
+
+/* The engine's StartedAt of a container that never ran. */
+#define NEVER_STARTED	"0001-01-01"
+
+static int64_t
+taken_of(const struct container *c)
+{
+	return c->legacy ? c->together : c->taken[0].bytes + c->taken[1].bytes;
+}
 
 /* That of a stage. */
 static struct container *
@@ -64,39 +74,58 @@ post(struct run *r, const char *id, const char *verb, mono_t deadline, struct er
 	    deadline, e);
 }
 
+/* The text of the stage's script, for this run of its container. */
 static int
-put_script(struct run *r, const char *id, const struct stage *s, size_t item, struct err *e)
+make_text(struct run *r, struct container *c, size_t item, struct buf *text, struct err *e)
 {
-	struct buf text = { .max = SCRIPT_MAX }, tar = { .max = SCRIPT_MAX + 65536 };
-	int rc;
+	struct buf script = { .max = SCRIPT_MAX };
 
-	s->script(&r->work, item, &text);
-	engine_tar_dir(&tar, STAGE_DIR, 0755);
-	engine_tar_file(&tar, &STAGE_FILE[1], buf_str(&text), 0644);
-	engine_tar_end(&tar);
-	rc = tar.failed || text.failed ? err_set(e, ERR_CONFIG, 0, "the stage's script is larger than %u MiB", SCRIPT_MAX >> 20) :
-	    engine_put_archive(r->api, id, "/", buf_str(&tar), call_deadline(r), e);
-	buf_wipe(&text);
-	buf_wipe(&tar);
-	return rc;
+	*text = (struct buf){ .max = 2 * SCRIPT_MAX };
+	rand_hex(c->passage.token, MARKER_TOKEN);
+	r->running->script(&r->work, item, &script);
+	script_text(&r->work, c->passage.token, buf_str(&script), text);
+	if (!script.failed && !text->failed) {
+		buf_wipe(&script);
+		return 0;
+	}
+	buf_wipe(&script);
+	buf_wipe(text);
+	return err_set(e, ERR_CONFIG, 0, "the stage's script is larger than %u MiB", SCRIPT_MAX >> 20);
 }
 
-/* Puts the script in, notes what is about to be started, starts it. */
-static int
-begin(struct run *r, const struct stage *s, size_t item, struct err *e)
+static void
+forget_container(struct run *r, struct container *c)
 {
+	c->id[0] = '\0';
+	container_is_new(c);
+	r->mem.phase = PHASE_ENTER;
+}
+
+/*
+ * Attaches, notes what is about to be started, starts it. Not a byte of the text goes out before the
+ * engine has said that it started: a start that was not answered has run nothing.
+ */
+static int
+begin(struct run *r, struct container *c, size_t item, struct err *e)
+{
+	struct buf text;
 	struct arena a = { 0 };
 	struct json_val v;
-	struct container *c = container_for(r, s);
 	int rc = -1;
 
+	/* One of a version before waits for no text. */
+	if (c->id[0] != '\0' && c->legacy)
+		forget_container(r, c);
 	if (c->id[0] == '\0' && container_make(r, c, e) < 0)
 		return -1;
 	crash_point("executor:container-made");
-	if (put_script(r, c->id, s, item, e) < 0 ||
-	    inspect(r, c->id, &a, &v, call_deadline(r), e) < 0)
+	if (inspect(r, c->id, &a, &v, call_deadline(r), e) < 0)
 		goto out;
 	str_copy(json_str(&a, json_path(v, "State.StartedAt")), r->mem.started_before, sizeof(r->mem.started_before));
+	c->passage = (struct passage){ .begun = false };
+	if (make_text(r, c, item, &text, e) < 0 || stream_attach(r, c, &text, e) < 0)
+		goto out;
+	crash_point("executor:stage-attached");
 	r->mem.phase = PHASE_STARTED;
 	job_commit(r);
 	crash_point("executor:stage-recorded");
@@ -108,8 +137,6 @@ begin(struct run *r, const struct stage *s, size_t item, struct err *e)
 	if (rc < 0 && (e->kind == ERR_REFUSED || (e->kind == ERR_SERVER && strstr(e->msg, "exec") != NULL)))
 		r->failure = FAILURE_SCRIPT;
 	crash_point("executor:stage-started");
-	if (rc == 0 && (r->mem.stage->when & STAGE_AHEAD))
-		container_make_ahead(r);
 out:
 	arena_reset(&a);
 	return rc;
@@ -128,69 +155,6 @@ was_started(struct run *r, struct container *c, struct err *e)
 		rc = !str_eqc(json_str(&a, json_path(v, "State.StartedAt")), r->mem.started_before);
 	arena_reset(&a);
 	return rc;
-}
-
-/* ---- its output ---- */
-
-enum follow { FOLLOW_ENDED, FOLLOW_LOST, FOLLOW_STOPPED };
-
-/*
- * Takes the log from where the trace stands until it ends: live, or what there is of a stopped
- * container's. FOLLOW_STOPPED: *e says by what.
- */
-static enum follow
-follow(struct run *r, struct container *c, bool live, mono_t until, struct err *e)
-{
-	int64_t skip = c->taken;
-	size_t uncommitted = 0;
-	mono_t settled, next;
-	struct log_piece p;
-	int rc;
-
-	if (engine_logs_begin(r->logs, c->id, live, mono_min(until, mono_after(LOGS_LIMIT)), e) < 0)
-		return e->kind == ERR_CANCELLED || mono_passed(until) ? FOLLOW_STOPPED : FOLLOW_LOST;
-	r->next_commit = mono_after(NSEC_SEC);
-	settled = mono_after(SETTLED);
-	for (;;) {
-		/*
-		 * A stage of more than a moment: the other connection is not needed until its end,
-		 * and its memory is.
-		 */
-		if (mono_passed(settled)) {
-			engine_rest(r->api);
-			settled = MONO_NEVER;
-		}
-		next = uncommitted > 0 ? mono_min(until, r->next_commit) : until;
-		rc = engine_logs_next(r->logs, &p, mono_min(next, settled), e);
-		if (rc < 0 && e->kind == ERR_TIMEOUT && !mono_passed(until)) {
-			/* A quiet moment: what has come so far is safe to show. */
-			if (uncommitted > 0)
-				job_commit(r);
-			uncommitted = 0;
-			continue;
-		}
-		if (rc <= 0)
-			break;
-		if (skip > 0) {
-			size_t n = (int64_t)p.bytes.n < skip ? p.bytes.n : (size_t)skip;
-
-			skip -= (int64_t)n;
-			p.bytes = str_sub(p.bytes, n, p.bytes.n);
-			if (p.bytes.n == 0 && !(skip == 0 && n == 0))
-				continue;
-		}
-		output_feed(&r->out, p.stream == DOCKERMUX_STDERR, p.bytes, p.at, p.last);
-		c->taken += (int64_t)p.bytes.n;
-		uncommitted += p.bytes.n + 1;
-		if (p.last && (r->out.pending.n >= COMMIT_BYTES || mono_passed(r->next_commit))) {
-			job_commit(r);
-			uncommitted = 0;
-		}
-	}
-	engine_logs_end(r->logs);
-	if (rc == 0)
-		return FOLLOW_ENDED;
-	return e->kind == ERR_CANCELLED || mono_passed(until) ? FOLLOW_STOPPED : FOLLOW_LOST;
 }
 
 /* ---- its end ---- */
@@ -239,11 +203,11 @@ terminate(struct run *r, struct container *c)
 	else if (!now)
 		post(r, id, "kill?signal=SIGTERM", mono_after(10 * NSEC_SEC), &e);
 	if (!now)
-		f = follow(r, c, true, mono_after(TERM_GRACE), &e);
+		f = stream_follow(r, c, true, mono_after(TERM_GRACE), &e);
 	if (f != FOLLOW_ENDED) {
 		post(r, id, "kill?signal=SIGKILL", mono_after(KILL_GRACE), &e);
 		net_control(-1);
-		f = follow(r, c, true, mono_after(KILL_GRACE), &e);
+		f = stream_follow(r, c, true, mono_after(KILL_GRACE), &e);
 		net_control(r->signals);
 	}
 	if (f != FOLLOW_ENDED) {
@@ -334,14 +298,80 @@ may_pass(const struct err *e)
 	return engine_lost(e) || err_retryable(e);
 }
 
-/* Reads the container's output to its end, through lost connections. */
+/* The word on a script whose container stopped and marked no end, by its exit code 0. */
+static enum outcome
+unmarked(struct run *r, const struct container *c, struct err *e)
+{
+	if (c->passage.partial) {
+		r->failure = FAILURE_SYSTEM;
+		err_set(e, ERR_PROTO, 0, "the machine's log of the job is incomplete (is its disk full?): how the script ended is not known");
+	} else if (c->passage.begun) {
+		r->failure = FAILURE_SCRIPT;
+		err_set(e, ERR_CONFIG, 0, "the container stopped with status 0 before the script had ended");
+	} else {
+		r->failure = FAILURE_SCRIPT;
+		err_set(e, ERR_CONFIG, 0,
+		    "the image's entrypoint ended without running the script: it must end in a shell that reads "
+		    "its standard input, or be set to [\"\"] in the job's image:entrypoint");
+	}
+	return OUT_FAILED;
+}
+
+/* What became of the script, whose container stopped with r->exit_code, and of which all there is was taken. */
+static enum outcome
+verdict(struct run *r, const struct container *c, struct err *e)
+{
+	const struct passage *p = &c->passage;
+
+	if (p->partial)
+		output_say(&r->out, tl_warning,
+		    "the machine's log of this container is shorter than what it had said (is the machine's disk "
+		    "full?): a part of the output is lost");
+	if (r->exit_code != 0)
+		return OUT_EXIT;
+	/* A version before marked nothing. */
+	if (p->token[0] == '\0')
+		return OUT_OK;
+	if (!p->ended[0] && !p->ended[1])
+		return unmarked(r, c, e);
+	/* A wrapper around the shell may swallow its status. */
+	r->exit_code = p->status;
+	return r->exit_code == 0 ? OUT_OK : OUT_EXIT;
+}
+
+/*
+ * Whether a stage is to be begun again whose container stopped: its text never arrived, so nothing of
+ * it ran.
+ */
+static bool
+nothing_ran(const struct container *c)
+{
+	return c->passage.token[0] != '\0' && !c->passage.begun && !c->passage.delivered;
+}
+
+/* One go at the container's output: gives it the script if that is still to be done. */
+static enum follow
+serve(struct run *r, struct container *c, struct err *e)
+{
+	enum follow f = FOLLOW_ENDED;
+
+	if (stream_attached(r) && !c->passage.delivered) {
+		f = stream_deliver(r, c, stage_deadline(r), e);
+		crash_point("executor:stage-delivered");
+		if (f == FOLLOW_ENDED && (r->running->when & STAGE_AHEAD))
+			container_make_ahead(r);
+	}
+	return f == FOLLOW_ENDED ? stream_follow(r, c, true, stage_deadline(r), e) : f;
+}
+
+/* Takes the container's output to its end, through lost connections. */
 static enum outcome
 attend(struct run *r, struct container *c, struct err *e)
 {
 	mono_t lost_since = MONO_NEVER;
 
 	for (;;) {
-		int64_t before = c->taken;
+		int64_t before = taken_of(c);
 		enum follow f;
 		enum outcome why;
 		int rc = -1;
@@ -352,7 +382,7 @@ attend(struct run *r, struct container *c, struct err *e)
 		 */
 		if (order_ends_stage(r))
 			return OUT_CANCELED;
-		f = follow(r, c, true, stage_deadline(r), e);
+		f = serve(r, c, e);
 		if (f == FOLLOW_STOPPED) {
 			why = interrupted(r, e);
 			/* An order that does not concern this stage: on with it. */
@@ -363,12 +393,13 @@ attend(struct run *r, struct container *c, struct err *e)
 		if (f == FOLLOW_ENDED)
 			rc = exit_code(r, c, e);
 		/*
-		 * Engines end a followed log when the container stops, which may be before its last
-		 * bytes were sent. Once it has stopped the log is whole: what is missing is read
-		 * now.
+		 * A followed log may end before its last bytes were sent, and an engine that goes
+		 * down ends an attach. Once the container has stopped the log is whole: what is
+		 * missing is read now, in our own time.
 		 */
-		if (rc > 0 && follow(r, c, false, stage_deadline(r), e) == FOLLOW_ENDED)
-			return r->exit_code == 0 ? OUT_OK : OUT_EXIT;
+		if (rc > 0 && (stream_complete(c) ||
+		    stream_follow(r, c, false, mono_after(TAIL_LIMIT), e) == FOLLOW_ENDED))
+			return verdict(r, c, e);
 		if (rc > 0)
 			rc = -1;
 		if (rc == 0) {
@@ -387,7 +418,7 @@ attend(struct run *r, struct container *c, struct err *e)
 			return OUT_FAILED;
 		if (e->kind == ERR_SERVER && f == FOLLOW_ENDED)
 			return OUT_FAILED;
-		if (mono_is_never(lost_since) || c->taken > before)
+		if (mono_is_never(lost_since) || taken_of(c) > before)
 			lost_since = mono_now();
 		if (e->kind != ERR_CANCELLED && reach_again(r, lost_since, e) == 0)
 			continue;
@@ -400,12 +431,16 @@ attend(struct run *r, struct container *c, struct err *e)
 
 /* ---- the stage ---- */
 
+/*
+ * The container has been attached to and left, or stopped with nothing run: one that never was
+ * started is made again, since its stdin is spent; another is started once more.
+ */
 static void
-forget_container(struct run *r, struct container *c)
+renew(struct run *r, struct container *c)
 {
-	c->id[0] = '\0';
-	c->taken = 0;
 	r->mem.phase = PHASE_ENTER;
+	if (str_starts(str_from(r->mem.started_before), NEVER_STARTED))
+		forget_container(r, c);
 }
 
 static enum outcome
@@ -413,6 +448,7 @@ run_once(struct run *r, const struct stage *s, size_t item, struct err *e)
 {
 	struct container *c = container_for(r, s);
 	mono_t lost_since = mono_now();
+	int given = 0;
 
 	for (;;) {
 		bool asked = r->mem.phase == PHASE_STARTED;
@@ -421,18 +457,21 @@ run_once(struct run *r, const struct stage *s, size_t item, struct err *e)
 
 		r->not_started = false;
 		if (started == 0) {
-			/*
-			 * Recorded but not started: the file is in place, or is put again with the
-			 * same bytes.
-			 */
-			r->mem.phase = PHASE_ENTER;
+			if (asked)
+				renew(r, c);
 			asked = false;
-			started = begin(r, s, item, e) == 0 ? 1 : -1;
+			started = begin(r, c, item, e) == 0 ? 1 : -1;
 			r->not_started = started < 0;
 		}
 		if (started > 0) {
 			r->mem.begun |= c->kind == CONTAINER_BUILD;
-			return attend(r, c, e);
+			out = attend(r, c, e);
+			if ((out != OUT_EXIT && out != OUT_FAILED) || !nothing_ran(c) || ++given >= GIVEN_MAX)
+				return out;
+			log_info("The container stopped before it had its script: beginning the stage again",
+			    F_STR("stage", s->name));
+			renew(r, c);
+			continue;
 		}
 		out = e->kind == ERR_NOTFOUND ? OUT_FAILED : interrupted(r, e);
 		/*
@@ -471,6 +510,7 @@ stage_run(struct run *r, const struct stage *s, size_t item, struct err *e)
 	enum outcome out;
 
 	r->failure = FAILURE_NONE;
+	r->running = s;
 	if (r->mem.phase == PHASE_ENTER)
 		r->lost_once = false;
 	/*
@@ -503,6 +543,7 @@ stage_run(struct run *r, const struct stage *s, size_t item, struct err *e)
 	}
 	if ((out == OUT_TIMEOUT || out == OUT_STAGE_TIMEOUT || out == OUT_CANCELED) && r->mem.phase == PHASE_STARTED)
 		terminate(r, c);
+	stream_close(r);
 	if (out == OUT_FAILED && e->kind == ERR_NOTFOUND)
 		err_ctx(e, "the container of this stage has vanished from machine %s", r->machine);
 	output_stage_end(&r->out);

@@ -379,6 +379,13 @@ tl_entry_end(struct tl_stream *s, struct tl_sink *k)
 }
 
 void
+tl_pause(struct tl_stream *s, struct tl_sink *k)
+{
+	if (s->line.n > 0)
+		put_line(s, k, STR_NULL, s->begun, true);
+}
+
+void
 tl_entry(struct tl_stream *s, struct tl_sink *k, struct str in, wall_t at)
 {
 	tl_feed(s, k, in, at);

@@ -89,6 +89,11 @@ void	tl_init(struct tl_stream *s, const struct mask_set *set, uint8_t id, char k
 void	tl_feed(struct tl_stream *s, struct tl_sink *k, struct str in, wall_t at);
 /* The entry is whole (the '\r' rule). */
 void	tl_entry_end(struct tl_stream *s, struct tl_sink *k);
+/*
+ * Nothing follows for the moment: the unfinished line is written, and goes on in a '+' line. Bytes
+ * that the mask holds back stay, and so does half a character.
+ */
+void	tl_pause(struct tl_stream *s, struct tl_sink *k);
 /* A whole entry: tl_feed() and tl_entry_end(). */
 void	tl_entry(struct tl_stream *s, struct tl_sink *k, struct str in, wall_t at);
 /* End of the stream: what is held back is decided, an unfinished line gets its '\n'. It may be fed again as new. */

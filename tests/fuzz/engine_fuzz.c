@@ -39,16 +39,16 @@ note(void *ctx, struct json_val message)
 static int
 read_log(struct engine *g, struct buf *out, struct err *e)
 {
-	struct log_piece p = { 0 };
+	struct stream_piece p = { 0 };
 	int rc = engine_logs_begin(g, "abc", true, mono_after(5 * NSEC_SEC), e);
 
 	if (rc == 0) {
-		while ((rc = engine_logs_next(g, &p, mono_after(5 * NSEC_SEC), e)) == 1) {
+		while ((rc = engine_stream_next(g, &p, mono_after(5 * NSEC_SEC), e)) == 1) {
 			buf_putstr(out, p.bytes);
 			if (p.last)
 				buf_fmt(out, "|%d %" PRId64 "|", p.stream, p.at.ns);
 		}
-		engine_logs_end(g);
+		engine_stream_end(g);
 	}
 	return rc;
 }

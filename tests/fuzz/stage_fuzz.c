@@ -58,7 +58,7 @@ go_on(struct run *r, struct json_val saved, int64_t trace)
 	assert(r->mem.item >= 0 && r->mem.attempt >= 0 && trace >= 0);
 	containers_plan(r);
 	for (size_t i = 0; i < r->mem.containers.n; i++)
-		assert(r->mem.containers.v[i].taken >= 0 && r->mem.containers.v[i].name != NULL);
+		assert(r->mem.containers.v[i].taken[0].bytes >= 0 && r->mem.containers.v[i].name != NULL);
 	if (output_resume(&r->out, dir, &r->work, trace, saved, &e) < 0)
 		return;
 	output_feed(&r->out, false, STR("a line with hunter2hunter2 in it\n"), WALL_UNKNOWN, true);

@@ -92,8 +92,8 @@ are(const struct run *r, int n)
 	char want[200], got[200];
 
 	snprintf(want, sizeof(want), "b%d 2%d bi%d h%d 1%d hi%d", n, n, n, n, n, n);
-	snprintf(got, sizeof(got), "%.40s %d %.40s %.40s %d %.40s", b->id, (int)b->taken, b->image,
-	    h->id, (int)h->taken, h->image);
+	snprintf(got, sizeof(got), "%.40s %d %.40s %.40s %d %.40s", b->id, (int)b->together, b->image,
+	    h->id, (int)h->together, h->image);
 	return strcmp(want, got) == 0;
 }
 
@@ -138,6 +138,43 @@ test_containers(void)
 			    "  with what an older version reads: %s", b.p);
 		buf_free(&b);
 	}
+}
+
+#define RUN(taken) \
+	HEAD "\"build\":\"b1\",\"build_taken\":" taken ",\"build_image\":\"bi\",\"containers\":[{\"kind\":\"build\",\"name\":\"x\"," \
+	"\"id\":\"b1\",\"taken\":33,\"image\":\"bi\",\"stdout\":{\"bytes\":30,\"lines\":2,\"tail\":7}," \
+	"\"stderr\":{\"bytes\":3,\"lines\":1,\"tail\":0},\"run\":{\"token\":\"0123456789abcdef\",\"begun\":true," \
+	"\"delivered\":true,\"ended_stdout\":false,\"ended_stderr\":true,\"status\":137}}]" TAIL
+
+/* What was taken of each stream, and what the marks told. */
+static void
+test_streams(void)
+{
+	const struct container *c;
+	struct json_val saved;
+	struct err e = { 0 };
+	int64_t trace;
+	struct run r;
+
+	for (int again = 0; again < 2; again++) {
+		is_int(again == 0 ? take(&r, RUN("33"), &saved, &trace, &e) : (begin(&r), memory_read(&r, &saved, &trace, &e)), 1, "streams %s", e.msg);
+		c = containers_find(&r.mem.containers, CONTAINER_BUILD);
+		ok(!c->legacy, "  each counted by itself");
+		ok(c->taken[0].bytes == 30 && c->taken[0].lines == 2 && c->taken[0].tail == 7, "  stdout");
+		ok(c->taken[1].bytes == 3 && c->taken[1].lines == 1 && c->taken[1].tail == 0, "  stderr");
+		is_str(c->passage.token, "0123456789abcdef", "  the token of its marks");
+		ok(c->passage.begun && c->passage.delivered && !c->passage.ended[0] && c->passage.ended[1] && c->passage.status == 137, "  its marks");
+		containers_plan(&r);
+		output_resume(&r.out, dir, &r.work, trace, saved, &e);
+		job_commit(&r);
+		run_fake_end(&r);
+	}
+	is_int(take(&r, RUN("40"), &saved, &trace, &e), 1, "a version before went on with it");
+	c = containers_find(&r.mem.containers, CONTAINER_BUILD);
+	ok(c->legacy && c->together == 40, "  and counted both together");
+	run_fake_end(&r);
+	ok(take(&r, RUN("-40"), &saved, &trace, &e) == -1 && e.kind == ERR_PARSE, "a count below 0 is refused: %s", e.msg);
+	run_fake_end(&r);
 }
 
 static void
@@ -209,6 +246,7 @@ main(void)
 	test_refused();
 	test_kept();
 	test_containers();
+	test_streams();
 	test_foreign_containers();
 	test_script_deadline();
 	fs_remove_tree(AT_FDCWD, name, NULL);

@@ -352,14 +352,65 @@ test_term(void)
 	EACH_SHELL {
 		struct buf script = { .max = 1u << 20 };
 		mono_t start = mono_now();
+		int marks, marked;
 
 		must("rm -rf @B/builds; mkdir -p @B/" PROJECT);
 		make(&(struct fake_spec){ .script = "\"kill -TERM $$; sleep 0.2\",\"echo no\"" });
 		script_step(&work, &work.steps[0], &script);
-		is_int(run_script(&script), 1, "%s: TERM", sh->name);
+		is_int(run_framed(&work, &script, &marks, &marked), 1, "%s: TERM", sh->name);
+		is_int(marks, 1, "%s: it began, and marks no end", sh->name);
 		ok(!saw("kill: ") && mono_since(start) < 10 * NSEC_SEC,
 		    "%s: without a word", sh->name);
 		buf_free(&script);
+	}
+}
+
+/* Gives the shell pieces of the file "text": all but the last `stride` bytes, and so on; the same from its beginning. */
+static const char cuts[] =
+	"cd @B; rm -f ran; n=$(wc -c < text); bad=; i=$4\n"
+	"while [ $i -lt $((n - 1)) ]; do\n"
+	"	head -c $i text | $1 > /dev/null 2>&1; [ ! -e ran ] || bad=\"$bad after $i of $n:$(tail -c +$((i + 1)) text)\"; rm -f ran\n"
+	"	[ $i -le $3 ] || { tail -c +$((i + 1)) text | $1 > /dev/null 2>&1; [ ! -e ran ] || bad=\"$bad before $i of $n:$(tail -c +$((i + 1)) text | head -c 40)\"; rm -f ran; }\n"
+	"	i=$((i + $2))\n"
+	"done\n"
+	"tail -c +$(($3 + 1)) text | $1 > /dev/null 2>&1; [ -e ran ] || bad=headless\n"
+	"echo \"bad=$bad\"\n";
+
+/*
+ * What a giver that died left of a text, and what a wrapper around the shell left when it had read
+ * some of it: nothing of a script runs that did not arrive whole.
+ */
+static void
+test_cut(void)
+{
+	static const char body[] = "\": > @B/ran; echo 'it''s' # a 'comment\",\"cat <<'X'\\na ' b \\\\ \\\"\\nX\",\"echo $(echo `echo b`) }\"";
+	size_t at = 0;
+
+	EACH_SHELL {
+		struct buf script = { .max = 1u << 20 }, text = { .max = 1u << 20 }, spec = { .max = 4096 },
+		    driver = { .max = 8192 };
+		const char *argv[] = { "sh", "-c", NULL, "sh",
+		    strcmp(sh->argv[0], "busybox") == 0 ? "busybox sh" : sh->name, "13", NULL, NULL, NULL };
+		FILE *f;
+
+		must("rm -rf @B/builds; mkdir -p @B/" PROJECT);
+		fake_put(&spec, body, base);
+		fake_put(&driver, cuts, base);
+		make(&(struct fake_spec){ .script = spec.p });
+		script_step(&work, &work.steps[0], &script);
+		script_text(&work, TOKEN, buf_str(&script), &text);
+		f = fopen(path_of(&arena, "text"), "we");
+		ok(f != NULL && fwrite(text.p, 1, text.n, f) == text.n && fclose(f) == 0, "text");
+		argv[2] = driver.p;
+		/* Two lines may go: the script is on the third. */
+		argv[6] = arena_fmt(&arena, "%zd", str_find(buf_str(&text), "\n\n") + 2);
+		argv[7] = arena_fmt(&arena, "%zu", 1 + at++ * 3);
+		is_int(run_argv(argv), 0, "%s", sh->name);
+		ok(saw("bad=\n"), "%s: cut anywhere nothing of it runs: %s", sh->name, said.p);
+		buf_free(&script);
+		buf_free(&text);
+		buf_free(&spec);
+		buf_free(&driver);
 	}
 }
 
@@ -391,6 +442,7 @@ main(void)
 	test_release();
 	test_git_trust();
 	test_term();
+	test_cut();
 	test_limit();
 	shells_clean();
 	buf_free(&said);

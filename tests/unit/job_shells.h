@@ -1,8 +1,7 @@
 /*
  * Runs generated scripts for tests: every shell of this machine that a job's
- * image may have, in a directory of its own, as the container would: file as
- * argument, a small environment. stdin is not empty as there, so that a script
- * which reads it is found out.
+ * image may have, in a directory of its own, as the container would: framed, on
+ * the shell's stdin, a small environment. Its marks are checked and taken out of what it said.
  */
 #ifndef JOB_SHELLS_H
 #define JOB_SHELLS_H
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "job/script.h"
+#include "wire/marker.h"
 #include "job_fake.h"
 
 struct shell {
@@ -46,11 +46,39 @@ wait_for(pid_t pid)
 	return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
 }
 
+static const struct buf *input;		/* what the next command has on its stdin; NULL: nothing */
+
+/* A pipe that a process of its own fills, as an engine does. Returns its read end. */
+static inline int
+open_input(void)
+{
+	int in[2];
+	pid_t pid;
+
+	if (input == NULL)
+		return open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (pipe2(in, O_CLOEXEC) < 0 || (pid = fork()) < 0)
+		return -1;
+	if (pid == 0) {
+		size_t done = 0;
+		ssize_t n;
+
+		signal(SIGPIPE, SIG_IGN);
+		close(in[0]);
+		while (done < input->n && (n = write(in[1], input->p + done, input->n - done)) > 0)
+			done += (size_t)n;
+		_exit(0);
+	}
+	close(in[1]);
+	return in[0];
+}
+
 /* Runs argv, which must end within a minute; said has its output. Returns its status. */
 static inline int
 run_argv(const char *const *argv)
 {
-	char home_entry[96], path[256], stdin_file[64];
+	char home_entry[96], path[256];
+	int in = open_input();
 	const char *env[] = { home_entry, path, "LC_ALL=C", env_more, NULL };
 	char chunk[65536];
 	int out[2];
@@ -58,14 +86,11 @@ run_argv(const char *const *argv)
 	pid_t pid;
 
 	snprintf(home_entry, sizeof(home_entry), "HOME=%s/%s", base, home);
-	snprintf(stdin_file, sizeof(stdin_file), "%s/stdin", base);
 	snprintf(path, sizeof(path), "PATH=%s/bin:/usr/local/bin:/usr/bin:/bin", base);
 	buf_clear(&said);
 	if (pipe2(out, O_CLOEXEC) < 0 || (pid = fork()) < 0)
 		return -1;
 	if (pid == 0) {
-		int in = open(stdin_file, O_RDONLY | O_CREAT, 0600);
-
 		alarm(60);
 		dup2(in, 0);
 		dup2(out[1], 1);
@@ -75,6 +100,7 @@ run_argv(const char *const *argv)
 		_exit(127);
 	}
 	close(out[1]);
+	close(in);
 	while ((n = read(out[0], chunk, sizeof(chunk))) > 0)
 		buf_put(&said, chunk, (size_t)n);
 	close(out[0]);
@@ -133,34 +159,73 @@ slurp(struct arena *a, const char *name)
 	return s;
 }
 
-/* Writes the script to a file and lets the shell run it. */
-static inline int
-run_script(const struct buf *script)
-{
-	char file[64];
-	const char *argv[5] = { NULL };
-	size_t n = 0;
-	FILE *f;
+#define TOKEN	"0123456789abcdef"
 
-	snprintf(file, sizeof(file), "%s/stage.sh", base);
-	f = fopen(file, "we");
-	if (f == NULL || script->failed || fwrite(script->p, 1, script->n, f) != script->n || fclose(f) != 0) {
-		printf("Bail out! %s: %s\n", file, strerror(errno));
+/* The marks in what the last run said, which are taken out: 0 none, 1 it began, 2 it ended, on both streams, with *status. */
+static inline int
+take_marks(int *status)
+{
+	struct buf rest = { .max = said.max };
+	struct str in = buf_str(&said), text;
+	int rc, begins = 0, ends = 0;
+	struct marker m;
+	struct mark mark;
+
+	marker_init(&m, TOKEN);
+	while ((rc = marker_next(&m, &in, &text, &mark)) != 0) {
+		if (rc == 1)
+			buf_putstr(&rest, text);
+		else if (mark.word == MARKER_BEGIN)
+			begins++;
+		else if (mark.word == MARKER_END && (ends == 0 || *status == mark.status)) {
+			*status = mark.status;
+			ends++;
+		}
+	}
+	buf_putstr(&rest, marker_close(&m));
+	buf_clear(&said);
+	buf_putstr(&said, buf_str(&rest));
+	buf_putc(&said, '\0');
+	buf_cut(&said, said.n - 1);
+	buf_free(&rest);
+	return begins == 1 && ends == 2 ? 2 : begins == 1 && ends == 0 ? 1 : begins == 0 && ends == 0 ? 0 : -1;
+}
+
+/* Gives a framed script to the shell on its stdin. Its status; *marks and *marked as take_marks() says. */
+static inline int
+run_framed(const struct work *w, const struct buf *script, int *marks, int *marked)
+{
+	struct buf text = { .max = 512u << 20 };
+	int rc;
+
+	script_text(w, TOKEN, buf_str(script), &text);
+	if (script->failed || text.failed) {
+		printf("Bail out! a script that is too long\n");
 		exit(2);
 	}
-	while (n < NELEM(sh->argv) && sh->argv[n] != NULL) {
-		argv[n] = sh->argv[n];
-		n++;
-	}
-	argv[n] = file;
-	return run_argv(argv);
+	input = &text;
+	rc = run_argv(sh->argv);
+	input = NULL;
+	buf_free(&text);
+	*marked = -1;
+	*marks = take_marks(marked);
+	return rc;
+}
+
+/* The same; -1 when it did not mark its end with its status. */
+static inline int
+run_script(const struct work *w, const struct buf *script)
+{
+	int marks, marked, rc = run_framed(w, script, &marks, &marked);
+
+	return marks == 2 && marked == rc ? rc : -1;
 }
 
 #define WITH_SCRIPT(call) \
 	struct buf script = { .max = 256u << 20 }; \
 	int rc; \
 	call; \
-	rc = run_script(&script); \
+	rc = run_script(w, &script); \
 	buf_free(&script); \
 	return rc
 

@@ -444,6 +444,44 @@ test_random(void)
 	mask_set_free(some);
 }
 
+/* A quiet moment: what there is of a line is shown, whole characters of it and nothing of a secret. */
+static void
+test_pause(void)
+{
+	static const struct { const char *in; bool stamps; const char *shown; } moments[] = {
+		{ "...", true, "01O ...\n" },
+		{ "one\ntwo", true, "01O two\n" },
+		{ "whole\n", true, "01O whole\n" },
+		{ "a\303", true, "01O a\n" },
+		{ "a hunter", true, "01O a \n" },
+		{ "", true, "" },
+		{ "...", false, "..." },
+	};
+	struct mask_set *set = set_of("hunter2hunter2");
+
+	for (size_t i = 0; i < NELEM(moments); i++) {
+		struct buf out = { .max = 4096 };
+		struct tl_stream s;
+		struct tl_sink k;
+
+		tl_sink_init(&k, &out, 0, moments[i].stamps);
+		tl_init(&s, set, 1, 'O', TL_JOB);
+		tl_feed(&s, &k, str_from(moments[i].in), T0);
+		tl_pause(&s, &k);
+		tl_pause(&s, &k);
+		ok(str_ends(buf_str(&out), moments[i].shown) && (out.n > 0) == (moments[i].shown[0] != '\0'), "case %zu: \"%s\"", i, out.n > 0 ? out.p : "");
+		buf_clear(&out);
+		if (i == 0) {
+			tl_feed(&s, &k, STR(".\n"), T0);
+			ok(str_ends(buf_str(&out), " 01O+.\n"), "the rest goes on: \"%s\"", out.p);
+		}
+		tl_close(&s, &k);
+		tl_sink_free(&k);
+		buf_free(&out);
+	}
+	mask_set_free(set);
+}
+
 int
 main(void)
 {
@@ -454,5 +492,6 @@ main(void)
 	test_times();
 	test_restore_refuses();
 	test_random();
+	test_pause();
 	return done_testing();
 }
