@@ -4,6 +4,7 @@
 #include "job/run.h"
 
 #define TIDY_LIMIT	(300 * NSEC_SEC)	/* spec job-execution 1.16 */
+#define REMOVAL_LIMIT	(30 * NSEC_SEC)		/* for the removal of a container by somebody else */
 #define LABEL_MANAGED	"com.gitlab.gitlab-runner.managed"
 #define LABEL_JOB	"com.gitlab.gitlab-runner.job.id"
 
@@ -175,6 +176,26 @@ open_volumes(struct run *r, const char *id, struct err *e)
 	return rc < 0 ? err_ctx(e, "permissions of the volumes") : 0;
 }
 
+/*
+ * An earlier life of this executor may have made it and died before noting its id, and somebody else
+ * may be removing it: an engine keeps the name until that is over.
+ */
+static int
+create(struct run *r, const struct container *c, const char *path, struct str body, struct json_val *v,
+    struct err *e)
+{
+	mono_t until = mono_min(call_deadline(r), mono_after(REMOVAL_LIMIT));
+
+	for (;;) {
+		if (remove_container(r, c->name, call_deadline(r), e) < 0)
+			return -1;
+		if (reach_call(r, "POST", path, body, v, e) == 0)
+			return 0;
+		if (e->kind != ERR_CONFLICT || mono_passed(until) || net_pause(NSEC_SEC / 5, e) < 0)
+			return -1;
+	}
+}
+
 int
 container_make(struct run *r, struct container *c, struct err *e)
 {
@@ -192,10 +213,7 @@ container_make(struct run *r, struct container *c, struct err *e)
 		goto out;
 	r->failure = FAILURE_NONE;
 	snprintf(path, sizeof(path), "/containers/create?name=%s", c->name);
-	/* An earlier life of this executor may have made it and died before noting its id. */
-	if (remove_container(r, c->name, call_deadline(r), e) < 0)
-		goto out;
-	rc = reach_call(r, "POST", path, buf_str(&body), &v, e);
+	rc = create(r, c, path, buf_str(&body), &v, e);
 	if (rc < 0) {
 		if (e->kind == ERR_REFUSED)
 			r->failure = FAILURE_CONFIG;

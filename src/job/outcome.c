@@ -138,6 +138,9 @@ outcome_settle(struct run *r, enum outcome out, const struct err *e)
 		outcome_fail_order(r);
 		break;
 	case OUT_FAILED:
+		/* The job's last line tells of its first failure. */
+		if (r->mem.failed)
+			output_say(&r->out, tl_warning, "%s could not be run to its end: %s", s->section, e->msg);
 		outcome_fail(r, r->failure != FAILURE_NONE ? r->failure :
 		    e->kind == ERR_CONFIG || e->kind == ERR_REFUSED ? FAILURE_CONFIG :
 		    FAILURE_SYSTEM, 0, e->msg);

@@ -271,6 +271,12 @@ exit_code(struct run *r, struct container *c, struct err *e)
 	}
 	if (json_bool(json_path(v, "State.Running"), false))
 		goto out;
+	/* Somebody removes it under the job: what its engine says of its end is that removal's. */
+	if (str_eqc(json_str(&a, json_path(v, "State.Status")), "removing") ||
+	    str_eqc(json_str(&a, json_path(v, "State.Status")), "dead")) {
+		rc = err_set(e, ERR_NOTFOUND, 0, "docker engine: the container is being removed");
+		goto out;
+	}
 	code = json_i64(json_path(v, "State.ExitCode"), -1);
 	r->exit_code = (int32_t)code;
 	if (str_eqc(json_str(&a, json_path(v, "State.Status")), "created")) {
@@ -288,6 +294,101 @@ exit_code(struct run *r, struct container *c, struct err *e)
 	}
 out:
 	arena_reset(&a);
+	return rc;
+}
+
+/* ---- whose files ---- */
+
+/*
+ * Without umask 0000 the helper's checkout is root's alone: it becomes that of the user whom the
+ * waiting shell has, process 1 (spec job-execution 3.5). Root has it already.
+ */
+static const char own_all[] =
+	"while read -r k v r; do case $k in Uid:) u=$v;; Gid:) g=$v;; esac; done </proc/1/status; "
+	"[ \"$u\" != 0 ] || exit 0; for d; do [ ! -e \"$d\" ] || chown -R \"$u:$g\" \"$d\" || exit; done";
+
+static bool
+owning_wanted(const struct run *r, const struct container *c)
+{
+	return c->kind == CONTAINER_BUILD && r->running->side == STAGE_SCRIPT &&
+	    work_flag(&r->work, "FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR") &&
+	    r->job.runner.docker.pid_mode[0] == '\0';
+}
+
+/* The user and group of the container's first process, as its machine counts them, "1000:1000"; "" if that is not known. */
+static void
+shell_user(struct run *r, const char *id, char out[40])
+{
+	struct arena a = { 0 };
+	struct json_val v;
+	char path[200], *word[3] = { NULL };
+	size_t n = 0;
+
+	out[0] = '\0';
+	snprintf(path, sizeof(path), "/containers/%s/top?ps_args=-eo%%20pid,uid,gid", id);
+	if (engine_get(r->api, path, &a, &v, call_deadline(r), NULL) == 0)
+		JSON_EACH(process, json_get(v, "Processes")) {
+			JSON_EACH(text, process)
+				if (n < NELEM(word))
+					word[n++] = json_cstr(&a, text);
+			break;
+		}
+	if (n == NELEM(word))
+		snprintf(out, 40, "%.18s:%.18s", word[1], word[2]);
+	arena_reset(&a);
+}
+
+static void
+say_owner(struct run *r, const char *id)
+{
+	char user[40];
+
+	shell_user(r, id, user);
+	if (str_starts(str_from(user), "0:"))
+		return;
+	output_say(&r->out, tl_plain, "Changing ownership of files at \"%s\" to %s", r->work.project_dir, user);
+	output_say(&r->out, tl_plain, "Changing ownership of files at \"%s\" to %s", r->work.tmp_dir, user);
+}
+
+/* Runs it in the build container, which waits for its script. */
+static int
+own_files(struct run *r, const char *id, struct err *e)
+{
+	const char *argv[] = { "sh", "-c", own_all, "sh", r->work.project_dir, r->work.tmp_dir };
+	struct buf body = { .max = 65536 };
+	struct json_w w = { .b = &body };
+	struct engine_req q = { .method = "POST" };
+	struct arena a = { 0 };
+	struct json_val v;
+	char path[200], exec[100];
+	int rc;
+
+	jw_object(&w, NULL);
+	jw_array(&w, "Cmd");
+	for (size_t i = 0; i < NELEM(argv); i++)
+		jw_cstr(&w, NULL, argv[i]);
+	jw_end_array(&w);
+	jw_cstr(&w, "User", "0:0");
+	jw_bool(&w, "AttachStdout", true);
+	jw_bool(&w, "AttachStderr", true);
+	jw_end_object(&w);
+	snprintf(path, sizeof(path), "/containers/%s/exec", id);
+	q.path = path;
+	q.body = buf_str(&body);
+	rc = engine_call(r->api, &q, &a, &v, call_deadline(r), e);
+	snprintf(exec, sizeof(exec), "%.99s", rc == 0 ? json_cstr(&a, json_get(v, "Id")) : "");
+	snprintf(path, sizeof(path), "/exec/%s/start", exec);
+	q.body = STR("{\"Detach\":false}");
+	/* Its answer ends when the command does. */
+	if (rc == 0)
+		rc = engine_call(r->api, &q, NULL, NULL, stage_deadline(r), e);
+	snprintf(path, sizeof(path), "/exec/%s/json", exec);
+	if (rc == 0)
+		rc = engine_get(r->api, path, &a, &v, call_deadline(r), e);
+	if (rc == 0 && json_i64(json_get(v, "ExitCode"), -1) != 0)
+		rc = err_set(e, ERR_SERVER, 0, "chown -R ended with status %" PRId64, json_i64(json_get(v, "ExitCode"), -1));
+	arena_reset(&a);
+	buf_free(&body);
 	return rc;
 }
 
@@ -356,6 +457,12 @@ serve(struct run *r, struct container *c, struct err *e)
 	enum follow f = FOLLOW_ENDED;
 
 	if (stream_attached(r) && !c->passage.delivered) {
+		struct err why = { 0 };
+
+		if (owning_wanted(r, c))
+			say_owner(r, c->id);
+		if (owning_wanted(r, c) && own_files(r, c->id, &why) < 0)
+			output_say(&r->out, tl_warning, "the files of the checkout could not be given to the job's user: %s", why.msg);
 		f = stream_deliver(r, c, stage_deadline(r), e);
 		crash_point("executor:stage-delivered");
 		if (f == FOLLOW_ENDED && (r->running->when & STAGE_AHEAD))

@@ -193,7 +193,12 @@ open_log(struct run *r, struct container *c, bool live, mono_t until, struct err
 	s->skip_any = c->legacy ? c->together : 0;
 	for (size_t i = 0; i < NELEM(s->skip) && !c->legacy; i++)
 		s->skip[i] = c->taken[i];
-	return engine_logs_begin(r->logs, c->id, live, mono_min(until, mono_after(LOGS_LIMIT)), e);
+	if (engine_logs_begin(r->logs, c->id, live, mono_min(until, mono_after(LOGS_LIMIT)), e) == 0)
+		return 0;
+	/* An engine's answer for a container that is being removed (moby, daemon/logs.go). */
+	if (e->kind == ERR_CONFLICT)
+		e->kind = ERR_NOTFOUND;
+	return -1;
 }
 
 /* The next piece, by `until`, without what was taken before: 1, 0 the end, -1. */

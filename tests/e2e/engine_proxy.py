@@ -33,6 +33,7 @@ import itertools
 import json
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -314,9 +315,44 @@ class EngineProxy:
             if status >= 200 or status == 101:
                 return first, fields, method == "HEAD" or status in (204, 304)
 
+    @staticmethod
+    def end_writing(sock):
+        """TLS's word that nothing more is written, while what comes is read as before."""
+        sock.settimeout(0)
+        try:
+            sock.unwrap()
+        except (OSError, ValueError):
+            pass        # the peer's own end is not here yet, or its data is
+        sock.settimeout(300)
+
+    def tunnel(self, client, up, after=None, interval=0):
+        """Both directions of an attach until the engine ends it, or has said `after` bytes; by the byte with an interval."""
+        reading, left = {client.sock: (client, up), up.sock: (up, client)}, after
+        while up.sock in reading and left != 0:
+            ready = [s for s in reading if reading[s][0].buf or s.pending()] or select.select(list(reading), [], [], 300)[0]
+            if not ready:
+                return
+            for sock in ready:
+                side, other = reading[sock]
+                try:
+                    data = side.some(PIECE if sock is client.sock or left is None else min(left, PIECE))
+                except Gone:
+                    del reading[sock]
+                    if sock is client.sock:
+                        self.end_writing(up.sock)
+                    continue
+                if sock is up.sock and left is not None:
+                    left -= len(data)
+                for piece in [data] if not interval else (data[i:i + 1] for i in range(len(data))):
+                    other.send(piece)
+                    time.sleep(interval)
+
     def answer(self, client, up, method):
         first, fields, bare = self.engine_head(up, method)
         client.send(first + b"".join(fields) + b"\r\n")
+        if b" 101 " in first:
+            self.tunnel(client, up)
+            return self.close(client)
         for _, piece in body_pieces(up, fields, bare):
             client.send(piece)
         return (field(fields, b"content-length") is not None or field(fields, b"transfer-encoding") is not None or bare) \
@@ -330,6 +366,9 @@ class EngineProxy:
             return iter(())
         first, fields, bare = self.engine_head(up, method)
         client.send(first + b"".join(fields) + b"\r\n")
+        if b" 101 " in first:
+            self.tunnel(client, up, after)
+            return iter(())
         pieces = body_pieces(up, fields, bare)
         left = after
         for kind, piece in pieces:
@@ -415,6 +454,9 @@ class EngineProxy:
                 client.send(data[i:i + 1])
                 time.sleep(how.get("interval", 0.01))
         slowly(first + b"".join(fields) + b"\r\n")
+        if b" 101 " in first:
+            self.tunnel(client, up, None, how.get("interval", 0.01))
+            return self.close(client)
         for _, piece in body_pieces(up, fields, bare):
             slowly(piece)
         return False

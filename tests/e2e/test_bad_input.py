@@ -739,7 +739,7 @@ def server_context(cert):
 
 # ---- the engine ----
 
-LOGS = "GET /containers/[^/]+/logs"
+LOGS, ATTACH = "GET /containers/[^/]+/logs", "POST /containers/[^/]+/attach"
 
 
 @scenario(50)
@@ -748,7 +748,7 @@ def log_breaks_off(s):
     proxy = s.behind_proxy()
     job = s.lines(60)
     s.until_line(job, 2)
-    # The first log of the script is open; what comes now is for those that follow.
+    # The script is attached to; what comes now is for the logs that follow.
     faults = [
         ("reset", {"after": 500}), ("close", {"after": 700}), ("truncated", {"after": 900}), ("bad-chunk", {"after": 1000}),
         ("bad-frame", {"after": 1200}), ("tls-garbage", {"after": 1400}), ("reset", {"after": -1}), ("close", {"after": -1}),
@@ -761,11 +761,33 @@ def log_breaks_off(s):
     s.over()
 
 
+@scenario(60)
+def attach_breaks_off(s):
+    """Every way for an attach to break off: before the container starts, within the words of a stage and behind them."""
+    proxy = s.behind_proxy()
+    for what, how in (("reset", {"after": -1}), ("close", {"after": -1}), ("rubbish", {}), ("status", {"code": 500}), ("huge-head", {}),
+                      ("reset", {"after": 0}), ("reset", {"after": 30}), ("close", {"after": 300}), ("tls-garbage", {"after": 400}),
+                      ("reset", {"after": 700}), ("close", {"after": 2000})):
+        fault = proxy.fault(what, ATTACH, skip=1, **how)
+        job = s.lines(20, 0.1)
+        if what == "status":
+            s.system_failure(job, "the proxy says no")
+        else:
+            s.passes(job, 20, 120)
+        assert fault.hits == 1, (what, how, proxy.calls[-40:])
+        proxy.clear()
+    s.over()
+
+
 @scenario(40)
 def log_trickles(s):
     proxy = s.behind_proxy()
+    proxy.fault("trickle", ATTACH, interval=0.002, count=10)
+    job = s.lines(10)
+    s.until_line(job, 2)
     proxy.fault("trickle", LOGS, interval=0.002, count=10)
-    s.passes(s.lines(10), 10, 120)
+    proxy.cut()
+    s.passes(job, 10, 120)
     s.over()
 
 
@@ -847,7 +869,7 @@ def engine_answers_break(s):
         ([("rubbish", INFO, {}), ("huge-head", INFO, {}), ("reset", START, {"effect": False}), ("rubbish", INSPECT, {"skip": 3})], ""),
         ([("wrong-length", INFO, {"delta": -10}), ("wrong-length", INFO, {"delta": 10}), ("rubbish", START, {"skip": 1}),
           ("wrong-length", INSPECT, {"skip": 3, "delta": 10})], ""),
-        ([("reset", CREATE, {"skip": 1}), ("reset", ARCHIVE, {"skip": 1}), ("wrong-length", INSPECT, {"skip": 3, "delta": -10}),
+        ([("reset", CREATE, {"skip": 1}), ("reset", ARCHIVE, {}), ("reset", ATTACH, {}), ("wrong-length", INSPECT, {"skip": 3, "delta": -10}),
           ("close", START, {"skip": 2})], ""),
         ([("trickle", INFO, {"interval": 0.001}), ("trickle", CREATE, {"count": 2, "interval": 0.005}), ("trickle", START, {"count": 2})], ""),
     ])
@@ -905,8 +927,8 @@ def engine_stalls(s):
 def engine_stalls_until_the_job_is_over(s):
     """The job's own time limit ends every wait."""
     proxy = s.behind_proxy()
-    # The third log is the script's.
-    proxy.fault("stall", LOGS + ".*follow=1", skip=2)
+    # The second stage is the script's.
+    proxy.fault("stall", ATTACH, skip=1)
     job = s.lines(3, timeout=25)
     end = s.gitlab.ended(job, 90)
     assert (end["state"], end["failure_reason"]) == ("failed", "job_execution_timeout"), s.trace(job)

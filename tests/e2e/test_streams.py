@@ -3,11 +3,15 @@
 import os
 import re
 import signal
+import sys
 import time
 
 import pytest
 
 import world
+
+sys.path.insert(0, os.path.join(world.ROOT, "tests", "bench"))
+import engineapi
 from world import plain, wait_until
 
 RAN, TOLD = "ran and marked its end", "did not run, in words"
@@ -203,4 +207,38 @@ def test_many_lines(rig, windlass):
     assert len(re.findall(r"^\d+$", text, re.M)) == 1000000
     times = {k: int(v) for k, v in re.findall(r"^(ended|after)=(\d+)$", text, re.M)}
     assert times["after"] - times["ended"] <= 5, times
+    w.stop()
+
+
+def test_container_removed_under_the_job(rig, windlass):
+    """Somebody prunes it: the stage gets a new one where the job allows for that, and fails in words where not."""
+    w = windlass(concurrent=1, limit=1, IdleTime=30).start()
+    for attempts, state in (("2", "success"), ("1", "failed")):
+        job = w.job(["[ -e there ] || { touch there; echo first time; sleep 60; }", "echo done"], image=rig.env["RIG_DEBIAN_IMAGE"],
+                    variables=[{"key": "EXECUTOR_JOB_SECTION_ATTEMPTS", "value": attempts}])
+        wait_until(lambda: re.search("first time$", plain(rig.trace(job)), re.M), 90, "the script runs")
+        engine = engineapi.Engine(w.store, w.machines()[0])
+        for container in engine.call("GET", "/containers/json"):
+            if container["Labels"].get("com.gitlab.gitlab-runner.type") == "build":
+                engine.call("DELETE", f"/containers/{container['Id']}?force=1")
+        end = rig.ended(job)
+        text = plain(rig.trace(job))
+        assert end["state"] == state, text
+        assert ("attempt 2 of 2" in text and re.search("^done$", text, re.M)) if state == "success" else "has vanished" in text, text
+    w.stop()
+
+
+def test_files_of_a_user(rig, windlass):
+    """FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR: the checkout belongs to the job's user, in a kept volume, too."""
+    w = windlass(concurrent=1, limit=1, IdleTime=30).start()
+    for _ in range(2):
+        job = w.job(["touch new", "stat -c %u:%a new README.md .git/HEAD", "cat $WORDS; echo"], image=f"{rig.env['RIG_REGISTRY']}/wl/uid1000:1",
+                    variables=[{"key": "FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR", "value": "true"}, {"key": "WORDS", "value": "of a file", "file": True}])
+        end = rig.ended(job)
+        text = plain(rig.trace(job))
+        assert end["state"] == "success", text
+        assert text.count('Changing ownership of files at "/builds/') == 2 and " to 1000:1000" in text, text
+        assert re.findall(r"^1000:(\d+)$", text, re.M) == ["644", "644", "644"] and "of a file" in text, text
+    root = w.job(["stat -c %u:%a README.md"], image=rig.env["RIG_DEBIAN_IMAGE"], variables=[{"key": "FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR", "value": "true"}])
+    assert rig.ended(root)["state"] == "success" and "Changing ownership" not in rig.trace(root), plain(rig.trace(root))
     w.stop()
