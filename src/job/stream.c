@@ -255,6 +255,13 @@ move(struct run *r, struct container *c, mono_t until, struct err *e)
 			uncommitted = false;
 			if (commit(r, c, e) < 0)
 				return FOLLOW_LOST;
+			/* Where something is always there to read nothing waits, and no order is heard. */
+			if (net_pause(0, e) < 0)
+				return FOLLOW_STOPPED;
+			if (mono_passed(until)) {
+				err_set(e, ERR_TIMEOUT, 0, "no time left");
+				return FOLLOW_STOPPED;
+			}
 		}
 	}
 	if (rc == 0)

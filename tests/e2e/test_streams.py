@@ -242,3 +242,18 @@ def test_files_of_a_user(rig, windlass):
     root = w.job(["stat -c %u:%a README.md"], image=rig.env["RIG_DEBIAN_IMAGE"], variables=[{"key": "FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR", "value": "true"}])
     assert rig.ended(root)["state"] == "success" and "Changing ownership" not in rig.trace(root), plain(rig.trace(root))
     w.stop()
+
+
+def test_a_flood_can_be_cancelled(rig, windlass):
+    """A job that never stops writing hears an order, and its own time limit, as any other."""
+    w = windlass(concurrent=2, limit=2, IdleTime=30).start()
+    job = w.job(["yes 'all the time something to read'"], image=rig.env["RIG_DEBIAN_IMAGE"], timeout=3600)
+    short = w.job(["yes 'all the time something to read'"], image=rig.env["RIG_DEBIAN_IMAGE"], timeout=15)
+    wait_until(lambda: "all the time" in rig.trace(job), 90, "it writes")
+    asked = time.time()
+    rig.gitlab("POST", f"/jobs/{job}/cancel", {"force": False})
+    assert rig.ended(job, 60)["state"] == "canceled", plain(rig.trace(job))[-500:]
+    assert time.time() - asked < 30, time.time() - asked
+    end = rig.ended(short, 90)
+    assert (end["state"], end["failure_reason"]) == ("failed", "job_execution_timeout"), end
+    w.stop()
