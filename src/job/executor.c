@@ -297,6 +297,7 @@ executor_main(int argc, char **argv)
 			return finish(r);
 		}
 	} else {
+		r->inherited = true;
 		if (start_resume(r, saved, trace, &e) < 0) {
 			log_error("Executor cannot go on", F_ERR(&e));
 			return payload_damaged(&e) ? EXIT_DAMAGED : EXIT_RETRY;

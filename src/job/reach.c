@@ -251,7 +251,8 @@ reach_again(struct run *r, mono_t since, struct err *e)
 		}
 		if (reach_gone(r))
 			return reach_gone_why(r, e);
-		if (answers(r, r->api, e) && answers(r, r->logs, e)) {
+		/* A stream that lived through it needs no proof, and can carry no question. */
+		if (answers(r, r->api, e) && (engine_stream_live(r->logs) || answers(r, r->logs, e))) {
 			unlinkat(r->dir, JOBFILE_LOST, 0);
 			return 0;
 		}

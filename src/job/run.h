@@ -80,6 +80,9 @@ struct run {
 	char		 order_text[128];
 	mono_t		 next_commit;
 	const struct stage *running;		/* mem.stage, or what it wants to run before */
+	/* An attach to this stage's container was lost before its start: its next run has no stdin. */
+	bool		 spent;
+	bool		 inherited;		/* the job was begun by another process, and no stage by this one */
 	bool		 lost_once;		/* the engine's connection broke under this stage */
 	/* This stage's container could not be made or started, by this process. */
 	bool		 not_started;

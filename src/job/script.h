@@ -27,8 +27,11 @@ void	script_cleanup(const struct work *w, struct buf *out);			/* cleanup_file_va
 /*
  * The text that a shell is given on its stdin to run a script: it prints the mark of its beginning,
  * runs the script with nothing on stdin, and prints the mark of its end with the status on both
- * streams (wire/marker.h; docs/streams.md). token: MARKER_TOKEN characters, new for every run.
+ * streams (wire/marker.h; docs/streams.md). Head, the script in as many parts as the caller likes,
+ * tail. token: MARKER_TOKEN characters, new for every run.
  */
-void	script_text(const struct work *w, const char *token, struct str script, struct buf *out);
+void	script_text_head(const struct work *w, const char *token, struct buf *out);
+void	script_text_body(struct str part, struct buf *out);
+void	script_text_tail(const struct work *w, const char *token, struct buf *out);
 
 #endif

@@ -209,14 +209,24 @@ put_encoded(struct str s, struct buf *b)
 
 /* Each part's reason: docs/streams.md. */
 void
-script_text(const struct work *w, const char *token, struct str script, struct buf *out)
+script_text_head(const struct work *w, const char *token, struct buf *out)
+{
+	buf_fmt(out, "#!/usr/bin/env %s\n\n", strcmp(w->p->runner.shell, "sh") == 0 ? "sh" : "bash");
+	buf_fmt(out, "{ echo wl.%s.begin; trap \"exit 1\" TERM; wl_b=$(printf %%b '", token);
+}
+
+void
+script_text_body(struct str part, struct buf *out)
+{
+	put_encoded(part, out);
+}
+
+void
+script_text_tail(const struct work *w, const char *token, struct buf *out)
 {
 	/* FF_USE_LEGACY_BASH_EVAL: stdin is an empty pipe. */
 	bool legacy = work_flag(w, "FF_USE_LEGACY_BASH_EVAL");
 
-	buf_fmt(out, "#!/usr/bin/env %s\n\n", strcmp(w->p->runner.shell, "sh") == 0 ? "sh" : "bash");
-	buf_fmt(out, "{ echo wl.%s.begin; trap \"exit 1\" TERM; wl_b=$(printf %%b '", token);
-	put_encoded(script, out);
 	buf_fmt(out, "\\n\\0043%s'); case $wl_b in *\"#%s\") ;; "
 	    "*) echo \"this shell has no printf\" >&2; exit 1;; esac; ", token, token);
 	buf_puts(out, legacy ? ": | ( " : "( ");

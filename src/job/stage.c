@@ -8,7 +8,6 @@
 #include "core/log.h"
 #include "core/rand.h"
 #include "job/run.h"
-#include "job/script.h"
 
 /* From SIGTERM to the processes until SIGKILL, and from that until we stop listening. */
 #define TERM_GRACE	(10 * NSEC_SEC)
@@ -74,29 +73,31 @@ post(struct run *r, const char *id, const char *verb, mono_t deadline, struct er
 	    deadline, e);
 }
 
-/* The text of the stage's script, for this run of its container. */
+/* The stage's script, and the token of this run of its container. */
 static int
-make_text(struct run *r, struct container *c, size_t item, struct buf *text, struct err *e)
+make_script(struct run *r, struct container *c, size_t item, struct buf *script, struct err *e)
 {
-	struct buf script = { .max = SCRIPT_MAX };
-
-	*text = (struct buf){ .max = 2 * SCRIPT_MAX };
+	*script = (struct buf){ .max = SCRIPT_MAX };
 	rand_hex(c->passage.token, MARKER_TOKEN);
-	r->running->script(&r->work, item, &script);
-	script_text(&r->work, c->passage.token, buf_str(&script), text);
-	if (!script.failed && !text->failed) {
-		buf_wipe(&script);
+	r->running->script(&r->work, item, script);
+	if (!script->failed)
 		return 0;
-	}
-	buf_wipe(&script);
-	buf_wipe(text);
+	buf_wipe(script);
 	return err_set(e, ERR_CONFIG, 0, "the stage's script is larger than %u MiB", SCRIPT_MAX >> 20);
+}
+
+/* Whether its container had never run when this stage came to it. */
+static bool
+never_started(const struct run *r)
+{
+	return str_starts(str_from(r->mem.started_before), NEVER_STARTED);
 }
 
 static void
 forget_container(struct run *r, struct container *c)
 {
 	c->id[0] = '\0';
+	r->spent = false;
 	container_is_new(c);
 	r->mem.phase = PHASE_ENTER;
 }
@@ -108,7 +109,7 @@ forget_container(struct run *r, struct container *c)
 static int
 begin(struct run *r, struct container *c, size_t item, struct err *e)
 {
-	struct buf text;
+	struct buf script;
 	struct arena a = { 0 };
 	struct json_val v;
 	int rc = -1;
@@ -116,15 +117,25 @@ begin(struct run *r, struct container *c, size_t item, struct err *e)
 	/* One of a version before waits for no text. */
 	if (c->id[0] != '\0' && c->legacy)
 		forget_container(r, c);
-	if (c->id[0] == '\0' && container_make(r, c, e) < 0)
-		return -1;
-	crash_point("executor:container-made");
-	if (inspect(r, c->id, &a, &v, call_deadline(r), e) < 0)
-		goto out;
-	str_copy(json_str(&a, json_path(v, "State.StartedAt")), r->mem.started_before, sizeof(r->mem.started_before));
+	for (;;) {
+		if (c->id[0] == '\0' && container_make(r, c, e) < 0)
+			goto out;
+		crash_point("executor:container-made");
+		if (inspect(r, c->id, &a, &v, call_deadline(r), e) < 0)
+			goto out;
+		str_copy(json_str(&a, json_path(v, "State.StartedAt")), r->mem.started_before, sizeof(r->mem.started_before));
+		if (!r->spent || !never_started(r))
+			break;
+		forget_container(r, c);
+	}
 	c->passage = (struct passage){ .begun = false };
-	if (make_text(r, c, item, &text, e) < 0 || stream_attach(r, c, &text, e) < 0)
+	if (make_script(r, c, item, &script, e) < 0)
 		goto out;
+	r->spent |= stream_attached(r);
+	if (stream_attach(r, c, &script, e) < 0) {
+		r->spent = true;
+		goto out;
+	}
 	crash_point("executor:stage-attached");
 	r->mem.phase = PHASE_STARTED;
 	job_commit(r);
@@ -445,9 +456,9 @@ verdict(struct run *r, const struct container *c, struct err *e)
  * it ran.
  */
 static bool
-nothing_ran(const struct container *c)
+nothing_ran(const struct run *r, const struct container *c)
 {
-	return c->passage.token[0] != '\0' && !c->passage.begun && !c->passage.delivered;
+	return c->passage.token[0] != '\0' && !c->passage.begun && (!c->passage.delivered || r->spent);
 }
 
 /* One go at the container's output: gives it the script if that is still to be done. */
@@ -539,14 +550,15 @@ attend(struct run *r, struct container *c, struct err *e)
 /* ---- the stage ---- */
 
 /*
- * The container has been attached to and left, or stopped with nothing run: one that never was
- * started is made again, since its stdin is spent; another is started once more.
+ * The container was attached to and left before its start, or it stopped with nothing run: the one
+ * that this stage was the first to use is made again, another is started once more.
  */
 static void
-renew(struct run *r, struct container *c)
+renew(struct run *r, struct container *c, bool spent)
 {
 	r->mem.phase = PHASE_ENTER;
-	if (str_starts(str_from(r->mem.started_before), NEVER_STARTED))
+	r->spent = spent;
+	if (never_started(r))
 		forget_container(r, c);
 }
 
@@ -565,7 +577,7 @@ run_once(struct run *r, const struct stage *s, size_t item, struct err *e)
 		r->not_started = false;
 		if (started == 0) {
 			if (asked)
-				renew(r, c);
+				renew(r, c, true);
 			asked = false;
 			started = begin(r, c, item, e) == 0 ? 1 : -1;
 			r->not_started = started < 0;
@@ -573,11 +585,11 @@ run_once(struct run *r, const struct stage *s, size_t item, struct err *e)
 		if (started > 0) {
 			r->mem.begun |= c->kind == CONTAINER_BUILD;
 			out = attend(r, c, e);
-			if ((out != OUT_EXIT && out != OUT_FAILED) || !nothing_ran(c) || ++given >= GIVEN_MAX)
+			if ((out != OUT_EXIT && out != OUT_FAILED) || !nothing_ran(r, c) || ++given >= GIVEN_MAX)
 				return out;
 			log_info("The container stopped before it had its script: beginning the stage again",
 			    F_STR("stage", s->name));
-			renew(r, c);
+			renew(r, c, false);
 			continue;
 		}
 		out = e->kind == ERR_NOTFOUND ? OUT_FAILED : interrupted(r, e);
@@ -618,6 +630,9 @@ stage_run(struct run *r, const struct stage *s, size_t item, struct err *e)
 
 	r->failure = FAILURE_NONE;
 	r->running = s;
+	/* A predecessor may have attached and died before it noted that. */
+	r->spent = r->inherited && r->mem.phase == PHASE_ENTER;
+	r->inherited = false;
 	if (r->mem.phase == PHASE_ENTER)
 		r->lost_once = false;
 	/*

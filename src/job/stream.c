@@ -1,9 +1,11 @@
 /* What a stage's container says, and what it is given: see stream.h. */
 #include "core/log.h"
 #include "job/run.h"
+#include "job/script.h"
 
 #define ATTACH_LIMIT	(30 * NSEC_SEC)		/* for the answer to an attach: an engine under load */
 #define LOGS_LIMIT	(120 * NSEC_SEC)	/* and to the question for a log */
+#define SEND_PIECE	(16u << 10)		/* of a script, before it is framed */
 #define TAIL_LIMIT	(60 * NSEC_SEC)		/* from a script's end mark to its container's end */
 #define COMMIT_BYTES	(1u << 20)		/* of the trace, in memory: a burst's worth */
 #define SETTLED		(3 * NSEC_SEC)
@@ -26,8 +28,9 @@ void
 stream_close(struct run *r)
 {
 	engine_stream_end(r->logs);
-	buf_wipe(&r->stream.text);
-	r->stream = (struct stream){ .text = { .max = 0 } };
+	buf_wipe(&r->stream.script);
+	buf_wipe(&r->stream.piece);
+	r->stream = (struct stream){ .sent = 0 };
 }
 
 /* ---- counting ---- */
@@ -169,16 +172,16 @@ begin_marks(struct run *r, const struct container *c)
 }
 
 int
-stream_attach(struct run *r, struct container *c, struct buf *text, struct err *e)
+stream_attach(struct run *r, struct container *c, struct buf *script, struct err *e)
 {
 	stream_close(r);
 	if (engine_attach(r->logs, c->id, mono_min(call_deadline(r), mono_after(ATTACH_LIMIT)), e) < 0) {
-		buf_wipe(text);
+		buf_wipe(script);
 		return -1;
 	}
 	begin_marks(r, c);
-	r->stream.text = *text;
-	*text = (struct buf){ .max = text->max };
+	r->stream.script = *script;
+	*script = (struct buf){ .max = script->max };
 	return 0;
 }
 
@@ -299,6 +302,25 @@ stream_follow(struct run *r, struct container *c, bool live, mono_t until, struc
 
 /* ---- giving ---- */
 
+/* Frames the next piece. A script of megabytes is not there twice. */
+static void
+next_to_send(struct run *r, const struct container *c)
+{
+	struct stream *s = &r->stream;
+	struct str part = str_sub(buf_str(&s->script), s->framed, SEND_PIECE);
+
+	buf_wipe(&s->piece);
+	s->piece.max = 8 * SEND_PIECE;
+	s->sent = 0;
+	if (s->framed == 0)
+		script_text_head(&r->work, c->passage.token, &s->piece);
+	script_text_body(part, &s->piece);
+	s->framed += part.n;
+	s->last = s->framed == s->script.n;
+	if (s->last)
+		script_text_tail(&r->work, c->passage.token, &s->piece);
+}
+
 enum follow
 stream_deliver(struct run *r, struct container *c, mono_t until, struct err *e)
 {
@@ -306,20 +328,24 @@ stream_deliver(struct run *r, struct container *c, mono_t until, struct err *e)
 	struct stream_piece p;
 	int rc = 1;
 
-	while (rc > 0 && s->sent < s->text.n) {
-		ssize_t n = engine_stream_send(r->logs, str_sub(buf_str(&s->text), s->sent, s->text.n), until, e);
+	while (rc > 0 && (s->sent < s->piece.n || !s->last)) {
+		ssize_t n;
 
+		if (s->sent == s->piece.n)
+			next_to_send(r, c);
+		n = engine_stream_send(r->logs, str_sub(buf_str(&s->piece), s->sent, s->piece.n), until, e);
 		if (n < 0)
 			break;
 		s->sent += (size_t)n;
 		/* A wrapper speaks first, and may wait until it is heard. */
-		if (s->sent < s->text.n && (rc = next_piece(r, &p, until, e)) > 0)
+		if (s->sent < s->piece.n && (rc = next_piece(r, &p, until, e)) > 0)
 			take(r, c, &p);
 	}
 	/* Who ends before it has read all has had its chance. */
-	if (rc == 0 || (s->sent == s->text.n && engine_stream_end_stdin(r->logs, until, e) == 0)) {
+	if (rc == 0 || (s->last && s->sent == s->piece.n && engine_stream_end_stdin(r->logs, until, e) == 0)) {
 		c->passage.delivered = true;
-		buf_wipe(&s->text);
+		buf_wipe(&s->script);
+		buf_wipe(&s->piece);
 		s->sent = 0;
 		return FOLLOW_ENDED;
 	}

@@ -34,8 +34,11 @@ struct passage {
 
 /* This process's part of it. */
 struct stream {
-	struct buf	 text;		/* to be sent, while `sent` is below its length */
-	size_t		 sent;
+	struct buf	 script;	/* to be sent, framed (script.h) */
+	size_t		 framed;	/* bytes of it that are in a piece by now */
+	struct buf	 piece;		/* the piece that is being sent */
+	size_t		 sent;		/* bytes of it that are out */
+	bool		 last;		/* there is none after it */
 	struct marker	 marks[2];
 	/* of the container's log: to be passed over, as `taken` counts */
 	struct taken	 skip[2];
@@ -50,14 +53,14 @@ enum follow {
 };
 
 /*
- * Attaches to a container that is to be started next, for a text that stream_deliver() will send;
- * the text's bytes are taken over. 0 or -1.
+ * Attaches to a container that is to be started next, for a script that stream_deliver() will send;
+ * the script's bytes are taken over, also on failure. 0 or -1.
  */
-int	stream_attach(struct run *r, struct container *c, struct buf *text, struct err *e);
+int	stream_attach(struct run *r, struct container *c, struct buf *script, struct err *e);
 /* Whether this process is attached. */
 bool	stream_attached(const struct run *r);
 /*
- * Sends the text to the started container and ends its stdin. FOLLOW_ENDED: it is out. What the
+ * Sends the script, framed, to the started container and ends its stdin. FOLLOW_ENDED: it is out. What the
  * container prints meanwhile is taken.
  */
 enum follow stream_deliver(struct run *r, struct container *c, mono_t until, struct err *e);

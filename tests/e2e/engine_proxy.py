@@ -343,8 +343,11 @@ class EngineProxy:
                     continue
                 if sock is up.sock and left is not None:
                     left -= len(data)
-                for piece in [data] if not interval else (data[i:i + 1] for i in range(len(data))):
-                    other.send(piece)
+                if not interval or sock is client.sock:
+                    other.send(data)
+                    continue
+                for i in range(len(data)):
+                    other.send(data[i:i + 1])
                     time.sleep(interval)
 
     def answer(self, client, up, method):

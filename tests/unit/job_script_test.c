@@ -398,7 +398,7 @@ test_cut(void)
 		fake_put(&driver, cuts, base);
 		make(&(struct fake_spec){ .script = spec.p });
 		script_step(&work, &work.steps[0], &script);
-		script_text(&work, TOKEN, buf_str(&script), &text);
+		frame(&work, &script, &text);
 		f = fopen(path_of(&arena, "text"), "we");
 		ok(f != NULL && fwrite(text.p, 1, text.n, f) == text.n && fclose(f) == 0, "text");
 		argv[2] = driver.p;

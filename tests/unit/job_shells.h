@@ -191,6 +191,18 @@ take_marks(int *status)
 	return begins == 1 && ends == 2 ? 2 : begins == 1 && ends == 0 ? 1 : begins == 0 && ends == 0 ? 0 : -1;
 }
 
+/* In two parts, as whoever sends it piece by piece. */
+static inline void
+frame(const struct work *w, const struct buf *script, struct buf *text)
+{
+	struct str s = buf_str(script);
+
+	script_text_head(w, TOKEN, text);
+	script_text_body(str_sub(s, 0, s.n / 2), text);
+	script_text_body(str_sub(s, s.n / 2, s.n), text);
+	script_text_tail(w, TOKEN, text);
+}
+
 /* Gives a framed script to the shell on its stdin. Its status; *marks and *marked as take_marks() says. */
 static inline int
 run_framed(const struct work *w, const struct buf *script, int *marks, int *marked)
@@ -198,7 +210,7 @@ run_framed(const struct work *w, const struct buf *script, int *marks, int *mark
 	struct buf text = { .max = 512u << 20 };
 	int rc;
 
-	script_text(w, TOKEN, buf_str(script), &text);
+	frame(w, script, &text);
 	if (script->failed || text.failed) {
 		printf("Bail out! a script that is too long\n");
 		exit(2);
