@@ -113,7 +113,8 @@ decode(struct str s, struct buf *out)
 			buf_putc(out, s.p[i]);
 			continue;
 		}
-		assert(++i < s.n);
+		i++;
+		assert(i < s.n);
 		if (s.p[i] == '0') {
 			assert(i + 3 < s.n && (strncmp(s.p + i, "0047", 4) == 0 || strncmp(s.p + i, "0043", 4) == 0));
 			buf_putc(out, s.p[i + 3] == '7' ? '\'' : '#');
