@@ -501,8 +501,10 @@ machine_record_parse(struct arena *a, struct str text, struct machine_record *r,
 	phase = json_str(a, json_get(root, "phase"));
 	r->phase = phase_parse(phase);
 	r->rest = unknown_members(a, root);
-	if (json_i64(json_get(root, "v"), 1) > STATE_FORMAT || (r->phase == PHASE_NONE && phase.n > 0))
-		return err_set(e, ERR_CONFIG, 0, "a newer version of windlass wrote it. Run that one");
+	if (json_i64(json_get(root, "v"), 1) > STATE_FORMAT || (r->phase == PHASE_NONE && phase.n > 0)) {
+		r->phase = PHASE_NONE;
+		return err_set(e, ERR_CONFLICT, 0, "a newer version of windlass wrote it. Run that one");
+	}
 	return 0;
 }
 

@@ -87,7 +87,7 @@ int	 store_open(const char *store, const char *name, struct err *e);
 int	 store_lock(int machine_dir, bool wait, struct err *e);
 
 /*
- * ERR_NOTFOUND if there is no windlass.json; ERR_PARSE: damaged. ERR_CONFIG: of a newer version, by its format or its phase;
+ * ERR_NOTFOUND if there is no windlass.json; ERR_PARSE: damaged. ERR_CONFLICT: of a newer version, by its format or its phase;
  * what it says of itself is in *r all the same, so that nobody takes its machine for a stray.
  */
 int	 machine_record_read(int machine_dir, struct arena *a, struct machine_record *r, struct err *e);

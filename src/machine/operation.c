@@ -236,12 +236,16 @@ load(struct operation *op, struct err *e)
 	op->host.cloud.book = &op->account;
 	machine_host_follow(&op->host, op->store);
 	if (machine_record_read(op->dir, &op->arena, &op->rec, &why) < 0) {
-		/* A damaged one says nothing, and config.json has all that is needed. */
-		if (why.kind != ERR_NOTFOUND && why.kind != ERR_PARSE) {
+		/*
+		 * A newer version's has no phase that we know: it can be removed, and no more
+		 * (may_go_on()). A damaged one says nothing, and config.json has all that is needed.
+		 */
+		if (why.kind == ERR_NOTFOUND || why.kind == ERR_PARSE)
+			adopt(op);
+		else if (why.kind != ERR_CONFLICT) {
 			*e = why;
 			return err_ctx(e, "machine %s", op->name);
 		}
-		adopt(op);
 	}
 	take_ids(op);
 	note_ids(op);

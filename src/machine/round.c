@@ -77,7 +77,7 @@ read_store(struct round *r, struct round_known **out, struct err *e)
 		if (dir < 0)
 			continue;
 		/* One of a newer version is not ours to judge, and no stray. */
-		if (machine_record_read(dir, &r->arena, &rec, &why) == 0 || why.kind == ERR_CONFIG) {
+		if (machine_record_read(dir, &r->arena, &rec, &why) == 0 || why.kind == ERR_CONFLICT) {
 			k->nonce = rec.nonce;
 			k->ids = rec.ids;
 			k->nids = rec.nids;

@@ -488,8 +488,8 @@ def test_conversation_with_the_manager(bastion):
     assert bastion.healthy("talk-1")
     bastion.machine("ssh", "talk-1", "systemctl stop docker docker.socket")
     assert not bastion.healthy("talk-1")
-    assert talk("remove", "--reason", "x") == (0, ["phase talk-1 deleting", "phase talk-1 gone"])
-    assert talk("remove") == (0, ["phase talk-1 gone"])
+    assert talk("remove", "--reason", "x") == (0, ["phase talk-1 deleting", "gone talk-1"])
+    assert talk("remove") == (0, ["gone talk-1"])
     theirs.close()
     ours.close()
 

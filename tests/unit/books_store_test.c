@@ -102,10 +102,10 @@ test_record(void)
 	is_str(r.nonce, "", "  and no nonce");
 	is_int(machine_record_parse(&a, STR("{\"v\":1,\"phase\":\"melted\",\"nonce\":\"n\",\"ids\":{\"machine\":\"4\"}}"), &r, &e), -1,
 	    "a phase of a newer version");
-	ok(e.kind == ERR_CONFIG, "  is not taken for none: %s", e.msg);
+	ok(e.kind == ERR_CONFLICT, "  is not taken for none: %s", e.msg);
 	ok(strcmp(r.nonce, "n") == 0 && strcmp(record_id(&r, "machine"), "4") == 0, "  and what is the machine's in the cloud is known");
 	is_int(machine_record_parse(&a, STR("{\"v\":2,\"phase\":\"ready\"}"), &r, &e), -1, "a newer format");
-	is_int(e.kind, ERR_CONFIG, "  is refused");
+	is_int(e.kind, ERR_CONFLICT, "  is refused");
 	is_int(machine_record_parse(&a, STR("[]"), &r, &e), -1, "a list is no record");
 	is_int(machine_record_parse(&a, STR("{"), &r, &e), -1, "half a record");
 	arena_reset(&a);
