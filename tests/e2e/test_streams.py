@@ -163,7 +163,7 @@ def test_kills_under_a_busy_job(rig, windlass, who):
     job = w.job([BUSY], image=rig.env["RIG_DEBIAN_IMAGE"])
     wait_until(lambda: "01E err 3\n" in rig.trace(job), 90, "the job writes")
     kills = 0
-    while rig.state(job)["state"] not in ("success", "failed") and kills < 8:
+    while rig.state(job)["state"] not in ("success", "failed") and kills < 4:
         for role, pid in w.roles():
             if who == "all" or role == who:
                 with world.contextlib.suppress(ProcessLookupError):
@@ -172,7 +172,8 @@ def test_kills_under_a_busy_job(rig, windlass, who):
         if who == "all":
             w.wait(10)
             w.start()
-        time.sleep(1.3)
+        # Each life reads the log from its beginning: one that never comes beyond it is given up as an executor that dies again and again.
+        time.sleep(3)
     end = rig.ended(job, 120)
     text = plain(rig.trace(job))
     assert (end["state"], end["exit_code"]) == ("failed", 7), text[-2000:]
