@@ -102,12 +102,12 @@ def test_live(rig, windlass):
     """A dot a second, without a newline: each is in the job's log within a second or so, with time stamps and without."""
     w = windlass(concurrent=1, limit=1, IdleTime=30).start()
     for stamps in ("true", "false"):
-        job = w.job(["for i in 1 2 3 4 5 6; do printf .; printf '\\303' >&2; sleep 1; printf '\\244' >&2; done"],
+        job = w.job(["for i in 1 2 3 4 5 6 7 8; do printf .; printf '\\303' >&2; sleep 1; printf '\\244' >&2; done"],
                     image=rig.env["RIG_DEBIAN_IMAGE"], variables=[{"key": "FF_TIMESTAMPS", "value": stamps}])
         wait_until(lambda: w.jobs() and os.path.exists(path := os.path.join(w.state, "jobs", w.jobs()[-1], "trace")) and "$ for i in" in open(path, errors="replace").read(), 90, "the script runs")
         path = os.path.join(w.state, "jobs", w.jobs()[-1], "trace")
         seen = []
-        for _ in range(40):
+        for _ in range(80):
             try:
                 with open(path, "rb") as f:
                     tail = f.read().rpartition(b"done\x1b")[2] or b""
