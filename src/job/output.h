@@ -37,7 +37,7 @@ int	output_write(struct output *o, struct err *e);
 /* A text about the job (an engine's error, say) with the job's secrets masked, appended to out. */
 void	output_mask(const struct output *o, struct str text, struct buf *out);
 
-/* Bytes of the job's containers; last: an entry of the engine's log ends here. */
+/* Bytes of the job's containers; last: an entry of the engine's log, or a frame of an attach, ends here. */
 void	output_feed(struct output *o, bool is_stderr, struct str bytes, wall_t at, bool last);
 /* Nothing comes for the moment: lines that wait for their rest are shown as far as they are. */
 void	output_pause(struct output *o);

@@ -156,10 +156,17 @@ def check_busy(trace):
     assert out.endswith("\nthe end without a newline\n") and "wl." not in trace
 
 
-@pytest.mark.parametrize("who", ["executor", "all"])
+@pytest.mark.parametrize("who", ["executor", "all", "executor, json-file"])
 def test_kills_under_a_busy_job(rig, windlass, who):
-    """SIGKILL again and again under a job that writes megabytes a second: both streams whole and once."""
-    w = windlass(concurrent=1, limit=1, IdleTime=30, **{"runners.output_limit": 102400}).start()
+    """SIGKILL again and again under a job that writes megabytes a second: both streams whole and once, by bytes or by lines."""
+    w = windlass(concurrent=1, limit=1, IdleTime=30, **{"runners.output_limit": 102400})
+    who, _, driver = who.partition(", ")
+    if driver:
+        with open(w.config) as f:
+            config = f.read()
+        with open(w.config, "w") as f:
+            f.write(config.replace("[runners.docker]\n", '[runners.docker]\nlog_options = { labels = "x" }\n'))
+    w.start()
     job = w.job([BUSY], image=rig.env["RIG_DEBIAN_IMAGE"])
     wait_until(lambda: "01E err 3\n" in rig.trace(job), 90, "the job writes")
     kills = 0
